@@ -1,0 +1,84 @@
+"""Bring all threads of a program to a place that the program has marked as safe.
+
+::
+
+    import freezethreads
+
+    def worker():
+        with freezethreads.register():
+            while work():
+                freezethreads.safepoint()      # stop here, if asked to
+
+    with freezethreads.freeze():               # returns when all stand at their safepoints
+        take_a_consistent_snapshot()
+
+See `Freezer` for what each function does; the module's functions are those of `default_freezer`.
+"""
+
+from freezethreads._default import (
+    blocking,
+    default_freezer,
+    freeze,
+    hold,
+    no_freeze,
+    register,
+    run_frozen,
+    safepoint,
+    sites,
+    statistics,
+    threads,
+    todo,
+    todo_all,
+    unregister,
+)
+from freezethreads._errors import (
+    AlreadyRegistered,
+    FreezeError,
+    FreezeTimeout,
+    LeaseExpired,
+    NotRegistered,
+    SafepointViolation,
+    ThreadBlocked,
+    ThreadExited,
+)
+from freezethreads._freezer import Freezer
+from freezethreads._membership import Registration
+from freezethreads._report import Straggler, ThreadInfo
+from freezethreads._states import State
+from freezethreads._statistics import Histogram, Site, Statistics
+from freezethreads._world import Hold, World
+
+__all__ = [
+    "AlreadyRegistered",
+    "FreezeError",
+    "FreezeTimeout",
+    "Freezer",
+    "Histogram",
+    "Hold",
+    "LeaseExpired",
+    "NotRegistered",
+    "Registration",
+    "SafepointViolation",
+    "Site",
+    "State",
+    "Statistics",
+    "Straggler",
+    "ThreadBlocked",
+    "ThreadExited",
+    "ThreadInfo",
+    "World",
+    "blocking",
+    "default_freezer",
+    "freeze",
+    "hold",
+    "no_freeze",
+    "register",
+    "run_frozen",
+    "safepoint",
+    "sites",
+    "statistics",
+    "threads",
+    "todo",
+    "todo_all",
+    "unregister",
+]

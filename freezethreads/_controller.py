@@ -1,0 +1,209 @@
+"""The controller: arming a freeze, waiting until all stand, and the thaw.
+
+Everything that ends a freeze comes through `Controller.release`, which may be repeated and may be
+called from any thread: the thaw, a time-out, an exception anywhere on the way, the lease, the end
+of the controller's thread or of the interpreter, and a world that nobody refers to any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from freezethreads._deadline import Deadline
+from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._original import Timer, get_ident, main_thread, monotonic
+from freezethreads._refrigerator import come_back, go_away
+from freezethreads._registry import Lifeline, Record, Registry, logger
+from freezethreads._report import report_stragglers
+from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze
+from freezethreads._turns import Turns
+
+
+class Lease(Timer):
+    """The watchdog of one freeze: a thread of its own, since the controller's may be stuck."""
+
+    def __init__(self, seconds: float, controller: Controller, freeze: Freeze) -> None:
+        super().__init__(seconds, controller.expire, (freeze,))
+        self.name = "freezethreads-lease"
+        self.daemon = True
+
+
+class Controller:
+    """Stops and lets go the threads of one registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._turns = Turns()
+
+    def own_world(self) -> Freeze | None:
+        """The freeze with which the calling thread has the turn, if it has it."""
+        current = self._turns.current
+        return current if current is not None and current.owner == get_ident() else None
+
+    def new_freeze(self, kind: str, group: str, reason: str) -> Freeze:
+        """A request of the calling thread, which nobody knows of yet."""
+        return Freeze(kind, group, reason)
+
+    def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        """Stop the group for a world: in turn, with nobody else's world in between.
+
+        The wait for the turn counts as stopped. The rest does not: of two controllers that stop
+        each other's threads, one must not take the other for frozen.
+        """
+        record = self._registry.own.record
+
+        def wait_for_turn() -> None:
+            self._turns.wait(freeze, deadline)
+            if record is not None and pending_freeze(record.todo):
+                self._turns.leave(freeze)  # a frozen thread must not keep others from their turn
+
+        while self._turns.current is not freeze:
+            self._turns.join(freeze)
+            self._wait_away(record, place, wait_for_turn)
+        self._registry.own.world = Lifeline(self.abandon, freeze, "its thread has ended")
+        self._arm(freeze)
+        self._wait(freeze, deadline)
+
+    def stop_and_leave(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        """Stop the group for a hold: at any time, whoever else has stopped somebody.
+
+        The calling thread, if it is in the group, is asked last, and stops at its next safepoint.
+        """
+        record = self._registry.own.record
+        self._arm(freeze)
+        self._wait_away(record, place, lambda: self._wait(freeze, deadline))
+        if record is not None and freeze.covers(record.group):
+            freeze.members[record] = None
+            record.todo[freeze] = None
+            record.call_waker()
+
+    def start_lease(self, freeze: Freeze, seconds: float | None) -> Lease | None:
+        """Let a watchdog thaw after so many seconds, counted from now."""
+        if seconds is None:
+            return None
+        lease = Lease(seconds, self, freeze)
+        lease.start()
+        return lease
+
+    def expire(self, freeze: Freeze) -> None:
+        """The lease has run out. In the watchdog's thread."""
+        if not freeze.done:
+            freeze.expired = True
+            if self.abandon(freeze, "its lease ran out"):
+                self._registry.recorder.expired()
+
+    def abandon(self, freeze: Freeze, why: str) -> bool:
+        """Thaw what its controller did not, and say so. From any thread; may be repeated."""
+        if freeze.done:
+            return False
+        logger.warning("%r was thawed by the freezer: %s", freeze, why)
+        return self.release(freeze)
+
+    def release(self, freeze: Freeze) -> bool:
+        """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
+
+        A thread that parks becomes RUNNING here, unless another freeze is on its list as well.
+        What is posted after the marker was taken off waits for the thread's next safepoint.
+        """
+        first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
+        waiting = freeze.completion.finish()
+        for record in freeze.members.copy():
+            record.todo.pop(freeze, None)
+        for record in waiting:
+            if record.todo.pop(AWAY, ABSENT) is not ABSENT and not pending_freeze(record.todo):
+                freeze.granted[record] = None
+        freeze.completion.complete_all()
+        self._turns.leave(freeze)
+        self._registry.settle(freeze)
+        for errand in freeze.errands.copy():
+            errand.refuse(FreezeError("the world was thawed before the call was made"))
+        if first and freeze.stood_at is not None:
+            self._registry.recorder.thawed(monotonic() - freeze.stood_at)
+        return first
+
+    def release_all(self, why: str) -> None:
+        """At the end of the main thread: thaw what nobody is left to thaw."""
+        for freeze in self._registry.active.copy():
+            if not _has_living_controller(freeze, self._registry):
+                self.abandon(freeze, why)
+
+    def mend(self) -> None:
+        """After an exception: give back what the calling thread may have been left holding."""
+        self._registry.recorder.mend()
+
+    def reset(self) -> None:
+        """In the child of a fork: no freeze, no turn, no other thread."""
+        self._turns.reset()
+        self._registry.reset()
+
+    def _arm(self, freeze: Freeze) -> None:
+        registry = self._registry
+        registry.announce(freeze)
+        registry.active[freeze] = None
+        for record in registry.records.copy().values():
+            if record.ident != freeze.owner and freeze.covers(record.group):
+                freeze.members[record] = None
+                freeze.awaited[record] = None
+        members = list(freeze.members.copy())
+        for record in members:
+            record.todo[freeze] = None
+            place = record.todo.get(AWAY)
+            if (place is not None or record.exited) and freeze.arrive(record):
+                registry.recorder.visited(place)
+        for record in members:
+            record.call_waker()
+
+    def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
+        """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
+        while freeze.awaited:
+            if not deadline.passed():
+                freeze.bell.wait(deadline.remaining())
+            elif not self._drop_dead(freeze):
+                error = _timeout(freeze)
+                if error.stragglers:
+                    self._registry.recorder.timed_out()
+                    raise error
+        freeze.stood_at = monotonic()
+        self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
+
+    def _drop_dead(self, freeze: Freeze) -> bool:
+        """Strike off threads that ended without a word; whether there were any."""
+        dead = [record for record in freeze.awaited.copy() if record.is_dead()]
+        for record in dead:
+            self._registry.expel(record)
+        return bool(dead)
+
+    def _wait_away(self, record: Record | None, place: Place, wait: Callable[[], None]) -> None:
+        """Wait as a BLOCKED thread, unless it is one already or may not be."""
+        if record is None or record.depth or record.shut:
+            return wait()
+        try:
+            record.depth = 1
+            go_away(self._registry, record, place)
+            wait()
+            record.depth = 0
+            come_back(self._registry, record, place)
+        except BaseException:
+            record.depth = 0
+            come_back(self._registry, record, place)
+            raise
+
+
+def _timeout(freeze: Freeze) -> FreezeTimeout:
+    stragglers = report_stragglers(freeze.awaited.copy())
+    lines = "".join(f"\n  {straggler}" for straggler in stragglers)
+    waited = monotonic() - freeze.armed_at
+    return FreezeTimeout(
+        f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s for "
+        f"{freeze!r}; everybody was let go, and nothing stays armed:{lines}",
+        stragglers,
+    )
+
+
+def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
+    """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
+    record = registry.records.get(freeze.owner)
+    if record is not None and pending_freeze(record.todo):
+        return False
+    thread = freeze.thread
+    return thread.is_alive() and not thread.daemon and thread is not main_thread()

@@ -1,0 +1,37 @@
+"""The default freezer, and the module's functions that are bound to it.
+
+Its flag is kept in this module's globals as well, so that `safepoint()` is one look at a global.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from freezethreads._freezer import Freezer
+from freezethreads._refrigerator import visit_safepoint
+
+armed = False
+
+default_freezer = Freezer("default")
+default_freezer._registry.faces.append(cast("Any", sys.modules[__name__]))
+
+
+def safepoint(label: str | None = None) -> None:
+    """`default_freezer.safepoint()`, the quickest way to it."""
+    if armed:
+        visit_safepoint(default_freezer._registry, label, sys._getframe(1))
+
+
+register = default_freezer.register
+unregister = default_freezer.unregister
+blocking = default_freezer.blocking
+no_freeze = default_freezer.no_freeze
+freeze = default_freezer.freeze
+run_frozen = default_freezer.run_frozen
+hold = default_freezer.hold
+todo = default_freezer.todo
+todo_all = default_freezer.todo_all
+threads = default_freezer.threads
+sites = default_freezer.sites
+statistics = default_freezer.statistics

@@ -1,0 +1,72 @@
+"""The errors of this library. Each says in what state things were left, and each pickles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from freezethreads._report import Straggler
+
+__all__ = [
+    "AlreadyRegistered",
+    "FreezeError",
+    "FreezeTimeout",
+    "LeaseExpired",
+    "NotRegistered",
+    "SafepointViolation",
+    "ThreadBlocked",
+    "ThreadExited",
+]
+
+
+class FreezeError(RuntimeError):
+    """Something about freezing could not be done. The base of all errors of this library.
+
+    Raised as itself for a request that contradicts the state of the freezer, such as an inner
+    ``freeze()`` that its own world does not cover, or an illegal move of a thread's state. Nothing
+    was changed.
+    """
+
+
+class FreezeTimeout(FreezeError, TimeoutError):
+    """Not every thread stopped by the deadline.
+
+    Everybody who had stopped was let go again and nothing stays armed: the program runs on as if
+    ``freeze()`` had not been called. ``stragglers`` tells who did not stop, and where each was; it
+    is empty if the time ran out while waiting for another controller's turn to end.
+    """
+
+    def __init__(self, message: str, stragglers: tuple[Straggler, ...] = ()) -> None:
+        super().__init__(message, stragglers)
+        self.stragglers = stragglers
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LeaseExpired(FreezeError):
+    """The lease ran out before the controller thawed.
+
+    The threads were let go at that moment and have been running since, so what was read inside
+    the ``with`` block may not be consistent.
+    """
+
+
+class AlreadyRegistered(FreezeError):
+    """The calling thread is already enrolled with this freezer. It stays enrolled as it was."""
+
+
+class NotRegistered(FreezeError):
+    """The thread is not enrolled with this freezer. Nothing was asked of anybody."""
+
+
+class ThreadExited(FreezeError):
+    """The thread has exited, or left the registry, before it made the call. It was not made."""
+
+
+class ThreadBlocked(FreezeError):
+    """The thread stands inside a blocking call, where it cannot run anything. It was not asked."""
+
+
+class SafepointViolation(FreezeError):
+    """A safepoint was reached in a state in which this thread must not be frozen."""

@@ -1,0 +1,65 @@
+"""Fork and exit: what happens to every freezer when the process is copied, or ends.
+
+The child of a fork has one thread, and gets freezers that know only that one. CPython 3.12+ warns
+about a fork with threads, since a child of threads that were stopped *anywhere* deadlocks. Inside
+a world they were not, so there, and for the world's own thread alone, the warning is kept away.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from typing import Any, cast
+
+from freezethreads._controller import Controller
+
+_controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
+
+
+def adopt(controller: Controller) -> None:
+    """Look after this controller's registry at a fork and at the end of the main thread."""
+    _controllers.add(controller)
+
+
+class _Undeserved:
+    """Stands for the message in a warnings filter, which asks it: `message.match(text)`."""
+
+    def match(self, text: str) -> bool:
+        return "multi-threaded, use of" in text and _owns_a_world()
+
+
+_FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
+
+
+def _owns_a_world() -> bool:
+    return any(controller.own_world() for controller in list(_controllers))
+
+
+def _before_fork() -> None:
+    # The warning comes after the last hook, so nothing here could take a passing filter away
+    # again. This one stays, and matches nothing but a fork inside a world. The filters may have
+    # been replaced since the last fork (`warnings.catch_warnings`), hence each time.
+    filters = cast("list[Any]", warnings.filters)
+    if _owns_a_world() and _FILTER not in filters:
+        filters.insert(0, _FILTER)
+
+
+def _after_fork_in_child() -> None:
+    for controller in list(_controllers):
+        controller.reset()
+
+
+def _at_end_of_main_thread() -> None:
+    for controller in list(_controllers):
+        controller.release_all("the main thread has ended")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+
+# `atexit` would be too late: the interpreter joins the threads that are not daemons before, and a
+# frozen one would never end. This hook, which `concurrent.futures` uses for the same purpose, runs
+# at the end of the main thread, before that. It has no public name.
+threading._register_atexit(_at_end_of_main_thread)  # type: ignore[attr-defined]

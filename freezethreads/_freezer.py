@@ -1,0 +1,260 @@
+"""The face: one method a line, and the checks of what comes from outside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from freezethreads import _membership
+from freezethreads._controller import Controller
+from freezethreads._deadline import Deadline, check_seconds
+from freezethreads._errors import FreezeError, ThreadExited
+from freezethreads._fork import adopt
+from freezethreads._membership import Registration
+from freezethreads._refrigerator import Blocking, NoFreeze, place_of, visit_safepoint
+from freezethreads._registry import Record, Registry, check_callable, check_group
+from freezethreads._report import ThreadInfo, infos_of
+from freezethreads._statistics import Site, Statistics
+from freezethreads._todo import Freeze, Todo, covers
+from freezethreads._world import Hold, World
+
+T = TypeVar("T")
+
+
+class Freezer:
+    """A registry of threads, and the controller that stops them at places they have marked.
+
+    The model is the Linux kernel's freezer: the refrigerator, `try_to_freeze()`, and the todo
+    notifier list per task that was proposed for it in 2005 (today's `task_work`).
+
+    ``name`` is for people. ``armed`` is true while anybody is asked for anything; a loop that
+    cannot afford a call polls it: ``if freezer.armed: freezer.safepoint()``.
+    """
+
+    __slots__ = ("__weakref__", "_controller", "_registry", "armed", "name")
+
+    def __init__(self, name: str = "freezer") -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a string, not {name!r}")
+        self.name = name
+        self.armed: bool = False
+        self._registry = Registry(self)
+        self._controller = Controller(self._registry)
+        adopt(self._controller)
+
+    def __repr__(self) -> str:
+        return f"<Freezer {self.name!r}, {len(self._registry.records)} threads>"
+
+    # The threads' side.
+
+    def register(
+        self,
+        name: str | None = None,
+        *,
+        group: str = "",
+        waker: Callable[[], object] | None = None,
+    ) -> Registration:
+        """Enrol the calling thread; from now on a freeze stops it, and waits for it.
+
+        `name` is for people (None: the `threading.Thread`'s). `group` is a dotted name. `waker` is
+        called from the asker's thread each time something is put on this thread's todo list, to
+        wake it from a wait that nothing else covers; if it raises, that is logged and ignored.
+
+        During a freeze of its group this returns after the thaw. The result is a context manager
+        that unregisters; a thread that ends without that is struck off all the same. Raises
+        `AlreadyRegistered`, TypeError or ValueError, and has changed nothing then.
+        """
+        return _membership.register(self._registry, name, group, waker)
+
+    def unregister(self) -> None:
+        """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
+
+        Raises `NotRegistered`, or `FreezeError` in a blocking region; nothing was changed then.
+        """
+        _membership.unregister(self._registry)
+
+    def safepoint(self, label: str | None = None) -> None:
+        """Stop here if a freeze asks for it, until the thaw; then make this thread's todos.
+
+        From any thread, also in a signal handler or `__del__`. Costs next to nothing while nothing
+        is asked. `label` names the place for people. Inside `no_freeze()` or a todo it does
+        nothing; in a blocking region the thread leaves the region for as long as it takes.
+        A thread that is not registered stops too, while the root group ``""`` is frozen.
+        """
+        if self.armed:
+            visit_safepoint(self._registry, label, sys._getframe(1))
+
+    def blocking(
+        self, label: str | None = None, *, fork_safe: bool = False
+    ) -> AbstractContextManager[None]:
+        """A region that counts as stopped: ``with freezer.blocking("poll"): sock.recv(...)``.
+
+        For waits that take nothing shared: what is between its beginning and its end may run
+        while the program is frozen. Its end is a safepoint. By the calling thread; may be nested.
+        `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
+        holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
+        """
+        return Blocking(self._registry, label, fork_safe)
+
+    def no_freeze(self) -> AbstractContextManager[None]:
+        """A region in which the calling thread is not frozen: a freeze waits for its end.
+
+        May be nested. Inside, safepoints do nothing and blocking regions do not count as stopped.
+        """
+        return NoFreeze(self._registry)
+
+    # The controller's side.
+
+    def freeze(
+        self,
+        *,
+        timeout: float | None = 20.0,
+        reason: str = "",
+        group: str = "",
+        lease: float | None = None,
+    ) -> World:
+        """Stop all registered threads of `group` but the caller, and return when they stand.
+
+        From any thread. `timeout` is in seconds (None: for ever) and includes waiting for one's
+        turn, since worlds never overlap. `lease` is in seconds too (None: none): so long after all
+        stood, a watchdog thaws. Inside one's own world this returns at once.
+
+        Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
+        caller has a world that does not cover `group`; TypeError or ValueError, before anything was
+        touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
+        """
+        deadline, reason, group, lease = _check(timeout, reason, group, lease)
+        own = self._controller.own_world()
+        if own is not None:
+            return self._freeze_again(own, group, lease)
+        freeze = self._controller.new_freeze("freeze", group, reason)
+        place = place_of(sys._getframe(1), "blocking", "waiting for its turn to freeze")
+        try:
+            self._controller.stop(freeze, deadline, place)
+            return World(self._registry, self._controller, freeze, lease)
+        except BaseException:
+            self._give_up(freeze)
+            raise
+
+    def run_frozen(
+        self,
+        callback: Callable[..., T],
+        /,
+        *args: object,
+        timeout: float | None = 20.0,
+        reason: str = "",
+        group: str = "",
+        lease: float | None = None,
+    ) -> T:
+        """`with freeze(...): return callback(*args)`, and TypeError if it cannot be called."""
+        check_callable("callback", callback)
+        with self.freeze(timeout=timeout, reason=reason, group=group, lease=lease):
+            return callback(*args)
+
+    def hold(
+        self,
+        *,
+        timeout: float | None = 20.0,
+        reason: str = "",
+        group: str = "",
+        lease: float | None = None,
+    ) -> Hold:
+        """Stop `group` and leave it stopped until `thaw()` on the result, as a cgroup is frozen.
+
+        Holds overlap freely, with worlds too: a thread runs when nobody holds it any more. The
+        calling thread, if it is in the group, stops at its own next safepoint, until another thread
+        thaws. Arguments and errors as for `freeze`.
+        """
+        deadline, reason, group, lease = _check(timeout, reason, group, lease)
+        freeze = self._controller.new_freeze("hold", group, reason)
+        place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
+        try:
+            self._controller.stop_and_leave(freeze, deadline, place)
+            return Hold(self._registry, self._controller, freeze, lease)
+        except BaseException:
+            self._give_up(freeze)
+            raise
+
+    def todo(
+        self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
+    ) -> Future[T]:
+        """Have `thread`, and no other, call `fn(*args)` at its next safepoint or region's end.
+
+        `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From any thread, also in a
+        signal handler. Higher priorities first, then in order of arrival. What `fn` raises goes to
+        the future, and so does a KeyboardInterrupt that comes meanwhile. Raises `NotRegistered`, or
+        `ThreadExited` if the thread is gone; if it goes later, the future fails with that.
+        """
+        _check_todo(fn, priority)
+        return self._post(self._registry.find(thread), fn, args, priority)
+
+    def todo_all(
+        self, fn: Callable[..., T], /, *args: object, priority: float = 0, group: str = ""
+    ) -> list[Future[T]]:
+        """The same for every registered thread of `group`, the calling one included.
+
+        A thread that exits meanwhile is left out.
+        """
+        _check_todo(fn, priority)
+        check_group(group)
+        futures = []
+        for record in self._registry.records.copy().values():
+            if covers(group, record.group):
+                try:
+                    futures.append(self._post(record, fn, args, priority))
+                except ThreadExited:
+                    pass  # as documented
+        return futures
+
+    # Looking.
+
+    def threads(self) -> tuple[ThreadInfo, ...]:
+        """The registered threads. From any thread."""
+        return infos_of(self._registry.records.copy().values())
+
+    def sites(self) -> tuple[Site, ...]:
+        """Every place that has led to the refrigerator so far, the busiest first."""
+        return self._registry.recorder.sites()
+
+    def statistics(self) -> Statistics:
+        """What was done so far. From any thread."""
+        return self._registry.recorder.statistics(self._registry.records.copy().values())
+
+    def _freeze_again(self, own: Freeze, group: str, lease: float | None) -> World:
+        if not own.covers(group):
+            raise FreezeError(
+                f"{own!r} does not cover group {group!r}: thaw it first, or freeze both to begin with"
+            )
+        return World(self._registry, self._controller, own, lease)
+
+    def _give_up(self, freeze: Freeze) -> None:
+        self._controller.mend()
+        self._controller.release(freeze)
+
+    def _post(
+        self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float
+    ) -> Future[T]:
+        todo = Todo(fn, args, priority)
+        self._registry.post(record, todo)
+        return todo.future
+
+
+def _check(
+    timeout: float | None, reason: str, group: str, lease: float | None
+) -> tuple[Deadline, str, str, float | None]:
+    """Check a controller's arguments before anything is touched."""
+    seconds = check_seconds("timeout", timeout)
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a string, not {reason!r}")
+    check_group(group)
+    lease = check_seconds("lease", lease, positive=True)
+    return Deadline(seconds), reason, group, lease
+
+
+def _check_todo(fn: object, priority: object) -> None:
+    check_callable("fn", fn)
+    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
+        raise TypeError(f"priority must be a number, not {priority!r}")

@@ -1,0 +1,121 @@
+"""Becoming and ceasing to be a thread that can be frozen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
+from freezethreads._original import get_ident
+from freezethreads._refrigerator import come_back, go_away, place_of
+from freezethreads._registry import Record, Registry, check_callable, check_group
+from freezethreads._states import Mover, State, check_move
+from freezethreads._todo import AWAY, pending_freezes
+
+
+class Registration:
+    """A thread's enrolment with a freezer; a context manager that unregisters it when left."""
+
+    __slots__ = ("_record", "_registry")
+
+    def __init__(self, registry: Registry, record: Record) -> None:
+        self._registry = registry
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"<Registration of {self.name!r} in group {self.group!r}>"
+
+    def __enter__(self) -> Registration:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._record.exited:
+            self._check_thread()
+            unregister(self._registry)
+
+    @property
+    def name(self) -> str:
+        """The name under which the thread is enrolled. From any thread."""
+        return self._record.name
+
+    @property
+    def group(self) -> str:
+        """The group that it is in now. From any thread."""
+        return self._record.group
+
+    def move(self, group: str) -> None:
+        """Move the thread to another group. By the registered thread itself.
+
+        If the new group is frozen, this returns after the thaw. Raises TypeError or ValueError if
+        `group` is no dotted name, `FreezeError` in another thread or in a blocking region, and
+        `NotRegistered` if the thread is no longer enrolled. Nothing was changed then.
+        """
+        check_group(group)
+        if self._record.exited:
+            raise NotRegistered(f"{self!r} has ended")
+        self._check_thread()
+        check_move(self._record.state, State.BLOCKED, Mover.OWNER)
+        _change_group(self._registry, self._record, group)
+
+    def _check_thread(self) -> None:
+        if self._record.ident != get_ident():
+            raise FreezeError(f"{self!r} belongs to another thread, which alone may end or move it")
+
+
+def _change_group(registry: Registry, record: Record, group: str) -> None:
+    place = place_of(sys._getframe(2), "safepoint", "move")
+    try:
+        go_away(registry, record, place)
+        record.group = group
+        for freeze in pending_freezes(record.todo):
+            if not freeze.covers(group):
+                record.todo.pop(freeze, None)
+                freeze.arrive(record)
+        registry.submit_to_active(record)
+    finally:
+        come_back(registry, record, place)
+
+
+def register(
+    registry: Registry, name: str | None, group: str, waker: Callable[[], object] | None
+) -> Registration:
+    """Enrol the calling thread; returns when no freeze of its group stands."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be a string or None, not {name!r}")
+    check_group(group)
+    if waker is not None:
+        check_callable("waker", waker)
+    if registry.own.record is not None:
+        raise AlreadyRegistered(f"{registry.own.record.name!r} is registered with this freezer")
+    record = Record(name, group, waker)
+    place = place_of(sys._getframe(2), "safepoint", "register")
+    record.todo[AWAY] = place
+    try:
+        registry.enter(record)
+        come_back(registry, record, place)
+    except BaseException:
+        leave(registry, record)
+        raise
+    return Registration(registry, record)
+
+
+def unregister(registry: Registry) -> None:
+    """Strike the calling thread off. Its todos that are still to be made fail."""
+    record = registry.own.record
+    if record is None:
+        raise NotRegistered("the calling thread is not registered with this freezer")
+    check_move(record.state, State.EXITED, Mover.OWNER)
+    leave(registry, record)
+
+
+def leave(registry: Registry, record: Record) -> None:
+    """Forget the calling thread."""
+    registry.expel(record)
+    registry.own.record = None
+    registry.own.lifeline = None

@@ -1,0 +1,241 @@
+"""The threads' side: the refrigerator and the doors to it.
+
+`come_back` is the refrigerator: it brings the calling thread to RUNNING, however many freezes
+stand in between. It may be begun again at any point, and an exception that arrives in there
+(a KeyboardInterrupt, an asynchronous exception) is kept and raised when the thread runs again, as a
+signal to a frozen Linux task is: nothing but the thaw lets a thread out.
+
+The doors lead here from a safepoint and from the end of a blocking region. They look at one flag
+and return if it is down; everything else is another function.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from freezethreads._original import monotonic
+from freezethreads._registry import Record, Registry
+from freezethreads._states import Mover, State, check_move
+from freezethreads._todo import (
+    ABSENT,
+    AWAY,
+    Freeze,
+    Kind,
+    Place,
+    pending_freeze,
+    pending_freezes,
+    pending_todos,
+)
+
+
+def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
+    """Where `frame` is now."""
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True)
+
+
+def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
+    """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos."""
+    record = registry.own.record
+    if record is None:
+        _visit_as_stranger(registry, label, frame)
+    elif not record.shut and record.todo:
+        visit(registry, record, place_of(frame, "safepoint", label))
+
+
+def visit(registry: Registry, record: Record, place: Place) -> None:
+    """Stop while a freeze asks for it, then make the todos that were there by then.
+
+    By the owner. Within a blocking region the thread leaves the region for as long as this takes.
+    Todos that come while others are made wait for the next visit; a freeze does not.
+    """
+    region = record.todo.get(AWAY) if record.depth else None
+    try:
+        record.shut = 1
+        come_back(registry, record, place)
+        for todo in pending_todos(record.todo):
+            todo.run()
+            record.todo.pop(todo, None)
+            registry.settle(todo)
+            record.ran += 1
+            come_back(registry, record, place)
+        _reopen(registry, record, region)
+    except BaseException:
+        come_back(registry, record, place)
+        _reopen(registry, record, region)
+        raise
+    record.last = place
+
+
+def _reopen(registry: Registry, record: Record, region: Place | None) -> None:
+    record.shut = 0
+    if region is not None:
+        go_away(registry, record, region)
+
+
+def go_away(registry: Registry, record: Record, place: Place) -> None:
+    """RUNNING to BLOCKED, and tell those who wait for it. By the owner; may be repeated."""
+    record.todo[AWAY] = place
+    if len(record.todo) > 1:
+        _tell(registry, record, place)
+
+
+def come_back(registry: Registry, record: Record, place: Place) -> None:
+    """To RUNNING, from anywhere, as soon as no freeze forbids it. By the owner; may be repeated."""
+    kept: BaseException | None = None
+    while True:
+        try:
+            _stand(registry, record, place)
+            break
+        except BaseException as error:  # raised below, when the thread runs again
+            kept = kept or error
+    if kept is not None:
+        raise kept
+
+
+def _stand(registry: Registry, record: Record, place: Place) -> None:
+    """The refrigerator. May be begun again at any point."""
+    todo = record.todo
+    _step_out(record)
+    while True:
+        freeze = pending_freeze(todo)
+        if freeze is None:
+            # A freeze that came before the marker was taken off has counted on it: look again.
+            if todo.pop(AWAY, ABSENT) is ABSENT:
+                return
+            continue
+        todo[AWAY] = place
+        _tell(registry, record, place)
+        _wait_for_thaw(record, freeze)
+        if record in freeze.granted:
+            return  # the thaw took the marker off: what came since waits for the next visit
+
+
+def _tell(registry: Registry, record: Record, place: Place) -> None:
+    for freeze in pending_freezes(record.todo):
+        if freeze.arrive(record):
+            registry.recorder.visited(place)
+
+
+def _wait_for_thaw(record: Record, freeze: Freeze) -> None:
+    """Park, and make the calls that a world asks of its parked thread meanwhile."""
+    record.standing = freeze
+    freeze.completion.enter(record.bell, record)
+    while not freeze.completion.done:
+        for errand in record.errands.copy():
+            errand.run()
+            record.errands.pop(errand, None)
+        record.bell.wait()
+    _step_out(record)
+    record.todo.pop(freeze, None)
+
+
+def _step_out(record: Record) -> None:
+    """Leave the completion, which wakes the next thread. Also what an exception cut short."""
+    if record.standing is not None:
+        record.standing.completion.leave(record.bell)
+        record.standing = None
+
+
+def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) -> None:
+    """A thread that is not enrolled parks too, while all the threads are to stop."""
+    record = Record(None, "", None)
+    for freeze in registry.active.copy():
+        if freeze.covers("") and freeze.owner != record.ident:
+            record.todo[freeze] = None
+    if record.todo:
+        come_back(registry, record, place_of(frame, "safepoint", label))
+
+
+class Blocking:
+    """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
+
+    The way in marks the thread as away, and the way out takes the marker off and looks whether
+    anything was asked meanwhile. An exception on either way is raised when the thread runs again.
+    (If an asynchronous one hits `__exit__` before its first instruction, the thread stays marked
+    until it leaves another region: no code in Python can prevent that.)
+    """
+
+    __slots__ = ("_fork_safe", "_label", "_registry")
+
+    def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
+        self._registry = registry
+        self._label = label
+        self._fork_safe = fork_safe
+
+    def __enter__(self) -> None:
+        record = self._registry.own.record
+        if record is None:
+            return
+        if record.depth or record.shut:
+            record.depth += 1
+            return
+        frame = sys._getframe(1)
+        place: Place = (
+            "blocking",
+            self._label,
+            frame.f_code,
+            frame.f_lasti,
+            monotonic(),
+            self._fork_safe,
+        )
+        try:
+            record.depth = 1
+            record.todo[AWAY] = place
+            if len(record.todo) > 1:
+                _tell(self._registry, record, place)
+        except BaseException:
+            record.depth = 0
+            come_back(self._registry, record, place)
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        record = self._registry.own.record
+        if record is None or record.depth != 1 or record.shut:
+            self._leave_nested(record, sys._getframe(1))
+            return
+        try:
+            record.depth = 0
+            record.last = record.todo.pop(AWAY, record.last)
+            if record.todo:
+                visit(self._registry, record, self._place(record))
+        except BaseException:
+            come_back(self._registry, record, self._place(record))
+            raise
+
+    def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
+        if record is None:
+            if self._registry.active:
+                _visit_as_stranger(self._registry, self._label, frame)
+            return
+        if not record.depth:
+            check_move(record.state, State.RUNNING, Mover.OWNER)
+        record.depth -= 1
+
+    def _place(self, record: Record) -> Place:
+        return record.last or place_of(sys._getframe(2), "blocking", self._label)
+
+
+class NoFreeze:
+    """A region that keeps the refrigerator shut: `with freezer.no_freeze():`. May be nested."""
+
+    __slots__ = ("_registry",)
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __enter__(self) -> None:
+        record = self._registry.own.record
+        if record is None:
+            return
+        if record.depth and not record.shut:
+            come_back(self._registry, record, place_of(sys._getframe(1), "blocking", None))
+        record.shut += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        record = self._registry.own.record
+        if record is None:
+            return
+        record.shut -= 1
+        if record.depth and not record.shut:
+            go_away(self._registry, record, place_of(sys._getframe(1), "blocking", None))

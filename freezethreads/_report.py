@@ -1,0 +1,153 @@
+"""What can be seen of threads: `ThreadInfo` while all is well, `Straggler` when a freeze failed.
+
+Everything here only looks, and tolerates a thread that moves, stops or exits meanwhile.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import CodeType
+
+from freezethreads._original import Thread, current_frames, enumerate_threads, monotonic, sleep
+from freezethreads._registry import Record
+from freezethreads._states import State
+from freezethreads._statistics import Site, site_of
+from freezethreads._todo import AWAY, Place, pending_todos
+
+_SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
+
+
+@dataclass(frozen=True)
+class ThreadInfo:
+    """A registered thread at one moment.
+
+    ``site`` is where it is stopped, or None if it runs; ``since`` is when it came there, on the
+    monotonic clock in seconds, or None. ``todo_pending`` counts the calls that it still has to
+    make, freezes aside.
+    """
+
+    name: str
+    ident: int
+    native_id: int
+    state: State
+    group: str
+    site: Site | None
+    since: float | None
+    todo_pending: int
+
+    def stack(self) -> traceback.StackSummary:
+        """The thread's stack now, the innermost frame last; empty if it has exited."""
+        return stack_of(self.ident)
+
+
+@dataclass(frozen=True)
+class Straggler:
+    """A thread that had not stopped by the deadline: a `ThreadInfo` and what may tell why.
+
+    ``stack`` was taken at the deadline, and ``moving`` tells whether a second look 10 ms later
+    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``.
+    ``last_site`` is where it was last seen by the freezer and ``last_seen`` how many seconds
+    ago it came there; None if never.
+    """
+
+    name: str
+    ident: int
+    native_id: int
+    state: State
+    group: str
+    site: Site | None
+    since: float | None
+    todo_pending: int
+    stack: traceback.StackSummary
+    moving: bool
+    in_no_freeze: bool
+    last_site: Site | None
+    last_seen: float | None
+
+    def __str__(self) -> str:
+        where = f" in {self.stack[-1].name}" if self.stack else ""
+        at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
+        how = "inside no_freeze()" if self.in_no_freeze else self._doing()
+        last = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
+        seen = "never seen at a safepoint" if self.last_seen is None else last
+        return f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
+
+    def _doing(self) -> str:
+        if self.state is not State.RUNNING:
+            return "stopped meanwhile"
+        return "moving" if self.moving else "not moving (a long call, or waiting for something)"
+
+
+def info_of(record: Record) -> ThreadInfo:
+    """What a record says now. From any thread."""
+    place = record.todo.get(AWAY)
+    return ThreadInfo(
+        name=record.name,
+        ident=record.ident,
+        native_id=record.native_id,
+        state=record.state,
+        group=record.group,
+        site=None if place is None else site_of(place),
+        since=None if place is None else place[4],
+        todo_pending=len(pending_todos(record.todo)),
+    )
+
+
+def infos_of(records: Iterable[Record]) -> tuple[ThreadInfo, ...]:
+    """The same for many, leaving out who has exited."""
+    return tuple(info_of(record) for record in records if not record.exited)
+
+
+def stack_of(ident: int) -> traceback.StackSummary:
+    """The stack of a thread, in a form that pickles; empty if there is no such thread."""
+    frame = current_frames().get(ident)
+    summary = traceback.extract_stack(frame) if frame is not None else []
+    return traceback.StackSummary.from_list(
+        [(entry.filename, entry.lineno, entry.name, entry.line) for entry in summary]
+    )
+
+
+def report_stragglers(records: Iterable[Record]) -> tuple[Straggler, ...]:
+    """Look twice at the threads that do not stop. Takes some 10 ms; nobody is let go meanwhile."""
+    late = list(records)
+    before = _positions()
+    stacks = {record: stack_of(record.ident) for record in late}
+    sleep(_SECOND_LOOK)
+    after = _positions()
+    return tuple(
+        _straggler(record, stacks[record], before.get(record.ident) != after.get(record.ident))
+        for record in late
+        if not record.exited
+    )
+
+
+def _straggler(record: Record, stack: traceback.StackSummary, moving: bool) -> Straggler:
+    info = info_of(record)
+    last: Place | None = record.todo.get(AWAY) or record.last
+    return Straggler(
+        name=info.name,
+        ident=info.ident,
+        native_id=info.native_id,
+        state=info.state,
+        group=info.group,
+        site=info.site,
+        since=info.since,
+        todo_pending=info.todo_pending,
+        stack=stack,
+        moving=moving,
+        in_no_freeze=record.shut > 0,
+        last_site=None if last is None else site_of(last),
+        last_seen=None if last is None else monotonic() - last[4],
+    )
+
+
+def _positions() -> dict[int, tuple[CodeType, int]]:
+    return {ident: (frame.f_code, frame.f_lasti) for ident, frame in current_frames().items()}
+
+
+def other_threads(covered: Iterable[Record], ident: int) -> tuple[Thread, ...]:
+    """The live Python threads that are not among `covered`, without the thread of `ident`."""
+    left_out = {record.ident for record in covered} | {ident, None}
+    return tuple(thread for thread in enumerate_threads() if thread.ident not in left_out)

@@ -1,0 +1,60 @@
+"""The states of a thread, and who may move it. Knows no locks and no threads.
+
+::
+
+               owner                  controller
+   RUNNING <----------> BLOCKED <----------------> FROZEN
+    |   ^                                            |
+    |   +------- controller, at the thaw ------------+   if its own wait is over
+    +---- owner ----> EXITED
+
+*RUNNING* may execute the application's code. *BLOCKED* is inside a wait which it has declared
+harmless. *FROZEN* is BLOCKED, and may not leave before the thaw.
+
+A thread's state is not stored anywhere: it follows from what is on the thread's todo list (see
+``_registry``), so that two controllers and the thread itself cannot disagree about it. This table
+is what such a move is checked against.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from freezethreads._errors import FreezeError
+
+
+class State(enum.Enum):
+    """What a registered thread may do now: see the diagram above."""
+
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    FROZEN = "frozen"
+    EXITED = "exited"
+
+
+class Mover(enum.Enum):
+    """Who makes a move: the thread itself, or a controller."""
+
+    OWNER = "its own thread"
+    CONTROLLER = "a controller"
+
+
+MOVES: frozenset[tuple[State, State, Mover]] = frozenset(
+    {
+        (State.RUNNING, State.BLOCKED, Mover.OWNER),
+        (State.BLOCKED, State.RUNNING, Mover.OWNER),
+        (State.BLOCKED, State.FROZEN, Mover.CONTROLLER),
+        (State.FROZEN, State.BLOCKED, Mover.CONTROLLER),
+        (State.FROZEN, State.RUNNING, Mover.CONTROLLER),
+        (State.RUNNING, State.EXITED, Mover.OWNER),
+    }
+)
+
+
+def check_move(old: State, new: State, mover: Mover) -> None:
+    """Raise `FreezeError` if the table has no such arrow. Changes nothing."""
+    if (old, new, mover) not in MOVES:
+        raise FreezeError(
+            f"a thread that is {old.name} cannot be made {new.name} by {mover.value}; "
+            "nothing was changed"
+        )

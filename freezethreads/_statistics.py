@@ -1,0 +1,198 @@
+"""Counting what happened: sites, freezes, and how long they took.
+
+Threads on their way into the refrigerator only append to a deque, which is atomic; the counting
+is done by controllers and by those who look, under one re-entrant lock (a `__del__` that thaws may
+run in the middle of it). Nothing else is done under that lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import CodeType
+from typing import TYPE_CHECKING
+
+from freezethreads._original import RLock
+from freezethreads._todo import Kind, Place
+
+if TYPE_CHECKING:
+    from freezethreads._registry import Record
+
+_FOLD_AT = 4096  # visits noted before a controller counts them, to bound the memory
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place that leads to the refrigerator.
+
+    ``kind`` is ``"safepoint"``, ``"blocking"`` (a blocking region) or ``"wait"`` (a freezable
+    wait). ``hits`` is how often a thread was stopped there. ``fork_safe`` is what a
+    blocking region says of itself; a safepoint always is.
+    """
+
+    label: str | None
+    kind: Kind
+    filename: str
+    lineno: int
+    function: str
+    hits: int = 0
+    fork_safe: bool = True
+
+    def __str__(self) -> str:
+        label = f" {self.label!r}" if self.label is not None else ""
+        return f"{self.kind}{label} at {self.filename}:{self.lineno} in {self.function}"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Durations in buckets that double in width.
+
+    ``buckets`` are pairs of an upper bound in seconds and a count, in order, without empty ones;
+    ``total`` and ``worst`` are in seconds.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    worst: float = 0.0
+    buckets: tuple[tuple[float, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a freezer has done since it was made. Durations in seconds; None: there was none yet.
+
+    ``freezes`` counts those that stood, holds included; ``timeouts`` those given up;
+    ``lease_expiries`` those that a lease ended; ``todos_run`` the todos made, refrigerator aside.
+    ``time_to_stop`` is from the request until all stood, ``frozen_time`` from then to the thaw.
+    """
+
+    freezes: int
+    timeouts: int
+    lease_expiries: int
+    todos_run: int
+    last_time_to_stop: float | None
+    last_frozen_time: float | None
+    time_to_stop: Histogram
+    frozen_time: Histogram
+
+
+class _Durations:
+    """A histogram that grows. Called with the recorder's lock held."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+        self.count = 0
+        self.total = 0.0
+        self.worst = 0.0
+        self.buckets: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        self.last = seconds
+        self.count += 1
+        self.total += seconds
+        self.worst = max(self.worst, seconds)
+        self.buckets[math.frexp(seconds)[1]] += 1
+
+    def histogram(self) -> Histogram:
+        buckets = tuple((math.ldexp(1.0, e), n) for e, n in sorted(self.buckets.items()))
+        return Histogram(self.count, self.total, self.worst, buckets)
+
+
+class Recorder:
+    """One freezer's counts."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._places: deque[Place] = deque()
+        self._hits: Counter[Site] = Counter()
+        self._stop = _Durations()
+        self._frozen = _Durations()
+        self._timeouts = 0
+        self._expiries = 0
+        self._ran_before = 0
+
+    def visited(self, place: Place | None) -> None:
+        """A thread was stopped at `place`. From any thread; takes no lock."""
+        if place is not None:
+            self._places.append(place)
+
+    def stood(self, seconds: float) -> None:
+        """All threads of a freeze have stopped, after `seconds`."""
+        with self._lock:
+            self._stop.add(seconds)
+            if len(self._places) > _FOLD_AT:
+                self._fold()
+
+    def thawed(self, seconds: float) -> None:
+        """A freeze was thawed, which stood for `seconds`."""
+        with self._lock:
+            self._frozen.add(seconds)
+
+    def timed_out(self) -> None:
+        """A freeze was given up."""
+        with self._lock:
+            self._timeouts += 1
+
+    def expired(self) -> None:
+        """A lease ran out."""
+        with self._lock:
+            self._expiries += 1
+
+    def todos_run(self, record: Record) -> None:
+        """Take over the count of a thread which leaves. May be repeated."""
+        with self._lock:
+            self._ran_before += record.ran
+            record.ran = 0
+
+    def sites(self) -> tuple[Site, ...]:
+        """Every place so far, the busiest first."""
+        with self._lock:
+            self._fold()
+            counted = self._hits.most_common()
+        return tuple(
+            Site(s.label, s.kind, s.filename, s.lineno, s.function, hits, s.fork_safe)
+            for s, hits in counted
+        )
+
+    def statistics(self, records: Iterable[Record]) -> Statistics:
+        """All counts."""
+        with self._lock:
+            return Statistics(
+                freezes=self._stop.count,
+                timeouts=self._timeouts,
+                lease_expiries=self._expiries,
+                todos_run=self._ran_before + sum(record.ran for record in records),
+                last_time_to_stop=self._stop.last,
+                last_frozen_time=self._frozen.last,
+                time_to_stop=self._stop.histogram(),
+                frozen_time=self._frozen.histogram(),
+            )
+
+    def mend(self) -> None:
+        """Give the lock back if an exception has left the calling thread holding it."""
+        try:
+            while True:
+                self._lock.release()
+        except RuntimeError:
+            pass  # not held: as it should be
+
+    def _fold(self) -> None:
+        """Called with _lock held: count the places noted."""
+        for _ in range(len(self._places)):
+            self._hits[site_of(self._places.popleft())] += 1
+
+
+def site_of(place: Place) -> Site:
+    """The site of a place, with no hits counted."""
+    kind, label, code, offset, _, fork_safe = place
+    lineno = _line_of(code, offset)
+    return Site(label, kind, code.co_filename, lineno, code.co_qualname, 0, fork_safe)
+
+
+def _line_of(code: CodeType, offset: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return line
+    return code.co_firstlineno

@@ -1,0 +1,194 @@
+"""What can be asked of a thread: a `Todo`, and a `Freeze`, which is a todo ahead of all others.
+
+A thread's todo list is a plain `dict`, used as an ordered set: the requests in order of arrival,
+and the marker `AWAY` (with the thread's `Place` as its value) while the thread is BLOCKED. Marker
+and requests share one dict *because the dict's own lock then orders them*, and that decides
+every race in this library:
+
+* A controller puts its freeze on the list, then looks for the marker. The thread takes the marker
+  off, then looks for a freeze. Whoever touches the dict second sees what the other did, so
+  either the controller sees that the thread is away, and the thread will find the freeze before
+  it runs any of the application's code; or the controller waits for it. Never neither.
+* The same holds the other way about: the thread sets the marker, then looks for a freeze that
+  waits to hear of it.
+* And at the end: a thread marks itself exited and then empties its list; who posts, posts and
+  then looks whether it exited.
+
+What this assumes of CPython: setting and popping a key and `copy()` are atomic, and ordered with
+each other. With a GIL they are, since all keys hash and compare by identity, in C; a
+free-threaded build does each of them under the dict's own lock (`copy` and `pop` included).
+Deciding by a lock of our own would cost a blocking region twice as much, could be left held by an
+asynchronous exception, and would deadlock with a signal handler that calls `todo()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from freezethreads._completion import Bell, Completion
+from freezethreads._errors import FreezeError
+from freezethreads._original import allocate_lock, current_thread, get_ident, monotonic
+
+if TYPE_CHECKING:
+    from freezethreads._registry import Record
+
+Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
+
+# kind, label, code and offset of the last instruction there, when it came there (monotonic), and
+# whether a child of fork() may run while a thread stands there. A bare tuple, since one is made
+# for each blocking region; `_report` turns it into a `Site`.
+Place: TypeAlias = tuple[Kind, str | None, CodeType, int, float, bool]
+
+ABSENT: Final = object()
+
+
+def covers(group: str, other: str) -> bool:
+    """Whether `other` is `group` or below it; "" is above all."""
+    return not group or other == group or other.startswith(group + ".")
+
+
+class _Away:
+    """The type of the marker."""
+
+    def __repr__(self) -> str:
+        return "AWAY"
+
+
+AWAY: Final = _Away()
+
+
+class Todo:
+    """One call that one thread is to make, and the future of its result.
+
+    Exactly once: `_claim` is a lock which nobody releases, so only one can ever get it.
+    """
+
+    __slots__ = ("_args", "_claim", "_fn", "future", "priority")
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], priority: float) -> None:
+        self._fn = fn
+        self._args = args
+        self._claim = allocate_lock()
+        self.priority = priority
+        self.future: Future[Any] = Future()
+
+    def run(self) -> None:
+        """Make the call, in the thread that it was meant for. Raises nothing that the call raises.
+
+        A todo which an asynchronous exception interrupted on its way in is failed, not repeated.
+        """
+        try:
+            if not self._claim.acquire(False):
+                self._fail(FreezeError("the todo was interrupted before it was done"))
+            elif self.future.set_running_or_notify_cancel():
+                self.future.set_result(self._fn(*self._args))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the asker
+            self._fail(error)
+
+    def refuse(self, error: Exception) -> None:
+        """Fail the future with `error`, unless the call has been begun. From any thread."""
+        if self._claim.acquire(False) and self.future.set_running_or_notify_cancel():
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        try:
+            self.future.set_exception(error)
+        except InvalidStateError:
+            pass  # it is done, or was cancelled
+
+
+class Freeze:
+    """One request to stop a group of threads: the same object stands on every member's todo list.
+
+    Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
+    worlds that stand on it (freezing again inside one's own world adds one).
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet, and
+    `completion` is what they wait for in the refrigerator. A record in `granted` was made
+    RUNNING by the thaw.
+    """
+
+    __slots__ = (
+        "armed_at",
+        "awaited",
+        "bell",
+        "completion",
+        "errands",
+        "expired",
+        "granted",
+        "group",
+        "kind",
+        "members",
+        "owner",
+        "reason",
+        "stood_at",
+        "thread",
+        "users",
+    )
+
+    def __init__(self, kind: str, group: str, reason: str) -> None:
+        self.kind = kind
+        self.group = group
+        self.reason = reason
+        self.thread = current_thread()
+        self.owner = get_ident()
+        self.users: dict[object, None] = {}
+        self.expired = False
+        self.members: dict[Record, None] = {}
+        self.awaited: dict[Record, None] = {}
+        self.granted: dict[Record, None] = {}
+        self.errands: dict[Todo, None] = {}
+        self.bell = Bell()
+        self.completion: Completion[Record] = Completion()
+        self.armed_at = monotonic()
+        self.stood_at: float | None = None
+
+    def __repr__(self) -> str:
+        why = f" for {self.reason!r}" if self.reason else ""
+        group = f" of group {self.group!r}" if self.group else ""
+        return f"<{self.kind}{group} by {self.thread.name}{why}>"
+
+    @property
+    def done(self) -> bool:
+        """Whether it was thawed, or given up. A request that is done parks nobody."""
+        return self.completion.done
+
+    def covers(self, group: str) -> bool:
+        """Whether a thread of `group` is meant: the same group or one below it."""
+        return covers(self.group, group)
+
+    def arrive(self, record: Record) -> bool:
+        """Note that `record` stopped, or exited; the last one wakes the controller.
+
+        From any thread, and may be repeated. Returns whether it had been waited for.
+        """
+        was_awaited = self.awaited.pop(record, ABSENT) is not ABSENT
+        if not self.awaited:
+            self.bell.ring()
+        return was_awaited
+
+
+TodoList: TypeAlias = dict[object, Place | None]
+
+
+def pending_freezes(todo: TodoList) -> Iterator[Freeze]:
+    """The freezes on a list which are not done; those which are, are dropped. From any thread."""
+    for item in todo.copy():
+        if type(item) is Freeze:
+            if item.completion.done:
+                todo.pop(item, None)
+            else:
+                yield item
+
+
+def pending_freeze(todo: TodoList) -> Freeze | None:
+    """The first of them, or None."""
+    return next(pending_freezes(todo), None)
+
+
+def pending_todos(todo: TodoList) -> list[Todo]:
+    """The todos on a list: by priority, the highest first, and then in order of arrival."""
+    todos = [item for item in todo.copy() if type(item) is Todo]
+    return sorted(todos, key=lambda item: -item.priority)

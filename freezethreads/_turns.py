@@ -1,0 +1,48 @@
+"""Controllers take turns: first come, first served.
+
+The queue is a dict in order of arrival; whose freeze comes first in it has the turn. Who leaves,
+for whatever reason, rings the bell of the first one left. As everything here it is
+level-triggered: leaving twice is harmless.
+"""
+
+from __future__ import annotations
+
+from freezethreads._deadline import Deadline
+from freezethreads._errors import FreezeTimeout
+from freezethreads._todo import Freeze
+
+
+class Turns:
+    """The queue of one freezer's controllers."""
+
+    def __init__(self) -> None:
+        self._queue: dict[Freeze, None] = {}
+
+    @property
+    def current(self) -> Freeze | None:
+        """The freeze that has the turn, or None."""
+        return next(iter(self._queue.copy()), None)
+
+    def join(self, freeze: Freeze) -> None:
+        """Queue up. May be repeated: it keeps its place."""
+        self._queue[freeze] = None
+
+    def wait(self, freeze: Freeze, deadline: Deadline) -> None:
+        """Wait until `freeze` has the turn; raise FreezeTimeout at the deadline."""
+        while (current := self.current) is not freeze:
+            if deadline.passed():
+                raise FreezeTimeout(
+                    f"the time ran out while {current!r} had the freezer; nothing was frozen"
+                )
+            freeze.bell.wait(deadline.remaining())
+
+    def leave(self, freeze: Freeze) -> None:
+        """Give the turn back, or stop waiting for it. From any thread; may be repeated."""
+        self._queue.pop(freeze, None)
+        first = self.current
+        if first is not None:
+            first.bell.ring()
+
+    def reset(self) -> None:
+        """In the child of a fork: nobody waits."""
+        self._queue = {}
