@@ -50,16 +50,17 @@ class Completion(Generic[Waiter]):
 
     Completing wakes *one* of the waiters, and each that leaves wakes one more. So it costs the
     controller the same for one waiter as for a thousand, and with a GIL the woken do not fight
-    for it. The chain cannot stop short: of the waiters taken out of `_waiting` there is
-    always one more than have left, hence one that was rung and has still to leave, and it will
-    take out the next.
+    for it. The chain cannot stop short: of the waiters taken off `_chain` there is always one
+    more than have left, hence one that was rung and has still to leave, and it will take off
+    the next. Should an exception cut the taking off from the ringing, all are rung.
     """
 
-    __slots__ = ("_waiting", "done")
+    __slots__ = ("_chain", "_waiting", "done")
 
     def __init__(self) -> None:
         self.done = False
         self._waiting: dict[Bell, Waiter] = {}
+        self._chain: list[Bell] = []
 
     def enter(self, bell: Bell, waiter: Waiter) -> None:
         """Join those who wait: wait for `bell` until `done`, then `leave`. May be repeated."""
@@ -77,16 +78,20 @@ class Completion(Generic[Waiter]):
         Who enters after the list was made finds it done, since both go through the same dict.
         """
         self.done = True
-        return list(self._waiting.copy().values())
+        waiting = self._waiting.copy()
+        self._chain = list(waiting)
+        return list(waiting.values())
 
     def complete_all(self) -> None:
-        """Let everybody go. May be repeated."""
-        self.done = True
+        """After `finish`: let everybody go. May be repeated."""
         self._wake_one()
 
     def _wake_one(self) -> None:
         try:
-            bell, _ = self._waiting.popitem()
-        except KeyError:
-            return
-        bell.ring()
+            self._chain.pop().ring()
+        except IndexError:
+            pass  # everybody was rung
+        except BaseException:
+            for bell in self._waiting.copy():
+                bell.ring()
+            raise

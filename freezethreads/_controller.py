@@ -77,13 +77,11 @@ class Controller:
             record.todo[freeze] = None
             record.call_waker()
 
-    def start_lease(self, freeze: Freeze, seconds: float | None) -> Lease | None:
-        """Let a watchdog thaw after so many seconds, counted from now."""
-        if seconds is None:
-            return None
+    def start_lease(self, freeze: Freeze, seconds: float) -> None:
+        """Let a watchdog thaw after so many seconds, counted from now, if nobody did before."""
         lease = Lease(seconds, self, freeze)
+        freeze.leases[lease] = None
         lease.start()
-        return lease
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""
@@ -115,6 +113,8 @@ class Controller:
         freeze.completion.complete_all()
         self._turns.leave(freeze)
         self._registry.settle(freeze)
+        for lease in freeze.leases.copy():
+            lease.cancel()
         for errand in freeze.errands.copy():
             errand.refuse(FreezeError("the world was thawed before the call was made"))
         if first and freeze.stood_at is not None:
@@ -126,10 +126,6 @@ class Controller:
         for freeze in self._registry.active.copy():
             if not _has_living_controller(freeze, self._registry):
                 self.abandon(freeze, why)
-
-    def mend(self) -> None:
-        """After an exception: give back what the calling thread may have been left holding."""
-        self._registry.recorder.mend()
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""

@@ -136,7 +136,7 @@ class Freezer:
             self._controller.stop(freeze, deadline, place)
             return World(self._registry, self._controller, freeze, lease)
         except BaseException:
-            self._give_up(freeze)
+            self._controller.release(freeze)
             raise
 
     def run_frozen(
@@ -175,7 +175,7 @@ class Freezer:
             self._controller.stop_and_leave(freeze, deadline, place)
             return Hold(self._registry, self._controller, freeze, lease)
         except BaseException:
-            self._give_up(freeze)
+            self._controller.release(freeze)
             raise
 
     def todo(
@@ -229,10 +229,6 @@ class Freezer:
                 f"{own!r} does not cover group {group!r}: thaw it first, or freeze both to begin with"
             )
         return World(self._registry, self._controller, own, lease)
-
-    def _give_up(self, freeze: Freeze) -> None:
-        self._controller.mend()
-        self._controller.release(freeze)
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

@@ -100,7 +100,7 @@ def register(
         registry.enter(record)
         come_back(registry, record, place)
     except BaseException:
-        leave(registry, record)
+        _leave(registry, record)
         raise
     return Registration(registry, record)
 
@@ -111,11 +111,15 @@ def unregister(registry: Registry) -> None:
     if record is None:
         raise NotRegistered("the calling thread is not registered with this freezer")
     check_move(record.state, State.EXITED, Mover.OWNER)
-    leave(registry, record)
+    try:
+        _leave(registry, record)
+    except BaseException:
+        _leave(registry, record)
+        raise
 
 
-def leave(registry: Registry, record: Record) -> None:
-    """Forget the calling thread."""
+def _leave(registry: Registry, record: Record) -> None:
+    """Forget the calling thread. May be repeated."""
     registry.expel(record)
     registry.own.record = None
     registry.own.lifeline = None

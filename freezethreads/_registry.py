@@ -191,11 +191,15 @@ class Registry:
 
     def post(self, record: Record, todo: Todo) -> None:
         """Put a todo on a list: certain to run if this returns, refused by ThreadExited if not."""
-        self.announce(todo)
-        record.todo[todo] = None
-        if record.exited and record.todo.pop(todo, ABSENT) is not ABSENT:
+        try:
+            self.announce(todo)
+            record.todo[todo] = None
+            if record.exited and record.todo.pop(todo, ABSENT) is not ABSENT:
+                raise ThreadExited(f"thread {record.name!r} has exited; nothing was asked of it")
+        except BaseException:
+            record.todo.pop(todo, None)
             self.settle(todo)
-            raise ThreadExited(f"thread {record.name!r} has exited; nothing was asked of it")
+            raise
         record.call_waker()
 
     def announce(self, request: object) -> None:
@@ -217,6 +221,7 @@ class Registry:
         for freeze in self.active:
             freeze.completion.done = True
             freeze.members.clear()
+            freeze.leases.clear()
         self.records, self.active, self.pending = {}, {}, {}
         self._show(False)
         if record is not None and not record.exited:

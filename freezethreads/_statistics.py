@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from freezethreads._original import RLock
 from freezethreads._todo import Kind, Place
 
 if TYPE_CHECKING:
     from freezethreads._registry import Record
+
+T = TypeVar("T")
 
 _FOLD_AT = 4096  # visits noted before a controller counts them, to bound the memory
 
@@ -109,9 +111,7 @@ class Recorder:
         self._hits: Counter[Site] = Counter()
         self._stop = _Durations()
         self._frozen = _Durations()
-        self._timeouts = 0
-        self._expiries = 0
-        self._ran_before = 0
+        self._counts: Counter[str] = Counter()
 
     def visited(self, place: Place | None) -> None:
         """A thread was stopped at `place`. From any thread; takes no lock."""
@@ -120,63 +120,74 @@ class Recorder:
 
     def stood(self, seconds: float) -> None:
         """All threads of a freeze have stopped, after `seconds`."""
-        with self._lock:
+
+        def count() -> None:
             self._stop.add(seconds)
             if len(self._places) > _FOLD_AT:
                 self._fold()
 
+        self._with_lock(count)
+
     def thawed(self, seconds: float) -> None:
         """A freeze was thawed, which stood for `seconds`."""
-        with self._lock:
-            self._frozen.add(seconds)
+        self._with_lock(lambda: self._frozen.add(seconds))
 
     def timed_out(self) -> None:
         """A freeze was given up."""
-        with self._lock:
-            self._timeouts += 1
+        self._with_lock(lambda: self._counts.update(timeouts=1))
 
     def expired(self) -> None:
         """A lease ran out."""
-        with self._lock:
-            self._expiries += 1
+        self._with_lock(lambda: self._counts.update(expiries=1))
 
     def todos_run(self, record: Record) -> None:
         """Take over the count of a thread which leaves. May be repeated."""
-        with self._lock:
-            self._ran_before += record.ran
+
+        def count() -> None:
+            self._counts.update(todos=record.ran)
             record.ran = 0
+
+        self._with_lock(count)
 
     def sites(self) -> tuple[Site, ...]:
         """Every place so far, the busiest first."""
-        with self._lock:
+
+        def count() -> list[tuple[Site, int]]:
             self._fold()
-            counted = self._hits.most_common()
-        return tuple(
-            Site(s.label, s.kind, s.filename, s.lineno, s.function, hits, s.fork_safe)
-            for s, hits in counted
-        )
+            return self._hits.most_common()
+
+        return tuple(replace(site, hits=hits) for site, hits in self._with_lock(count))
 
     def statistics(self, records: Iterable[Record]) -> Statistics:
         """All counts."""
-        with self._lock:
-            return Statistics(
+        return self._with_lock(
+            lambda: Statistics(
                 freezes=self._stop.count,
-                timeouts=self._timeouts,
-                lease_expiries=self._expiries,
-                todos_run=self._ran_before + sum(record.ran for record in records),
+                timeouts=self._counts["timeouts"],
+                lease_expiries=self._counts["expiries"],
+                todos_run=self._counts["todos"] + sum(record.ran for record in records),
                 last_time_to_stop=self._stop.last,
                 last_frozen_time=self._frozen.last,
                 time_to_stop=self._stop.histogram(),
                 frozen_time=self._frozen.histogram(),
             )
+        )
 
-    def mend(self) -> None:
-        """Give the lock back if an exception has left the calling thread holding it."""
+    def _with_lock(self, count: Callable[[], T]) -> T:
+        """Call `count()` with the lock held, and never leave it held.
+
+        `with` alone does not do that: an exception that arrives after the block and before its
+        `__exit__` would. Only the owner can release a re-entrant lock, hence the second try.
+        """
         try:
-            while True:
+            with self._lock:
+                return count()
+        except BaseException:
+            try:
                 self._lock.release()
-        except RuntimeError:
-            pass  # not held: as it should be
+            except RuntimeError:
+                pass  # not held: as it should be
+            raise
 
     def _fold(self) -> None:
         """Called with _lock held: count the places noted."""

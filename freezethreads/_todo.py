@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from freezethreads._completion import Bell, Completion
 from freezethreads._errors import FreezeError
-from freezethreads._original import allocate_lock, current_thread, get_ident, monotonic
+from freezethreads._original import Timer, allocate_lock, current_thread, get_ident, monotonic
 
 if TYPE_CHECKING:
     from freezethreads._registry import Record
@@ -120,6 +120,7 @@ class Freeze:
         "granted",
         "group",
         "kind",
+        "leases",
         "members",
         "owner",
         "reason",
@@ -140,6 +141,7 @@ class Freeze:
         self.awaited: dict[Record, None] = {}
         self.granted: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}
+        self.leases: dict[Timer, None] = {}
         self.bell = Bell()
         self.completion: Completion[Record] = Completion()
         self.armed_at = monotonic()

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from freezethreads._controller import Controller, Lease
+from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
 from freezethreads._registry import Registry, check_callable
@@ -49,9 +49,9 @@ class _Stopped:
         self._controller = controller
         self._freeze = freeze
         self._enter = weakref.ref(self)  # called, it returns this object: `__enter__` in C
-        self._lease: Lease | None = None
         freeze.users[self._enter] = None
-        self._lease = controller.start_lease(freeze, lease)
+        if lease is not None:
+            controller.start_lease(freeze, lease)
 
     def __repr__(self) -> str:
         state = "thawed" if self._freeze.done else "standing"
@@ -85,13 +85,10 @@ class _Stopped:
         try:
             self._thaw()
         except BaseException:
-            self._controller.mend()
             self._thaw()
             raise
 
     def _thaw(self) -> None:
-        if self._lease is not None and not self._freeze.done:
-            self._lease.cancel()
         self._freeze.users.pop(self._enter, None)
         if not self._freeze.users:
             self._controller.release(self._freeze)

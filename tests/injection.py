@@ -1,0 +1,131 @@
+"""Raise an exception at the n-th bytecode that one thread executes in chosen code.
+
+This is harsher than what CPython does: a signal handler or `PyThreadState_SetAsyncExc` is only
+heard at calls, at backward jumps and at the beginning of functions, and those are among the
+places where this raises.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import freezethreads
+
+CORE = str(Path(freezethreads.__file__).parent / "_")
+
+
+class Boom(BaseException):
+    """The injected exception: nobody's `except Exception` may swallow it."""
+
+
+class Injection:
+    """Within `with`, the calling thread raises Boom at its bytecode number `at`, from 0.
+
+    `hit` says afterwards where that was; it is None if the code was through before.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.hit: tuple[str, int] | None = None
+        self._left = at
+        self._ident = threading.get_ident()
+
+    def __enter__(self) -> Injection:
+        if sys.version_info < (3, 12):
+            sys.settrace(self._trace_call)
+        _Watch.current = self
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._disarm()
+
+    def reach(self, code: CodeType, offset: int) -> None:
+        """The bytecode at `offset` is about to be executed, by any thread."""
+        if threading.get_ident() != self._ident or self.hit is not None:
+            return
+        if self._left:
+            self._left -= 1
+            return
+        self.hit = (code.co_qualname, offset)
+        self._disarm()
+        raise Boom(f"at {code.co_qualname} +{offset}")
+
+    def _disarm(self) -> None:
+        _Watch.current = None
+        if sys.version_info < (3, 12):
+            sys.settrace(None)
+
+    def _trace_call(self, frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code not in _Watch.codes:
+            return None
+        frame.f_trace_opcodes = True
+        return self._trace
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if event == "opcode":
+            self.reach(frame.f_code, frame.f_lasti)
+        return self._trace
+
+
+class _Watch:
+    """Who is told of bytecodes, and whose. One at a time in a process."""
+
+    current: Injection | None = None
+    codes: frozenset[CodeType] = frozenset()
+
+    @classmethod
+    def reach(cls, code: CodeType, offset: int) -> None:
+        current = cls.current
+        if current is not None:
+            current.reach(code, offset)
+
+
+@contextmanager
+def watching(*functions: Callable[..., object]) -> Iterator[None]:
+    """Within this block injections go into the core, and into these functions.
+
+    From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
+    """
+    _Watch.codes = frozenset((*_core_codes(), *(_code_of(function) for function in functions)))
+    _set_events(True)
+    try:
+        yield
+    finally:
+        _set_events(False)
+
+
+def _set_events(on: bool) -> None:
+    if sys.version_info >= (3, 12):
+        monitoring = sys.monitoring
+        tool, instruction = monitoring.DEBUGGER_ID, monitoring.events.INSTRUCTION
+        if on:
+            monitoring.use_tool_id(tool, "injection")
+            monitoring.register_callback(tool, instruction, _Watch.reach)
+        for code in _Watch.codes:
+            monitoring.set_local_events(tool, code, instruction if on else 0)
+        if not on:
+            monitoring.free_tool_id(tool)
+
+
+def _core_codes() -> Iterator[CodeType]:
+    for item in gc.get_objects():
+        if isinstance(item, FunctionType) and item.__code__.co_filename.startswith(CORE):
+            yield from _with_inner(item.__code__)
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_inner(constant)
+
+
+def _code_of(function: Callable[..., object]) -> CodeType:
+    assert isinstance(function, FunctionType)
+    return function.__code__
