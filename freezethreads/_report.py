@@ -70,8 +70,9 @@ class Straggler:
         where = f" in {self.stack[-1].name}" if self.stack else ""
         at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
         how = "inside no_freeze()" if self.in_no_freeze else self._doing()
-        last = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
-        seen = "never seen at a safepoint" if self.last_seen is None else last
+        seen = "never seen at a safepoint"
+        if self.last_seen is not None:
+            seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
         return f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
 
     def _doing(self) -> str:

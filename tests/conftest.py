@@ -1,0 +1,43 @@
+"""Rules that hold for every test: no thread is left behind, no thread's error goes unseen."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from helpers import WAIT, Worker, stack_of
+
+# A shared machine makes any single example slow now and then, which says nothing about the code.
+settings.register_profile("tests", deadline=None)
+# Where nobody is there to repeat a run, the same examples each time.
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "tests")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail a test that leaves a thread running, or a worker's exception unseen."""
+    before = set(threading.enumerate())
+    Worker.failed.clear()
+    yield
+    left = _still_running(set(threading.enumerate()) - before)
+    stacks = "\n".join(f"{thread!r}\n{stack_of(thread)}" for thread in left)
+    assert not left, f"the test left {len(left)} thread(s) behind:\n{stacks}"
+    if Worker.failed:
+        raise AssertionError(f"{Worker.failed[0].name} failed unseen") from Worker.failed[0].error
+
+
+def _still_running(threads: set[threading.Thread]) -> list[threading.Thread]:
+    """Give threads on their way out the time to get there; return the others."""
+    deadline = time.monotonic() + WAIT / 2
+    # A dummy stands for a thread that `threading` did not start. It cannot be joined, and up to
+    # Python 3.12 it stays in the list when its thread is gone.
+    real = [thread for thread in threads if not isinstance(thread, threading._DummyThread)]
+    for thread in real:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread for thread in real if thread.is_alive()]

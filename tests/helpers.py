@@ -1,0 +1,103 @@
+"""What the tests share: threads whose errors are not lost, bounded waits, fresh interpreters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+WAIT = 10.0
+"""Seconds that any one wait in a test may last. A wait that runs into it is a failure."""
+
+
+class Worker(threading.Thread, Generic[T]):
+    """A thread that keeps what its function returned or raised for `finish()`.
+
+    `failed` lists the workers whose error nobody has seen yet; `conftest.py` fails a test that
+    leaves one there.
+    """
+
+    failed: ClassVar[list[Worker[Any]]] = []
+
+    def __init__(self, call: Callable[[], T], *, name: str | None, daemon: bool) -> None:
+        super().__init__(name=name, daemon=daemon)
+        self._call = call
+        self._result: list[T] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result.append(self._call())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, finish() raises it
+            self.error = error
+            self.failed.append(self)
+
+    def finish(self, timeout: float = WAIT) -> T:
+        """Wait for the thread's end; return what it returned, or raise what it raised."""
+        self.join(timeout)
+        assert not self.is_alive(), f"{self.name} is still running:\n{stack_of(self)}"
+        if self.error is not None:
+            if self in self.failed:
+                self.failed.remove(self)
+            raise self.error
+        return self._result[0]
+
+
+def start(
+    fn: Callable[[*Ts], T], *args: *Ts, name: str | None = None, daemon: bool = True
+) -> Worker[T]:
+    """Start a thread that calls `fn(*args)`; end it with `finish()`."""
+    worker = Worker(lambda: fn(*args), name=name, daemon=daemon)
+    worker.start()
+    return worker
+
+
+def wait_for(event: threading.Event) -> None:
+    """Wait until `event` is set; fail after `WAIT` seconds."""
+    assert event.wait(WAIT), f"the event was not set within {WAIT} s"
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Where `thread` is now, as a traceback prints it."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else "(it has no Python frame)\n"
+
+
+def run_python(
+    code: str,
+    *args: str,
+    timeout: float = 50.0,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a fresh interpreter that can import the checkout; warnings are errors there.
+
+    `args` become `sys.argv[1:]`, `env` is added to this process's environment. With `check`, an
+    exit status other than 0 fails the test and shows both outputs. The default timeout in seconds
+    lies below that of a test, so that it is this one, which knows the command, that is reported.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": path, **(env or {})},
+        check=False,
+    )
+    if check and result.returncode != 0:
+        raise AssertionError(
+            f"the interpreter ended with status {result.returncode}\n"
+            f"--- stdout\n{result.stdout}--- stderr\n{result.stderr}"
+        )
+    return result

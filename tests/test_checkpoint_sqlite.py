@@ -1,0 +1,214 @@
+"""What only the SQLite store has: tables of one's own, and a file that others could have made."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freezethreads.checkpoint import SQLiteStore, StoreError
+
+Connection = sqlite3.Connection
+
+
+class Tally(SQLiteStore):
+    """Counts per word, to which each save adds."""
+
+    def create(self, connection: Connection) -> None:
+        connection.execute("CREATE TABLE IF NOT EXISTS tally (word TEXT PRIMARY KEY, n INTEGER)")
+
+    def write(self, connection: Connection, payload: dict[str, int]) -> None:
+        for word, count in payload.items():
+            connection.execute(
+                "INSERT INTO tally VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                (word, count),
+            )
+
+    def read(self, connection: Connection) -> dict[str, int] | None:
+        return dict(connection.execute("SELECT word, n FROM tally")) or None
+
+
+@contextmanager
+def database(path: Path) -> Iterator[Connection]:
+    """The file as SQLite itself sees it; what is done to it is committed at the end."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def test_a_subclass_keeps_its_own_tables(tmp_path: Path) -> None:
+    store = Tally(tmp_path / "t")
+    assert store.load() is None
+    assert store.save({"a": 1, "b": 2}) is None
+    assert store.save({"a": 3}) is None
+    assert Tally(tmp_path / "t").load() == {"a": 4, "b": 2}
+
+
+def test_a_subclass_gets_a_copy_of_what_was_taken(tmp_path: Path) -> None:
+    live = {"a": 1}
+    ready = Tally(tmp_path / "t").detach(live)
+    assert ready == live
+    assert ready is not live
+
+
+def test_a_save_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
+    store = Tally(tmp_path / "t")
+    store.save({"a": 1})
+    with pytest.raises(StoreError):
+        store.save({"a": 1, "b": object()})
+    assert store.load() == {"a": 1}
+
+
+def test_an_error_of_the_subclass_itself_is_raised_as_it_is(tmp_path: Path) -> None:
+    store = Tally(tmp_path / "t")
+    with pytest.raises(AttributeError, match="items"):
+        store.save([1])
+    assert store.load() is None
+    store.save({"a": 1})  # no transaction was left open
+
+
+@pytest.mark.parametrize(
+    "end", [lambda c: c.commit(), lambda c: c.executescript("SELECT 1")], ids=["commit", "script"]
+)
+def test_a_write_that_ends_the_transaction_is_found_out(
+    tmp_path: Path, end: Callable[[Connection], object]
+) -> None:
+    class Hasty(Tally):
+        def write(self, connection: Connection, payload: dict[str, int]) -> None:
+            super().write(connection, payload)
+            end(connection)
+
+    with pytest.raises(StoreError, match="ended the transaction"):
+        Hasty(tmp_path / "t").save({"a": 1})
+
+
+def test_create_may_run_a_script(tmp_path: Path) -> None:
+    class Scripted(Tally):
+        def create(self, connection: Connection) -> None:
+            connection.executescript("CREATE TABLE IF NOT EXISTS tally (word PRIMARY KEY, n)")
+
+    store = Scripted(tmp_path / "t")
+    store.save({"a": 1})
+    assert Scripted(tmp_path / "t").load() == {"a": 1}
+
+
+def test_create_is_called_again_after_one_that_was_cut_short(tmp_path: Path) -> None:
+    class Broken(Tally):
+        def create(self, connection: Connection) -> None:
+            connection.executescript("CREATE TABLE tally (word TEXT PRIMARY KEY, n INTEGER)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Broken(tmp_path / "t")
+    store = Tally(tmp_path / "t")
+    store.save({"a": 1})
+    assert store.load() == {"a": 1}
+
+
+def test_the_settings_that_make_a_save_durable(tmp_path: Path) -> None:
+    found: list[Any] = []
+
+    class Curious(SQLiteStore):
+        def write(self, connection: Connection, payload: Any) -> None:
+            for name in ("synchronous", "journal_mode"):
+                found.extend(connection.execute(f"PRAGMA {name}").fetchone())
+
+    Curious(tmp_path / "t").save(1)
+    assert found == [3, "delete"]  # 3 is EXTRA
+
+
+def test_a_damaged_row_is_logged_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SQLiteStore(tmp_path / "t")
+    store.save("first")
+    store.save("second")
+    with database(tmp_path / "t") as connection:
+        connection.execute("UPDATE checkpoints SET payload = payload || 'x' WHERE sequence = 2")
+    with caplog.at_level(logging.WARNING, "freezethreads.checkpoint"):
+        assert store.load() == "first"
+    assert "checkpoint 2 is damaged: the checksum differs" in caplog.text
+    with database(tmp_path / "t") as connection:
+        connection.execute("UPDATE checkpoints SET raw = 1 - raw")
+    with pytest.raises(StoreError, match="every checkpoint in"):
+        store.load()
+
+
+def test_a_missing_row_is_damage_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = SQLiteStore(tmp_path / "t")
+    store.save("first")
+    store.save("second")
+    with database(tmp_path / "t") as connection:
+        connection.execute("DELETE FROM checkpoints WHERE sequence = 2")
+    with caplog.at_level(logging.WARNING, "freezethreads.checkpoint"):
+        assert store.load() == "first"
+    assert "checkpoint 2 is missing" in caplog.text
+    with database(tmp_path / "t") as connection:
+        connection.execute("DELETE FROM checkpoints")
+    with pytest.raises(StoreError, match="every checkpoint in"):
+        store.load()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text("these are my notes, of more than a few bytes " * 100)
+    with pytest.raises(StoreError, match=r"not a database; put a copy of it back"):
+        SQLiteStore(path)
+    assert path.read_text().startswith("these are my notes")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE mine (a)",
+        "PRAGMA application_id = 5",
+        "PRAGMA user_version = 5",
+        "PRAGMA journal_mode = WAL",
+    ],
+)
+def test_another_program_s_database_is_refused(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "t"
+    with database(path) as connection:
+        connection.execute(sql)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="belongs to another program"):
+        SQLiteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path / "t")
+    with database(tmp_path / "t") as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(StoreError, match="has format 2; this version knows 1"):
+        SQLiteStore(tmp_path / "t")
+
+
+def test_damaged_pages_of_a_subclass_are_found(tmp_path: Path) -> None:
+    store = Tally(tmp_path / "t")
+    store.save({str(number): number for number in range(2000)})
+    content = bytearray((tmp_path / "t").read_bytes())
+    content[-4096:] = bytes(4096)
+    (tmp_path / "t").write_bytes(content)
+    with pytest.raises(StoreError, match="put a copy of it back"):
+        store.load()
+
+
+def test_a_locked_file_is_an_error_that_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_connect = sqlite3.connect
+    store = SQLiteStore(tmp_path / "t")
+    store.save(1)
+    with database(tmp_path / "t") as other:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda path, **options: real_connect(path, timeout=0, **options)
+        )
+        with pytest.raises(StoreError, match="locked; what was saved before is as it was"):
+            store.save(2)
+    assert store.load() == 1

@@ -1,0 +1,141 @@
+"""The house: which room may import which, what stays out of it, and how large a file may be."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import ROOT, run_python
+
+PACKAGE = ROOT / "freezethreads"
+
+# The lowest room first: what is in a room imports only from rooms that are named before it, or from
+# its own. A room is a module of the package, or a whole folder in it.
+CORE = (
+    "_original",
+    "_errors",
+    "_states",
+    "_deadline",
+    "_completion",
+    "_todo",
+    "_statistics",
+    "_registry",
+    "_refrigerator",
+    "_membership",
+    "_report",
+    "sync",  # so that it cannot reach the controller
+    "_turns",
+    "_controller",
+    "_fork",
+    "_world",
+    "_freezer",
+    "_default",
+    "__init__",
+)
+# These stand on the public package, and on nothing else of the core but a few of its lowest rooms.
+UPPER = ("checkpoint", "integrations", "control", "demo", "cli", "__main__")
+GROUND = ("_original", "_errors", "_deadline")
+HOUSE = (*CORE, *UPPER)
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
+every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
+
+LONGEST = 300
+
+
+def room_of(path: Path) -> str:
+    """The room that a file of the package belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported when the code runs, also from inside a function.
+
+    An import for annotations alone (`if TYPE_CHECKING:`) does not count, since it never happens.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: import by the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports_of(ast.Module(node.orelse, []))
+        else:
+            yield from imports_of(node)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The rooms that a file imports from, its own left out."""
+    names = [name.split(".") for name in imports_of(ast.parse(path.read_text()))]
+    inside = [name[1:] for name in names if name[0] == "freezethreads"]
+    # A name that is no room is one of the package's own: `from freezethreads import Freezer`.
+    rooms = {name[0] if name and name[0] in HOUSE else "__init__" for name in inside}
+    return rooms - {room_of(path)}
+
+
+@every_file
+def test_every_file_belongs_to_a_room(path: Path) -> None:
+    assert room_of(path) in HOUSE, "a new room: say in HOUSE where it stands"
+
+
+@every_file
+def test_imports_point_downwards(path: Path) -> None:
+    height = HOUSE.index(room_of(path))
+    upwards = {room for room in rooms_imported(path) if HOUSE.index(room) >= height}
+    assert not upwards, f"{room_of(path)} must not import {sorted(upwards)}"
+
+
+def test_every_room_of_the_core_is_there() -> None:
+    rooms = {room_of(path) for path in FILES}
+    missing = {room for room in CORE if room.startswith("_")} - rooms
+    assert not missing, f"no longer there: {sorted(missing)}"
+
+
+@every_file
+def test_upper_rooms_use_the_public_names(path: Path) -> None:
+    if room_of(path) in CORE:
+        return
+    private = rooms_imported(path) & set(CORE) - {"__init__", "sync", *GROUND}
+    assert not private, f"{room_of(path)} must not import {sorted(private)}"
+
+
+@every_file
+def test_needs_the_standard_library_alone(path: Path) -> None:
+    """The core at any time; a room above it when it is imported (without an extra it has to say
+    so in one line). An integration's own library is what it is for."""
+    room = room_of(path)
+    tree = ast.parse(path.read_text())
+    if room in UPPER:
+        statements = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        tree = ast.Module([] if room == "integrations" else list(statements), [])
+    roots = {name.split(".")[0] for name in imports_of(tree)}
+    foreign = roots - sys.stdlib_module_names - {"freezethreads"}
+    assert not foreign, f"{path.name} must not import {sorted(foreign)}"
+
+
+def test_importing_the_package_imports_little_else() -> None:
+    result = run_python("import freezethreads, sys; print(*sys.modules, sep='\\n')")
+    loaded = set(result.stdout.split())
+    assert "freezethreads" in loaded
+    upper = {f"freezethreads.{room}" for room in UPPER}
+    unwanted = {"asyncio", "multiprocessing", "sqlite3", "subprocess", "rich", "matplotlib"}
+    assert not loaded & (upper | unwanted)
+
+
+def python_files() -> list[Path]:
+    """All Python of the project, the scripts without a suffix among it."""
+    folders = [ROOT / name for name in ("freezethreads", "tests", "tools", "stress")]
+    scripts = [path for path in (ROOT / "tools").iterdir() if path.is_file() and not path.suffix]
+    return [*scripts, *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= LONGEST, f"{lines} lines: does it do more than one thing?"

@@ -1,0 +1,197 @@
+"""The scripts that a person runs from a checkout, as far as no environment has to be made."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import _check
+import _venv
+from _interpreters import Interpreter, ask, ask_own, discover
+from helpers import ROOT, run_python
+
+TOOLS = ROOT / "tools"
+SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
+every_script = pytest.mark.parametrize("script", SCRIPTS)
+
+FAKE = Interpreter("/opt/python3.12", "cpython", "3.12.9", "3.12", False, [])
+
+
+# A Python that is too old.
+
+
+@every_script
+def test_a_script_parses_on_an_old_python(script: str) -> None:
+    for name in (script, "_python.py"):
+        text = (TOOLS / name).read_text()
+        ast.parse(text, feature_version=(3, 6))
+        assert "from __future__" not in text  # which names what an old Python has never heard of
+
+
+@every_script
+def test_a_script_asks_for_the_version_first(script: str) -> None:
+    """Whatever else it imports from here may be written for a new Python."""
+    imports = [
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse((TOOLS / script).read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert next(name for name in imports if name not in sys.stdlib_module_names) == "_python"
+
+
+@every_script
+def test_a_script_refuses_an_old_python(script: str) -> None:
+    code = """
+import runpy, sys
+sys.argv = [sys.argv[1]]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+sys.version_info = (3, 10, 2, "final", 0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    result = run_python(code, str(TOOLS / script), check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "needs Python 3.11 or newer" in line
+    assert "3.10" in line
+
+
+# Finding the interpreters.
+
+
+def make_executable(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def make_python(folder: Path, name: str, interpreter: Interpreter) -> None:
+    make_executable(folder, name, f"echo '{json.dumps(asdict(interpreter))}'")
+
+
+def test_a_python_describes_itself() -> None:
+    own = ask_own()
+    assert own == ask(own.executable)
+    assert own.version == sys.version.split()[0]
+    assert own.label.endswith("t") == own.free_threaded
+    assert own.supported
+
+
+def test_what_is_no_python_has_no_description(tmp_path: Path) -> None:
+    make_executable(tmp_path, "stand-in", "echo 'not switched on' >&2; exit 127")
+    make_executable(tmp_path, "failing", f"echo '{json.dumps(asdict(FAKE))}'; exit 1")
+    make_executable(tmp_path, "talker", "echo hello")
+    make_executable(tmp_path, "other", "echo '{\"answer\": 42}'")
+    (tmp_path / "text").write_text("no program")
+    for name in ("stand-in", "failing", "talker", "other", "text", "absent", "."):
+        assert ask(str(tmp_path / name)) is None
+
+
+def test_discovery(tmp_path: Path) -> None:
+    own = ask_own()
+    first, second = tmp_path / "first", tmp_path / "second"
+    new = replace(FAKE, version="3.15.1", release="3.15")
+    threaded = replace(new, free_threaded=True)
+    make_executable(first, "python3.15", "exit 127")
+    make_python(second, "python3.15", new)
+    make_python(first, "python3.15t", threaded)
+    make_python(second, "python3.15t", replace(threaded, version="3.15.0"))  # second of its kind
+    make_python(first, "python3.14t", replace(new, implementation="pypy"))
+    make_python(second, "python3.11", replace(new, release="3.10"))  # not what it is called
+    make_python(second, "python3.99", replace(new, release="3.99"))
+    make_python(second, f"python{own.release}", replace(own, version=f"{own.release}.99"))
+    assert discover(f"{first}{os.pathsep}{second}") == [own, new, threaded]
+
+
+def test_too_few_interpreters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(_check, "run_tests", lambda *_: pytest.fail("the tests were run"))
+    assert _check.main(["--all", "--at-least", "2", "-k", "nothing"]) == 1
+    output = capsys.readouterr().out
+    assert f"found 1 interpreters: {ask_own().label}" in output
+    assert "--at-least 2" in output
+
+
+@pytest.mark.parametrize("arguments", [["--at-least", "2"], ["--all", "--at-least", "0"]])
+def test_bad_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _check.parse(arguments)
+    assert "--at-least" in capsys.readouterr().err
+
+
+def test_the_rest_is_for_pytest() -> None:
+    options, rest = _check.parse(["-k", "a or b", "--all", "tests/test_a.py", "-x"])
+    assert options.all
+    assert rest == ["-k", "a or b", "tests/test_a.py", "-x"]
+
+
+# Running the tests, and the summary.
+
+
+@contextmanager
+def this_python(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[SimpleNamespace]:
+    yield SimpleNamespace(python=sys.executable)
+
+
+SAMPLE = """
+import pytest
+def test_passes(): pass
+def test_passes_too(): pass
+def test_fails(): assert 0
+@pytest.mark.xfail
+def test_expected(): assert 0
+@pytest.fixture
+def broken(): raise OSError
+def test_error(broken): pass
+"""
+
+
+def test_counts_are_those_of_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_check, "prepared", this_python)
+    path = tmp_path / "test_sample.py"
+    path.write_text(SAMPLE)
+    run = _check.run_tests(FAKE, [str(path)])
+    assert run.counts == {"passed": 2, "failed": 1, "xfailed": 1, "error": 1}
+    assert run.status == 1
+
+
+def test_no_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_check, "prepared", this_python)
+    run = _check.run_tests(FAKE, [str(tmp_path)])
+    assert run.status != 0
+    assert _check.summarize([run], 1.0) == 1
+
+
+def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def no_environment(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[None]:
+        raise _venv.SetUpError("no room")
+        yield
+
+    monkeypatch.setattr(_check, "prepared", no_environment)
+    assert _check.try_tests(FAKE, []).status != 0
+    for step in (lambda: _check.run_tests(FAKE, []), lambda: _check.run_linters(FAKE)):
+        with pytest.raises(_venv.SetUpError):
+            step()
+
+
+def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    good = _check.Run("Python 3.11.1", 0, Counter(passed=5, skipped=1), 2.0)
+    bad = _check.Run("Python 3.12.1", 1, Counter(passed=4, failed=1), 3.0)
+    assert _check.summarize([good], 2.0) == 0
+    assert "all ok: 5 passed, 1 skipped in 2.0s" in capsys.readouterr().out.splitlines()[-1]
+    assert _check.summarize([good, bad], 5.0) == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert "1 of 2 FAILED: 1 failed, 9 passed, 1 skipped in 5.0s" in last
