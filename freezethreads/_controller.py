@@ -97,6 +97,12 @@ class Controller:
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
         return self.release(freeze)
 
+    def let_go(self, freeze: Freeze, user: object) -> None:
+        """One user of `freeze` is done with it; the last one thaws. May be repeated."""
+        freeze.users.pop(user, None)
+        if not freeze.users:
+            self.release(freeze)
+
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
@@ -138,8 +144,8 @@ class Controller:
         registry.active[freeze] = None
         for record in registry.records.copy().values():
             if record.ident != freeze.owner and freeze.covers(record.group):
-                freeze.members[record] = None
                 freeze.awaited[record] = None
+                freeze.members[record] = None
         members = list(freeze.members.copy())
         for record in members:
             record.todo[freeze] = None

@@ -18,7 +18,7 @@ from freezethreads._refrigerator import Blocking, NoFreeze, place_of, visit_safe
 from freezethreads._registry import Record, Registry, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
-from freezethreads._todo import Freeze, Todo, covers
+from freezethreads._todo import Todo, covers
 from freezethreads._world import Hold, World
 
 T = TypeVar("T")
@@ -128,15 +128,19 @@ class Freezer:
         """
         deadline, reason, group, lease = _check(timeout, reason, group, lease)
         own = self._controller.own_world()
-        if own is not None:
-            return self._freeze_again(own, group, lease)
-        freeze = self._controller.new_freeze("freeze", group, reason)
+        if own is not None and not own.covers(group):
+            raise FreezeError(
+                f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
+            )
+        freeze = own or self._controller.new_freeze("freeze", group, reason)
         place = place_of(sys._getframe(1), "blocking", "waiting for its turn to freeze")
+        user = object()
         try:
-            self._controller.stop(freeze, deadline, place)
-            return World(self._registry, self._controller, freeze, lease)
+            if own is None:
+                self._controller.stop(freeze, deadline, place)
+            return World(self._registry, self._controller, freeze, user, lease)
         except BaseException:
-            self._controller.release(freeze)
+            self._controller.let_go(freeze, user)
             raise
 
     def run_frozen(
@@ -171,11 +175,12 @@ class Freezer:
         deadline, reason, group, lease = _check(timeout, reason, group, lease)
         freeze = self._controller.new_freeze("hold", group, reason)
         place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
+        user = object()
         try:
             self._controller.stop_and_leave(freeze, deadline, place)
-            return Hold(self._registry, self._controller, freeze, lease)
+            return Hold(self._registry, self._controller, freeze, user, lease)
         except BaseException:
-            self._controller.release(freeze)
+            self._controller.let_go(freeze, user)
             raise
 
     def todo(
@@ -222,13 +227,6 @@ class Freezer:
     def statistics(self) -> Statistics:
         """What was done so far. From any thread."""
         return self._registry.recorder.statistics(self._registry.records.copy().values())
-
-    def _freeze_again(self, own: Freeze, group: str, lease: float | None) -> World:
-        if not own.covers(group):
-            raise FreezeError(
-                f"{own!r} does not cover group {group!r}: thaw it first, or freeze both to begin with"
-            )
-        return World(self._registry, self._controller, own, lease)
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
-from freezethreads._registry import Registry, check_callable
+from freezethreads._registry import Registry, check_callable, logger
 from freezethreads._report import ThreadInfo, infos_of, other_threads
 from freezethreads._todo import ABSENT, Freeze, Todo
 
@@ -43,13 +43,19 @@ class _Stopped:
     """Threads that were stopped, and their thaw."""
 
     def __init__(
-        self, registry: Registry, controller: Controller, freeze: Freeze, lease: float | None
+        self,
+        registry: Registry,
+        controller: Controller,
+        freeze: Freeze,
+        user: object,
+        lease: float | None,
     ) -> None:
         self._registry = registry
         self._controller = controller
         self._freeze = freeze
+        self._user = user
         self._enter = weakref.ref(self)  # called, it returns this object: `__enter__` in C
-        freeze.users[self._enter] = None
+        freeze.users[user] = None
         if lease is not None:
             controller.start_lease(freeze, lease)
 
@@ -83,15 +89,10 @@ class _Stopped:
         A world that was got inside another one of the same thread leaves the thaw to that one.
         """
         try:
-            self._thaw()
+            self._controller.let_go(self._freeze, self._user)
         except BaseException:
-            self._thaw()
+            self._controller.let_go(self._freeze, self._user)
             raise
-
-    def _thaw(self) -> None:
-        self._freeze.users.pop(self._enter, None)
-        if not self._freeze.users:
-            self._controller.release(self._freeze)
 
     def _leave(self, kind: type[BaseException] | None, *_: object) -> None:
         self.thaw()
@@ -102,9 +103,9 @@ class _Stopped:
             )
 
     def __del__(self) -> None:
-        if not self._freeze.done and self._freeze.users.pop(self._enter, ABSENT) is not ABSENT:
-            if not self._freeze.users:
-                self._controller.abandon(self._freeze, "nobody refers to it any more")
+        if self._user in self._freeze.users and not self._freeze.done:
+            logger.warning("%r was dropped without a thaw", self)
+            self._controller.let_go(self._freeze, self._user)
 
     if TYPE_CHECKING:
 

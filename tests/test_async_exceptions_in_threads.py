@@ -10,36 +10,56 @@ from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, FreezeError, ThreadBlocked, World
-from helpers import WAIT, start, wait_for
+from freezethreads import Freezer, ThreadBlocked, World
+from helpers import WAIT, Worker, start, wait_for
 from injection import Boom, Injection, watching
 
 
 class Subject:
-    """A registered thread which stops once with an exception at bytecode `at`, then as usual."""
+    """A registered thread which stops once with an exception at bytecode `at`, then as usual.
+
+    Two more stop before it, so that after the thaw it is its turn to wake the next.
+    """
 
     def __init__(self, at: int, stop: Callable[[Subject], None]) -> None:
         self.freezer = Freezer("subject")
         self.at = at
         self.hit: tuple[str, int] | None = None
-        self.in_application = False  # whether it runs code that a freeze must have stopped
-        self.ready = threading.Event()
+        self.escaped = False
+        self.rounds = [0, 0]
         self.go_on = threading.Event()
-        self.over = threading.Event()
         self._end = threading.Event()
-        self.thread = start(self._run, stop)
+        self.others = [self._start(self._stand_by, index) for index in range(2)]
+        self.thread = self._start(self._run, stop)
+
+    def _start(self, run: Callable[..., None], argument: object) -> Worker[None]:
+        self.ready = threading.Event()
+        thread = start(run, argument)
         wait_for(self.ready)
+        return thread
+
+    def _stand_by(self, index: int) -> None:
+        with self.freezer.register():
+            self.ready.set()
+            while not self._end.is_set():
+                self.rounds[index] += 1
+                self.freezer.safepoint()
+                time.sleep(0)
 
     def _run(self, stop: Callable[[Subject], None]) -> None:
         with self.freezer.register():
             stop(self)
-            self.in_application = True
-            self.over.set()
             while not self._end.is_set():
-                self.in_application = False
+                self.run_application()
                 self.freezer.safepoint("afterwards")
-                self.in_application = True
-                time.sleep(0)
+
+    def run_application(self) -> None:
+        """What the subject does between two safepoints: nothing, but nobody may think it stopped."""
+        record = self.freezer._registry.records[threading.get_ident()]
+        for freeze in self.freezer._registry.active.copy():
+            if record in freeze.members and record not in freeze.awaited and not freeze.done:
+                self.escaped = True
+        time.sleep(0)
 
     def inject(self, call: Callable[..., object], *args: Any) -> None:
         """`call(*args)`, interrupted. By the subject."""
@@ -59,7 +79,7 @@ class Subject:
         to be frozen) until it leaves another region. That is the one thing which code in Python
         cannot help: see `Blocking`.
         """
-        (record,) = self.freezer._registry.records.values()
+        record = self.freezer._registry.records[threading.get_ident()]
         if self.hit is not None and self.hit[0].startswith(("Blocking.", "_pass_region")):
             if record.depth:
                 self.freezer.blocking().__exit__(None, None, None)
@@ -67,26 +87,53 @@ class Subject:
             if record.shut:
                 self.freezer.no_freeze().__exit__(None, None, None)
 
-    def wait_until_armed(self) -> None:
-        deadline = time.monotonic() + WAIT
-        while not self.freezer.armed:
-            assert time.monotonic() < deadline
-            time.sleep(0)
+    def wait_for_the_others(self) -> None:
+        """Until the others stand in the refrigerator."""
+        me = threading.get_ident()
+        records = [r for i, r in self.freezer._registry.records.items() if i != me]
+        wait_until(lambda: all(record.standing for record in records))
+
+    def check(self, world: World) -> None:
+        """The subject stands in the refrigerator: it answers from there."""
+        wait_until(lambda: self._answers(world))
+        assert not self.escaped, f"ran while frozen after {self.hit}"
+
+    def _answers(self, world: World) -> bool:
+        try:
+            return world.call(self.thread, threading.get_ident) == self.thread.ident
+        except Boom:
+            return True
+        except ThreadBlocked:
+            return False
+
+    def check_all_run(self) -> None:
+        """The thaw has reached everybody."""
+        before = list(self.rounds)
+        wait_until(lambda: all(a < b for a, b in zip(before, self.rounds, strict=True)))
 
     def end(self) -> None:
         self._end.set()
-        self.thread.finish()
+        for thread in (*self.others, self.thread):
+            thread.finish()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look until `condition()` holds. For what the core has no event for."""
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0)
 
 
 def at_a_safepoint(subject: Subject) -> None:
     subject.ready.set()
-    subject.wait_until_armed()
+    subject.wait_for_the_others()
     subject.inject(subject.freezer.safepoint)
 
 
 def entering_a_region(subject: Subject) -> None:
     subject.ready.set()
-    subject.wait_until_armed()
+    subject.wait_for_the_others()
     subject.inject(_pass_region, subject)
 
 
@@ -112,23 +159,7 @@ def _pass_region(subject: Subject) -> None:
 
 def _pass_no_freeze(subject: Subject) -> None:
     with subject.freezer.no_freeze():
-        subject.in_application = True
-        subject.in_application = False
-
-
-def check_stillness(subject: Subject, world: World) -> None:
-    """The subject answers from the refrigerator, and is in none of the application's code."""
-    deadline = time.monotonic() + WAIT
-    while True:
-        assert not subject.in_application, f"ran while frozen after {subject.hit}"
-        assert time.monotonic() < deadline, f"lost after {subject.hit}"
-        try:
-            assert world.call(subject.thread, threading.get_ident) == subject.thread.ident
-            break
-        except Boom:
-            break  # it answered, with the exception
-        except ThreadBlocked:
-            time.sleep(0)
+        subject.run_application()
 
 
 # Python reports an exception in `__del__`, and goes on.
@@ -144,13 +175,12 @@ def test_an_exception_anywhere_does_not_let_a_thread_out(stop: Callable[[Subject
         for at in itertools.count():
             subject = Subject(at, stop)
             try:
-                with subject.freezer.freeze(timeout=WAIT) as world:
-                    subject.go_on.set()
-                    check_stillness(subject, world)
-                wait_for(subject.over)
-                with subject.freezer.freeze(timeout=WAIT) as world:
-                    check_stillness(subject, world)
-            except FreezeError as error:
+                for _ in range(2):
+                    with subject.freezer.freeze(timeout=WAIT) as world:
+                        subject.go_on.set()
+                        subject.check(world)
+                    subject.check_all_run()
+            except BaseException as error:
                 error.add_note(f"after an exception at bytecode {at}: {subject.hit}")
                 raise
             finally:
@@ -174,7 +204,6 @@ def test_an_exception_anywhere_loses_no_todo() -> None:
             calls: list[int] = []
             futures: list[Any] = []
             subject = Subject(at, make_two)
-            wait_for(subject.over)
             outcomes = [future.exception(WAIT) for future in futures]
             subject.end()
             made = sorted(calls)
