@@ -14,11 +14,9 @@ left held.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from freezethreads._original import allocate_lock, monotonic
 
-from freezethreads._original import allocate_lock
-
-Waiter = TypeVar("Waiter")
+_SLOW = 0.002  # seconds from the ring until a thread runs: below with a free processor, above if not
 
 
 class Bell:
@@ -45,50 +43,60 @@ class Bell:
         self._lock.acquire(timeout=timeout)
 
 
-class Completion(Generic[Waiter]):
+class Completion:
     """Not done, then done for good: the kernel's ``struct completion`` with ``complete_all()``.
 
     Completing wakes *one* of the waiters, and each that leaves wakes one more. So it costs the
     controller the same for one waiter as for a thousand, and with a GIL the woken do not fight
-    for it. The chain cannot stop short: of the waiters taken off `_chain` there is always one
-    more than have left, hence one that was rung and has still to leave, and it will take off
-    the next. Should an exception cut the taking off from the ringing, all are rung.
+    for it. The chain cannot stop short: whoever leaves once it is done wakes one that has not
+    left, so that there is always somebody who was rung and has still to leave, until all have.
+    Should an exception cut the taking off `_chain` from the ringing, all are rung.
+
+    Threads that compute make such a chain slow with a GIL, since each that is woken has to win
+    it from all who are back, a switch interval at a time. So a thread that took long to come
+    wakes two: the chain becomes a tree as wide as it has to be.
     """
 
-    __slots__ = ("_chain", "_waiting", "done")
+    __slots__ = ("_chain", "_rung_at", "_waiting", "done")
 
     def __init__(self) -> None:
         self.done = False
-        self._waiting: dict[Bell, Waiter] = {}
+        self._waiting: dict[Bell, None] = {}
         self._chain: list[Bell] = []
+        self._rung_at = 0.0
 
-    def enter(self, bell: Bell, waiter: Waiter) -> None:
+    def enter(self, bell: Bell) -> None:
         """Join those who wait: wait for `bell` until `done`, then `leave`. May be repeated."""
-        self._waiting[bell] = waiter
+        self._waiting[bell] = None
 
     def leave(self, bell: Bell) -> None:
         """Once `done`, and in any case after `enter`: wake the next. May be repeated."""
         self._waiting.pop(bell, None)
         if self.done:
+            slow = monotonic() - self._rung_at > _SLOW
             self._wake_one()
+            if slow:
+                self._wake_one()
 
-    def finish(self) -> list[Waiter]:
-        """Say that it is done, and return who waits. Wakes nobody yet. May be repeated.
+    def finish(self) -> None:
+        """Say that it is done. Wakes nobody yet. May be repeated."""
+        self.done = True
+
+    def complete_all(self) -> None:
+        """Let everybody go. May be repeated.
 
         Who enters after the list was made finds it done, since both go through the same dict.
         """
         self.done = True
-        waiting = self._waiting.copy()
-        self._chain = list(waiting)
-        return list(waiting.values())
-
-    def complete_all(self) -> None:
-        """After `finish`: let everybody go. May be repeated."""
+        self._chain = list(self._waiting.copy())
         self._wake_one()
 
     def _wake_one(self) -> None:
         try:
-            self._chain.pop().ring()
+            while (bell := self._chain.pop()) not in self._waiting:
+                pass  # it has left on its own, and has woken another
+            self._rung_at = monotonic()
+            bell.ring()
         except IndexError:
             pass  # everybody was rung
         except BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
-from freezethreads._original import Timer, get_ident, main_thread, monotonic
+from freezethreads._original import TIMEOUT_MAX, Timer, get_ident, main_thread, monotonic
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Lifeline, Record, Registry, logger
 from freezethreads._report import report_stragglers
@@ -23,7 +23,7 @@ class Lease(Timer):
     """The watchdog of one freeze: a thread of its own, since the controller's may be stuck."""
 
     def __init__(self, seconds: float, controller: Controller, freeze: Freeze) -> None:
-        super().__init__(seconds, controller.expire, (freeze,))
+        super().__init__(min(seconds, TIMEOUT_MAX), controller.expire, (freeze,))
         self.name = "freezethreads-lease"
         self.daemon = True
 
@@ -36,9 +36,20 @@ class Controller:
         self._turns = Turns()
 
     def own_world(self) -> Freeze | None:
-        """The freeze with which the calling thread has the turn, if it has it."""
-        current = self._turns.current
-        return current if current is not None and current.owner == get_ident() else None
+        """The freeze with which the calling thread has a world that stands, if it has one.
+
+        Raises `FreezeError` in a signal handler that has interrupted the thread while it was
+        freezing: it would wait for itself.
+        """
+        own = self._turns.of_thread(get_ident())
+        if own is None or (own.stood_at is not None and own.users and not own.done):
+            return own
+        raise FreezeError(f"{own!r} is under way in this very thread, which cannot freeze as well")
+
+    def owns_world(self) -> bool:
+        """Whether the calling thread has a world that stands."""
+        own = self._turns.of_thread(get_ident())
+        return own is not None and own.stood_at is not None and not own.done
 
     def new_freeze(self, kind: str, group: str, reason: str) -> Freeze:
         """A request of the calling thread, which nobody knows of yet."""
@@ -57,7 +68,7 @@ class Controller:
             if record is not None and pending_freeze(record.todo):
                 self._turns.leave(freeze)  # a frozen thread must not keep others from their turn
 
-        while self._turns.current is not freeze:
+        while self._turns.current is not freeze and not freeze.done:
             self._turns.join(freeze)
             self._wait_away(record, place, wait_for_turn)
         self._registry.own.world = Lifeline(self.abandon, freeze, "its thread has ended")
@@ -106,15 +117,14 @@ class Controller:
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
-        A thread that parks becomes RUNNING here, unless another freeze is on its list as well.
-        What is posted after the marker was taken off waits for the thread's next safepoint.
+        A thread that is parked becomes RUNNING when its mark is taken off, unless another freeze is
+        on its list by then. What is posted later finds no mark, and waits for its next safepoint.
         """
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
-        waiting = freeze.completion.finish()
+        freeze.completion.finish()
         for record in freeze.members.copy():
-            record.todo.pop(freeze, None)
-        for record in waiting:
-            if record.todo.pop(AWAY, ABSENT) is not ABSENT and not pending_freeze(record.todo):
+            parked = record.todo.pop(freeze, None) is not None
+            if parked and pending_freeze(record.todo) is None:
                 freeze.granted[record] = None
         freeze.completion.complete_all()
         self._turns.leave(freeze)
@@ -132,6 +142,9 @@ class Controller:
         for freeze in self._registry.active.copy():
             if not _has_living_controller(freeze, self._registry):
                 self.abandon(freeze, why)
+        record = self._registry.own.record
+        if record is not None:
+            self._registry.expel(record)
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
@@ -143,17 +156,29 @@ class Controller:
         registry.announce(freeze)
         registry.active[freeze] = None
         for record in registry.records.copy().values():
-            if record.ident != freeze.owner and freeze.covers(record.group):
+            if freeze.covers(record.group) and not freeze.is_by(record):
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         members = list(freeze.members.copy())
         for record in members:
-            record.todo[freeze] = None
+            record.todo.setdefault(freeze)
             place = record.todo.get(AWAY)
-            if (place is not None or record.exited) and freeze.arrive(record):
-                registry.recorder.visited(place)
+            if place is None and not (record.stopped or record.exited):
+                continue
+            if freeze.arrive(record):
+                registry.recorder.visited(place or record.place)
+        self._pass_turn_of_stopped(freeze)
         for record in members:
             record.call_waker()
+
+    def _pass_turn_of_stopped(self, freeze: Freeze) -> None:
+        """A controller stopped on its way back from its turn does not keep others from theirs."""
+        current = self._turns.current
+        if current is None or current is freeze or current.stood_at is not None:
+            return
+        owner = self._registry.records.get(current.owner)
+        if owner is not None and owner in freeze.members and owner.stopped:
+            self._turns.leave(current)
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
@@ -163,7 +188,6 @@ class Controller:
             elif not self._drop_dead(freeze):
                 error = _timeout(freeze)
                 if error.stragglers:
-                    self._registry.recorder.timed_out()
                     raise error
         freeze.stood_at = monotonic()
         self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
@@ -172,7 +196,7 @@ class Controller:
         """Strike off threads that ended without a word; whether there were any."""
         dead = [record for record in freeze.awaited.copy() if record.is_dead()]
         for record in dead:
-            self._registry.expel(record)
+            self._registry.retire(record)
         return bool(dead)
 
     def _wait_away(self, record: Record | None, place: Place, wait: Callable[[], None]) -> None:

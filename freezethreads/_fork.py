@@ -7,20 +7,34 @@ a world they were not, so there, and for the world's own thread alone, the warni
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - its hook for the end has to be there before ours
 import os
 import threading
 import warnings
 import weakref
+from collections.abc import Iterator
 from typing import Any, cast
 
 from freezethreads._controller import Controller
 
-_controllers: weakref.WeakSet[Controller] = weakref.WeakSet()
+# A dict, since copying one is atomic; a WeakSet cannot be walked while another thread adds to it.
+_references: dict[weakref.ref[Controller], None] = {}
 
 
 def adopt(controller: Controller) -> None:
     """Look after this controller's registry at a fork and at the end of the main thread."""
-    _controllers.add(controller)
+    _references[weakref.ref(controller, _forget)] = None
+
+
+def _forget(reference: weakref.ref[Controller]) -> None:
+    _references.pop(reference, None)
+
+
+def _controllers() -> Iterator[Controller]:
+    for reference in _references.copy():
+        controller = reference()
+        if controller is not None:
+            yield controller
 
 
 class _Undeserved:
@@ -34,25 +48,27 @@ _FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
 
 
 def _owns_a_world() -> bool:
-    return any(controller.own_world() for controller in list(_controllers))
+    return any(controller.owns_world() for controller in _controllers())
 
 
 def _before_fork() -> None:
     # The warning comes after the last hook, so nothing here could take a passing filter away
-    # again. This one stays, and matches nothing but a fork inside a world. The filters may have
-    # been replaced since the last fork (`warnings.catch_warnings`), hence each time.
+    # again. This one stays, and matches nothing but a fork inside a world. Filters may have been
+    # added or replaced since the last fork (`warnings.catch_warnings`), hence each time.
     filters = cast("list[Any]", warnings.filters)
-    if _owns_a_world() and _FILTER not in filters:
+    if _owns_a_world() and filters[:1] != [_FILTER]:
+        if _FILTER in filters:
+            filters.remove(_FILTER)
         filters.insert(0, _FILTER)
 
 
 def _after_fork_in_child() -> None:
-    for controller in list(_controllers):
+    for controller in _controllers():
         controller.reset()
 
 
 def _at_end_of_main_thread() -> None:
-    for controller in list(_controllers):
+    for controller in _controllers():
         controller.release_all("the main thread has ended")
 
 
@@ -61,5 +77,6 @@ if hasattr(os, "register_at_fork"):
 
 # `atexit` would be too late: the interpreter joins the threads that are not daemons before, and a
 # frozen one would never end. This hook, which `concurrent.futures` uses for the same purpose, runs
-# at the end of the main thread, before that. It has no public name.
+# at the end of the main thread, before that; the last one registered comes first, and the pools'
+# hook waits for their workers. It has no public name.
 threading._register_atexit(_at_end_of_main_thread)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from types import FrameType
 from typing import Any, TypeVar
 
 from freezethreads import _membership
@@ -126,6 +127,16 @@ class Freezer:
         caller has a world that does not cover `group`; TypeError or ValueError, before anything was
         touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
         """
+        return self._freeze(timeout, reason, group, lease, sys._getframe(1))
+
+    def _freeze(
+        self,
+        timeout: float | None,
+        reason: str,
+        group: str,
+        lease: float | None,
+        caller: FrameType,
+    ) -> World:
         deadline, reason, group, lease = _check(timeout, reason, group, lease)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
@@ -133,7 +144,7 @@ class Freezer:
                 f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
             )
         freeze = own or self._controller.new_freeze("freeze", group, reason)
-        place = place_of(sys._getframe(1), "blocking", "waiting for its turn to freeze")
+        place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
         try:
             if own is None:
@@ -155,7 +166,7 @@ class Freezer:
     ) -> T:
         """`with freeze(...): return callback(*args)`, and TypeError if it cannot be called."""
         check_callable("callback", callback)
-        with self.freeze(timeout=timeout, reason=reason, group=group, lease=lease):
+        with self._freeze(timeout, reason, group, lease, sys._getframe(1)):
             return callback(*args)
 
     def hold(

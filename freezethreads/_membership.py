@@ -60,6 +60,8 @@ class Registration:
         if self._record.exited:
             raise NotRegistered(f"{self!r} has ended")
         self._check_thread()
+        if self._record.shut:
+            raise FreezeError("a thread cannot move inside no_freeze() or a todo")
         check_move(self._record.state, State.BLOCKED, Mover.OWNER)
         _change_group(self._registry, self._record, group)
 
@@ -75,6 +77,7 @@ def _change_group(registry: Registry, record: Record, group: str) -> None:
         record.group = group
         for freeze in pending_freezes(record.todo):
             if not freeze.covers(group):
+                freeze.members.pop(record, None)
                 record.todo.pop(freeze, None)
                 freeze.arrive(record)
         registry.submit_to_active(record)
@@ -100,6 +103,7 @@ def register(
         registry.enter(record)
         come_back(registry, record, place)
     except BaseException:
+        come_back(registry, record, place)
         _leave(registry, record)
         raise
     return Registration(registry, record)

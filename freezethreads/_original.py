@@ -6,6 +6,7 @@ substitutes, so everything below stands on these names and on nothing of `thread
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ __all__ = [
     "enumerate_threads",
     "get_ident",
     "get_native_id",
+    "getpid",
     "local",
     "main_thread",
     "monotonic",
@@ -32,6 +34,7 @@ __all__ = [
 
 local = threading.local
 monotonic = time.monotonic
+getpid = os.getpid
 sleep = time.sleep
 current_thread = threading.current_thread
 main_thread = threading.main_thread

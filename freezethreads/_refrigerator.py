@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
+from freezethreads._errors import FreezeError
 from freezethreads._original import monotonic
 from freezethreads._registry import Record, Registry
 from freezethreads._states import Mover, State, check_move
@@ -81,13 +82,19 @@ def go_away(registry: Registry, record: Record, place: Place) -> None:
 
 
 def come_back(registry: Registry, record: Record, place: Place) -> None:
-    """To RUNNING, from anywhere, as soon as no freeze forbids it. By the owner; may be repeated."""
+    """To RUNNING, from anywhere, as soon as no freeze forbids it. By the owner; may be repeated.
+
+    All doors are shut meanwhile, to signal handlers and to what a world calls in this thread.
+    """
+    shut = record.shut
     kept: BaseException | None = None
     while True:
         try:
+            record.shut = shut + 1
             _stand(registry, record, place)
+            record.shut = shut
             break
-        except BaseException as error:  # raised below, when the thread runs again
+        except BaseException as error:  # noqa: BLE001 - raised below, when the thread runs again
             kept = kept or error
     if kept is not None:
         raise kept
@@ -100,15 +107,14 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
     while True:
         freeze = pending_freeze(todo)
         if freeze is None:
-            # A freeze that came before the marker was taken off has counted on it: look again.
+            # A freeze that came before the mark was taken off has counted on it: look again.
             if todo.pop(AWAY, ABSENT) is ABSENT:
                 return
             continue
-        todo[AWAY] = place
-        _tell(registry, record, place)
-        _wait_for_thaw(record, freeze)
+        record.last = todo.pop(AWAY, record.last)  # its own wait is over
+        _park(registry, record, freeze, place)
         if record in freeze.granted:
-            return  # the thaw took the marker off: what came since waits for the next visit
+            return  # the thaw has made it RUNNING: what came since waits for the next visit
 
 
 def _tell(registry: Registry, record: Record, place: Place) -> None:
@@ -117,15 +123,23 @@ def _tell(registry: Registry, record: Record, place: Place) -> None:
             registry.recorder.visited(place)
 
 
-def _wait_for_thaw(record: Record, freeze: Freeze) -> None:
-    """Park, and make the calls that a world asks of its parked thread meanwhile."""
+def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> None:
+    """Wait for the thaw, and make the calls that a world asks of its parked thread meanwhile.
+
+    To do so it leaves those who wait to be woken: the thaw of a lease does not wait for such a call.
+    """
+    completion = freeze.completion
     record.standing = freeze
-    freeze.completion.enter(record.bell, record)
-    while not freeze.completion.done:
+    record.todo[freeze] = place
+    _tell(registry, record, place)
+    while not completion.done:
         for errand in record.errands.copy():
+            completion.leave(record.bell)
             errand.run()
             record.errands.pop(errand, None)
-        record.bell.wait()
+        completion.enter(record.bell)
+        if not completion.done and not record.errands:
+            record.bell.wait()
     _step_out(record)
     record.todo.pop(freeze, None)
 
@@ -141,7 +155,7 @@ def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) 
     """A thread that is not enrolled parks too, while all the threads are to stop."""
     record = Record(None, "", None)
     for freeze in registry.active.copy():
-        if freeze.covers("") and freeze.owner != record.ident:
+        if freeze.covers("") and not freeze.is_by(record):
             record.todo[freeze] = None
     if record.todo:
         come_back(registry, record, place_of(frame, "safepoint", label))
@@ -229,13 +243,17 @@ class NoFreeze:
         if record is None:
             return
         if record.depth and not record.shut:
-            come_back(self._registry, record, place_of(sys._getframe(1), "blocking", None))
+            record.region = place = record.place or place_of(sys._getframe(1), "blocking", None)
+            come_back(self._registry, record, place)
         record.shut += 1
 
     def __exit__(self, *exc_info: object) -> None:
         record = self._registry.own.record
         if record is None:
             return
+        if not record.shut:
+            raise FreezeError("this thread has not entered no_freeze() since it registered")
         record.shut -= 1
         if record.depth and not record.shut:
-            go_away(self._registry, record, place_of(sys._getframe(1), "blocking", None))
+            place = record.region or place_of(sys._getframe(1), "blocking", None)
+            go_away(self._registry, record, place)

@@ -6,9 +6,9 @@ of it), and where two parties meet, each first writes and then looks, through th
 * arming: a controller adds its freeze to `active`, then copies `records`; a thread that registers
   adds itself to `records`, then copies `active`. So every newcomer is in the copy, or finds
   the freeze, or both.
-* asking: a request goes into `pending` before the flag is raised; the flag is lowered and then
-  `pending` is looked at once more. Between these two steps a thread may pass one safepoint
-  without noticing, and the next one will do.
+* asking: whoever has changed `pending` sets the flag and then looks at `pending` once more.
+  Between these two steps of another a thread may pass one safepoint without noticing, and the
+  next one will do.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from freezethreads._original import (
     current_thread,
     get_ident,
     get_native_id,
+    getpid,
     local,
 )
 from freezethreads._states import State
@@ -36,6 +37,7 @@ from freezethreads._todo import (
     Place,
     Todo,
     TodoList,
+    pending_freeze,
     pending_freezes,
 )
 
@@ -53,8 +55,9 @@ class Record:
 
     `depth` counts the blocking regions it is in. `shut`, if not 0, keeps the refrigerator closed:
     `no_freeze()` counts it up, and the library itself does while it makes the thread's todos.
-    The thread is marked as away if and only if `depth and not shut`, or it is parked;
-    `standing` is the freeze for which it is.
+    The thread is marked as away if and only if it is in
+    a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
+    is the freeze for which it is parked, or going to.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class Record:
         "name",
         "native_id",
         "ran",
+        "region",
         "shut",
         "standing",
         "thread",
@@ -87,6 +91,7 @@ class Record:
         self.bell = Bell()
         self.depth = 0
         self.shut = 0
+        self.region: Place | None = None
         self.standing: Freeze | None = None
         self.exited = False
         self.last: Place | None = None
@@ -96,19 +101,39 @@ class Record:
         return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
 
     @property
-    def state(self) -> State:
-        """Derived from the todo list. From any thread; true at some moment during the call.
+    def stopped(self) -> bool:
+        """Whether it runs nothing of the application, and cannot before a freeze that asks it
+        to stop is done. From any thread: post the freeze, then look.
 
-        A thread without the marker that a standing freeze covers is on its way through this
-        library, from a blocking region into the refrigerator; or it took that hold itself.
+        A thread without a mark that a standing freeze covers is on its way through this library,
+        from a blocking region or another freeze into the refrigerator; or it took that hold itself.
         """
+        if AWAY in self.todo:
+            return True
+        for freeze in pending_freezes(self.todo):
+            if self.todo.get(freeze) is not None:
+                return True
+            if freeze.stood_at is not None and not freeze.is_by(self):
+                return True
+        return False
+
+    @property
+    def state(self) -> State:
+        """Derived from the todo list. From any thread; true at some moment during the call."""
         if self.exited:
             return State.EXITED
-        away = AWAY in self.todo
-        for freeze in pending_freezes(self.todo):
-            if away or (freeze.stood_at is not None and freeze.owner != self.ident):
-                return State.FROZEN
-        return State.BLOCKED if away else State.RUNNING
+        if not self.stopped:
+            return State.RUNNING
+        return State.BLOCKED if pending_freeze(self.todo) is None else State.FROZEN
+
+    @property
+    def place(self) -> Place | None:
+        """Where it stands, or None if it runs. From any thread."""
+        marks = [self.todo.get(freeze) for freeze in pending_freezes(self.todo)]
+        for mark in (self.todo.get(AWAY), *marks):
+            if mark is not None:
+                return mark
+        return self.last if self.stopped else None
 
     def is_dead(self) -> bool:
         """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""
@@ -130,14 +155,17 @@ class Lifeline:
     It works for every thread that runs Python code, however it was started and however it ended.
     """
 
-    __slots__ = ("_args", "_at_end")
+    __slots__ = ("_args", "_at_end", "_pid")
 
     def __init__(self, at_end: Callable[..., object], *args: object) -> None:
         self._at_end = at_end
         self._args = args
+        self._pid = getpid()
 
     def __del__(self) -> None:
-        self._at_end(*self._args)
+        # In the child of a fork, the locals of all other threads die before anything is in order.
+        if self._pid == getpid():
+            self._at_end(*self._args)
 
 
 class Own(local):
@@ -172,15 +200,19 @@ class Registry:
     def submit_to_active(self, record: Record) -> None:
         """Put on `record`'s list every active freeze of its group but those of its own thread."""
         for freeze in self.active.copy():
-            if freeze.covers(record.group) and freeze.owner != record.ident:
+            if freeze.covers(record.group) and not freeze.is_by(record):
                 freeze.members[record] = None
                 record.todo[freeze] = None
 
     def expel(self, record: Record) -> None:
-        """Strike a thread off: it exited, or unregisters. From any thread, and may be repeated."""
-        record.exited = True
+        """Strike the calling thread off: it exits, or unregisters. May be repeated."""
         if self.records.get(record.ident) is record:
             self.records.pop(record.ident, None)
+        self.retire(record)
+
+    def retire(self, record: Record) -> None:
+        """Expect nothing of a thread any more. From any thread, and may be repeated."""
+        record.exited = True
         for item in record.todo.copy():
             if record.todo.pop(item, ABSENT) is not ABSENT and type(item) is Todo:
                 item.refuse(ThreadExited(f"thread {record.name!r} exited before it made the call"))
@@ -205,30 +237,33 @@ class Registry:
     def announce(self, request: object) -> None:
         """Raise the flag for a request, which is about to be put on lists."""
         self.pending[request] = None
-        self._show(True)
+        self._show()
 
     def settle(self, request: object) -> None:
         """The request is done: lower the flag if it was the last. May be repeated."""
         self.pending.pop(request, None)
-        if not self.pending:
-            self._show(False)
-            if self.pending.copy():
-                self._show(True)
+        self._show()
 
     def reset(self) -> None:
-        """In the child of a fork: only the calling thread is left, with nothing pending."""
+        """In the child of a fork: only the calling thread is left, with nothing pending.
+
+        It may be anywhere in this library, having been interrupted by a signal handler that
+        forks. So its list and its bell stay what they are, and it is made to look.
+        """
         record = self.own.record
         for freeze in self.active:
-            freeze.completion.done = True
-            freeze.members.clear()
-            freeze.leases.clear()
+            freeze.cancel()
         self.records, self.active, self.pending = {}, {}, {}
-        self._show(False)
+        self.recorder.reset()
+        self._show()
         if record is not None and not record.exited:
-            record.todo, record.errands, record.bell = {}, {}, Bell()
             record.native_id = get_native_id()
-            record.standing = None
             self.records[record.ident] = record
+            for item in record.todo.copy():
+                record.todo.pop(item, None)
+                if type(item) is Todo:
+                    item.refuse(ThreadExited("the process was forked before the call was made"))
+            record.bell.ring()
 
     def find(self, thread: Any) -> Record:
         """The record of a Thread, a native ident, or a ThreadInfo.
@@ -244,7 +279,7 @@ class Registry:
         ident = thread if isinstance(thread, int) else thread.ident
         record = self.records.get(ident)
         known = isinstance(thread, int) or (record and record.native_id == thread.native_id)
-        if record is not None and known:
+        if record is not None and known and not record.exited:
             return record
         if isinstance(thread, Thread) and (thread.is_alive() or ident is None):
             raise NotRegistered(f"{thread!r} is not registered with this freezer")
@@ -252,9 +287,14 @@ class Registry:
             raise NotRegistered(f"no registered thread has the ident {thread}")
         raise ThreadExited(f"thread {thread.name!r} has exited; nothing was asked of it")
 
-    def _show(self, armed: bool) -> None:
-        for face in self.faces:
-            face.armed = armed
+    def _show(self) -> None:
+        """Set the flag. Who sets it last has looked after that, and found it right."""
+        while True:
+            armed = bool(self.pending.copy())
+            for face in self.faces:
+                face.armed = armed
+            if bool(self.pending.copy()) == armed:
+                return
 
 
 def check_group(group: object) -> str:

@@ -14,7 +14,7 @@ from freezethreads._original import Thread, current_frames, enumerate_threads, m
 from freezethreads._registry import Record
 from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
-from freezethreads._todo import AWAY, Place, pending_todos
+from freezethreads._todo import pending_todos
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
 
@@ -47,7 +47,8 @@ class Straggler:
     """A thread that had not stopped by the deadline: a `ThreadInfo` and what may tell why.
 
     ``stack`` was taken at the deadline, and ``moving`` tells whether a second look 10 ms later
-    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``.
+    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``, or made a
+    todo, where it cannot be frozen either.
     ``last_site`` is where it was last seen by the freezer and ``last_seen`` how many seconds
     ago it came there; None if never.
     """
@@ -69,7 +70,7 @@ class Straggler:
     def __str__(self) -> str:
         where = f" in {self.stack[-1].name}" if self.stack else ""
         at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
-        how = "inside no_freeze()" if self.in_no_freeze else self._doing()
+        how = "inside no_freeze() or a todo" if self.in_no_freeze else self._doing()
         seen = "never seen at a safepoint"
         if self.last_seen is not None:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
@@ -83,7 +84,7 @@ class Straggler:
 
 def info_of(record: Record) -> ThreadInfo:
     """What a record says now. From any thread."""
-    place = record.todo.get(AWAY)
+    place = record.place
     return ThreadInfo(
         name=record.name,
         ident=record.ident,
@@ -126,7 +127,7 @@ def report_stragglers(records: Iterable[Record]) -> tuple[Straggler, ...]:
 
 def _straggler(record: Record, stack: traceback.StackSummary, moving: bool) -> Straggler:
     info = info_of(record)
-    last: Place | None = record.todo.get(AWAY) or record.last
+    last = record.place or record.last
     return Straggler(
         name=info.name,
         ident=info.ident,
@@ -138,7 +139,7 @@ def _straggler(record: Record, stack: traceback.StackSummary, moving: bool) -> S
         todo_pending=info.todo_pending,
         stack=stack,
         moving=moving,
-        in_no_freeze=record.shut > 0,
+        in_no_freeze=record.shut > 0 and info.state is State.RUNNING,
         last_site=None if last is None else site_of(last),
         last_seen=None if last is None else monotonic() - last[4],
     )

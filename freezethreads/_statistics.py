@@ -173,6 +173,10 @@ class Recorder:
             )
         )
 
+    def reset(self) -> None:
+        """In the child of a fork: another thread may have held the lock."""
+        self._lock = RLock()
+
     def _with_lock(self, count: Callable[[], T]) -> T:
         """Call `count()` with the lock held, and never leave it held.
 

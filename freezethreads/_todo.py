@@ -1,8 +1,9 @@
 """What can be asked of a thread: a `Todo`, and a `Freeze`, which is a todo ahead of all others.
 
 A thread's todo list is a plain `dict`, used as an ordered set: the requests in order of arrival,
-and the marker `AWAY` (with the thread's `Place` as its value) while the thread is BLOCKED. Marker
-and requests share one dict *because the dict's own lock then orders them*, and that decides
+and marks of where the thread is. The key `AWAY` has the thread's `Place` as its value while the
+thread is in a wait of its own; a freeze has it while the thread is parked for it. Marks and
+requests share one dict *because the dict's own lock then orders them*, and that decides
 every race in this library:
 
 * A controller puts its freeze on the list, then looks for the marker. The thread takes the marker
@@ -30,7 +31,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from freezethreads._completion import Bell, Completion
 from freezethreads._errors import FreezeError
-from freezethreads._original import Timer, allocate_lock, current_thread, get_ident, monotonic
+from freezethreads._original import (
+    Timer,
+    allocate_lock,
+    current_thread,
+    get_ident,
+    get_native_id,
+    monotonic,
+)
 
 if TYPE_CHECKING:
     from freezethreads._registry import Record
@@ -66,11 +74,12 @@ class Todo:
     Exactly once: `_claim` is a lock which nobody releases, so only one can ever get it.
     """
 
-    __slots__ = ("_args", "_claim", "_fn", "future", "priority")
+    __slots__ = ("_args", "_begun", "_claim", "_fn", "future", "priority")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], priority: float) -> None:
         self._fn = fn
         self._args = args
+        self._begun = False
         self._claim = allocate_lock()
         self.priority = priority
         self.future: Future[Any] = Future()
@@ -81,16 +90,20 @@ class Todo:
         A todo which an asynchronous exception interrupted on its way in is failed, not repeated.
         """
         try:
-            if not self._claim.acquire(False):
+            if self._begun:
                 self._fail(FreezeError("the todo was interrupted before it was done"))
-            elif self.future.set_running_or_notify_cancel():
+                return
+            self._begun = True
+            if self._claim.acquire(False) and self.future.set_running_or_notify_cancel():
                 self.future.set_result(self._fn(*self._args))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the asker
             self._fail(error)
 
     def refuse(self, error: Exception) -> None:
         """Fail the future with `error`, unless the call has been begun. From any thread."""
-        if self._claim.acquire(False) and self.future.set_running_or_notify_cancel():
+        if self.future.done() or not self._claim.acquire(False):
+            return
+        if self.future.set_running_or_notify_cancel():
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -106,8 +119,8 @@ class Freeze:
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one).
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet, and
-    `completion` is what they wait for in the refrigerator. A record in `granted` was made
-    RUNNING by the thaw.
+    `completion` is what they wait for in the refrigerator. On a list its value is the `Place` of
+    a thread that is parked for it, else None. A record in `granted` was made RUNNING by the thaw.
     """
 
     __slots__ = (
@@ -123,6 +136,7 @@ class Freeze:
         "leases",
         "members",
         "owner",
+        "owner_native",
         "reason",
         "stood_at",
         "thread",
@@ -135,6 +149,7 @@ class Freeze:
         self.reason = reason
         self.thread = current_thread()
         self.owner = get_ident()
+        self.owner_native = get_native_id()
         self.users: dict[object, None] = {}
         self.expired = False
         self.members: dict[Record, None] = {}
@@ -143,7 +158,7 @@ class Freeze:
         self.errands: dict[Todo, None] = {}
         self.leases: dict[Timer, None] = {}
         self.bell = Bell()
-        self.completion: Completion[Record] = Completion()
+        self.completion = Completion()
         self.armed_at = monotonic()
         self.stood_at: float | None = None
 
@@ -160,6 +175,18 @@ class Freeze:
     def covers(self, group: str) -> bool:
         """Whether a thread of `group` is meant: the same group or one below it."""
         return covers(self.group, group)
+
+    def is_by(self, record: Record) -> bool:
+        """Whether `record` is the thread that made this request; idents alone are used again."""
+        return self.owner == record.ident and self.owner_native == record.native_id
+
+    def cancel(self) -> None:
+        """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
+        self.completion.done = True
+        self.members.clear()
+        self.awaited.clear()
+        self.leases.clear()
+        self.bell.ring()
 
     def arrive(self, record: Record) -> bool:
         """Note that `record` stopped, or exited; the last one wakes the controller.

@@ -29,7 +29,7 @@ class Turns:
 
     def wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until `freeze` has the turn; raise FreezeTimeout at the deadline."""
-        while (current := self.current) is not freeze:
+        while (current := self.current) is not freeze and not freeze.done:
             if deadline.passed():
                 raise FreezeTimeout(
                     f"the time ran out while {current!r} had the freezer; nothing was frozen"
@@ -43,6 +43,12 @@ class Turns:
         if first is not None:
             first.bell.ring()
 
+    def of_thread(self, ident: int) -> Freeze | None:
+        """The freeze for which a thread has the turn, or waits for it."""
+        return next((freeze for freeze in self._queue.copy() if freeze.owner == ident), None)
+
     def reset(self) -> None:
         """In the child of a fork: nobody waits."""
+        for freeze in self._queue:
+            freeze.cancel()
         self._queue = {}

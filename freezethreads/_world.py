@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
-from freezethreads._registry import Registry, check_callable, logger
+from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
-from freezethreads._todo import ABSENT, Freeze, Todo
+from freezethreads._todo import ABSENT, AWAY, Freeze, Todo
 
 T = TypeVar("T")
 
@@ -104,8 +104,9 @@ class _Stopped:
 
     def __del__(self) -> None:
         if self._user in self._freeze.users and not self._freeze.done:
-            logger.warning("%r was dropped without a thaw", self)
-            self._controller.let_go(self._freeze, self._user)
+            self._freeze.users.pop(self._user, None)
+            if not self._freeze.users:
+                self._controller.abandon(self._freeze, "nobody refers to it any more")
 
     if TYPE_CHECKING:
 
@@ -151,8 +152,8 @@ class World(_Stopped):
         errand = Todo(fn, args, 0)
         self._freeze.errands[errand] = None
         record.errands[errand] = None
-        if record.standing is None and record.errands.pop(errand, ABSENT) is not ABSENT:
-            raise ThreadBlocked(f"thread {record.name!r} stands in a blocking call; nothing was called")
+        if AWAY in record.todo and record.errands.pop(errand, ABSENT) is not ABSENT:
+            raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         if self._freeze.done:
             errand.refuse(FreezeError("the world was thawed before the call was made"))
         record.bell.ring()

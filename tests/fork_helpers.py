@@ -129,15 +129,15 @@ def _end(ended: threading.Event, *workers: Worker[None]) -> None:
 
 
 @contextmanager
-def looping(freezer: Freezer, name: str) -> Iterator[Worker[None]]:
+def looping(freezer: Freezer, name: str, *, group: str = "") -> Iterator[Worker[None]]:
     """A registered thread that does nothing but visit safepoints."""
     up, ended = threading.Event(), threading.Event()
     owner = os.getpid()  # a child has such threads of its own
 
     def work() -> None:
-        with freezer.register(name):
+        with freezer.register(name, group=group):
             up.set()
-            while not ended.is_set():
+            while not ended.wait(0.001):
                 freezer.safepoint()
 
     worker = start(work, name=name)

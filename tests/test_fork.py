@@ -16,10 +16,10 @@ from fork_helpers import (
     check_works,
     forked,
     freeze_that_waits,
+    had_by_another,
     in_child,
     looping,
     state_of,
-    had_by_another,
     waiting,
 )
 from freezethreads import Freezer, State
@@ -43,11 +43,6 @@ OTHERS: dict[str, Inside] = {
     "have todos": lambda freezer: waiting(freezer, todos=3),
 }
 
-THREADS: dict[str, Callable[[Callable[[], None]], None]] = {
-    "main": lambda run: run(),
-    "another": lambda run: start(run).finish(4 * WAIT),
-}
-
 
 def fork_among(freezer: Freezer, inside: Inside, others: Inside, registered: bool) -> None:
     """Fork in one block while another lasts; check the child, and that the parent is unharmed."""
@@ -65,13 +60,19 @@ def fork_among(freezer: Freezer, inside: Inside, others: Inside, registered: boo
         check_works(freezer, registered)
 
 
-@pytest.mark.parametrize("thread", THREADS)
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "unregistered"])
 @pytest.mark.parametrize("others", OTHERS)
 @pytest.mark.parametrize("inside", INSIDE)
-def test_fork(inside: str, others: str, registered: bool, thread: str) -> None:
+def test_fork(inside: str, others: str, registered: bool) -> None:
+    fork_among(Freezer(), INSIDE[inside], OTHERS[others], registered)
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "unregistered"])
+@pytest.mark.parametrize("inside", INSIDE)
+def test_fork_by_another_thread_than_the_main_one(inside: str, registered: bool) -> None:
     freezer = Freezer()
-    THREADS[thread](lambda: fork_among(freezer, INSIDE[inside], OTHERS[others], registered))
+    forker = start(fork_among, freezer, INSIDE[inside], OTHERS["run"], registered)
+    forker.finish(3 * WAIT)
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "unregistered"])

@@ -116,8 +116,10 @@ def test_fork_while_other_threads_make_freezers() -> None:
 def forking_once(fork: Fork, done: threading.Event) -> Iterator[None]:
     """The first SIGUSR1 makes the main thread fork, and sets `done`."""
 
+    first = [True]
+
     def handle(*_: object) -> None:
-        if not done.is_set():
+        if first and first.pop():
             fork()
             done.set()
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from freezethreads import FreezeTimeout, Freezer, State, Straggler, _report
+from freezethreads import Freezer, FreezeTimeout, State, Straggler, _report
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -146,9 +146,8 @@ def test_a_straggler_that_exits_while_the_report_is_written(
 
 def test_the_error_pickles_with_its_stragglers() -> None:
     freezer = Freezer()
-    with puppet(freezer):
-        with pytest.raises(FreezeTimeout) as caught:
-            freezer.freeze(timeout=0, reason="backup")
+    with puppet(freezer), pytest.raises(FreezeTimeout) as caught:
+        freezer.freeze(timeout=0, reason="backup")
     error = pickle.loads(pickle.dumps(caught.value))
     assert error.stragglers == caught.value.stragglers
     assert str(error) == str(caught.value)

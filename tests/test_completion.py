@@ -1,0 +1,183 @@
+"""The bell, and the completion whose waiters wake one another."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from freezethreads._completion import Bell, Completion
+from freezing import Pause, RiggedDict, before
+from helpers import WAIT, Worker, start, wait_for
+
+
+def wait_on(completion: Completion[int], bell: Bell, index: int, there: threading.Event) -> None:
+    """What a thread does in the refrigerator."""
+    completion.enter(bell, index)
+    there.set()
+    while not completion.done:
+        bell.wait()
+    completion.leave(bell)
+
+
+def complete(completion: Completion[int]) -> None:
+    """What the thaw does."""
+    completion.finish()
+    completion.complete_all()
+
+
+def waiters(completion: Completion[int], count: int) -> tuple[list[Bell], list[Worker[None]]]:
+    bells = [Bell() for _ in range(count)]
+    there = [threading.Event() for _ in range(count)]
+    workers = [start(wait_on, completion, bells[i], i, there[i]) for i in range(count)]
+    for event in there:
+        wait_for(event)
+    return bells, workers
+
+
+def test_rings_do_not_add_up() -> None:
+    bell = Bell()
+    bell.ring()
+    bell.ring()
+    bell.wait()
+    assert not bell._lock.acquire(False)
+
+
+def test_a_ring_before_the_wait_is_not_lost() -> None:
+    bell = Bell()
+    bell.ring()
+    start(bell.wait).finish()
+
+
+def test_a_wait_may_end_without_a_ring() -> None:
+    start(Bell().wait, 0.01).finish()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_all_are_let_go(count: int) -> None:
+    completion: Completion[int] = Completion()
+    _, workers = waiters(completion, count)
+    complete(completion)
+    for worker in workers:
+        worker.finish()
+    assert completion.done
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_spurious_rings_in_any_order_do_not_break_the_chain(seed: int) -> None:
+    completion: Completion[int] = Completion()
+    bells, workers = waiters(completion, 10)
+    chance = random.Random(seed)
+    rings = chance.choices(bells, k=20)
+    for bell in rings[:10]:
+        bell.ring()
+    complete(completion)
+    for bell in rings[10:]:
+        bell.ring()
+    for worker in workers:
+        worker.finish()
+
+
+@pytest.mark.parametrize("woken", range(4))
+def test_a_waiter_woken_by_chance_between_done_and_the_first_ring(woken: int) -> None:
+    """
+    1. the controller says that it is done, and has woken nobody
+    2. a waiter is rung by somebody else, sees that it is done, and leaves
+    3. the controller wakes one
+    """
+    completion: Completion[int] = Completion()
+    bells, workers = waiters(completion, 4)
+    assert sorted(completion.finish()) == [0, 1, 2, 3]
+    bells[woken].ring()
+    workers[woken].finish()
+    complete(completion)
+    for worker in workers:
+        worker.finish()
+
+
+def test_who_is_taken_out_before_it_waits_finds_its_ring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread enters, sees that it is not done, and is about to wait
+    2. the completion is completed; the thread is the first to be rung
+    3. the thread waits, and returns at once
+    """
+    completion: Completion[int] = Completion()
+    _, others = waiters(completion, 2)
+    pause = Pause()
+    before(monkeypatch, Bell, "wait", pause)
+    late = start(wait_on, completion, Bell(), 9, threading.Event())
+    pause.wait()
+    complete(completion)
+    pause.go()
+    for worker in [*others, late]:
+        worker.finish()
+
+
+def test_who_enters_when_it_is_done_does_not_wait() -> None:
+    completion: Completion[int] = Completion()
+    complete(completion)
+    start(wait_on, completion, Bell(), 0, threading.Event()).finish()
+
+
+def test_each_step_may_be_repeated() -> None:
+    completion: Completion[int] = Completion()
+    bells, workers = waiters(completion, 3)
+    completion.enter(bells[1], 1)
+    assert sorted(completion.finish()) == sorted(completion.finish()) == [0, 1, 2]
+    complete(completion)
+    complete(completion)
+    for worker in workers:
+        worker.finish()
+    completion.leave(bells[1])
+    assert completion.finish() == []
+
+
+def test_completing_wakes_one_and_that_one_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[threading.Thread] = []
+    before(monkeypatch, Bell, "ring", lambda _: rung.append(threading.current_thread()))
+    completion: Completion[int] = Completion()
+    _, workers = waiters(completion, 5)
+    complete(completion)
+    for worker in workers:
+        worker.finish(WAIT)
+    assert rung.count(threading.main_thread()) == 1
+    assert len(rung) == len(set(rung)) == 5
+
+
+def test_a_second_list_of_waiters_does_not_cut_the_chain() -> None:
+    """
+    1. a watchdog completes: it has copied who waits (a b c d), and is stopped there
+    2. the controller completes: d is rung, leaves and rings c
+    3. the watchdog goes on: its copy has d, which has left, at its end
+    4. c leaves: it wakes somebody who still waits
+    """
+    completion: Completion[int] = Completion()
+    bells = [Bell() for _ in range(4)]
+    for index, bell in enumerate(bells):
+        completion.enter(bell, index)
+    pause = Pause()
+    completion._waiting = RiggedDict(completion._waiting, after_copy=pause)
+    watchdog = start(complete, completion)
+    pause.wait()
+    complete(completion)
+    inside = list(bells)
+    for _ in range(2):
+        leave_one(completion, inside)
+    pause.go()
+    watchdog.finish()
+    while leave_one(completion, inside):
+        pass
+    assert not inside
+
+
+def leave_one(completion: Completion[int], inside: list[Bell]) -> bool:
+    """Have one of those who were rung leave; whether there was one."""
+    for bell in inside:
+        if bell._lock.acquire(False):
+            inside.remove(bell)
+            completion.leave(bell)
+            return True
+    return False

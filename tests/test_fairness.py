@@ -1,0 +1,79 @@
+"""Promise 9: freezes back to back starve nobody."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads._completion import Completion
+from freezing import Pause, actor, before, looping, puppet
+from helpers import WAIT
+
+
+def test_between_two_freezes_each_thread_runs_as_far_as_its_next_safepoint() -> None:
+    freezer = Freezer()
+    with looping(freezer, 4) as loops:
+        before_it = [-1] * 4
+        for _ in range(50):
+            with freezer.freeze(timeout=WAIT):
+                counts = list(loops.counts)
+            assert all(new > old for old, new in zip(before_it, counts, strict=True))
+            before_it = counts
+
+
+def test_a_thread_thawed_before_it_began_to_wait_runs_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread has said that it stopped, and has not begun to wait; the freeze stands
+    2. the thaw, and the next freeze at once
+    3. that freeze waits for the thread, which runs as far as its next safepoint
+    """
+    freezer = Freezer()
+    stop = threading.Event()
+    counts = [0]
+
+    def loop() -> None:
+        while not stop.is_set():
+            counts[0] += 1
+            freezer.safepoint()
+
+    with puppet(freezer) as thread:
+        pause = Pause(thread.worker)
+        before(monkeypatch, Completion, "enter", pause)
+        looping_on = thread.tell(loop)
+        world = freezer.freeze(timeout=WAIT)
+        pause.wait()
+        world.thaw()
+        was = counts[0]
+        with pytest.raises(FreezeTimeout):
+            freezer.freeze(timeout=0.05)
+        pause.go()
+        with freezer.freeze(timeout=WAIT):
+            assert counts[0] > was
+        stop.set()
+        looping_on.result(WAIT)
+
+
+def test_freezes_back_to_back_do_not_keep_anybody_out() -> None:
+    freezer = Freezer()
+    stop = threading.Event()
+
+    def control() -> None:
+        while not stop.is_set():
+            freezer.run_frozen(int, timeout=WAIT)
+
+    def come_and_go() -> None:
+        for _ in range(20):
+            with freezer.register(), freezer.blocking():
+                pass
+
+    with looping(freezer, 1), actor() as controller, actor() as thread:
+        controlling = controller.tell(control)
+        try:
+            thread.do(come_and_go)
+        finally:
+            stop.set()
+        controlling.result(WAIT)

@@ -1,0 +1,152 @@
+"""Holds: they overlap freely, with worlds too, and a thread runs when nobody holds it any more."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from freezethreads import Freezer, State
+from freezing import actor, at_bell, looping, puppet, puppets
+from helpers import WAIT, start, wait_for
+
+
+def test_a_thread_runs_when_nobody_holds_it_any_more() -> None:
+    freezer = Freezer()
+    with looping(freezer, 1, "a.b") as loops, looping(freezer, 1, "c") as others:
+        holds = [freezer.hold(timeout=WAIT, group=group) for group in ("a", "a.b", "a")]
+        counts = list(loops.counts)
+        for hold in holds:
+            others.progress()
+            assert loops.counts == counts
+            hold.thaw()
+            hold.thaw()
+        loops.progress()
+    assert not freezer.armed
+
+
+def test_holds_and_worlds_overlap() -> None:
+    freezer = Freezer()
+    with looping(freezer, 2) as loops:
+        hold = freezer.hold(timeout=WAIT, reason="backup")
+        with freezer.freeze(timeout=WAIT):
+            counts = list(loops.counts)
+            hold.thaw()
+            with freezer.hold(timeout=WAIT):
+                pass
+            assert loops.counts == counts
+            late = freezer.hold(timeout=WAIT)
+        assert {info.state for info in freezer.threads()} == {State.FROZEN}
+        assert loops.counts == counts
+        late.thaw()
+        loops.progress()
+
+
+def test_a_held_thread_wakes_for_the_first_and_stays_for_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freezer = Freezer()
+    with looping(freezer, 3) as loops:
+        first, second = freezer.hold(timeout=WAIT), freezer.hold(timeout=WAIT)
+        again = [at_bell(monkeypatch, thread) for thread in loops.threads]
+        first.thaw()
+        for event in again:
+            wait_for(event)
+        freezer.freeze(timeout=WAIT).thaw()
+        second.thaw()
+        loops.progress()
+
+
+def test_it_covers_the_calling_thread_at_its_next_safepoint() -> None:
+    freezer = Freezer()
+    with puppet(freezer, "a") as thread:
+        hold = thread.do(freezer.hold, group="a", timeout=WAIT)
+        assert [info.state for info in freezer.threads()] == [State.RUNNING]
+        passing = thread.tell(freezer.safepoint)
+        freezer.freeze(timeout=WAIT).thaw()
+        assert thread.record.state is State.FROZEN
+        assert not passing.done()
+        hold.thaw()
+        passing.result(WAIT)
+
+
+def test_two_threads_may_hold_each_other() -> None:
+    freezer = Freezer()
+    with puppets(freezer, "a", "b") as (one, two):
+        futures = [
+            one.tell(freezer.hold, group="b", timeout=WAIT),
+            two.tell(freezer.hold, group="a", timeout=WAIT),
+        ]
+        stop = threading.Event()
+        for thread in (one, two):
+            thread.pass_safepoints(stop)
+        freezer.freeze(timeout=WAIT).thaw()
+        while not any(future.done() for future in futures):
+            for freeze in freezer._registry.active.copy():
+                freezer._controller.release(freeze)
+        for freeze in freezer._registry.active.copy():
+            freezer._controller.release(freeze)
+        for future in futures:
+            future.result(WAIT).thaw()
+        stop.set()
+
+
+def test_moving_into_a_held_group_waits_and_out_of_one_does_not() -> None:
+    freezer = Freezer()
+    with puppet(freezer, "free") as thread:
+        hold = freezer.hold(timeout=WAIT, group="held")
+        moving = thread.tell(thread.registration.move, "held.more")
+        freezer.freeze(timeout=WAIT).thaw()
+        assert thread.record.state is State.FROZEN
+        assert not moving.done()
+        hold.thaw()
+        moving.result(WAIT)
+        thread.do(thread.registration.move, "free")
+        with freezer.hold(timeout=0, group="held") as other:
+            assert other.threads == ()
+
+
+def test_who_moves_out_of_a_group_that_is_being_frozen_is_not_in_the_world(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freezer = Freezer()
+    over = threading.Event()
+    with puppets(freezer, "a", "a") as (gone, stays), actor() as controller:
+        waits = at_bell(monkeypatch, controller.worker)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT, group="a")
+        wait_for(waits)
+        gone.do(gone.registration.move, "b")
+        region = stays.block(over)
+        with freezing.result(WAIT) as world:
+            assert [info.ident for info in world.threads] == [stays.worker.ident]
+        over.set()
+        region.result(WAIT)
+
+
+def test_a_hold_outlives_its_thread_and_covers_the_next_one_of_that_ident() -> None:
+    freezer = Freezer()
+    holder = start(lambda: freezer.hold(timeout=WAIT))
+    with holder.finish():
+        for _ in range(20):  # until the platform gives out the ident again
+            entered = threading.Event()
+            thread = start(register, freezer, entered)
+            while not any(info.ident == thread.ident for info in freezer.threads()):
+                assert not entered.is_set(), "it ran while its group was held"
+            if thread.ident == holder.ident:
+                break
+    # Left with the block: all who registered meanwhile go on.
+
+
+def register(freezer: Freezer, entered: threading.Event) -> None:
+    with freezer.register():
+        entered.set()
+
+
+def test_a_hold_that_nobody_refers_to_is_thawed_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    freezer = Freezer()
+    with looping(freezer, 1) as loops:
+        freezer.hold(timeout=WAIT, reason="forgotten")
+        loops.progress()
+    assert "forgotten" in caplog.text

@@ -1,0 +1,177 @@
+"""Promise 6: membership is fixed while the world is stopped, and a dead thread is no straggler."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+
+import pytest
+
+from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, State
+from freezethreads._registry import Record
+from freezing import Pause, RiggedDict, actor, at_bell, looping, puppet
+from helpers import WAIT, stack_of, start, wait_for
+
+
+def test_who_registers_during_a_freeze_waits_for_the_thaw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freezer = Freezer()
+    with actor() as late:
+        parked = at_bell(monkeypatch, late.worker)
+        with freezer.freeze(timeout=WAIT) as world:
+            registered = late.tell(freezer.register)
+            wait_for(parked)
+            assert not registered.done()
+            assert [info.state for info in world.threads] == [State.FROZEN]
+        registered.result(WAIT)
+
+
+@pytest.mark.parametrize("moment", ["after_set", "after_copy"])
+def test_who_registers_while_a_freeze_is_armed_is_in_it(moment: str) -> None:
+    """
+    1. the controller has made its freeze active, and has not copied (has copied) the records
+    2. a thread registers; it finds the freeze among the active ones, and parks
+    3. the freeze stands, with that thread
+    """
+    freezer = Freezer()
+    registry = freezer._registry
+    with actor() as late, actor() as controller:
+        pause = Pause(controller.worker)
+        if moment == "after_set":
+            registry.active = RiggedDict({}, after_set=pause)
+        else:
+            registry.records = RiggedDict({}, after_copy=pause)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT)
+        pause.wait()
+        registered = late.tell(freezer.register)
+        while not freezer._registry.records:
+            pass
+        pause.go()
+        with freezing.result(WAIT) as world:
+            while not world.threads:
+                pass
+            assert not registered.done()
+        registered.result(WAIT)
+
+
+def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
+    """
+    1. the controller has copied the records, and has not posted its freeze
+    2. a thread leaves
+    3. the controller posts to it: the freeze stands without it
+    """
+    freezer = Freezer()
+    registry = freezer._registry
+    with actor() as controller, puppet(freezer) as thread:
+        pause = Pause(controller.worker)
+        registry.records = RiggedDict(registry.records, after_copy=pause)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT)
+        pause.wait()
+        thread.do(freezer.unregister)
+        pause.go()
+        with freezing.result(WAIT) as world:
+            assert world.threads == ()
+        thread.do(freezer.register)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_who_dies_without_a_word_is_struck_off(raw: bool) -> None:
+    freezer = Freezer()
+    registered = threading.Event()
+
+    def run() -> None:
+        freezer.register("gone")
+        registered.set()
+
+    if raw:
+        _thread.start_new_thread(run, ())
+    else:
+        threading.Thread(target=run, daemon=True).start()
+    wait_for(registered)
+    freezer.freeze(timeout=WAIT).thaw()
+    while freezer.threads():
+        pass
+    assert not freezer.armed
+
+
+def test_registering_twice_changes_nothing() -> None:
+    freezer = Freezer()
+    with freezer.register("first", group="a") as registration:
+        with pytest.raises(AlreadyRegistered):
+            freezer.register("second", group="b")
+        assert [(info.name, info.group) for info in freezer.threads()] == [("first", "a")]
+        with Freezer().register("elsewhere"):
+            assert registration.name == "first"
+    with pytest.raises(NotRegistered):
+        freezer.unregister()
+    with freezer.register():
+        pass
+
+
+def test_a_registration_is_its_threads_own() -> None:
+    freezer = Freezer()
+    with puppet(freezer, "a") as thread:
+        with pytest.raises(FreezeError):
+            thread.registration.move("b")
+        with pytest.raises(FreezeError):
+            thread.registration.__exit__(None, None, None)
+        assert thread.record.group == "a"
+
+
+def test_a_thread_that_is_not_registered_parks_for_the_root_group_alone() -> None:
+    freezer = Freezer()
+    reached = threading.Event()
+
+    def visit() -> None:
+        reached.set()
+        freezer.safepoint()
+
+    with actor() as stranger:
+        with freezer.freeze(timeout=WAIT, group="a"):
+            stranger.do(freezer.safepoint)
+        with freezer.freeze(timeout=WAIT) as world:
+            visiting = stranger.tell(visit)
+            wait_for(reached)
+            assert stranger.worker in world.unregistered
+            assert threading.current_thread() not in world.unregistered
+            while "in wait\n" not in stack_of(stranger.worker):
+                assert not visiting.done()
+        visiting.result(WAIT)
+
+
+def test_an_ident_that_is_used_again_does_not_cost_the_new_thread_its_place() -> None:
+    """
+    1. a thread that has died is found in the registry, to be struck off
+    2. a new thread with its ident registers
+    3. the old one is struck off
+    """
+    freezer = Freezer()
+    registry = freezer._registry
+    old, new = Record("old", "", None), Record("new", "", None)
+    registry.records[old.ident] = old
+    old.thread = threading.Thread()
+    freeze = freezer._controller.new_freeze("freeze", "", "")
+    freeze.awaited[old] = None
+    registry.records = RiggedDict(
+        registry.records, after_get=lambda ident: registry.records.update({new.ident: new})
+    )
+    freezer._controller._drop_dead(freeze)
+    assert [info.name for info in freezer.threads()] == ["new"]
+
+
+def test_a_thousand_threads_that_register_during_a_freeze() -> None:
+    freezer = Freezer()
+    ran = [False] * 1000
+
+    def run(index: int) -> None:
+        with freezer.register():
+            ran[index] = True
+
+    with looping(freezer, 1), freezer.freeze(timeout=WAIT) as world:
+        threads = [start(run, index) for index in range(len(ran))]
+        while len(world.threads) <= len(ran):
+            assert not any(ran)
+    for thread in threads:
+        thread.finish()
+    assert all(ran)

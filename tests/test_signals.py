@@ -1,0 +1,299 @@
+"""Promise 11: signal handlers, `__del__` and weakref callbacks at any moment, also in the library.
+
+They are made to come at each bytecode of the library in turn, by a trace function.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+import freezethreads
+from fork_helpers import looping, state_of
+from freezethreads import FreezeError, Freezer, State, ThreadExited
+from helpers import WAIT, Worker, start
+
+LIBRARY = str(Path(freezethreads.__file__).parent)
+Spot = tuple[CodeType, int]
+Operation = Callable[[Freezer, Worker[None]], object]
+
+
+class Tracer:
+    """Calls `act` when the calling thread first comes to a bytecode; notes each that it passes."""
+
+    def __init__(self, target: Spot | None, act: Callable[[], None]) -> None:
+        self.passed: dict[Spot, None] = {}
+        self._target = target
+        self._act = act
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(LIBRARY):
+            return None
+        frame.f_trace_opcodes = True
+        spot = (frame.f_code, frame.f_lasti)
+        if event == "opcode" and spot not in self.passed:
+            self.passed[spot] = None
+            if spot == self._target:
+                self._act()
+        return self
+
+    def trace(self, call: Callable[[], object]) -> None:
+        previous = sys.gettrace()
+        sys.settrace(self)
+        try:
+            call()
+        finally:
+            sys.settrace(previous)
+
+
+def by_signal(call: Callable[[], None]) -> None:
+    """Have a signal handler make the call, now."""
+    previous = signal.signal(signal.SIGUSR1, lambda *_: call())
+    signal.raise_signal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, previous)
+
+
+class Dying:
+    """Makes a call when it dies."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def __del__(self) -> None:
+        self._call()
+
+
+def by_del(call: Callable[[], None]) -> None:
+    """Have a `__del__` make the call, now."""
+    Dying(call)
+
+
+def by_weakref(call: Callable[[], None]) -> None:
+    """Have a weakref callback make the call, now."""
+    reference = weakref.ref(Dying(int), lambda _: call())
+    assert reference() is None
+
+
+WAYS = [by_signal, by_del, by_weakref]
+
+
+def ask_and_visit(freezer: Freezer, worker: Worker[None]) -> None:
+    """Todos pending for oneself when a safepoint is visited."""
+    futures = freezer.todo_all(int)
+    freezer.safepoint("asked")
+    assert futures[-1].done()
+
+
+def block(freezer: Freezer, worker: Worker[None]) -> None:
+    """A blocking region that ends with a todo."""
+    with freezer.blocking("region"):
+        freezer.todo(threading.current_thread(), int)
+    with freezer.blocking(), freezer.no_freeze(), freezer.blocking():
+        pass
+
+
+def enrol(freezer: Freezer, worker: Worker[None]) -> None:
+    """Leave the registry and come back, with a todo pending."""
+    freezer.todo(threading.current_thread(), int)
+    freezer.unregister()
+    freezer.register(group="elsewhere").move("")
+
+
+def freeze(freezer: Freezer, worker: Worker[None]) -> None:
+    """A world, and a call in it."""
+    with freezer.freeze(timeout=WAIT) as world:
+        assert world.call(worker, threading.get_ident) == worker.ident
+        assert state_of(freezer, worker) is State.FROZEN
+
+
+def hold(freezer: Freezer, worker: Worker[None]) -> None:
+    """A hold of a group that the calling thread is not in."""
+    with freezer.hold(timeout=WAIT, group="work"):
+        assert state_of(freezer, worker) is State.FROZEN
+        freezer.safepoint()
+
+
+OPERATIONS: list[Operation] = [ask_and_visit, block, enrol, freeze, hold]
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Fail if it does not become true in time."""
+    give_up = time.monotonic() + WAIT
+    while not true():
+        assert time.monotonic() < give_up
+
+
+def interrupted(
+    operation: Operation, act: Callable[[Freezer], object], at_most: int
+) -> Iterator[None]:
+    """Run `operation` once for each bytecode of the library in it, and `act` at that one."""
+    freezer = Freezer()
+    with looping(freezer, "worker", group="work") as worker, freezer.register():
+        counter = Tracer(None, lambda: None)
+        counter.trace(lambda: operation(freezer, worker))
+        spots = list(counter.passed)
+        assert len(spots) > 50
+        step = -(-len(spots) // at_most)
+        for number, spot in enumerate(spots[::step]):
+            way = WAYS[number % len(WAYS)]
+            ran: list[object] = []
+            tracer = Tracer(spot, lambda: way(lambda: ran.append(act(freezer))))  # noqa: B023
+            tracer.trace(lambda: operation(freezer, worker))
+            freezer.safepoint()
+            eventually(lambda: not freezer.armed)
+            assert state_of(freezer, threading.current_thread()) is State.RUNNING
+            assert freezer.todo(worker, int).result(WAIT) == 0
+            eventually(lambda: not freezer.armed)
+            assert len(ran) == 1 or spot not in tracer.passed
+            yield
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_safepoint_and_todo_at_each_bytecode(operation: Operation) -> None:
+    futures: list[Future[int]] = []
+
+    def act(freezer: Freezer) -> None:
+        freezer.safepoint("at any moment")
+        futures.extend(freezer.todo_all(int))
+        freezer.safepoint("at any moment")
+
+    for _ in interrupted(operation, act, at_most=90):
+        for future in futures:
+            assert isinstance(future.exception(WAIT), ThreadExited | None)
+        futures.clear()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_freeze_at_each_bytecode(operation: Operation) -> None:
+    """A handler's world stands, or it is refused. Nothing in between, and the outer one is whole.
+
+    Refused also by a time-out, where the interrupted thread is about to let the others go.
+    """
+    states: list[State] = []
+    stood = 0
+
+    def act(freezer: Freezer) -> None:
+        try:
+            freezer.run_frozen(look, freezer, timeout=0.1)
+        except FreezeError:
+            pass
+
+    def look(freezer: Freezer) -> None:
+        me = threading.get_ident()
+        states.extend(info.state for info in freezer.threads() if info.ident != me)
+
+    for _ in interrupted(operation, act, at_most=60):
+        assert set(states) <= {State.FROZEN}
+        stood += len(states)
+        states.clear()
+    assert stood > 10
+
+
+@contextmanager
+def sigint(hits: list[None], wanted: int) -> Iterator[None]:
+    """The first so many SIGINTs raise KeyboardInterrupt; those after them do nothing."""
+
+    def handle(*_: object) -> None:
+        if len(hits) < wanted:
+            hits.append(None)
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def send_sigint_until(arrived: Callable[[], bool]) -> None:
+    """Repeated, since a signal that comes just before a wait does not interrupt the wait."""
+    give_up = time.monotonic() + WAIT
+    while not arrived():
+        assert time.monotonic() < give_up
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def is_parked(freezer: Freezer, thread: threading.Thread) -> bool:
+    record = freezer._registry.records.get(thread.ident or 0)
+    return record is not None and record.standing is not None
+
+
+@pytest.mark.parametrize(
+    ("door", "wanted"),
+    [("safepoint", 1), ("safepoint", 2), ("blocking", 1), ("blocking", 2), ("register", 1)],
+)
+def test_keyboard_interrupt_of_a_frozen_main_thread(door: str, wanted: int) -> None:
+    """It is raised when the thread runs again, and not before."""
+    freezer = Freezer()
+    main = threading.main_thread()
+    standing = threading.Event()
+    hits: list[None] = []
+    order: list[str] = []
+
+    def control() -> None:
+        with freezer.freeze(timeout=WAIT) as world:
+            standing.set()
+            eventually(lambda: is_parked(freezer, main))
+            send_sigint_until(lambda: len(hits) == wanted)
+            if door == "safepoint":
+                assert world.call(main, threading.get_ident) == main.ident
+            assert state_of(freezer, main) is State.FROZEN
+            order.append("thaw")
+
+    def stand() -> None:
+        if door == "register":
+            controller.append(start(control))
+            assert standing.wait(WAIT)
+            freezer.register()
+        elif door == "blocking":
+            with freezer.blocking():
+                controller.append(start(control))
+                assert standing.wait(WAIT)
+        else:
+            controller.append(start(control))
+            while not order:
+                freezer.safepoint()
+
+    controller: list[Worker[None]] = []
+    if door != "register":
+        freezer.register()
+    with sigint(hits, wanted):
+        with pytest.raises(KeyboardInterrupt):
+            stand()
+        order.append("interrupt")
+        controller[0].finish()
+    assert order == ["thaw", "interrupt"]
+    assert not freezer.armed
+    if door != "register":
+        assert state_of(freezer, main) is State.RUNNING
+        freezer.unregister()
+    assert freezer.threads() == ()
+
+
+def test_alarm_handler_freezes_while_its_thread_computes() -> None:
+    freezer = Freezer()
+    states: list[State] = []
+    with looping(freezer, "worker") as worker, freezer.register():
+
+        def handle(*_: object) -> None:
+            freezer.run_frozen(lambda: states.append(state_of(freezer, worker)), timeout=WAIT)
+
+        previous = signal.signal(signal.SIGALRM, handle)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+            eventually(lambda: len(states) >= 5)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+    assert set(states) == {State.FROZEN}

@@ -1,0 +1,73 @@
+"""Measures what the freezer costs: `tools/bench --help` says how."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import alternatives, freezes, micro, report, scale
+from benchmarks.rows import Group, Result, Scale, measure, select
+
+GROUPS: tuple[Group, ...] = (
+    *micro.GROUPS,
+    *freezes.GROUPS,
+    *scale.GROUPS,
+    *alternatives.GROUPS,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the table, write the JSON. A limit that is missed is no failure to measure."""
+    options = parse(arguments)
+    groups = select(GROUPS, options.only)
+    if not groups:
+        sys.exit(f"no row has {' or '.join(options.only)} in its name")
+    size = Scale(options.rounds, options.quick)
+    environment = report.facts(size)
+    # Of two outputs that go to one place the JSON alone is left.
+    table = sys.stderr if options.json == "-" else sys.stdout
+    print(report.head(environment), file=table, flush=True)
+    results: list[Result] = []
+    for result in measure(groups, size):
+        results.append(result)
+        print(report.line(result), file=table, flush=True)
+    if options.json is not None:
+        write(json.dumps(report.as_json(environment, results), indent=1), options.json)
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="tools/bench",
+        description="Measure what the freezer costs, each row as a ratio of two things measured in "
+        "turns: the median of the rounds' ratios, their quartiles, what the ratio must be at most "
+        "and what it is to be, and the medians of both sides.",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all rounds there; - is the output")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: 9")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="the rows with NAME in their names"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes and one round: shows only that it works"
+    )
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error("--rounds takes a number from 1 on")
+    return options
+
+
+def write(text: str, destination: str) -> None:
+    """Write `text` to a file, or to the output if that is `-`."""
+    if destination == "-":
+        print(text)
+    else:
+        Path(destination).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""What tools/test does: the linters once, and the tests on one interpreter or on all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from _interpreters import Interpreter, ask_own, discover
+from _venv import ROOT, SetUpError, exiting_on_errors, prepared
+
+EXTRAS = ("cli", "plot", "test")
+LINT_EXTRAS = (*EXTRAS, "lint")
+
+# The order in which pytest itself names them.
+OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warnings")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One step that has ended: what it was, its exit status, and pytest's counts if it had any."""
+
+    name: str
+    status: int
+    counts: Counter[str]
+    seconds: float
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.status == 0 else f"FAILED with status {self.status}"
+        counts = f": {describe(self.counts)}" if self.counts else ""
+        return f"{self.name} {verdict}{counts} in {self.seconds:.1f}s"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line asks for; return the exit status of the script."""
+    options, pytest_arguments = parse(arguments)
+    with exiting_on_errors():
+        interpreters = discover(os.environ.get("PATH", "")) if options.all else [ask_own()]
+        if options.all:
+            labels = ", ".join(interpreter.label for interpreter in interpreters)
+            announce(f"found {len(interpreters)} interpreters: {labels}")
+        if len(interpreters) < options.at_least:
+            announce(f"--at-least {options.at_least} asks for more")
+            return 1
+        began = time.monotonic()
+        own, *others = interpreters
+        runs = [] if pytest_arguments else run_linters(own)
+        runs.append(run_tests(own, pytest_arguments))
+        runs += [try_tests(other, pytest_arguments) for other in others]
+    return summarize(runs, time.monotonic() - began)
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split the command line into this script's options and pytest's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="tools/test",
+        allow_abbrev=False,
+        usage="%(prog)s [--all [--at-least N]] [pytest's arguments ...]",
+        description="Without pytest's arguments: ruff, mypy, and all the tests. With them: the "
+        "tests that they select. The tests run on the Python that runs this script.",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="run the tests on each kind of CPython from 3.11 on that is on PATH "
+        "(python3.11, python3.13t, ...), one after the other",
+    )
+    parser.add_argument(
+        "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
+    )
+    options, rest = parser.parse_known_args(arguments)
+    if options.at_least < 1:
+        parser.error("--at-least takes a number from 1 on")
+    if options.at_least > 1 and not options.all:
+        parser.error("--at-least says how many --all has to find: give both")
+    return options, rest
+
+
+def run_linters(interpreter: Interpreter) -> list[Run]:
+    """Run ruff and mypy over all Python in the checkout. Raises SetUpError."""
+    scripts = [str(path) for path in (ROOT / "tools").iterdir() if path.is_file()]
+    commands = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        # Of a folder it takes the files that end in .py; a script in tools/ has to be named.
+        "mypy": ["mypy", ".", *sorted(path for path in scripts if not path.endswith(".py"))],
+    }
+    with prepared(interpreter, LINT_EXTRAS) as environment:
+        python = [environment.python, "-m"]
+        return [run([*python, *command], name) for name, command in commands.items()]
+
+
+def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
+    """Run pytest on one interpreter. Raises SetUpError."""
+    with prepared(interpreter, EXTRAS) as environment, tempfile.TemporaryDirectory() as folder:
+        counts = Path(folder, "counts.json")
+        command = [environment.python, str(ROOT / "tools" / "_totals.py"), str(counts)]
+        name = f"Python {interpreter.label}"
+        return run([*command, "-p", "no:cacheprovider", *arguments], name, counts)
+
+
+def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
+    """The same for one of several: that it cannot be set up must not hide what the others say."""
+    try:
+        return run_tests(interpreter, arguments)
+    except SetUpError as error:
+        announce(f"Python {interpreter.label}: {error}")
+        return Run(f"Python {interpreter.label} (its set-up)", 1, Counter(), 0.0)
+
+
+def run(command: Sequence[str], name: str, counts: Path | None = None) -> Run:
+    """Run `command` in the checkout, its output unchanged; read `counts` if it has written that."""
+    announce(name)
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # it was interrupted as well, and has something to say about it
+            raise
+    counted = json.loads(counts.read_text()) if counts and counts.exists() else {}
+    return Run(name, status, Counter(counted), time.monotonic() - began)
+
+
+def summarize(runs: Sequence[Run], seconds: float) -> int:
+    """Print a line for each run and, last, the totals; return the script's exit status."""
+    announce("summary")
+    for each in runs:
+        print(each)
+    failures = sum(each.status != 0 for each in runs)
+    totals = sum((each.counts for each in runs), Counter())
+    verdict = f"{failures} of {len(runs)} FAILED" if failures else "all ok"
+    announce(f"{verdict}: {describe(totals)} in {seconds:.1f}s")
+    return 1 if failures else 0
+
+
+def describe(counts: Counter[str]) -> str:
+    """Pytest's counts, as it prints them: `1 failed, 20 passed`."""
+    return ", ".join(f"{counts[name]} {name}" for name in OUTCOMES if counts[name]) or "no tests"
+
+
+def announce(text: str) -> None:
+    print(f"==== {text} ====", flush=True)

@@ -1,0 +1,1 @@
+"""What `tools/bench` measures: each row is a ratio of two things measured in turns, in one run."""
