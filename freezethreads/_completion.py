@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from freezethreads._original import allocate_lock, monotonic
 
-_SLOW = 0.002  # seconds from the ring until a thread runs: below with a free processor, above if not
+_SLOW = 0.002  # seconds from ring to run: fewer with a free processor, more without
 
 
 class Bell:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._original import TIMEOUT_MAX, Timer, get_ident, main_thread, monotonic
+from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
-from freezethreads._registry import Lifeline, Record, Registry, logger
+from freezethreads._registry import Registry
 from freezethreads._report import report_stragglers
 from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze
 from freezethreads._turns import Turns
@@ -220,8 +221,8 @@ def _timeout(freeze: Freeze) -> FreezeTimeout:
     lines = "".join(f"\n  {straggler}" for straggler in stragglers)
     waited = monotonic() - freeze.armed_at
     return FreezeTimeout(
-        f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s for "
-        f"{freeze!r}; everybody was let go, and nothing stays armed:{lines}",
+        f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s "
+        f"for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
         stragglers,
     )
 

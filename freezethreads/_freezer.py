@@ -15,8 +15,9 @@ from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
+from freezethreads._record import Record
 from freezethreads._refrigerator import Blocking, NoFreeze, place_of, visit_safepoint
-from freezethreads._registry import Record, Registry, check_callable, check_group
+from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
 from freezethreads._todo import Todo, covers

@@ -8,8 +8,9 @@ from types import TracebackType
 
 from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._original import get_ident
+from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, go_away, place_of
-from freezethreads._registry import Record, Registry, check_callable, check_group
+from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import AWAY, pending_freezes
 

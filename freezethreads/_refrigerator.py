@@ -16,7 +16,8 @@ from types import FrameType
 
 from freezethreads._errors import FreezeError
 from freezethreads._original import monotonic
-from freezethreads._registry import Record, Registry
+from freezethreads._record import Record
+from freezethreads._registry import Registry
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import (
     ABSENT,
@@ -126,7 +127,7 @@ def _tell(registry: Registry, record: Record, place: Place) -> None:
 def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> None:
     """Wait for the thaw, and make the calls that a world asks of its parked thread meanwhile.
 
-    To do so it leaves those who wait to be woken: the thaw of a lease does not wait for such a call.
+    To do so it leaves those who wait to be woken: a thaw does not wait for such a call.
     """
     completion = freeze.completion
     record.standing = freeze

@@ -13,159 +13,19 @@ of it), and where two parties meet, each first writes and then looks, through th
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Any, Protocol
 
-from freezethreads._completion import Bell
 from freezethreads._errors import NotRegistered, ThreadExited
-from freezethreads._original import (
-    Thread,
-    current_frames,
-    current_thread,
-    get_ident,
-    get_native_id,
-    getpid,
-    local,
-)
-from freezethreads._states import State
+from freezethreads._original import Thread, get_native_id, local
+from freezethreads._record import Lifeline, Record
 from freezethreads._statistics import Recorder
-from freezethreads._todo import (
-    ABSENT,
-    AWAY,
-    Freeze,
-    Place,
-    Todo,
-    TodoList,
-    pending_freeze,
-    pending_freezes,
-)
-
-logger = logging.getLogger("freezethreads")
+from freezethreads._todo import ABSENT, Freeze, Todo
 
 
 class Flagged(Protocol):
     """Whatever shows the flag: a freezer, and for the default one the module as well."""
 
     armed: bool
-
-
-class Record:
-    """One enrolled thread. `depth`, `shut`, `standing`, `last`, `ran` are written by it alone.
-
-    `depth` counts the blocking regions it is in. `shut`, if not 0, keeps the refrigerator closed:
-    `no_freeze()` counts it up, and the library itself does while it makes the thread's todos.
-    The thread is marked as away if and only if it is in
-    a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
-    is the freeze for which it is parked, or going to.
-    """
-
-    __slots__ = (
-        "bell",
-        "depth",
-        "errands",
-        "exited",
-        "group",
-        "ident",
-        "last",
-        "name",
-        "native_id",
-        "ran",
-        "region",
-        "shut",
-        "standing",
-        "thread",
-        "todo",
-        "waker",
-    )
-
-    def __init__(self, name: str | None, group: str, waker: Callable[[], object] | None) -> None:
-        self.thread: Thread = current_thread()
-        self.ident = get_ident()
-        self.native_id = get_native_id()
-        self.name = self.thread.name if name is None else name
-        self.group = group
-        self.waker = waker
-        self.todo: TodoList = {}
-        self.errands: dict[Todo, None] = {}
-        self.bell = Bell()
-        self.depth = 0
-        self.shut = 0
-        self.region: Place | None = None
-        self.standing: Freeze | None = None
-        self.exited = False
-        self.last: Place | None = None
-        self.ran = 0
-
-    def __repr__(self) -> str:
-        return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it runs nothing of the application, and cannot before a freeze that asks it
-        to stop is done. From any thread: post the freeze, then look.
-
-        A thread without a mark that a standing freeze covers is on its way through this library,
-        from a blocking region or another freeze into the refrigerator; or it took that hold itself.
-        """
-        if AWAY in self.todo:
-            return True
-        for freeze in pending_freezes(self.todo):
-            if self.todo.get(freeze) is not None:
-                return True
-            if freeze.stood_at is not None and not freeze.is_by(self):
-                return True
-        return False
-
-    @property
-    def state(self) -> State:
-        """Derived from the todo list. From any thread; true at some moment during the call."""
-        if self.exited:
-            return State.EXITED
-        if not self.stopped:
-            return State.RUNNING
-        return State.BLOCKED if pending_freeze(self.todo) is None else State.FROZEN
-
-    @property
-    def place(self) -> Place | None:
-        """Where it stands, or None if it runs. From any thread."""
-        marks = [self.todo.get(freeze) for freeze in pending_freezes(self.todo)]
-        for mark in (self.todo.get(AWAY), *marks):
-            if mark is not None:
-                return mark
-        return self.last if self.stopped else None
-
-    def is_dead(self) -> bool:
-        """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""
-        return self.exited or not self.thread.is_alive() or self.ident not in current_frames()
-
-    def call_waker(self) -> None:
-        """Tell the thread that something is on its list. A waker that raises is reported."""
-        if self.waker is None:
-            return
-        try:
-            self.waker()
-        except Exception:
-            logger.exception("the waker of thread %r raised, and is ignored", self.name)
-
-
-class Lifeline:
-    """Dies with its thread's locals, and then does something: notices a thread's end.
-
-    It works for every thread that runs Python code, however it was started and however it ended.
-    """
-
-    __slots__ = ("_args", "_at_end", "_pid")
-
-    def __init__(self, at_end: Callable[..., object], *args: object) -> None:
-        self._at_end = at_end
-        self._args = args
-        self._pid = getpid()
-
-    def __del__(self) -> None:
-        # In the child of a fork, the locals of all other threads die before anything is in order.
-        if self._pid == getpid():
-            self._at_end(*self._args)
 
 
 class Own(local):
@@ -271,7 +131,7 @@ class Registry:
         Raises `NotRegistered`, `ThreadExited`, or TypeError if it is nothing of the kind.
         """
         if isinstance(thread, bool) or not (
-            isinstance(thread, int) or hasattr(thread, "ident") and hasattr(thread, "native_id")
+            isinstance(thread, int) or (hasattr(thread, "ident") and hasattr(thread, "native_id"))
         ):
             raise TypeError(
                 f"thread must be a threading.Thread, an ident or a ThreadInfo, not {thread!r}"
@@ -310,4 +170,3 @@ def check_callable(name: str, fn: object) -> None:
     """Raise TypeError unless `fn` can be called."""
     if not callable(fn):
         raise TypeError(f"{name} must be callable, not {fn!r}")
-

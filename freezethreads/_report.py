@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from freezethreads._original import Thread, current_frames, enumerate_threads, monotonic, sleep
-from freezethreads._registry import Record
+from freezethreads._record import Record
 from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
@@ -107,7 +107,7 @@ def stack_of(ident: int) -> traceback.StackSummary:
     frame = current_frames().get(ident)
     summary = traceback.extract_stack(frame) if frame is not None else []
     return traceback.StackSummary.from_list(
-        [(entry.filename, entry.lineno, entry.name, entry.line) for entry in summary]
+        [(entry.filename, entry.lineno or 0, entry.name, entry.line) for entry in summary]
     )
 
 

@@ -18,7 +18,7 @@ from freezethreads._original import RLock
 from freezethreads._todo import Kind, Place
 
 if TYPE_CHECKING:
-    from freezethreads._registry import Record
+    from freezethreads._record import Record
 
 T = TypeVar("T")
 

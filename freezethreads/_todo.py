@@ -41,7 +41,7 @@ from freezethreads._original import (
 )
 
 if TYPE_CHECKING:
-    from freezethreads._registry import Record
+    from freezethreads._record import Record
 
 Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
 

@@ -98,8 +98,8 @@ class _Stopped:
         self.thaw()
         if self.expired and (kind is None or issubclass(kind, Exception)):
             raise LeaseExpired(
-                f"the lease of {self._freeze!r} ran out before it was thawed; the threads have been "
-                "running since, so what was read here may not be consistent"
+                f"the lease of {self._freeze!r} ran out before it was thawed; the threads have "
+                "been running since, so what was read here may not be consistent"
             )
 
     def __del__(self) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._completion import Bell
-from freezethreads._registry import Record
+from freezethreads._record import Record
 from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")

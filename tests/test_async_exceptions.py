@@ -60,7 +60,10 @@ class Program:
 
     def _take_statistics_lock(self) -> bool:
         lock = self.freezer._registry.recorder._lock
-        return lock.acquire(timeout=WAIT) and not lock.release()
+        if not lock.acquire(timeout=WAIT):
+            return False
+        lock.release()
+        return True
 
     def end(self) -> None:
         self._stop.set()

@@ -54,7 +54,7 @@ class Subject:
                 self.freezer.safepoint("afterwards")
 
     def run_application(self) -> None:
-        """What the subject does between two safepoints: nothing, but nobody may think it stopped."""
+        """What it does between two safepoints: nothing, but nobody may think it stopped."""
         record = self.freezer._registry.records[threading.get_ident()]
         for freeze in self.freezer._registry.active.copy():
             if record in freeze.members and record not in freeze.awaited and not freeze.done:
@@ -80,12 +80,11 @@ class Subject:
         cannot help: see `Blocking`.
         """
         record = self.freezer._registry.records[threading.get_ident()]
-        if self.hit is not None and self.hit[0].startswith(("Blocking.", "_pass_region")):
-            if record.depth:
-                self.freezer.blocking().__exit__(None, None, None)
-        if self.hit is not None and self.hit[0].startswith(("NoFreeze.", "_pass_no_freeze")):
-            if record.shut:
-                self.freezer.no_freeze().__exit__(None, None, None)
+        where = "" if self.hit is None else self.hit[0]
+        if where.startswith(("Blocking.", "_pass_region")) and record.depth:
+            self.freezer.blocking().__exit__(None, None, None)
+        if where.startswith(("NoFreeze.", "_pass_no_freeze")) and record.shut:
+            self.freezer.no_freeze().__exit__(None, None, None)
 
     def wait_for_the_others(self) -> None:
         """Until the others stand in the refrigerator."""
@@ -191,6 +190,7 @@ def test_an_exception_anywhere_does_not_let_a_thread_out(stop: Callable[[Subject
         assert at > 30
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(300)
 def test_an_exception_anywhere_loses_no_todo() -> None:
     def make_two(subject: Subject) -> None:

@@ -23,6 +23,7 @@ CORE = (
     "_completion",
     "_todo",
     "_statistics",
+    "_record",
     "_registry",
     "_refrigerator",
     "_membership",

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, State
-from freezethreads._registry import Record
+from freezethreads._record import Record
 from freezing import Pause, RiggedDict, actor, at_bell, looping, puppet
 from helpers import WAIT, stack_of, start, wait_for
 
