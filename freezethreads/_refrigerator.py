@@ -112,7 +112,7 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
             if todo.pop(AWAY, ABSENT) is ABSENT:
                 return
             continue
-        record.last = todo.pop(AWAY, record.last)  # its own wait is over
+        todo.pop(AWAY, None)  # its own wait is over
         _park(registry, record, freeze, place)
         if record in freeze.granted:
             return  # the thaw has made it RUNNING: what came since waits for the next visit
@@ -131,7 +131,9 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
     """
     completion = freeze.completion
     record.standing = freeze
-    record.todo[freeze] = place
+    record.last = place
+    # Whatever a region has called has returned, so no lock of a C library is held any more.
+    record.todo[freeze] = (*place[:5], True)
     _tell(registry, record, place)
     while not completion.done:
         for errand in record.errands.copy():
