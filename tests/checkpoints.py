@@ -27,11 +27,17 @@ class Gate:
 class MemoryStore:
     """Keeps the last payload, and does as it is told when it saves."""
 
-    def __init__(self, on_save: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        on_save: Callable[[], object] = lambda: None,
+        on_detach: Callable[[], object] = lambda: None,
+    ) -> None:
         self.on_save = on_save
+        self.on_detach = on_detach
         self.payload: bytes | None = None
 
     def detach(self, payload: Any) -> bytes:
+        self.on_detach()
         return pickle.dumps(payload)
 
     def save(self, payload: bytes) -> int:

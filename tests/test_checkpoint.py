@@ -7,12 +7,13 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from checkpoints import Counters, Gate, MemoryStore, last_of
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired, State
+from freezethreads._deadline import Deadline
 from freezethreads.checkpoint import (
     Checkpoint,
     Checkpointer,
@@ -20,19 +21,17 @@ from freezethreads.checkpoint import (
     ForkUnsafe,
     Store,
     StoreError,
+    _checkpointer,
 )
+from freezethreads.checkpoint._turn import Turn
 from helpers import WAIT, start, wait_for
 
 
 @pytest.fixture
 def counters() -> Iterator[Counters]:
-    made = Counters(3)
+    made = Counters(2)
     yield made
     made.finish()
-
-
-def states(freezer: Freezer) -> set[State]:
-    return {info.state for info in freezer.threads()}
 
 
 def test_the_store_is_a_store() -> None:
@@ -43,20 +42,21 @@ def test_what_is_saved_is_of_one_moment(counters: Counters) -> None:
     store = MemoryStore()
     checkpointer = Checkpointer(counters.freezer, store, lambda: counters.pairs)
     assert checkpointer.load() is None
-    for _ in range(50):
+    for _ in range(20):
         checkpointer.checkpoint()
         assert all(first == second for first, second in pickle.loads(store.payload or b""))
 
 
 def test_all_stand_while_it_takes_and_none_while_it_saves(counters: Counters) -> None:
-    taking: list[set[State]] = []
+    found: list[set[State]] = []
 
-    def take() -> int:
-        taking.append(states(counters.freezer))
+    def look() -> int:
+        found.append({info.state for info in counters.freezer.threads()})
         return 1
 
-    Checkpointer(counters.freezer, MemoryStore(counters.assert_running), take).checkpoint()
-    assert taking == [{State.FROZEN}]
+    store = MemoryStore(on_save=counters.assert_running, on_detach=look)
+    Checkpointer(counters.freezer, store, look).checkpoint()
+    assert found == [{State.FROZEN}] * 2
 
 
 def test_the_outcome(counters: Counters) -> None:
@@ -91,6 +91,15 @@ def test_an_error_of_take_or_save_is_raised_and_the_last_checkpoint_stays(
     counters.assert_running()
 
 
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_take_must_return_something(mode: Literal["inline", "fork"]) -> None:
+    """None is what `load()` returns when there is nothing."""
+    store = MemoryStore()
+    with pytest.raises((ValueError, CheckpointError), match="the payload is None"):
+        Checkpointer(Freezer(), store, lambda: None, mode=mode).checkpoint()
+    assert store.payload is None
+
+
 def test_a_thread_that_does_not_stop(counters: Counters) -> None:
     gate = Gate()
 
@@ -113,11 +122,13 @@ def test_a_thread_that_does_not_stop(counters: Counters) -> None:
 
 def test_nothing_is_saved_when_the_lease_runs_out(counters: Counters) -> None:
     store = MemoryStore()
-    checkpointer = Checkpointer(
-        counters.freezer, store, lambda: threading.Event().wait(0.5) or 1, lease=0.05
-    )
+
+    def take() -> int:
+        counters.assert_running()  # which they do as soon as it has run out
+        return 1
+
     with pytest.raises(LeaseExpired):
-        checkpointer.checkpoint()
+        Checkpointer(counters.freezer, store, take, lease=0.05).checkpoint()
     assert store.payload is None
 
 
@@ -129,9 +140,63 @@ def test_checkpoints_take_turns(counters: Counters) -> None:
         inside.release()
 
     checkpointer = Checkpointer(counters.freezer, MemoryStore(save), lambda: 1)
-    workers = [start(lambda: [checkpointer.checkpoint() for _ in range(20)]) for _ in range(4)]
+    workers = [start(lambda: [checkpointer.checkpoint() for _ in range(5)]) for _ in range(4)]
     made = [checkpoint for worker in workers for checkpoint in worker.finish()]
-    assert sorted(checkpoint.sequence for checkpoint in made) == list(range(1, 81))
+    assert sorted(checkpoint.sequence for checkpoint in made) == list(range(1, 21))
+
+
+def test_a_thread_that_waits_for_its_turn_counts_as_stopped(counters: Counters) -> None:
+    gate = Gate()
+    checkpointer = Checkpointer(counters.freezer, MemoryStore(gate), lambda: 1)
+
+    def work() -> Checkpoint:
+        with counters.freezer.register():
+            return checkpointer.checkpoint()
+
+    first = start(work)
+    wait_for(gate.reached)
+    second = start(work)
+    try:
+        counters.freezer.freeze(timeout=WAIT / 2).thaw()
+    finally:
+        gate.go.set()
+        assert {first.finish().sequence, second.finish().sequence} == {1, 2}
+
+
+def test_a_turn_that_was_lost_is_not_waited_for_in_the_world(
+    counters: Counters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. A finds that nobody has the turn. 2. B takes it, and saves. 3. A stops the world."""
+    gate = Gate()
+    saves = threading.Lock()
+    again = threading.Event()
+
+    def save() -> None:
+        assert saves.acquire(blocking=False), "two save at once"
+        gate()
+        saves.release()
+
+    class Late(Turn):
+        waits = 0
+
+        def wait(self, deadline: Deadline) -> None:
+            self.waits += 1
+            if self.waits == 1:
+                return  # as if B had not begun yet
+            again.set()
+            super().wait(deadline)
+
+    checkpointer = Checkpointer(counters.freezer, MemoryStore(save), lambda: 1)
+    b = start(checkpointer.checkpoint)
+    wait_for(gate.reached)
+    monkeypatch.setattr(_checkpointer, "Turn", Late)
+    a = start(checkpointer.checkpoint)
+    try:
+        wait_for(again)
+        counters.assert_running()
+    finally:
+        gate.go.set()
+        assert (b.finish().sequence, a.finish().sequence) == (1, 2)
 
 
 def test_the_wait_for_a_turn_ends_at_the_deadline() -> None:
@@ -154,10 +219,10 @@ def test_registered_threads_may_make_checkpoints(counters: Counters) -> None:
 
     def work() -> list[Checkpoint]:
         with counters.freezer.register():
-            return [checkpointer.checkpoint() for _ in range(10)]
+            return [checkpointer.checkpoint() for _ in range(5)]
 
     for worker in [start(work) for _ in range(3)]:
-        assert len(worker.finish()) == 10
+        assert len(worker.finish()) == 5
 
 
 def test_a_registered_thread_can_be_frozen_while_it_saves() -> None:
@@ -191,12 +256,12 @@ def test_a_checkpoint_inside_a_world_of_one_s_own(counters: Counters) -> None:
     checkpointer = Checkpointer(counters.freezer, MemoryStore(), lambda: 1, timeout=WAIT)
 
     def nested() -> None:
-        for _ in range(20):
+        for _ in range(5):
             with counters.freezer.freeze(timeout=WAIT):
                 checkpointer.checkpoint()
 
     def plain() -> None:
-        for _ in range(20):
+        for _ in range(5):
             checkpointer.checkpoint()
 
     for worker in [start(nested), start(plain), start(nested)]:

@@ -6,11 +6,11 @@ Never anything else: no half of a payload, no mixture, no other error, and no "n
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 
 from freezethreads.checkpoint import FileStore, SQLiteStore, StoreError
 
+Kind = type[FileStore] | type[SQLiteStore]
+
 OLD = {"old": list(range(100))}
-NEW = {"new": list(range(200))}
 
 
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[tuple[FileStore, Path]]:
+@pytest.fixture(params=[{"new": list(range(200))}, b"new" * 100], ids=["pickled", "raw"])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[FileStore, Path]]:
     """A store with two checkpoints, and the file of the newer one."""
     with closing(FileStore(tmp_path / "f")) as store:
         store.save(OLD)
-        store.save(NEW)
+        store.save(request.param)
         yield store, tmp_path / "f.0000000002"
 
 
@@ -105,48 +106,50 @@ edits = st.one_of(
 BLOBS = [random.Random(seed).randbytes(30_000) for seed in range(4)]
 
 
-@contextmanager
-def filled(kind: Callable[[Path], FileStore | SQLiteStore]) -> Iterator[Path]:
-    """A store's path in a directory of its own, in which the blobs have been saved."""
-    directory = Path(tempfile.mkdtemp())
-    try:
-        with closing(kind(directory / "t")) as store:
+@cache
+def content_of(kind: Kind) -> dict[str, bytes]:
+    """The files of a store in which the blobs have been saved."""
+    with TemporaryDirectory() as directory:
+        with closing(kind(Path(directory, "t"))) as store:
             for blob in BLOBS:
                 store.save(blob)
-        yield directory / "t"
-    finally:
-        shutil.rmtree(directory)
+        return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
 
 
-def load_damaged(kind: Callable[[Path], FileStore | SQLiteStore], path: Path) -> object:
-    try:
-        with closing(kind(path)) as store:
-            return store.load()
-    except StoreError as error:
-        return error
+def load_from(kind: Kind, content: dict[str, bytes]) -> object:
+    """What such a store loads, or why it does not."""
+    with TemporaryDirectory() as directory:
+        for name, data in content.items():
+            Path(directory, name).write_bytes(data)
+        try:
+            with closing(kind(Path(directory, "t"))) as store:
+                return store.load()
+        except StoreError as error:
+            return error
+
+
+def edited(content: bytes, changes: list[Edit]) -> bytes:
+    for change in changes:
+        content = change(content)
+    return content
 
 
 @given(st.lists(edits, min_size=1, max_size=3))
 @example([cut(0.5)])
 @example([overwrite(0, bytes(100))])
+@example([cut(0), overwrite(0, b"x")])
 def test_a_damaged_database(changes: list[Edit]) -> None:
-    with filled(SQLiteStore) as path:
-        content = path.read_bytes()
-        for change in changes:
-            content = change(content)
-        path.write_bytes(content)
-        found = load_damaged(SQLiteStore, path)
+    content = edited(content_of(SQLiteStore)["t"], changes)
+    found = load_from(SQLiteStore, {"t": content})
     nothing_left = found is None and not content  # SQLite itself takes an empty file for a new one
     assert nothing_left or isinstance(found, StoreError) or found in BLOBS
 
 
 @given(st.lists(edits, min_size=1, max_size=3), st.lists(edits, max_size=3))
 def test_damaged_files(newest: list[Edit], oldest: list[Edit]) -> None:
-    with filled(FileStore) as path:
-        for number, changes in ((4, newest), (3, oldest)):
-            file = path.with_name(f"{path.name}.{number:010d}")
-            for change in changes:
-                file.write_bytes(change(file.read_bytes()))
-        found = load_damaged(FileStore, path)
+    content = dict(content_of(FileStore))
+    for name, changes in (("t.0000000004", newest), ("t.0000000003", oldest)):
+        content[name] = edited(content[name], changes)
+    found = load_from(FileStore, content)
     assert isinstance(found, StoreError) or found in BLOBS[2:]
     assert oldest or found in BLOBS[2:]

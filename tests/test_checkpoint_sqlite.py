@@ -63,6 +63,22 @@ def test_a_save_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     assert store.load() == {"a": 1}
 
 
+def test_a_cursor_that_outlives_a_failed_save_holds_no_lock(tmp_path: Path) -> None:
+    cursors: list[sqlite3.Cursor] = []
+
+    class Keeping(Tally):
+        def write(self, connection: Connection, payload: dict[str, int]) -> None:
+            super().write(connection, payload)
+            cursors.append(connection.execute("SELECT 1 UNION SELECT 2"))
+            assert next(cursors[0]) == (1,)
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        Keeping(tmp_path / "t").save({"a": 1})
+    Tally(tmp_path / "t").save({"a": 2})
+    assert Tally(tmp_path / "t").load() == {"a": 2}
+
+
 def test_an_error_of_the_subclass_itself_is_raised_as_it_is(tmp_path: Path) -> None:
     store = Tally(tmp_path / "t")
     with pytest.raises(AttributeError, match="items"):
@@ -99,7 +115,7 @@ def test_create_may_run_a_script(tmp_path: Path) -> None:
 def test_create_is_called_again_after_one_that_was_cut_short(tmp_path: Path) -> None:
     class Broken(Tally):
         def create(self, connection: Connection) -> None:
-            connection.executescript("CREATE TABLE tally (word TEXT PRIMARY KEY, n INTEGER)")
+            connection.executescript("CREATE TABLE other (a)")  # which commits
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -153,6 +169,33 @@ def test_a_missing_row_is_damage_too(tmp_path: Path, caplog: pytest.LogCaptureFi
         store.load()
 
 
+def test_a_damaged_page_costs_only_the_checkpoint_that_it_belongs_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SQLiteStore(tmp_path / "t")
+    store.save(b"old" * 10_000)
+    store.save(b"new" * 10_000)
+    content = bytearray((tmp_path / "t").read_bytes())
+    # Each of a payload's pages but the first begins with the number of the next, 0 in the last.
+    inner = next(at for at in range(0, len(content), 4096) if content[at + 4 : at + 7] in b"newnew")
+    content[inner : inner + 4] = b"\xff" * 4
+    (tmp_path / "t").write_bytes(content)
+    assert store.load() == b"old" * 10_000
+    assert "checkpoint 2 is damaged: database disk image is malformed" in caplog.text
+
+
+def test_an_error_that_is_no_damage_is_not_taken_for_it(tmp_path: Path) -> None:
+    class Interrupted(SQLiteStore):
+        def _read_packed(self, connection: Connection, sequence: int) -> Any:
+            connection.set_progress_handler(lambda: 1, 1)
+            return super()._read_packed(connection, sequence)
+
+    store = Interrupted(tmp_path / "t")
+    store.save(1)
+    with pytest.raises(StoreError, match="interrupted; what was saved before is as it was"):
+        store.load()
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t"
     path.write_text("these are my notes, of more than a few bytes " * 100)
@@ -191,9 +234,13 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 def test_damaged_pages_of_a_subclass_are_found(tmp_path: Path) -> None:
     store = Tally(tmp_path / "t")
     store.save({str(number): number for number in range(2000)})
-    content = bytearray((tmp_path / "t").read_bytes())
-    content[-4096:] = bytes(4096)
-    (tmp_path / "t").write_bytes(content)
+    content = (tmp_path / "t").read_bytes()
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    first, second = [number for number, page in enumerate(pages) if page[0] == 0x0D][:2]  # leaves
+    pages[first], pages[second] = pages[second], pages[first]
+    (tmp_path / "t").write_bytes(b"".join(pages))
+    with database(tmp_path / "t") as connection:
+        assert store.read(connection)  # SQLite itself notices nothing
     with pytest.raises(StoreError, match="put a copy of it back"):
         store.load()
 

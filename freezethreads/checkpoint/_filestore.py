@@ -1,0 +1,205 @@
+"""Checkpoints as files, one each: written to another name, made durable, then renamed.
+
+The order of the steps is what makes a save atomic. It is that of SQLite's and of every careful
+editor (https://sqlite.org/atomiccommit.html; "All file systems are not created equal", OSDI 2014):
+
+1. write to ``NAME.unfinished``, and fsync it: the content must be durable before the name is;
+2. rename it to ``NAME.0000000007``: this is the moment of the commit;
+3. fsync the directory: without it a power failure may undo a rename that was acknowledged;
+4. only now remove the files that are too old. So there is never less than before.
+
+What is durable is what the platform's ``fsync`` makes so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from freezethreads._deadline import Deadline, check_seconds
+from freezethreads._original import allocate_lock, sleep
+from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
+from freezethreads.checkpoint._payload import Packed, Packer, check_payload
+from freezethreads.checkpoint._store import check_keep, check_path
+
+__all__ = ["FileStore"]
+
+logger = logging.getLogger("freezethreads.checkpoint")
+
+
+class FileStore:
+    """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
+
+    For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
+    ``run/state.lock`` and, while it saves, ``run/state.unfinished``. ``run/state`` itself is not
+    touched. As long as the store is open no other one can use the same path, in this process or
+    another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
+    program that was killed may have left a child that is about to die.
+
+    A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
+    pickle, must not be used for files that somebody else can write: loading one runs whatever
+    code they put there. A damaged file is logged, left where it is, and the one before it used.
+
+    ValueError or TypeError for bad arguments; StoreError if the path is in use.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        keep: int = 2,
+        wait: float | None = 5.0,
+        dumps: Callable[[Any], bytes] = pickle.dumps,
+        loads: Callable[[bytes], Any] = pickle.loads,
+    ) -> None:
+        self.path = check_path(path)
+        self.keep = check_keep(keep)
+        self._packer = Packer(dumps, loads)
+        seconds = check_seconds("wait", wait)
+        self._unfinished = self._beside("unfinished")
+        self._lock = allocate_lock()  # one save at a time, and no close meanwhile; nothing in it
+        with _translation(self.path):
+            self._lockfile = _lock_file(self._beside("lock"), Deadline(seconds))
+            try:
+                self._check_names()
+                self._unfinished.unlink(missing_ok=True)
+            except BaseException:
+                self._lockfile.close()
+                raise
+
+    def detach(self, payload: Any) -> Packed:
+        """Return `payload` as bytes, which nothing can change any more."""
+        return self._packer.pack(check_payload(payload))
+
+    def save(self, payload: Any) -> int:
+        """Write `payload` to a file of its own, which is durable when this returns.
+
+        Returns its size in bytes. StoreError if that fails; the files before stay.
+        """
+        packed = self._packer.pack(check_payload(payload))
+        with self._open(), _translation(self.path):
+            older = self._sequences()
+            try:
+                _write_file(self._unfinished, packed)
+                self._unfinished.rename(self._name(older[0] + 1 if older else 1))
+            except BaseException:
+                self._unfinished.unlink(missing_ok=True)
+                raise
+            _sync_directory(self.path.parent)
+            for name in map(self._name, older[self.keep - 1 :]):
+                if _is_ours(name):
+                    name.unlink()
+        return len(packed.data)
+
+    def load(self) -> Any | None:
+        """Return the payload of the newest whole file, or None if there is no file at all.
+
+        StoreError if there are files and none of them is whole.
+        """
+        with self._open(), _translation(self.path):
+            sequences = self._sequences()
+            whole = (self._read(self._name(sequence)) for sequence in sequences)
+            packed = next((packed for packed in whole if packed is not None), None)
+        if packed is not None:
+            return self._packer.unpack(packed)
+        if sequences:
+            raise StoreError(
+                f"none of the {len(sequences)} files {self._name(sequences[0])} ... is a whole "
+                "checkpoint: put copies back, or move them away to begin again with nothing"
+            )
+        return None
+
+    def close(self) -> None:
+        """Let others use the path, and refuse all further calls. May be called again."""
+        with self._lock:
+            self._lockfile.close()
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self._lockfile.closed:
+                raise StoreError(f"the store of {self.path} is closed")
+            yield
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{suffix}")
+
+    def _name(self, sequence: int) -> Path:
+        return self._beside(f"{sequence:010d}")
+
+    def _check_names(self) -> None:
+        names = [self._name(sequence) for sequence in self._sequences()]
+        if names and not any(map(_is_ours, names)):
+            raise StoreError(f"{names[0]} is another program's, or damaged: choose another path")
+
+    def _sequences(self) -> list[int]:
+        """The numbers of the files that are there, the newest first."""
+        pattern = re.compile(re.escape(self.path.name) + r"\.(\d{10})")
+        matches = map(pattern.fullmatch, os.listdir(self.path.parent))
+        return sorted((int(match[1]) for match in matches if match), reverse=True)
+
+    def _read(self, name: Path) -> Packed | None:
+        """Return one file's payload, or None, with a warning, if it is damaged."""
+        try:
+            return unpack_frame(name.read_bytes())
+        except ValueError as error:
+            logger.warning("%s is damaged and is passed over: %s", name, error)
+            return None
+
+
+def _write_file(name: Path, packed: Packed) -> None:
+    with name.open("wb") as file:
+        file.write(pack_header(packed))
+        file.write(packed.data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_ours(name: Path) -> bool:
+    with name.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _lock_file(name: Path, deadline: Deadline) -> IO[bytes]:
+    """Open and lock `name`. The lock lasts until the file is closed, at the latest by the end of
+    the process, and in a child made by fork as long as that has it open too.
+
+    The file is never removed: somebody may be waiting for the one that was removed.
+    """
+    file = name.open("ab")
+    try:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            if deadline.passed():
+                raise StoreError(f"{name} is locked: another store uses this path")
+            sleep(0.02)  # a blocking flock has no time-out
+    except BaseException:
+        file.close()
+        raise
+
+
+@contextmanager
+def _translation(path: Path) -> Iterator[None]:
+    """Turn the system's errors into StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error}; what was saved before is as it was") from error
