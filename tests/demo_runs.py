@@ -32,6 +32,17 @@ def copy_sources(folder: Path) -> Path:
     return folder
 
 
+def write_long_sources(folder: Path) -> Path:
+    """Write eight documents that take so long that nobody waits for the end; return where they are.
+
+    At nearly every moment a worker is in the middle of one. With short ones a GIL build mostly
+    switches threads while they open files, where the index happens to be whole.
+    """
+    for number in range(8):
+        (folder / f"{number}.py").write_text("x = 1\n" * 500_000)
+    return folder
+
+
 class Recording(View):
     """A view that keeps its lines and prints nothing."""
 
@@ -52,11 +63,11 @@ def make_demo(
     out: Path,
     *,
     threads: int = 4,
-    every: float = 0.01,
+    every: float = 60.0,
     view: View | None = None,
     events: SimpleQueue[Event] | None = None,
 ) -> Demo:
-    """A demo that makes snapshots as fast as it can, unless told otherwise."""
+    """A demo, which makes no snapshots but the last one unless told how often."""
     settings = Settings(root.resolve(), out, threads, every)
     return Demo(
         settings, list_documents(root.resolve()), view or Recording(), events or SimpleQueue()

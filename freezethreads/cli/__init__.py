@@ -1,0 +1,63 @@
+"""The command line: ``freezethreads VERB ...``. Each verb has a module of its own.
+
+Exit status: 0 done, 1 failed, 2 wrong use (nothing was touched), 128 + N ended by signal N.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from freezethreads.cli import _demo
+from freezethreads.cli._parser import Parser, WrongUse
+
+__all__ = ["main"]
+
+# Each has `NAME`, `SUMMARY`, `describe(parser)`, and `run(arguments)`, which returns the status.
+_VERBS = (_demo,)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status. `argv` of None: the process's own arguments.
+
+    For the main thread, which alone can be told of signals. Wrong arguments and ``--help`` raise
+    SystemExit.
+    """
+    parser = _make_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except WrongUse as error:
+        arguments.parser.exit(2, f"{arguments.parser.prog}: {error}\n")
+    return status
+
+
+def _make_parser() -> Parser:
+    parser = Parser(
+        prog="freezethreads",
+        description="Stop every thread of a program at a safe point, look, and let them go on.",
+        epilog="example: freezethreads demo --threads 4",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in _VERBS:
+        subparser = verbs.add_parser(verb.NAME, help=verb.SUMMARY)
+        verb.describe(subparser)
+        subparser.set_defaults(run=verb.run, parser=subparser)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for, which takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        try:
+            found = version("freezethreads")
+        except PackageNotFoundError:
+            found = "(not installed: this is a checkout)"
+        print(f"freezethreads {found}")
+        parser.exit()

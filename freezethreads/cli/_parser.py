@@ -1,0 +1,43 @@
+"""What the verbs share: one-line errors, and numbers that are checked."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import NoReturn
+
+__all__ = ["Parser", "WrongUse", "count", "seconds"]
+
+
+class WrongUse(Exception):
+    """The command cannot mean this. The message says what to do; nothing was touched."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line, and ends with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process, as the standard parser does, but without the usage."""
+        self.exit(2, f"{self.prog}: {message} (try --help)\n")
+
+
+def count(text: str) -> int:
+    """Return `text` as a whole number of 1 or more, for `type=`."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Return `text` as a duration longer than 0, for `type=`."""
+    try:
+        duration = float(text)
+    except ValueError:
+        duration = 0.0
+    if not 0.0 < duration < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, not {text!r}")
+    return duration
