@@ -52,10 +52,6 @@ class Controller:
         own = self._turns.of_thread(get_ident())
         return own is not None and own.stood_at is not None and not own.done
 
-    def new_freeze(self, kind: str, group: str, reason: str) -> Freeze:
-        """A request of the calling thread, which nobody knows of yet."""
-        return Freeze(kind, group, reason)
-
     def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the group for a world: in turn, with nobody else's world in between.
 
@@ -70,8 +66,10 @@ class Controller:
                 self._turns.leave(freeze)  # a frozen thread must not keep others from their turn
 
         while self._turns.current is not freeze and not freeze.done:
+            freeze.barred = record is not None and not record.depth and not record.shut
             self._turns.join(freeze)
             self._wait_away(record, place, wait_for_turn)
+        freeze.barred = False
         self._registry.own.world = Lifeline(self.abandon, freeze, "its thread has ended")
         self._arm(freeze)
         self._wait(freeze, deadline)
@@ -175,11 +173,10 @@ class Controller:
     def _pass_turn_of_stopped(self, freeze: Freeze) -> None:
         """A controller stopped on its way back from its turn does not keep others from theirs."""
         current = self._turns.current
-        if current is None or current is freeze or current.stood_at is not None:
-            return
-        owner = self._registry.records.get(current.owner)
-        if owner is not None and owner in freeze.members and owner.stopped:
-            self._turns.leave(current)
+        if current is not None and current.barred:
+            owner = self._registry.records.get(current.owner)
+            if owner is not None and owner in freeze.members and owner.stopped:
+                self._turns.leave(current)
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""

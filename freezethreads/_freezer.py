@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from freezethreads import _membership
 from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._errors import FreezeError, ThreadExited
+from freezethreads._errors import FreezeError, FreezeTimeout, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._record import Record
@@ -20,7 +20,7 @@ from freezethreads._refrigerator import Blocking, NoFreeze, place_of, visit_safe
 from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
-from freezethreads._todo import Todo, covers
+from freezethreads._todo import Freeze, Todo, covers
 from freezethreads._world import Hold, World
 
 T = TypeVar("T")
@@ -144,15 +144,17 @@ class Freezer:
             raise FreezeError(
                 f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
             )
-        freeze = own or self._controller.new_freeze("freeze", group, reason)
+        freeze = own or Freeze("freeze", group, reason)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
         try:
             if own is None:
                 self._controller.stop(freeze, deadline, place)
             return World(self._registry, self._controller, freeze, user, lease)
-        except BaseException:
+        except BaseException as error:
             self._controller.let_go(freeze, user)
+            if isinstance(error, FreezeTimeout):
+                self._registry.recorder.timed_out()
             raise
 
     def run_frozen(
@@ -185,14 +187,16 @@ class Freezer:
         thaws. Arguments and errors as for `freeze`.
         """
         deadline, reason, group, lease = _check(timeout, reason, group, lease)
-        freeze = self._controller.new_freeze("hold", group, reason)
+        freeze = Freeze("hold", group, reason)
         place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
         user = object()
         try:
             self._controller.stop_and_leave(freeze, deadline, place)
             return Hold(self._registry, self._controller, freeze, user, lease)
-        except BaseException:
+        except BaseException as error:
             self._controller.let_go(freeze, user)
+            if isinstance(error, FreezeTimeout):
+                self._registry.recorder.timed_out()
             raise
 
     def todo(

@@ -117,7 +117,8 @@ class Freeze:
     """One request to stop a group of threads: the same object stands on every member's todo list.
 
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
-    worlds that stand on it (freezing again inside one's own world adds one).
+    worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
+    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet, and
     `completion` is what they wait for in the refrigerator. On a list its value is the `Place` of
     a thread that is parked for it, else None. A record in `granted` was made RUNNING by the thaw.
@@ -126,6 +127,7 @@ class Freeze:
     __slots__ = (
         "armed_at",
         "awaited",
+        "barred",
         "bell",
         "completion",
         "errands",
@@ -152,6 +154,7 @@ class Freeze:
         self.owner_native = get_native_id()
         self.users: dict[object, None] = {}
         self.expired = False
+        self.barred = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.granted: dict[Record, None] = {}

@@ -20,6 +20,7 @@ from freezethreads import (
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._todo import Freeze
 from freezing import Pause, actor, after, at_bell, before, looping, puppet, puppets
 from helpers import WAIT, wait_for
 
@@ -66,7 +67,7 @@ def test_a_request_that_stays_on_a_list_is_dropped() -> None:
     with puppet(freezer) as thread:
         with pytest.raises(FreezeTimeout):
             freezer.hold(timeout=0)
-        stale = freezer._controller.new_freeze("freeze", "", "stale")
+        stale = Freeze("freeze", "", "stale")
         freezer._controller.release(stale)
         freezer._registry.announce(stale)
         thread.record.todo[stale] = None
