@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 
@@ -134,6 +135,26 @@ def test_a_picture_is_drawn(tmp_path: Path, freezes: list[Freeze]) -> None:
     assert check_plot(file) == ""
     draw_plot(file, freezes, 8)
     assert file.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("scale", "title"),
+    [
+        (1.0, "4 freezes: 8 threads stopped in 2.5 ms and stood for 25 ms (medians)"),
+        (100.0, "4 freezes: 8 threads stopped in 250 ms and stood for 2500 ms (medians)"),
+    ],
+)
+def test_a_picture_says_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float, title: str
+) -> None:
+    from matplotlib import rcParams
+
+    monkeypatch.setitem(rcParams, "svg.fonttype", "none")  # as text, not as outlines
+    slow = [replace(one, waited=one.waited * scale, frozen=one.frozen * scale) for one in FREEZES]
+    draw_plot(tmp_path / "freezes.svg", slow, 8)
+    drawn = (tmp_path / "freezes.svg").read_text()
+    for text in (title, "time to stop", "time frozen", "seconds since the start"):
+        assert f">{text}</text>" in drawn
 
 
 def test_a_picture_that_cannot_be_drawn_is_refused(

@@ -52,8 +52,8 @@ def draw_plot(file: Path, freezes: list[Freeze], threads: int) -> None:
     _draw(axes, at, frozen, (_ORANGE, "s"), "time frozen", above=frozen_higher)
     _frame(axes, waited + frozen)
     axes.set_title(
-        f"{len(freezes)} freezes: {threads} threads stopped in {statistics.median(waited):.2g} ms "
-        f"and stood for {statistics.median(frozen):.2g} ms (medians)",
+        f"{len(freezes)} freezes: {threads} threads stopped in {_median(waited)} ms "
+        f"and stood for {_median(frozen)} ms (medians)",
         loc="left",
     )
     figure.savefig(file, dpi=150)
@@ -62,6 +62,11 @@ def draw_plot(file: Path, freezes: list[Freeze], threads: int) -> None:
 def _milliseconds(seconds: float) -> float:
     """A logarithmic scale has no 0, and a microsecond is nothing here."""
     return max(seconds * 1e3, 1e-3)
+
+
+def _median(values: list[float]) -> str:
+    median = statistics.median(values)
+    return f"{median:.1f}" if median < 10 else f"{median:.0f}"
 
 
 def _draw(
