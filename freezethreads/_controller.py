@@ -155,7 +155,7 @@ class Controller:
         registry.announce(freeze)
         registry.active[freeze] = None
         for record in registry.records.copy().values():
-            if freeze.covers(record.group) and not freeze.is_by(record):
+            if freeze.covers(record.group) and not freeze.is_by(record) and not record.exited:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         members = list(freeze.members.copy())
@@ -214,9 +214,9 @@ class Controller:
 
 
 def _timeout(freeze: Freeze) -> FreezeTimeout:
+    waited = monotonic() - freeze.armed_at
     stragglers = report_stragglers(freeze.awaited.copy())
     lines = "".join(f"\n  {straggler}" for straggler in stragglers)
-    waited = monotonic() - freeze.armed_at
     return FreezeTimeout(
         f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s "
         f"for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",

@@ -113,16 +113,16 @@ class Registry:
         record = self.own.record
         for freeze in self.active:
             freeze.cancel()
+        for item in self.pending:
+            if type(item) is Todo:
+                item.refuse(ThreadExited("the process was forked before the call was made"))
         self.records, self.active, self.pending = {}, {}, {}
         self.recorder.reset()
         self._show()
         if record is not None and not record.exited:
             record.native_id = get_native_id()
             self.records[record.ident] = record
-            for item in record.todo.copy():
-                record.todo.pop(item, None)
-                if type(item) is Todo:
-                    item.refuse(ThreadExited("the process was forked before the call was made"))
+            record.todo.clear()
             record.bell.ring()
 
     def find(self, thread: Any) -> Record:

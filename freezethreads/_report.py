@@ -71,7 +71,7 @@ class Straggler:
         where = f" in {self.stack[-1].name}" if self.stack else ""
         at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
         how = "inside no_freeze() or a todo" if self.in_no_freeze else self._doing()
-        seen = "never seen at a safepoint"
+        seen = "no request has met it at a safepoint yet"
         if self.last_seen is not None:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
         return f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"

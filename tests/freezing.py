@@ -214,9 +214,7 @@ def before(
     patch.setattr(owner, name, rigged)
 
 
-def after(
-    patch: pytest.MonkeyPatch, owner: object, name: str, hook: Callable[..., object]
-) -> None:
+def after(patch: pytest.MonkeyPatch, owner: object, name: str, hook: Callable[..., object]) -> None:
     """The same after each call that returned."""
     real = getattr(owner, name)
 

@@ -43,7 +43,9 @@ class Injection:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._disarm()
+        _Watch.current = None
+        if sys.version_info < (3, 12):
+            sys.settrace(None)
 
     def reach(self, code: CodeType, offset: int) -> None:
         """The bytecode at `offset` is about to be executed, by any thread."""
@@ -53,13 +55,8 @@ class Injection:
             self._left -= 1
             return
         self.hit = (code.co_qualname, offset)
-        self._disarm()
+        _Watch.current = None  # and a trace function that raises is not called again
         raise Boom(f"at {code.co_qualname} +{offset}")
-
-    def _disarm(self) -> None:
-        _Watch.current = None
-        if sys.version_info < (3, 12):
-            sys.settrace(None)
 
     def _trace_call(self, frame: FrameType, event: str, arg: object) -> Any:
         if frame.f_code not in _Watch.codes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import as_completed
 
 import pytest
 
-from freezethreads import Freezer, State
-from freezing import actor, at_bell, looping, puppet, puppets
+from freezethreads import Freezer, FreezeTimeout, Registration, State
+from freezethreads._todo import AWAY
+from freezing import Pause, actor, after, at_bell, looping, puppet, puppets, rig_todo
 from helpers import WAIT, start, wait_for
 
 
@@ -70,25 +72,33 @@ def test_it_covers_the_calling_thread_at_its_next_safepoint() -> None:
         passing.result(WAIT)
 
 
-def test_two_threads_may_hold_each_other() -> None:
+def test_two_threads_that_hold_each_other_have_it_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread asks for a hold of another one's group, and has not begun to wait
+    2. the other asks for a hold of the first one's
+    3. neither may stop the other inside `hold()`, since nobody else can thaw what they asked for
+    """
     freezer = Freezer()
     with puppets(freezer, "a", "b") as (one, two):
-        futures = [
-            one.tell(freezer.hold, group="b", timeout=WAIT),
-            two.tell(freezer.hold, group="a", timeout=WAIT),
-        ]
-        stop = threading.Event()
-        for thread in (one, two):
-            thread.pass_safepoints(stop)
-        freezer.freeze(timeout=WAIT).thaw()
-        while not any(future.done() for future in futures):
+        pause = Pause(one.worker)
+        after(monkeypatch, freezer._controller, "_arm", pause)
+        first = one.tell(freezer.hold, group="b", timeout=WAIT / 2)
+        pause.wait()
+        second = two.tell(freezer.hold, group="a", timeout=WAIT / 2)
+        while two.record.state is State.RUNNING and not second.done():
+            pass
+        pause.go()
+        try:
+            for future in as_completed((first, second), WAIT):
+                if future.exception() is None:
+                    future.result().thaw()
+                else:
+                    assert isinstance(future.exception(), FreezeTimeout)
+        finally:
             for freeze in freezer._registry.active.copy():
                 freezer._controller.release(freeze)
-        for freeze in freezer._registry.active.copy():
-            freezer._controller.release(freeze)
-        for future in futures:
-            future.result(WAIT).thaw()
-        stop.set()
 
 
 def test_moving_into_a_held_group_waits_and_out_of_one_does_not() -> None:
@@ -121,6 +131,51 @@ def test_who_moves_out_of_a_group_that_is_being_frozen_is_not_in_the_world(
             assert [info.ident for info in world.threads] == [stays.worker.ident]
         over.set()
         region.result(WAIT)
+
+
+def test_a_thread_that_a_standing_world_counts_on_does_not_move_out_of_it() -> None:
+    """
+    1. a thread moves out of a group; it has come as far as to count as stopped, if it ever does
+    2. a freeze of the old group finds it, and stands
+    3. the thread goes on: if it is in that world, it is not back before the thaw
+    """
+    freezer = Freezer()
+    with puppet(freezer, "a") as thread:
+        pause = Pause(thread.worker)
+        rig_todo(thread, after_set=lambda key: pause() if key is AWAY else None)
+        moving = thread.tell(thread.registration.move, "b")
+        moving.add_done_callback(lambda _: pause.reached.set())
+        pause.wait()
+        with freezer.freeze(timeout=WAIT, group="a") as world:
+            inside = world.threads
+            pause.go()
+            if inside:
+                with pytest.raises(TimeoutError):
+                    moving.result(0.2)
+        moving.result(WAIT)
+
+
+def test_who_moves_to_and_fro_stands_in_each_world_that_it_is_in() -> None:
+    freezer = Freezer()
+    stop = threading.Event()
+    counts = [0]
+
+    def loop(registration: Registration) -> None:
+        while not stop.is_set():
+            for group in ("a", "b"):
+                registration.move(group)
+                counts[0] += 1
+
+    with puppet(freezer, "a") as thread:
+        moving = thread.tell(loop, thread.registration)
+        for _ in range(300):
+            with freezer.freeze(timeout=WAIT, group="a") as world:
+                if world.threads:
+                    before = counts[0]
+                    assert [info.state for info in world.threads] == [State.FROZEN]
+                    assert counts[0] == before
+        stop.set()
+        moving.result(WAIT)
 
 
 def test_a_hold_outlives_its_thread_and_covers_the_next_one_of_that_ident() -> None:

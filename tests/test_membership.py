@@ -7,9 +7,16 @@ import threading
 
 import pytest
 
-from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, State
+from freezethreads import (
+    AlreadyRegistered,
+    FreezeError,
+    Freezer,
+    FreezeTimeout,
+    NotRegistered,
+    State,
+)
 from freezethreads._record import Record
-from freezing import Pause, RiggedDict, actor, at_bell, looping, puppet
+from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, looping, puppet
 from helpers import WAIT, stack_of, start, wait_for
 
 
@@ -140,24 +147,57 @@ def test_a_thread_that_is_not_registered_parks_for_the_root_group_alone() -> Non
         visiting.result(WAIT)
 
 
-def test_an_ident_that_is_used_again_does_not_cost_the_new_thread_its_place() -> None:
+def died(freezer: Freezer, thread: Actor) -> Record:
+    """The record that a thread left which died without a word, before `thread` got its ident."""
+    record = thread.do(Record, "old", "a", None)
+    record.native_id = 0
+    record.thread = threading.Thread()
+    freezer._registry.records[record.ident] = record
+    return record
+
+
+def test_an_ident_that_is_used_again_does_not_cost_the_new_thread_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """
     1. a thread that has died is found in the registry, to be struck off
     2. a new thread with its ident registers
-    3. the old one is struck off
+    3. the old one is struck off, and its lifeline ends
     """
     freezer = Freezer()
-    registry = freezer._registry
-    old, new = Record("old", "", None), Record("new", "", None)
-    registry.records[old.ident] = old
-    old.thread = threading.Thread()
-    freeze = freezer._controller.new_freeze("freeze", "", "")
-    freeze.awaited[old] = None
-    registry.records = RiggedDict(
-        registry.records, after_get=lambda ident: registry.records.update({new.ident: new})
-    )
-    freezer._controller._drop_dead(freeze)
-    assert [info.name for info in freezer.threads()] == ["new"]
+    with actor() as thread:
+        old = died(freezer, thread)
+        parked = at_bell(monkeypatch, thread.worker)
+
+        def register(record: Record) -> None:
+            monkeypatch.setattr(freezer._registry, "retire", retire)
+            thread.tell(freezer.register, "new")
+            wait_for(parked)
+
+        retire = freezer._registry.retire
+        before(monkeypatch, freezer._registry, "retire", register)
+        with freezer.freeze(timeout=0):
+            assert [info.name for info in freezer.threads()] == ["new"]
+        freezer._registry.expel(old)
+        assert [info.name for info in freezer.threads()] == ["new"]
+
+
+def test_who_was_struck_off_is_nowhere_until_its_ident_is_used_again() -> None:
+    freezer = Freezer()
+    with actor() as thread:
+        freezer._registry.retire(died(freezer, thread))
+        assert freezer.threads() == ()
+        assert freezer.todo_all(int) == []
+        for name in (thread.worker, thread.worker.ident):
+            with pytest.raises(NotRegistered):
+                freezer.todo(name, int)
+        with freezer.freeze(timeout=0) as world, freezer.hold(timeout=0) as hold:
+            assert (world.threads, hold.threads) == ((), ())
+            assert thread.worker in world.unregistered
+        thread.do(freezer.register, "new")
+        with pytest.raises(FreezeTimeout):
+            freezer.freeze(timeout=0)
+        assert not freezer.armed
 
 
 def test_a_thousand_threads_that_register_during_a_freeze() -> None:

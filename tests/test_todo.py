@@ -17,7 +17,7 @@ from freezethreads import (
     _refrigerator,
 )
 from freezethreads._todo import Todo
-from freezing import Pause, actor, before, looping, puppet, puppets, rig_todo
+from freezing import Pause, actor, after, looping, puppet, puppets, rig_todo
 from helpers import WAIT, start, wait_for
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="nobody's")
@@ -230,7 +230,7 @@ def test_call_right_after_the_freeze_stands(monkeypatch: pytest.MonkeyPatch) -> 
     stop = threading.Event()
     with puppet(freezer) as thread:
         pause = Pause(thread.worker)
-        before(monkeypatch, _refrigerator, "_wait_for_thaw", pause)
+        after(monkeypatch, _refrigerator, "_tell", pause)
         passing = thread.pass_safepoints(stop)
         with freezer.freeze(timeout=WAIT) as world:
             pause.wait()
