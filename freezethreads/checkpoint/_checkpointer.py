@@ -19,7 +19,6 @@ from freezethreads.checkpoint._turn import Turn
 
 __all__ = ["Checkpoint", "Checkpointer"]
 
-
 logger = logging.getLogger("freezethreads.checkpoint")
 
 

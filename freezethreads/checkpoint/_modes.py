@@ -6,7 +6,9 @@ that takes; the disk is not in it.
 
 *Fork*: while all stand still the process is forked, and nothing else. The child has a copy of
 the whole heap, in which nobody moves, so it takes and saves there, and the pause is the fork's
-own: some 7 ms for a heap with a million dict entries, against 400 ms for pickling it.
+own. On two cores, with a dict of a million entries, that was 5 ms, against 180 ms inline; on a
+free-threaded 3.13 from 5 to 120 ms. For a small payload it is the other way round: a fork
+costs 1 to 3 ms, and pickling a thousand entries 0.05 ms.
 """
 
 from __future__ import annotations
