@@ -3,7 +3,7 @@
 What is assumed of CPython, with and without the GIL: `acquire` and `release` of a lock are
 atomic, a lock may be released by another thread than the one that acquired it, and releasing an
 unlocked lock raises RuntimeError (all documented). Of `dict`, that setting, popping, `popitem` and
-`copy` are each one operation: with a GIL since keys here hash and compare in C alone, without
+`list(d)` are each one operation: with a GIL since keys here hash and compare in C alone, without
 one since the dict locks itself.
 
 Everything here is *level-triggered*: a waiter looks at a condition in a loop, and a ring only makes
@@ -88,7 +88,7 @@ class Completion:
         Who enters after the list was made finds it done, since both go through the same dict.
         """
         self.done = True
-        self._chain = list(self._waiting.copy())
+        self._chain = list(self._waiting)
         self._wake_one()
 
     def _wake_one(self) -> None:
@@ -100,6 +100,6 @@ class Completion:
         except IndexError:
             pass  # everybody was rung
         except BaseException:
-            for bell in self._waiting.copy():
+            for bell in list(self._waiting):
                 bell.ring()
             raise

@@ -15,7 +15,7 @@ from freezethreads._original import TIMEOUT_MAX, Timer, get_ident, main_thread, 
 from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry
-from freezethreads._report import report_stragglers
+from freezethreads._report import OWN_THREADS, report_stragglers
 from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze
 from freezethreads._turns import Turns
 
@@ -25,7 +25,7 @@ class Lease(Timer):
 
     def __init__(self, seconds: float, controller: Controller, freeze: Freeze) -> None:
         super().__init__(min(seconds, TIMEOUT_MAX), controller.expire, (freeze,))
-        self.name = "freezethreads-lease"
+        self.name = OWN_THREADS + "lease"
         self.daemon = True
 
 
@@ -35,6 +35,7 @@ class Controller:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._turns = Turns()
+        self._hold_turns = Turns()
 
     def own_world(self) -> Freeze | None:
         """The freeze with which the calling thread has a world that stands, if it has one.
@@ -58,18 +59,7 @@ class Controller:
         The wait for the turn counts as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
-        record = self._registry.own.record
-
-        def wait_for_turn() -> None:
-            self._turns.wait(freeze, deadline)
-            if record is not None and pending_freeze(record.todo):
-                self._turns.leave(freeze)  # a frozen thread must not keep others from their turn
-
-        while self._turns.current is not freeze and not freeze.done:
-            freeze.barred = record is not None and not record.depth and not record.shut
-            self._turns.join(freeze)
-            self._wait_away(record, place, wait_for_turn)
-        freeze.barred = False
+        self._take_turn(self._turns, freeze, deadline, place)
         self._registry.own.world = Lifeline(self.abandon, freeze, "its thread has ended")
         self._arm(freeze)
         self._wait(freeze, deadline)
@@ -78,10 +68,18 @@ class Controller:
         """Stop the group for a hold: at any time, whoever else has stopped somebody.
 
         The calling thread, if it is in the group, is asked last, and stops at its next safepoint.
+        Registered threads take turns: of two that hold each other the second is held first.
         """
         record = self._registry.own.record
+
+        def wait_until_it_stands() -> None:
+            self._wait(freeze, deadline)
+            self._hold_turns.leave(freeze)
+
+        if record is not None:
+            self._take_turn(self._hold_turns, freeze, deadline, place)
         self._arm(freeze)
-        self._wait_away(record, place, lambda: self._wait(freeze, deadline))
+        self._wait_away(record, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
             freeze.members[record] = None
             record.todo[freeze] = None
@@ -121,16 +119,17 @@ class Controller:
         """
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.completion.finish()
-        for record in freeze.members.copy():
+        for record in list(freeze.members):
             parked = record.todo.pop(freeze, None) is not None
             if parked and pending_freeze(record.todo) is None:
                 freeze.granted[record] = None
         freeze.completion.complete_all()
         self._turns.leave(freeze)
+        self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
-        for lease in freeze.leases.copy():
+        for lease in list(freeze.leases):
             lease.cancel()
-        for errand in freeze.errands.copy():
+        for errand in list(freeze.errands):
             errand.refuse(FreezeError("the world was thawed before the call was made"))
         if first and freeze.stood_at is not None:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
@@ -138,7 +137,7 @@ class Controller:
 
     def release_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
-        for freeze in self._registry.active.copy():
+        for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
                 self.abandon(freeze, why)
         record = self._registry.own.record
@@ -148,17 +147,33 @@ class Controller:
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
         self._turns.reset()
+        self._hold_turns.reset()
         self._registry.reset()
+
+    def _take_turn(self, turns: Turns, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        """Wait for the turn as a stopped thread, and come back with it."""
+        record = self._registry.own.record
+
+        def wait() -> None:
+            turns.wait(freeze, deadline)
+            if record is not None and pending_freeze(record.todo):
+                turns.leave(freeze)  # a frozen thread must not keep others from their turn
+
+        while turns.current is not freeze and not freeze.done:
+            freeze.barred = record is not None and not record.depth and not record.shut
+            turns.join(freeze)
+            self._wait_away(record, place, wait)
+        freeze.barred = False
 
     def _arm(self, freeze: Freeze) -> None:
         registry = self._registry
         registry.announce(freeze)
         registry.active[freeze] = None
-        for record in registry.records.copy().values():
+        for record in list(registry.records.values()):
             if freeze.covers(record.group) and not freeze.is_by(record) and not record.exited:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
-        members = list(freeze.members.copy())
+        members = list(freeze.members)
         for record in members:
             record.todo.setdefault(freeze)
             place = record.todo.get(AWAY)
@@ -172,11 +187,12 @@ class Controller:
 
     def _pass_turn_of_stopped(self, freeze: Freeze) -> None:
         """A controller stopped on its way back from its turn does not keep others from theirs."""
-        current = self._turns.current
-        if current is not None and current.barred:
-            owner = self._registry.records.get(current.owner)
-            if owner is not None and owner in freeze.members and owner.stopped:
-                self._turns.leave(current)
+        for turns in (self._turns, self._hold_turns):
+            current = turns.current
+            if current is not None and current.barred:
+                owner = self._registry.records.get(current.owner)
+                if owner in freeze.members and current.is_by(owner) and owner.stopped:
+                    turns.leave(current)
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
@@ -192,7 +208,7 @@ class Controller:
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
-        dead = [record for record in freeze.awaited.copy() if record.is_dead()]
+        dead = [record for record in list(freeze.awaited) if record.is_dead()]
         for record in dead:
             self._registry.retire(record)
         return bool(dead)
@@ -215,7 +231,7 @@ class Controller:
 
 def _timeout(freeze: Freeze) -> FreezeTimeout:
     waited = monotonic() - freeze.armed_at
-    stragglers = report_stragglers(freeze.awaited.copy())
+    stragglers = report_stragglers(list(freeze.awaited))
     lines = "".join(f"\n  {straggler}" for straggler in stragglers)
     return FreezeTimeout(
         f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s "
@@ -227,7 +243,7 @@ def _timeout(freeze: Freeze) -> FreezeTimeout:
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
     """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
     record = registry.records.get(freeze.owner)
-    if record is not None and pending_freeze(record.todo):
+    if record is not None and freeze.is_by(record) and pending_freeze(record.todo):
         return False
     thread = freeze.thread
     return thread.is_alive() and not thread.daemon and thread is not main_thread()

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from freezethreads._controller import Controller
 
-# A dict, since copying one is atomic; a WeakSet cannot be walked while another thread adds to it.
+# A dict, since listing one is atomic; a WeakSet cannot be walked while another thread adds to it.
 _references: dict[weakref.ref[Controller], None] = {}
 
 
@@ -31,7 +31,7 @@ def _forget(reference: weakref.ref[Controller]) -> None:
 
 
 def _controllers() -> Iterator[Controller]:
-    for reference in _references.copy():
+    for reference in list(_references):
         controller = reference()
         if controller is not None:
             yield controller

@@ -222,7 +222,7 @@ class Freezer:
         _check_todo(fn, priority)
         check_group(group)
         futures = []
-        for record in self._registry.records.copy().values():
+        for record in list(self._registry.records.values()):
             if covers(group, record.group):
                 try:
                     futures.append(self._post(record, fn, args, priority))
@@ -234,7 +234,7 @@ class Freezer:
 
     def threads(self) -> tuple[ThreadInfo, ...]:
         """The registered threads. From any thread."""
-        return infos_of(self._registry.records.copy().values())
+        return infos_of(list(self._registry.records.values()))
 
     def sites(self) -> tuple[Site, ...]:
         """Every place that has led to the refrigerator so far, the busiest first."""
@@ -242,7 +242,7 @@ class Freezer:
 
     def statistics(self) -> Statistics:
         """What was done so far. From any thread."""
-        return self._registry.recorder.statistics(self._registry.records.copy().values())
+        return self._registry.recorder.statistics(list(self._registry.records.values()))
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

@@ -9,10 +9,10 @@ from types import TracebackType
 from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._original import get_ident
 from freezethreads._record import Record
-from freezethreads._refrigerator import come_back, go_away, place_of
+from freezethreads._refrigerator import come_back, place_of
 from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._states import Mover, State, check_move
-from freezethreads._todo import AWAY, pending_freezes
+from freezethreads._todo import ABSENT, AWAY, pending_freezes
 
 
 class Registration:
@@ -74,14 +74,14 @@ class Registration:
 def _change_group(registry: Registry, record: Record, group: str) -> None:
     place = place_of(sys._getframe(2), "safepoint", "move")
     try:
-        go_away(registry, record, place)
         record.group = group
+        registry.submit_to_active(record)
         for freeze in pending_freezes(record.todo):
-            if not freeze.covers(group):
+            # One that does not wait for this thread any more counts on it, so it stays on the list.
+            if not freeze.covers(group) and freeze.awaited.pop(record, ABSENT) is not ABSENT:
                 freeze.members.pop(record, None)
                 record.todo.pop(freeze, None)
                 freeze.arrive(record)
-        registry.submit_to_active(record)
     finally:
         come_back(registry, record, place)
 

@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident, get_native_id
-from threading import RLock, Thread, Timer
+from threading import Condition, RLock, Thread, Timer
 
 __all__ = [
     "TIMEOUT_MAX",
+    "Condition",
     "LockType",
     "RLock",
     "Thread",

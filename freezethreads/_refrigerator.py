@@ -136,7 +136,7 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
     record.todo[freeze] = (*place[:5], True)
     _tell(registry, record, place)
     while not completion.done:
-        for errand in record.errands.copy():
+        for errand in list(record.errands):
             completion.leave(record.bell)
             errand.run()
             record.errands.pop(errand, None)
@@ -155,10 +155,16 @@ def _step_out(record: Record) -> None:
 
 
 def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """A thread that is not enrolled parks too, while all the threads are to stop."""
+    """A thread that is not enrolled parks too, while all the threads are to stop.
+
+    Not so a controller that is stopping others, and comes here in a waker or a signal handler.
+    """
     record = Record(None, "", None)
-    for freeze in registry.active.copy():
-        if freeze.covers("") and not freeze.is_by(record):
+    for freeze in list(registry.active):
+        if freeze.is_by(record):
+            if freeze.stood_at is None:
+                return
+        elif freeze.covers(""):
             record.todo[freeze] = None
     if record.todo:
         come_back(registry, record, place_of(frame, "safepoint", label))
@@ -186,6 +192,7 @@ class Blocking:
             return
         if record.depth or record.shut:
             record.depth += 1
+            self._enter_nested(record)
             return
         frame = sys._getframe(1)
         place: Place = (
@@ -219,6 +226,12 @@ class Blocking:
         except BaseException:
             come_back(self._registry, record, self._place(record))
             raise
+
+    def _enter_nested(self, record: Record) -> None:
+        """The outer region stays the thread's place, but is as unsafe as what is in it."""
+        place = record.todo.get(AWAY)
+        if place is not None and not self._fork_safe:
+            record.todo[AWAY] = (*place[:5], False)
 
     def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
         if record is None:

@@ -59,7 +59,7 @@ class Registry:
 
     def submit_to_active(self, record: Record) -> None:
         """Put on `record`'s list every active freeze of its group but those of its own thread."""
-        for freeze in self.active.copy():
+        for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
                 freeze.members[record] = None
                 record.todo[freeze] = None
@@ -73,11 +73,11 @@ class Registry:
     def retire(self, record: Record) -> None:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
-        for item in record.todo.copy():
+        for item in list(record.todo):
             if record.todo.pop(item, ABSENT) is not ABSENT and type(item) is Todo:
                 item.refuse(ThreadExited(f"thread {record.name!r} exited before it made the call"))
                 self.settle(item)
-        for freeze in self.active.copy():
+        for freeze in list(self.active):
             freeze.arrive(record)
         self.recorder.todos_run(record)
 
@@ -114,8 +114,8 @@ class Registry:
         for freeze in self.active:
             freeze.cancel()
         for item in self.pending:
-            if type(item) is Todo:
-                item.refuse(ThreadExited("the process was forked before the call was made"))
+            if type(item) is Todo and not (item.is_begun() and record and item in record.todo):
+                item.orphan(ThreadExited("the process was forked before the call was made"))
         self.records, self.active, self.pending = {}, {}, {}
         self.recorder.reset()
         self._show()
@@ -150,10 +150,10 @@ class Registry:
     def _show(self) -> None:
         """Set the flag. Who sets it last has looked after that, and found it right."""
         while True:
-            armed = bool(self.pending.copy())
+            armed = bool(list(self.pending))
             for face in self.faces:
                 face.armed = armed
-            if bool(self.pending.copy()) == armed:
+            if bool(list(self.pending)) == armed:
                 return
 
 

@@ -16,6 +16,7 @@ from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
+OWN_THREADS = "freezethreads-"  # how the names of this library's own threads begin
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
 
 
@@ -150,6 +151,11 @@ def _positions() -> dict[int, tuple[CodeType, int]]:
 
 
 def other_threads(covered: Iterable[Record], ident: int) -> tuple[Thread, ...]:
-    """The live Python threads that are not among `covered`, without the thread of `ident`."""
+    """The live Python threads that are not among `covered`, without the thread of `ident`
+    and those of this library."""
     left_out = {record.ident for record in covered} | {ident, None}
-    return tuple(thread for thread in enumerate_threads() if thread.ident not in left_out)
+    return tuple(
+        thread
+        for thread in enumerate_threads()
+        if thread.ident not in left_out and not thread.name.startswith(OWN_THREADS)
+    )

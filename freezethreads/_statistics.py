@@ -108,6 +108,7 @@ class Recorder:
     def __init__(self) -> None:
         self._lock = RLock()
         self._places: deque[Place] = deque()
+        self._ran: deque[int] = deque()
         self._hits: Counter[Site] = Counter()
         self._stop = _Durations()
         self._frozen = _Durations()
@@ -123,7 +124,7 @@ class Recorder:
 
         def count() -> None:
             self._stop.add(seconds)
-            if len(self._places) > _FOLD_AT:
+            if len(self._places) + len(self._ran) > _FOLD_AT:
                 self._fold()
 
         self._with_lock(count)
@@ -141,13 +142,13 @@ class Recorder:
         self._with_lock(lambda: self._counts.update(expiries=1))
 
     def todos_run(self, record: Record) -> None:
-        """Take over the count of a thread which leaves. May be repeated."""
+        """Take over the count of a thread which leaves. May be repeated; takes no lock.
 
-        def count() -> None:
-            self._counts.update(todos=record.ran)
-            record.ran = 0
-
-        self._with_lock(count)
+        For it is called when a thread's locals die, which may be in the interpreter's last moments,
+        when a daemon thread has been stopped for good with the lock in its hands.
+        """
+        self._ran.append(record.ran)
+        record.ran = 0
 
     def sites(self) -> tuple[Site, ...]:
         """Every place so far, the busiest first."""
@@ -160,8 +161,10 @@ class Recorder:
 
     def statistics(self, records: Iterable[Record]) -> Statistics:
         """All counts."""
-        return self._with_lock(
-            lambda: Statistics(
+
+        def count() -> Statistics:
+            self._fold()
+            return Statistics(
                 freezes=self._stop.count,
                 timeouts=self._counts["timeouts"],
                 lease_expiries=self._counts["expiries"],
@@ -171,7 +174,8 @@ class Recorder:
                 time_to_stop=self._stop.histogram(),
                 frozen_time=self._frozen.histogram(),
             )
-        )
+
+        return self._with_lock(count)
 
     def reset(self) -> None:
         """In the child of a fork: another thread may have held the lock."""
@@ -194,7 +198,9 @@ class Recorder:
             raise
 
     def _fold(self) -> None:
-        """Called with _lock held: count the places noted."""
+        """Called with _lock held: count what was noted."""
+        for _ in range(len(self._ran)):
+            self._counts["todos"] += self._ran.popleft()
         for _ in range(len(self._places)):
             self._hits[site_of(self._places.popleft())] += 1
 

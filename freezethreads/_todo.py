@@ -15,9 +15,10 @@ every race in this library:
 * And at the end: a thread marks itself exited and then empties its list; who posts, posts and
   then looks whether it exited.
 
-What this assumes of CPython: setting and popping a key and `copy()` are atomic, and ordered with
+What this assumes of CPython: setting and popping a key and `list(d)` are atomic, and ordered with
 each other. With a GIL they are, since all keys hash and compare by identity, in C; a
-free-threaded build does each of them under the dict's own lock (`copy` and `pop` included).
+free-threaded build does each of them under the dict's own lock. (`d.copy()` is not among them: in
+CPython 3.11 the garbage collector may run in the middle of it.)
 Deciding by a lock of our own would cost a blocking region twice as much, could be left held by an
 asynchronous exception, and would deadlock with a signal handler that calls `todo()`.
 """
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from freezethreads._completion import Bell, Completion
 from freezethreads._errors import FreezeError
 from freezethreads._original import (
+    Condition,
     Timer,
     allocate_lock,
     current_thread,
@@ -105,6 +107,15 @@ class Todo:
             return
         if self.future.set_running_or_notify_cancel():
             self._fail(error)
+
+    def orphan(self, error: Exception) -> None:
+        """In the child of a fork: fail the future, whose lock a thread that is gone may hold."""
+        self.future._condition = Condition()
+        self._fail(error)
+
+    def is_begun(self) -> bool:
+        """Whether its thread has begun to make the call."""
+        return self._begun
 
     def _fail(self, error: BaseException) -> None:
         try:
@@ -207,7 +218,7 @@ TodoList: TypeAlias = dict[object, Place | None]
 
 def pending_freezes(todo: TodoList) -> Iterator[Freeze]:
     """The freezes on a list which are not done; those which are, are dropped. From any thread."""
-    for item in todo.copy():
+    for item in list(todo):
         if type(item) is Freeze:
             if item.completion.done:
                 todo.pop(item, None)
@@ -222,5 +233,5 @@ def pending_freeze(todo: TodoList) -> Freeze | None:
 
 def pending_todos(todo: TodoList) -> list[Todo]:
     """The todos on a list: by priority, the highest first, and then in order of arrival."""
-    todos = [item for item in todo.copy() if type(item) is Todo]
+    todos = [item for item in list(todo) if type(item) is Todo]
     return sorted(todos, key=lambda item: -item.priority)

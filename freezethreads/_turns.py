@@ -21,7 +21,7 @@ class Turns:
     @property
     def current(self) -> Freeze | None:
         """The freeze that has the turn, or None."""
-        return next(iter(self._queue.copy()), None)
+        return next(iter(list(self._queue)), None)
 
     def join(self, freeze: Freeze) -> None:
         """Queue up. May be repeated: it keeps its place."""
@@ -31,8 +31,9 @@ class Turns:
         """Wait until `freeze` has the turn; raise FreezeTimeout at the deadline."""
         while (current := self.current) is not freeze and not freeze.done:
             if deadline.passed():
+                holder = "another controller" if current is None else repr(current)
                 raise FreezeTimeout(
-                    f"the time ran out while {current!r} had the freezer; nothing was frozen"
+                    f"the time ran out while {holder} had the freezer; nothing was frozen"
                 )
             freeze.bell.wait(deadline.remaining())
 
@@ -45,7 +46,7 @@ class Turns:
 
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it."""
-        return next((freeze for freeze in self._queue.copy() if freeze.owner == ident), None)
+        return next((freeze for freeze in list(self._queue) if freeze.owner == ident), None)
 
     def reset(self) -> None:
         """In the child of a fork: nobody waits."""

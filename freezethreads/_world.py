@@ -71,7 +71,7 @@ class _Stopped:
     @property
     def threads(self) -> tuple[ThreadInfo, ...]:
         """The threads that this stopped, as they are now. From any thread."""
-        return infos_of(self._freeze.members.copy())
+        return infos_of(list(self._freeze.members))
 
     @property
     def waited(self) -> float:
@@ -134,7 +134,7 @@ class World(_Stopped):
     @property
     def unregistered(self) -> tuple[Thread, ...]:
         """The live Python threads that this freeze did not cover, its own thread apart."""
-        return other_threads(self._freeze.members.copy(), self._freeze.owner)
+        return other_threads(list(self._freeze.members), self._freeze.owner)
 
     def call(self, thread: Any, fn: Callable[..., T], /, *args: object) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.

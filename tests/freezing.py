@@ -239,7 +239,7 @@ def at_bell(patch: pytest.MonkeyPatch, thread: threading.Thread) -> threading.Ev
 
 
 class RiggedDict(dict[Any, Any]):
-    """A dict that calls hooks with the key: after `pop`, and before and after a key is set."""
+    """A dict that calls hooks with the key: after `pop`, after `get`, when set, when listed."""
 
     def __init__(
         self,
@@ -248,13 +248,13 @@ class RiggedDict(dict[Any, Any]):
         after_pop: Callable[[object], object] | None = None,
         after_set: Callable[[object], object] | None = None,
         after_get: Callable[[object], object] | None = None,
-        after_copy: Callable[[], object] | None = None,
+        after_list: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(content)
         self._after_pop = after_pop
         self._after_set = after_set
         self._after_get = after_get
-        self._after_copy = after_copy
+        self._after_list = after_list
 
     def pop(self, key: Any, *default: Any) -> Any:
         value = super().pop(key, *default)
@@ -273,10 +273,15 @@ class RiggedDict(dict[Any, Any]):
         if self._after_set is not None:
             self._after_set(key)
 
-    def copy(self) -> dict[Any, Any]:
-        content = dict(self)
-        if self._after_copy is not None:
-            self._after_copy()
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._listed(list(super().keys())))
+
+    def values(self) -> Any:
+        return self._listed(list(super().values()))
+
+    def _listed(self, content: list[Any]) -> list[Any]:
+        if self._after_list is not None:
+            self._after_list()
         return content
 
 

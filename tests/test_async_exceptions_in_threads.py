@@ -56,7 +56,7 @@ class Subject:
     def run_application(self) -> None:
         """What it does between two safepoints: nothing, but nobody may think it stopped."""
         record = self.freezer._registry.records[threading.get_ident()]
-        for freeze in self.freezer._registry.active.copy():
+        for freeze in list(self.freezer._registry.active):
             if record in freeze.members and record not in freeze.awaited and not freeze.done:
                 self.escaped = True
         time.sleep(0)

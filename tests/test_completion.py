@@ -168,7 +168,7 @@ def test_a_second_list_of_waiters_does_not_cut_the_chain() -> None:
     for bell in bells:
         completion.enter(bell)
     pause = Pause()
-    completion._waiting = RiggedDict(completion._waiting, after_copy=pause)
+    completion._waiting = RiggedDict(completion._waiting, after_list=pause)
     watchdog = start(complete, completion)
     pause.wait()
     complete(completion)

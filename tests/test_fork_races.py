@@ -205,3 +205,25 @@ def test_signal_handler_forks_while_its_thread_waits_for_others_to_stop() -> Non
             straggler.finish()
 
     forked(body, lambda: check_alone(freezer, registered=False))
+
+
+def test_a_thread_that_was_looking_at_a_future_does_not_hang_the_child() -> None:
+    freezer = Freezer()
+    looking, looked = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with future._condition:  # what `future.done()` does, stopped in the middle
+            looking.set()
+            wait_for(looked)
+
+    with freezer.register():
+        future = freezer.todo(threading.current_thread(), int)
+        watcher = start(look)
+        wait_for(looking)
+        try:
+            forked(lambda fork: fork(), lambda: future.exception(0))
+        finally:
+            looked.set()
+            watcher.finish()
+        freezer.safepoint()
+        assert future.result(WAIT) == 0

@@ -168,13 +168,15 @@ def test_who_moves_to_and_fro_stands_in_each_world_that_it_is_in() -> None:
 
     with puppet(freezer, "a") as thread:
         moving = thread.tell(loop, thread.registration)
-        for _ in range(300):
-            with freezer.freeze(timeout=WAIT, group="a") as world:
-                if world.threads:
-                    before = counts[0]
-                    assert [info.state for info in world.threads] == [State.FROZEN]
-                    assert counts[0] == before
-        stop.set()
+        try:
+            for _ in range(300):
+                with freezer.freeze(timeout=WAIT, group="a") as world:
+                    if world.threads:
+                        before = counts[0]
+                        assert [info.state for info in world.threads] == [State.FROZEN]
+                        assert counts[0] == before
+        finally:
+            stop.set()
         moving.result(WAIT)
 
 
@@ -205,3 +207,14 @@ def test_a_hold_that_nobody_refers_to_is_thawed_with_a_warning(
         freezer.hold(timeout=WAIT, reason="forgotten")
         loops.progress()
     assert "forgotten" in caplog.text
+
+
+def test_a_waker_that_passes_a_safepoint_does_not_park_the_controller() -> None:
+    """The waker runs in the holder's thread, which nobody has registered, and a world stands."""
+    freezer = Freezer()
+    with puppet(freezer, waker=freezer.safepoint) as thread, actor() as holder:
+        thread.do(freezer.blocking().__enter__)
+        with freezer.freeze():
+            hold = holder.do(freezer.hold)
+        hold.thaw()
+        thread.do(lambda: freezer.blocking().__exit__(None, None, None))

@@ -88,3 +88,11 @@ def expire_during_a_call(freezer: Freezer, busy: Worker[None], others: list[Work
         finally:
             over.set()
             calling.exception(WAIT)
+
+
+def test_the_watchdog_is_not_among_the_threads_that_a_world_does_not_cover() -> None:
+    freezer = Freezer()
+    with freezer.freeze(lease=WAIT) as world:
+        (lease,) = world._freeze.leases
+        assert lease.is_alive()
+        assert lease not in world.unregistered

@@ -34,7 +34,7 @@ def test_who_registers_during_a_freeze_waits_for_the_thaw(
         registered.result(WAIT)
 
 
-@pytest.mark.parametrize("moment", ["after_set", "after_copy"])
+@pytest.mark.parametrize("moment", ["after_set", "after_list"])
 def test_who_registers_while_a_freeze_is_armed_is_in_it(moment: str) -> None:
     """
     1. the controller has made its freeze active, and has not copied (has copied) the records
@@ -48,7 +48,7 @@ def test_who_registers_while_a_freeze_is_armed_is_in_it(moment: str) -> None:
         if moment == "after_set":
             registry.active = RiggedDict({}, after_set=pause)
         else:
-            registry.records = RiggedDict({}, after_copy=pause)
+            registry.records = RiggedDict({}, after_list=pause)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
         pause.wait()
         registered = late.tell(freezer.register)
@@ -72,7 +72,7 @@ def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
     registry = freezer._registry
     with actor() as controller, puppet(freezer) as thread:
         pause = Pause(controller.worker)
-        registry.records = RiggedDict(registry.records, after_copy=pause)
+        registry.records = RiggedDict(registry.records, after_list=pause)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
         pause.wait()
         thread.do(freezer.unregister)

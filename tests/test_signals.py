@@ -1,7 +1,6 @@
 """Promise 11: signal handlers, `__del__` and weakref callbacks at any moment, also in the library.
 
-They come at each bytecode of the library in turn, by a trace function.
-"""
+They come at each bytecode of the library in turn, by a trace function."""
 
 from __future__ import annotations
 

@@ -223,3 +223,16 @@ def test_thread_info_tells_who_and_since_when() -> None:
     assert begin <= info.since <= end
     assert not running.stack()
     assert freezer.threads() == ()
+
+
+def test_a_region_is_as_unsafe_for_a_fork_as_what_is_in_it() -> None:
+    freezer = Freezer()
+    with freezer.register(), freezer.blocking("outer", fork_safe=True):
+        (before,) = freezer.threads()
+        with freezer.blocking("inner"):
+            (inside,) = freezer.threads()
+    assert before.site is not None
+    assert inside.site is not None
+    assert before.site.fork_safe
+    assert not inside.site.fork_safe
+    assert inside.site.label == "outer"

@@ -141,7 +141,7 @@ def test_posted_after_the_target_has_looked_for_the_last_time() -> None:
     freezer = Freezer()
     with puppet(freezer) as thread:
         record, pause = thread.record, Pause(thread.worker)
-        rig_todo(thread, after_copy=lambda: pause() if record.exited else None)
+        rig_todo(thread, after_list=lambda: pause() if record.exited else None)
         leave = thread.tell(freezer.unregister)
         pause.wait()
         with pytest.raises(ThreadExited):
