@@ -38,7 +38,7 @@ class Injection:
 
     def __enter__(self) -> Injection:
         if sys.version_info < (3, 12):
-            sys.settrace(self._trace_call)
+            sys.settrace(_trace_call)
         _Watch.current = self
         return self
 
@@ -58,17 +58,6 @@ class Injection:
         _Watch.current = None  # and a trace function that raises is not called again
         raise Boom(f"at {code.co_qualname} +{offset}")
 
-    def _trace_call(self, frame: FrameType, event: str, arg: object) -> Any:
-        if frame.f_code not in _Watch.codes:
-            return None
-        frame.f_trace_opcodes = True
-        return self._trace
-
-    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
-        if event == "opcode":
-            self.reach(frame.f_code, frame.f_lasti)
-        return self._trace
-
 
 class _Watch:
     """Who is told of bytecodes, and whose. One at a time in a process."""
@@ -81,6 +70,21 @@ class _Watch:
         current = cls.current
         if current is not None:
             current.reach(code, offset)
+
+
+# Functions of the module and not methods: CPython 3.11 keeps no reference of its own to what it
+# calls here, and crashes if that goes away when it raises.
+def _trace_call(frame: FrameType, event: str, arg: object) -> Any:
+    if frame.f_code not in _Watch.codes:
+        return None
+    frame.f_trace_opcodes = True
+    return _trace
+
+
+def _trace(frame: FrameType, event: str, arg: object) -> Any:
+    if event == "opcode":
+        _Watch.reach(frame.f_code, frame.f_lasti)
+    return _trace
 
 
 @contextmanager
