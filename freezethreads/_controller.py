@@ -44,14 +44,14 @@ class Controller:
         freezing: it would wait for itself.
         """
         own = self._turns.of_thread(get_ident())
-        if own is None or (own.stood_at is not None and own.users and not own.done):
+        if own is None or (own.stands and own.users):
             return own
         raise FreezeError(f"{own!r} is under way in this very thread, which cannot freeze as well")
 
     def owns_world(self) -> bool:
         """Whether the calling thread has a world that stands."""
         own = self._turns.of_thread(get_ident())
-        return own is not None and own.stood_at is not None and not own.done
+        return own is not None and own.stands
 
     def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the group for a world: in turn, with nobody else's world in between.

@@ -125,7 +125,8 @@ class Freezer:
         stood, a watchdog thaws. Inside one's own world this returns at once.
 
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
-        caller has a world that does not cover `group`; TypeError or ValueError, before anything was
+        caller has a world that does not cover `group`, or is a signal handler that has interrupted
+        a freeze of its own thread; TypeError or ValueError, before anything was
         touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
         """
         return self._freeze(timeout, reason, group, lease, sys._getframe(1))
@@ -184,7 +185,8 @@ class Freezer:
 
         Holds overlap freely, with worlds too: a thread runs when nobody holds it any more. The
         calling thread, if it is in the group, stops at its own next safepoint, until another thread
-        thaws. Arguments and errors as for `freeze`.
+        thaws. Registered threads wait for each other's holds to stand, and so for their turn.
+        Arguments as for `freeze`, and its errors but for those of one's own world.
         """
         deadline, reason, group, lease = _check(timeout, reason, group, lease)
         freeze = Freeze("hold", group, reason)

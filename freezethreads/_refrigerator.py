@@ -173,7 +173,7 @@ def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) 
 class Blocking:
     """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
 
-    The way in marks the thread as away, and the way out takes the marker off and looks whether
+    The way in marks the thread as away, and the way out takes the mark off and looks whether
     anything was asked meanwhile. An exception on either way is raised when the thread runs again.
     (If an asynchronous one hits `__exit__` before its first instruction, the thread stays marked
     until it leaves another region: no code in Python can prevent that.)

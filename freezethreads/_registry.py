@@ -48,7 +48,7 @@ class Registry:
         self.recorder = Recorder()
 
     def enter(self, record: Record) -> None:
-        """Enrol the calling thread, whose record has the marker set, so that it counts as stopped.
+        """Enrol the calling thread, whose record has the mark set, so that it counts as stopped.
 
         It is asked for what a standing freeze asks of all, and must look before it goes on.
         """

@@ -6,11 +6,11 @@ thread is in a wait of its own; a freeze has it while the thread is parked for i
 requests share one dict *because the dict's own lock then orders them*, and that decides
 every race in this library:
 
-* A controller puts its freeze on the list, then looks for the marker. The thread takes the marker
+* A controller puts its freeze on the list, then looks for the mark. The thread takes the mark
   off, then looks for a freeze. Whoever touches the dict second sees what the other did, so
   either the controller sees that the thread is away, and the thread will find the freeze before
   it runs any of the application's code; or the controller waits for it. Never neither.
-* The same holds the other way about: the thread sets the marker, then looks for a freeze that
+* The same holds the other way about: the thread sets the mark, then looks for a freeze that
   waits to hear of it.
 * And at the end: a thread marks itself exited and then empties its list; who posts, posts and
   then looks whether it exited.
@@ -185,6 +185,11 @@ class Freeze:
     def done(self) -> bool:
         """Whether it was thawed, or given up. A request that is done parks nobody."""
         return self.completion.done
+
+    @property
+    def stands(self) -> bool:
+        """Whether all have stopped for it, and it was not thawed."""
+        return self.stood_at is not None and not self.done
 
     def covers(self, group: str) -> bool:
         """Whether a thread of `group` is meant: the same group or one below it."""
