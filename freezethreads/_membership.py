@@ -10,7 +10,7 @@ from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._original import get_ident
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, place_of
-from freezethreads._registry import Registry, check_callable, check_group
+from freezethreads._registry import Registry, check_callable, check_group, enrolments
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import ABSENT, AWAY, pending_freezes
 
@@ -126,5 +126,6 @@ def unregister(registry: Registry) -> None:
 def _leave(registry: Registry, record: Record) -> None:
     """Forget the calling thread. May be repeated."""
     registry.expel(record)
+    enrolments.remove(record)
     registry.own.record = None
     registry.own.lifeline = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from freezethreads._completion import Bell
 from freezethreads._original import (
@@ -28,6 +29,12 @@ from freezethreads._todo import (
 logger = logging.getLogger("freezethreads")
 
 
+class StepsAside(Protocol):
+    """A wait that gives others what it was woken for, when its thread is parked instead."""
+
+    def step_aside(self) -> None: ...
+
+
 class Record:
     """One enrolled thread. `depth`, `shut`, `standing`, `last`, `ran` are written by it alone.
 
@@ -35,7 +42,8 @@ class Record:
     `no_freeze()` counts it up, and the library itself does while it makes the thread's todos.
     The thread is marked as away if and only if it is in
     a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
-    is the freeze for which it is parked, or going to.
+    is the freeze for which it is parked, or going to. `waiter` is the freezable wait that it is in, or
+    on its way out of.
     """
 
     __slots__ = (
@@ -54,6 +62,7 @@ class Record:
         "standing",
         "thread",
         "todo",
+        "waiter",
         "waker",
     )
 
@@ -71,6 +80,7 @@ class Record:
         self.shut = 0
         self.region: Place | None = None
         self.standing: Freeze | None = None
+        self.waiter: StepsAside | None = None
         self.exited = False
         self.last: Place | None = None
         self.ran = 0
@@ -116,6 +126,17 @@ class Record:
     def is_dead(self) -> bool:
         """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""
         return self.exited or not self.thread.is_alive() or self.ident not in current_frames()
+
+    def rouse(self) -> bool:
+        """Wake it from a freezable wait, so that it looks at its list. From any thread.
+
+        Put something on the list, then call this. Returns whether there was such a wait.
+        """
+        place = self.todo.get(AWAY)
+        if place is None or place[6] is None:
+            return False
+        place[6].ring()
+        return True
 
     def call_waker(self) -> None:
         """Tell the thread that something is on its list. A waker that raises is reported."""

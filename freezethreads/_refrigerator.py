@@ -33,7 +33,7 @@ from freezethreads._todo import (
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
     """Where `frame` is now."""
-    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True)
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None)
 
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
@@ -132,8 +132,10 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
     completion = freeze.completion
     record.standing = freeze
     record.last = place
+    if record.waiter is not None:
+        record.waiter.step_aside()
     # Whatever a region has called has returned, so no lock of a C library is held any more.
-    record.todo[freeze] = (*place[:5], True)
+    record.todo[freeze] = (*place[:5], True, None)
     _tell(registry, record, place)
     while not completion.done:
         for errand in list(record.errands):
@@ -202,6 +204,7 @@ class Blocking:
             frame.f_lasti,
             monotonic(),
             self._fork_safe,
+            None,
         )
         try:
             record.depth = 1
@@ -231,7 +234,7 @@ class Blocking:
         """The outer region stays the thread's place, but is as unsafe as what is in it."""
         place = record.todo.get(AWAY)
         if place is not None and not self._fork_safe:
-            record.todo[AWAY] = (*place[:5], False)
+            record.todo[AWAY] = (*place[:5], False, None)
 
     def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
         if record is None:

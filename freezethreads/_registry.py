@@ -36,6 +36,28 @@ class Own(local):
     world: Lifeline | None = None
 
 
+class Enrolments(local):
+    """With whom the calling thread is enrolled; `plain` is how often it asked for plain waits."""
+
+    members: tuple[tuple[Registry, Record], ...] = ()
+    plain: int = 0
+
+    def add(self, registry: Registry, record: Record) -> None:
+        """Note an enrolment of the calling thread. May be repeated."""
+        self.remove(record)
+        self.members = (*self.members, (registry, record))
+
+    def remove(self, record: Record) -> None:
+        """Forget it. May be repeated."""
+        self.members = tuple(member for member in self.members if member[1] is not record)
+
+
+enrolments = Enrolments()
+
+# The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
+armed: dict[Registry, None] = {}
+
+
 class Registry:
     """The threads enrolled with one freezer, and what is asked of them."""
 
@@ -54,6 +76,7 @@ class Registry:
         """
         self.own.record = record
         self.own.lifeline = Lifeline(self.expel, record)
+        enrolments.add(self, record)
         self.records[record.ident] = record
         self.submit_to_active(record)
 
@@ -92,6 +115,7 @@ class Registry:
             record.todo.pop(todo, None)
             self.settle(todo)
             raise
+        record.rouse()
         record.call_waker()
 
     def announce(self, request: object) -> None:
@@ -150,10 +174,14 @@ class Registry:
     def _show(self) -> None:
         """Set the flag. Who sets it last has looked after that, and found it right."""
         while True:
-            armed = bool(list(self.pending))
+            asked = bool(list(self.pending))
+            if asked:
+                armed[self] = None
+            else:
+                armed.pop(self, None)
             for face in self.faces:
-                face.armed = armed
-            if bool(list(self.pending)) == armed:
+                face.armed = asked
+            if bool(list(self.pending)) == asked:
                 return
 
 

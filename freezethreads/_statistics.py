@@ -207,7 +207,7 @@ class Recorder:
 
 def site_of(place: Place) -> Site:
     """The site of a place, with no hits counted."""
-    kind, label, code, offset, _, fork_safe = place
+    kind, label, code, offset, _, fork_safe, _ = place
     lineno = _line_of(code, offset)
     return Site(label, kind, code.co_filename, lineno, code.co_qualname, 0, fork_safe)
 

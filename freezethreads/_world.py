@@ -139,7 +139,7 @@ class World(_Stopped):
     def call(self, thread: Any, fn: Callable[..., T], /, *args: object) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.
 
-        `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the
+        A thread in a freezable wait is woken for it, and goes on waiting after the thaw. `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the
         world. What `fn` raises is raised here. In `fn`, safepoints and blocking regions do
         nothing. Raises `ThreadBlocked` if the thread stands in a blocking call, where it
         cannot run anything; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
@@ -152,7 +152,9 @@ class World(_Stopped):
         errand = Todo(fn, args, 0)
         self._freeze.errands[errand] = None
         record.errands[errand] = None
-        if AWAY in record.todo and record.errands.pop(errand, ABSENT) is not ABSENT:
+        if record.rouse():
+            pass  # from its wait, which it leaves for the refrigerator
+        elif AWAY in record.todo and record.errands.pop(errand, ABSENT) is not ABSENT:
             raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         if self._freeze.done:
             errand.refuse(FreezeError("the world was thawed before the call was made"))

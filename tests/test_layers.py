@@ -26,6 +26,7 @@ CORE = (
     "_record",
     "_registry",
     "_refrigerator",
+    "_wait",
     "_membership",
     "_report",
     "sync",  # so that it cannot reach the controller
@@ -35,6 +36,9 @@ CORE = (
     "_world",
     "_freezer",
     "_default",
+    "_threads",
+    "_pool",
+    "_install",
     "__init__",
 )
 # These stand on the public package, and on nothing else of the core but a few of its lowest rooms.

@@ -1,0 +1,215 @@
+"""Freezable waits: the third door to the refrigerator, for every freezer of the calling thread.
+
+The pattern is the kernel's `wait_event_freezable()`. A wait is made of *bouts*: in each the thread
+marks itself as away, sleeps, comes back to RUNNING as soon as no freeze forbids it, and only then
+looks at what it waits for and takes it. So nobody who stands frozen owns anything. A bout ends when
+somebody rings, which decides nothing: whoever wakes looks again. That is why a todo can wake a
+waiting thread, which makes its todo and goes on waiting with the rest of its time.
+
+A thread that is woken for something which it may not take, since it is to be frozen, gives others
+the chance before it parks (`step_aside`).
+
+Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one: what counts there is the
+region around it. A thread that is parked for one freezer is away for its others as well, unless
+they ask while it is on its way out.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, Self
+
+from freezethreads._completion import Bell
+from freezethreads._deadline import Deadline
+from freezethreads._original import getpid
+from freezethreads._record import Record
+from freezethreads._refrigerator import go_away, place_of, visit
+from freezethreads._registry import Registry, enrolments
+from freezethreads._todo import AWAY, Place, pending_freeze, pending_todos
+
+# Files whose frames are not where a wait *is*: its place is the line that asked for it.
+plumbing: Final = {__file__, threading.__file__, queue.__file__}
+
+
+class Waiting:
+    """`with Waiting(label):` around one call of C that waits and takes nothing shared.
+
+    It counts as stopped for every freezer with which the calling thread is enrolled, and its end
+    is a safepoint for each. `aside` is called before the thread parks at that end, by itself,
+    perhaps twice. For one thread and one use at a time.
+    """
+
+    __slots__ = ("_aside", "_members", "_place")
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        fork_safe: bool = False,
+        bell: Bell | None = None,
+        aside: Callable[[], object] | None = None,
+    ) -> None:
+        self._aside = aside
+        self._members = members = members_waiting()
+        if members:
+            place = place_of(caller_of(sys._getframe(1)), "wait", label)
+            self._place: Place = (*place[:5], fork_safe, bell)
+
+    def __enter__(self) -> Self:
+        if self._members:
+            try:
+                self._go_away()
+            except BaseException:
+                self._come_back()
+                raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._members:
+            self._come_back()
+
+    @property
+    def barred(self) -> bool:
+        """Whether its thread is to stop, or stands. From any thread."""
+        for registry, record in self._members:
+            if registry.active and pending_freeze(record.todo) is not None:
+                return True
+        return False
+
+    def step_aside(self) -> None:
+        """Its thread is about to park. By that thread; may be repeated."""
+        if self._aside is not None:
+            self._aside()
+
+    def _go_away(self) -> None:
+        """RUNNING to BLOCKED, for all. May be repeated."""
+        for registry, record in self._members:
+            record.depth = 1
+            record.waiter = self
+            go_away(registry, record, self._place)
+
+    def _come_back(self) -> None:
+        """To RUNNING, for all. What is raised meanwhile is raised when that is done."""
+        kept: BaseException | None = None
+        while True:
+            try:
+                if len(self._members) > 1:
+                    self._visit_while_away()
+                for registry, record in self._members:
+                    self._leave(registry, record)
+                break
+            except BaseException as error:  # noqa: BLE001 - raised below
+                kept = kept or error
+        if kept is not None:
+            raise kept
+
+    def _visit_while_away(self) -> None:
+        """Park for whoever asks now, without coming back for the others meanwhile."""
+        for registry, record in self._members:
+            if len(record.todo) > 1:
+                visit(registry, record, self._place)
+
+    def _leave(self, registry: Registry, record: Record) -> None:
+        record.depth = 0
+        record.last = record.todo.pop(AWAY, record.last)
+        if record.todo:
+            visit(registry, record, self._place)
+        record.waiter = None
+
+
+class Waiter(Waiting):
+    """A wait that others can end: they call `release`, or ring to have it look again."""
+
+    __slots__ = ("_pid", "bell", "done")
+
+    def __init__(self, label: str, *, aside: Callable[[], object] | None = None) -> None:
+        self.bell = Bell()
+        self.done = False
+        self._pid = getpid()
+        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside)
+
+    @property
+    def lost(self) -> bool:
+        """Whether its thread stayed behind in the process that this one was forked from."""
+        return self._pid != getpid()
+
+    def release(self) -> None:
+        """End the wait for good: its thread was chosen. From any thread."""
+        self.done = True
+        self.bell.ring()
+
+    def wait(self, deadline: Deadline) -> bool:
+        """Sleep until `release`, or the deadline; returns whether it was `release`."""
+        while not self.done:
+            self.sleep(deadline.remaining())
+            if deadline.passed():
+                break
+        return self.done
+
+    def sleep(self, timeout: float) -> None:
+        """One bout: sleep until somebody rings, for at most `timeout` seconds (-1: for ever).
+
+        When it returns the thread runs, has made its todos, and looks at what it waits for.
+        """
+        if not self._members:
+            self.bell.wait(timeout)
+            return
+        try:
+            self._go_away()
+            if not self._is_asked():
+                self.bell.wait(timeout)
+            self._come_back()
+        except BaseException:
+            self._come_back()
+            raise
+
+    def _is_asked(self) -> bool:
+        """Whether there is a todo to make, posted before the poster could find the bell."""
+        return any(
+            len(record.todo) > 1 and pending_todos(record.todo) for _, record in self._members
+        )
+
+
+def stop_if_asked(label: str) -> None:
+    """A safepoint for all of the calling thread's freezers, of the kind "wait".
+
+    For a wait that does not have to wait; called if anything is `armed`.
+    """
+    for registry, record in members_waiting():
+        if record.todo:
+            visit(registry, record, place_of(caller_of(sys._getframe(1)), "wait", label))
+
+
+class Plain:
+    """`with Plain():` while it lasts the calling thread's freezable waits are plain ones.
+
+    For waits that are short by themselves and made while something is held that others need. May
+    be nested.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        enrolments.plain += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        enrolments.plain -= 1
+
+
+def members_waiting() -> tuple[tuple[Registry, Record], ...]:
+    """The calling thread's enrolments for which a wait of it, now, is one of its own."""
+    if not enrolments.members or enrolments.plain:
+        return ()
+    return tuple(member for member in enrolments.members if not (member[1].depth or member[1].shut))
+
+
+def caller_of(frame: FrameType) -> FrameType:
+    """The innermost frame from `frame` on outwards that is not plumbing."""
+    outer: FrameType | None = frame
+    while outer is not None and outer.f_code.co_filename in plumbing:
+        outer = outer.f_back
+    return outer or frame

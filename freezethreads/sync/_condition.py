@@ -1,0 +1,118 @@
+"""`Condition`: the standard one, whose waits are freezable ones.
+
+The thread waits with its lock released, comes back when nothing keeps it frozen, and only then
+acquires the lock again. So it never stands frozen with the lock, unless it has another hold on it.
+Both methods work on any `threading.Condition`, and with a raw lock in it as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from itertools import islice
+from typing import Any
+
+from freezethreads._deadline import Deadline
+from freezethreads._original import TIMEOUT_MAX
+from freezethreads._wait import Waiter, Waiting, plumbing
+from freezethreads.sync._locks import Lock, RLock
+
+plumbing.add(__file__)
+
+
+class Condition(threading.Condition):
+    """`threading.Condition`, waiting freezably. From any thread.
+
+    `lock` of None: a new `RLock` of this package. Any other lock will do, but one of the standard
+    library's that is handed over during a freeze is owned for a moment by a thread that stands
+    frozen, which gives it back.
+
+    A notification goes to somebody who is not frozen, if there is one. Who is frozen after it has
+    been notified keeps it until the thaw.
+    """
+
+    def __init__(self, lock: Any = None) -> None:
+        mutex: Any = RLock() if lock is None else lock
+        super().__init__(mutex)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until notified; returns False if `timeout` seconds were over before (None: never).
+
+        Raises RuntimeError if the calling thread has not acquired the lock.
+        """
+        if not self._is_owned():  # type: ignore[attr-defined]
+            raise RuntimeError("cannot wait on un-acquired lock")
+        deadline = _deadline_of(timeout)
+        waiter = Waiter("Condition.wait")
+        waiters = self._waiters  # type: ignore[attr-defined]
+        waiters.append(waiter)
+        saved = self._release_save()  # type: ignore[attr-defined]
+        finished = False
+        try:
+            waiter.wait(deadline)
+            finished = True
+        finally:
+            _acquire_again(self, saved)
+            if not waiter.done:
+                _discard(waiters, waiter)
+            elif not finished:
+                self.notify()  # an exception is no use for a notification: the next one has it
+        return waiter.done
+
+    def notify(self, n: int = 1) -> None:
+        """Wake `n` of those who wait, in order of arrival, but those last who are to be frozen.
+
+        Raises RuntimeError if the calling thread has not acquired the lock.
+        """
+        waiters = self._waiters  # type: ignore[attr-defined]
+        if n < len(waiters) and any(map(_is_barred, islice(waiters, n))):
+            for waiter in reversed([one for one in waiters if not _is_barred(one)][:n]):
+                waiters.remove(waiter)
+                waiters.appendleft(waiter)
+        _notify(self, n)
+
+
+_notify = threading.Condition.notify
+
+
+def _acquire_again(condition: Any, saved: Any) -> None:
+    if isinstance(condition._lock, (Lock, RLock)):
+        condition._acquire_restore(saved)
+        return
+    while not _acquire_foreign(condition, saved):
+        pass
+
+
+def _acquire_foreign(condition: Any, saved: Any) -> bool:
+    """Wait for a lock that is handed over in C, also to a frozen thread; give it back in this case.
+
+    Returns whether the thread has it and runs.
+    """
+    mine = False
+
+    def give_back() -> None:
+        nonlocal mine
+        if mine:
+            mine = False
+            condition._release_save()
+
+    with Waiting("lock", aside=give_back):
+        condition._acquire_restore(saved)
+        mine = True
+    return mine
+
+
+def _deadline_of(timeout: float | None) -> Deadline:
+    if timeout is not None and timeout > TIMEOUT_MAX:
+        raise OverflowError("timeout value is too large")
+    return Deadline(timeout)
+
+
+def _is_barred(waiter: Any) -> bool:
+    return isinstance(waiter, Waiter) and waiter.barred
+
+
+def _discard(waiters: Any, waiter: Waiter) -> None:
+    try:
+        waiters.remove(waiter)
+    except ValueError:
+        pass  # it was notified in this very moment

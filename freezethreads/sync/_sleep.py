@@ -1,0 +1,19 @@
+"""`sleep`: the standard one, during which a thread counts as stopped and can make its todos."""
+
+from __future__ import annotations
+
+from freezethreads import _original
+from freezethreads._deadline import Deadline
+from freezethreads._original import TIMEOUT_MAX
+from freezethreads._wait import Waiter, Waiting, plumbing
+
+plumbing.add(__file__)
+
+
+def sleep(seconds: float, /) -> None:
+    """`time.sleep`, freezably. From any thread. Its errors are those of `time.sleep`."""
+    if isinstance(seconds, (int, float)) and 0 < seconds <= TIMEOUT_MAX:
+        Waiter("sleep").wait(Deadline(seconds))
+    else:
+        with Waiting("sleep", fork_safe=True):
+            _original.sleep(seconds)

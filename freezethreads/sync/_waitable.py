@@ -1,0 +1,65 @@
+"""What several threads wait for and one can take: a free lock, an item of a queue.
+
+The kernel's `wait_queue_head`. Who wants it puts itself among the waiters and then looks; who makes
+it available does so and then looks for waiters. Both go through operations of which each is
+atomic, so that one of them sees the other. Waking somebody gives nothing away: the woken thread
+has to take it, after its way back is clear, from whoever may have been quicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from freezethreads._deadline import Deadline
+from freezethreads._wait import Waiter, plumbing
+
+plumbing.add(__file__)
+
+
+class Waitable:
+    """Base of what is taken by one of those who wait for it.
+
+    As long as it is available and somebody waits, one has been woken who will look, or all who wait
+    are to be frozen and each looks after its thaw. So each who was woken and leaves without it,
+    parks, or takes one of several, wakes the next.
+    """
+
+    __slots__ = ("__weakref__", "_waiters")
+
+    def __init__(self) -> None:
+        self._waiters: dict[Waiter, None] = {}  # in order of arrival
+
+    def _is_available(self) -> bool:
+        raise NotImplementedError
+
+    def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
+        """Wait until `take()` succeeds; returns False at the deadline."""
+        waiter = Waiter(label, aside=self._wake_next)
+        try:
+            self._waiters[waiter] = None
+            while not take():
+                if deadline.passed():
+                    return False
+                waiter.sleep(deadline.remaining())
+            return True
+        finally:
+            self._waiters.pop(waiter, None)
+            self._wake_next()
+
+    def _wake_next(self) -> None:
+        """Wake somebody if there is something to take. From any thread; may be repeated."""
+        if self._waiters and self._is_available():
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake the first who may take it; and whoever is before it, since they look after a thaw.
+
+        A waiter that did not come along in a fork is dropped.
+        """
+        for waiter in list(self._waiters):
+            if waiter.lost:
+                self._waiters.pop(waiter, None)
+                continue
+            waiter.bell.ring()
+            if not waiter.barred:
+                return
