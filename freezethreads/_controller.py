@@ -231,7 +231,7 @@ class Controller:
 
 def _timeout(freeze: Freeze) -> FreezeTimeout:
     waited = monotonic() - freeze.armed_at
-    stragglers = report_stragglers(list(freeze.awaited))
+    stragglers = report_stragglers(list(freeze.awaited), list(freeze.members))
     lines = "".join(f"\n  {straggler}" for straggler in stragglers)
     return FreezeTimeout(
         f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s "

@@ -11,9 +11,8 @@ from typing import Any, cast
 from freezethreads._freezer import Freezer
 from freezethreads._refrigerator import visit_safepoint
 
-armed = False
-
 default_freezer = Freezer("default")
+armed = default_freezer.armed
 default_freezer._registry.faces.append(cast("Any", sys.modules[__name__]))
 
 

@@ -69,4 +69,7 @@ class ThreadBlocked(FreezeError):
 
 
 class SafepointViolation(FreezeError):
-    """A safepoint was reached in a state in which this thread must not be frozen."""
+    """In debug mode: a thread came to a safepoint while it owned a lock of `freezethreads.sync`.
+
+    It was not stopped, and still owns the lock.
+    """

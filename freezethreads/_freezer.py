@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,14 +10,20 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any, TypeVar
 
-from freezethreads import _membership
+from freezethreads import _membership, _ownership
 from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._errors import FreezeError, FreezeTimeout, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, NoFreeze, place_of, visit_safepoint
+from freezethreads._refrigerator import (
+    Blocking,
+    CheckedBlocking,
+    NoFreeze,
+    place_of,
+    visit_safepoint,
+)
 from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
@@ -34,16 +41,24 @@ class Freezer:
 
     ``name`` is for people. ``armed`` is true while anybody is asked for anything; a loop that
     cannot afford a call polls it: ``if freezer.armed: freezer.safepoint()``.
+
+    ``debug`` (None: whether ``FREEZETHREADS_DEBUG=1`` is set) is to find threads that stop while
+    they own a lock: the locks of `freezethreads.sync` note where they are acquired, and a thread
+    that owns one gets `SafepointViolation` at each `safepoint()` and on its way into each
+    `blocking()` region, whether anything is asked or not; so ``armed`` is always true then.
     """
 
     __slots__ = ("__weakref__", "_controller", "_registry", "armed", "name")
 
-    def __init__(self, name: str = "freezer") -> None:
+    def __init__(self, name: str = "freezer", *, debug: bool | None = None) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, not {name!r}")
+        debug = _check_debug(debug)
         self.name = name
-        self.armed: bool = False
-        self._registry = Registry(self)
+        self.armed: bool = debug
+        if debug:
+            _ownership.track()
+        self._registry = Registry(self, debug)
         self._controller = Controller(self._registry)
         adopt(self._controller)
 
@@ -99,7 +114,8 @@ class Freezer:
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         """
-        return Blocking(self._registry, label, fork_safe)
+        region = CheckedBlocking if self._registry.debug else Blocking
+        return region(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:
         """A region in which the calling thread is not frozen: a freeze waits for its end.
@@ -252,6 +268,14 @@ class Freezer:
         todo = Todo(fn, args, priority)
         self._registry.post(record, todo)
         return todo.future
+
+
+def _check_debug(debug: bool | None) -> bool:
+    if debug is None:
+        return os.environ.get("FREEZETHREADS_DEBUG", "0") not in ("", "0")
+    if not isinstance(debug, bool):
+        raise TypeError(f"debug must be True, False or None, not {debug!r}")
+    return debug
 
 
 def _check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._original import get_ident
@@ -95,17 +95,14 @@ def register(
     check_group(group)
     if waker is not None:
         check_callable("waker", waker)
-    if registry.own.record is not None:
-        raise AlreadyRegistered(f"{registry.own.record.name!r} is registered with this freezer")
+    own = registry.own.record
+    if own is not None and not own.beneath:
+        raise AlreadyRegistered(f"{own.name!r} is registered with this freezer")
     record = Record(name, group, waker)
-    place = place_of(sys._getframe(2), "safepoint", "register")
-    record.todo[AWAY] = place
     try:
-        registry.enter(record)
-        come_back(registry, record, place)
+        _enter(registry, record, sys._getframe(2))
     except BaseException:
-        come_back(registry, record, place)
-        _leave(registry, record)
+        _fall_back(registry)
         raise
     return Registration(registry, record)
 
@@ -113,7 +110,7 @@ def register(
 def unregister(registry: Registry) -> None:
     """Strike the calling thread off. Its todos that are still to be made fail."""
     record = registry.own.record
-    if record is None:
+    if record is None or record.beneath:
         raise NotRegistered("the calling thread is not registered with this freezer")
     check_move(record.state, State.EXITED, Mover.OWNER)
     try:
@@ -121,6 +118,51 @@ def unregister(registry: Registry) -> None:
     except BaseException:
         _leave(registry, record)
         raise
+    finally:
+        _fall_back(registry)
+
+
+def enrol_beneath(registry: Registry, group: str, again: Callable[[], object]) -> None:
+    """Enrol the calling thread beneath what it enrols as by itself; for an installation.
+
+    A thread that is registered stays as it is. Its own `register()` takes the place of this one,
+    and the end of that one calls `again`. Returns when no freeze of the group stands.
+    """
+    registry.own.beneath = again
+    own = registry.own.record
+    if own is None or own.exited:
+        record = Record(None, group, None)
+        record.beneath = True
+        _enter(registry, record, sys._getframe(1))
+
+
+def leave_beneath(registry: Registry) -> None:
+    """End what `enrol_beneath` began. By the same thread; may be repeated."""
+    registry.own.beneath = None
+    record = registry.own.record
+    if record is not None and record.beneath:
+        _leave(registry, record)
+
+
+def _enter(registry: Registry, record: Record, caller: FrameType) -> None:
+    """Enrol the calling thread as `record`, and as nothing else."""
+    place = place_of(caller, "safepoint", "register")
+    record.todo[AWAY] = place
+    try:
+        if registry.own.record is not None:
+            _leave(registry, registry.own.record)
+        registry.enter(record)
+        come_back(registry, record, place)
+    except BaseException:
+        come_back(registry, record, place)
+        _leave(registry, record)
+        raise
+
+
+def _fall_back(registry: Registry) -> None:
+    """To what an installation has enrolled the calling thread as, if one has."""
+    if registry.own.record is None and registry.own.beneath is not None:
+        registry.own.beneath()
 
 
 def _leave(registry: Registry, record: Record) -> None:

@@ -42,12 +42,14 @@ class Record:
     `no_freeze()` counts it up, and the library itself does while it makes the thread's todos.
     The thread is marked as away if and only if it is in
     a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
-    is the freeze for which it is parked, or going to. `waiter` is the freezable wait that it is in, or
-    on its way out of.
+    is the freeze for which it is parked, or going to. `beneath` says that an installation enrolled
+    it, and that its own `register()` goes before that. `waiter` is the freezable wait that it is
+    in, or on its way out of.
     """
 
     __slots__ = (
         "bell",
+        "beneath",
         "depth",
         "errands",
         "exited",
@@ -72,6 +74,7 @@ class Record:
         self.native_id = get_native_id()
         self.name = self.thread.name if name is None else name
         self.group = group
+        self.beneath = False
         self.waker = waker
         self.todo: TodoList = {}
         self.errands: dict[Todo, None] = {}

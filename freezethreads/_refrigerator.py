@@ -16,6 +16,7 @@ from types import FrameType
 
 from freezethreads._errors import FreezeError
 from freezethreads._original import monotonic
+from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Record
 from freezethreads._registry import Registry
 from freezethreads._states import Mover, State, check_move
@@ -39,6 +40,8 @@ def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
     """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos."""
     record = registry.own.record
+    if registry.debug and not (record and record.shut):
+        check_nothing_owned(place_of(frame, "safepoint", label))
     if record is None:
         _visit_as_stranger(registry, label, frame)
     elif not record.shut and record.todo:
@@ -247,6 +250,18 @@ class Blocking:
 
     def _place(self, record: Record) -> Place:
         return record.last or place_of(sys._getframe(2), "blocking", self._label)
+
+
+class CheckedBlocking(Blocking):
+    """A blocking region in debug mode: refused to a thread that owns a lock."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        record = self._registry.own.record
+        if not (record and record.shut):
+            check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
+        super().__enter__()
 
 
 class NoFreeze:

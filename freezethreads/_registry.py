@@ -13,6 +13,7 @@ of it), and where two parties meet, each first writes and then looks, through th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from freezethreads._errors import NotRegistered, ThreadExited
@@ -34,6 +35,7 @@ class Own(local):
     record: Record | None = None
     lifeline: Lifeline | None = None
     world: Lifeline | None = None
+    beneath: Callable[[], object] | None = None  # enrols it again for an installation
 
 
 class Enrolments(local):
@@ -61,7 +63,8 @@ armed: dict[Registry, None] = {}
 class Registry:
     """The threads enrolled with one freezer, and what is asked of them."""
 
-    def __init__(self, face: Flagged) -> None:
+    def __init__(self, face: Flagged, debug: bool) -> None:
+        self.debug = debug
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
@@ -97,12 +100,34 @@ class Registry:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
         for item in list(record.todo):
-            if record.todo.pop(item, ABSENT) is not ABSENT and type(item) is Todo:
-                item.refuse(ThreadExited(f"thread {record.name!r} exited before it made the call"))
-                self.settle(item)
+            if type(item) is Todo:
+                self._refuse(record, item)
+            else:
+                record.todo.pop(item, None)
         for freeze in list(self.active):
             freeze.arrive(record)
         self.recorder.todos_run(record)
+
+    def dismiss(self, record: Record) -> None:
+        """Strike off another thread, which goes on. From any thread; may be repeated.
+
+        Freezes that it has stopped for keep it until their thaw; no other waits for it any more.
+        """
+        record.exited = True
+        if self.records.get(record.ident) is record:
+            self.records.pop(record.ident, None)
+        for item in list(record.todo):
+            if type(item) is Todo:
+                self._refuse(record, item)
+        for freeze in list(self.active):
+            if freeze.arrive(record):
+                record.todo.pop(freeze, None)
+        self.recorder.todos_run(record)
+
+    def _refuse(self, record: Record, todo: Todo) -> None:
+        if record.todo.pop(todo, ABSENT) is not ABSENT:
+            todo.refuse(ThreadExited(f"thread {record.name!r} exited before it made the call"))
+            self.settle(todo)
 
     def post(self, record: Record, todo: Todo) -> None:
         """Put a todo on a list: certain to run if this returns, refused by ThreadExited if not."""
@@ -180,7 +205,7 @@ class Registry:
             else:
                 armed.pop(self, None)
             for face in self.faces:
-                face.armed = asked
+                face.armed = asked or self.debug  # so that each safepoint is checked
             if bool(list(self.pending)) == asked:
                 return
 

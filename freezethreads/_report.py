@@ -6,11 +6,12 @@ Everything here only looks, and tolerates a thread that moves, stops or exits me
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
 from freezethreads._original import Thread, current_frames, enumerate_threads, monotonic, sleep
+from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
 from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
@@ -49,7 +50,8 @@ class Straggler:
 
     ``stack`` was taken at the deadline, and ``moving`` tells whether a second look 10 ms later
     found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``, or made a
-    todo, where it cannot be frozen either.
+    todo, where it cannot be frozen either. ``waits_for`` says which lock of `freezethreads.sync` it
+    waits for, who has it, and whether that thread is frozen already; None if it waits for none.
     ``last_site`` is where it was last seen by the freezer and ``last_seen`` how many seconds
     ago it came there; None if never.
     """
@@ -67,6 +69,7 @@ class Straggler:
     in_no_freeze: bool
     last_site: Site | None
     last_seen: float | None
+    waits_for: str | None = None
 
     def __str__(self) -> str:
         where = f" in {self.stack[-1].name}" if self.stack else ""
@@ -75,6 +78,8 @@ class Straggler:
         seen = "no request has met it at a safepoint yet"
         if self.last_seen is not None:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
+        if self.waits_for is not None:
+            how = f"{how}, waits for {self.waits_for}"
         return f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
 
     def _doing(self) -> str:
@@ -112,21 +117,48 @@ def stack_of(ident: int) -> traceback.StackSummary:
     )
 
 
-def report_stragglers(records: Iterable[Record]) -> tuple[Straggler, ...]:
-    """Look twice at the threads that do not stop. Takes some 10 ms; nobody is let go meanwhile."""
+def report_stragglers(
+    records: Iterable[Record], members: Iterable[Record]
+) -> tuple[Straggler, ...]:
+    """Look twice at the threads that do not stop, of all that a freeze asked to.
+
+    Takes some 10 ms; nobody is let go meanwhile.
+    """
     late = list(records)
+    owners = {record.ident: record for record in members if not record.exited}
     before = _positions()
     stacks = {record: stack_of(record.ident) for record in late}
     sleep(_SECOND_LOOK)
     after = _positions()
     return tuple(
-        _straggler(record, stacks[record], before.get(record.ident) != after.get(record.ident))
+        _straggler(
+            record,
+            stacks[record],
+            before.get(record.ident) != after.get(record.ident),
+            _describe_wait(record, owners),
+        )
         for record in late
         if not record.exited
     )
 
 
-def _straggler(record: Record, stack: traceback.StackSummary, moving: bool) -> Straggler:
+def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
+    """What a straggler waits for, and who has it: what a person cannot work out from stacks."""
+    lock = awaited_by(record.ident)
+    ident = None if lock is None else lock.owner
+    if ident is None:
+        return None
+    owner, place = owners.get(ident), acquired_at(lock)
+    who = f"thread {ident}, which this freeze does not cover"
+    if owner is not None:
+        who = f"{owner.name}, {'frozen by this freeze' if owner.stopped else 'which runs as well'}"
+    since = "" if place is None else f", acquired at {where(place)}"
+    return f"{lock!r}, held by {who}{since}"
+
+
+def _straggler(
+    record: Record, stack: traceback.StackSummary, moving: bool, waits_for: str | None
+) -> Straggler:
     info = info_of(record)
     last = record.place or record.last
     return Straggler(
@@ -143,6 +175,7 @@ def _straggler(record: Record, stack: traceback.StackSummary, moving: bool) -> S
         in_no_freeze=record.shut > 0 and info.state is State.RUNNING,
         last_site=None if last is None else site_of(last),
         last_seen=None if last is None else monotonic() - last[4],
+        waits_for=waits_for,
     )
 
 

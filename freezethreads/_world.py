@@ -13,17 +13,10 @@ from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
 from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
+from freezethreads._special import Unbound
 from freezethreads._todo import ABSENT, AWAY, Freeze, Todo
 
 T = TypeVar("T")
-
-
-class _Unbound(property):
-    """A property whose value is called. On the class it can be called like a function."""
-
-    def __call__(self, instance: object, *args: object) -> object:
-        assert self.fget is not None
-        return self.fget(instance)(*args)
 
 
 class _Exit(functools.partial[None]):
@@ -115,8 +108,8 @@ class _Stopped:
         def __exit__(self, *exc_info: object) -> None: ...
 
     else:
-        __enter__ = _Unbound(operator.attrgetter("_enter"), doc="Returns this object itself.")
-        __exit__ = _Unbound(
+        __enter__ = Unbound(operator.attrgetter("_enter"), doc="Returns this object itself.")
+        __exit__ = Unbound(
             functools.partial(_Exit, _leave),
             doc="Thaws. Raises `LeaseExpired` if the lease ran out before.",
         )
@@ -139,9 +132,10 @@ class World(_Stopped):
     def call(self, thread: Any, fn: Callable[..., T], /, *args: object) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.
 
-        A thread in a freezable wait is woken for it, and goes on waiting after the thaw. `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the
+        `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the
         world. What `fn` raises is raised here. In `fn`, safepoints and blocking regions do
-        nothing. Raises `ThreadBlocked` if the thread stands in a blocking call, where it
+        nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
+        Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
         cannot run anything; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
         does not hold that thread, or was thawed.
         """

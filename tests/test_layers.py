@@ -18,11 +18,13 @@ PACKAGE = ROOT / "freezethreads"
 CORE = (
     "_original",
     "_errors",
+    "_special",
     "_states",
     "_deadline",
     "_completion",
     "_todo",
     "_statistics",
+    "_ownership",
     "_record",
     "_registry",
     "_refrigerator",

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, freezes, micro, report, scale
+from benchmarks import alternatives, freezes, micro, report, scale, waits
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
     *micro.GROUPS,
+    *waits.GROUPS,
     *freezes.GROUPS,
     *scale.GROUPS,
     *alternatives.GROUPS,

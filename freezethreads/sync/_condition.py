@@ -7,12 +7,14 @@ Both methods work on any `threading.Condition`, and with a raw lock in it as wel
 
 from __future__ import annotations
 
+import operator
 import threading
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import TIMEOUT_MAX
+from freezethreads._special import Unbound
 from freezethreads._wait import Waiter, Waiting, plumbing
 from freezethreads.sync._locks import Lock, RLock
 
@@ -33,6 +35,13 @@ class Condition(threading.Condition):
     def __init__(self, lock: Any = None) -> None:
         mutex: Any = RLock() if lock is None else lock
         super().__init__(mutex)
+        self._enter = mutex.__enter__
+        self._exit = mutex.__exit__
+
+    if not TYPE_CHECKING:
+        # The lock's own, without a function in between.
+        __enter__ = Unbound(operator.attrgetter("_enter"), doc="Acquires the lock.")
+        __exit__ = Unbound(operator.attrgetter("_exit"), doc="Releases the lock.")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until notified; returns False if `timeout` seconds were over before (None: never).

@@ -12,9 +12,13 @@ size is made anew each time.
 
 from __future__ import annotations
 
+import sys
+
+from freezethreads import _ownership
 from freezethreads._deadline import Deadline
 from freezethreads._original import allocate_lock, get_ident
-from freezethreads._wait import plumbing
+from freezethreads._refrigerator import place_of
+from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable
 
 plumbing.add(__file__)
@@ -40,6 +44,11 @@ class _Mutex(Waitable):
         """Whether somebody has it."""
         return bool(self._owner)
 
+    @property
+    def owner(self) -> int | None:
+        """The ident of the thread that has it, or None. From any thread."""
+        return self._owner.get(0)
+
     def _is_available(self) -> bool:
         return not self._owner
 
@@ -49,13 +58,22 @@ class _Mutex(Waitable):
             return False
         deadline = Deadline(None if timeout < 0 else timeout)
         label = f"{type(self).__name__}.acquire"
-        return self._wait(lambda: self._take(0, me) is me, deadline, label)
+        before = _ownership.note_waiting(self)
+        try:
+            return self._wait(lambda: self._take(0, me) is me, deadline, label)
+        finally:
+            _ownership.note_waiting(before)
 
     def _take_back(self, me: int) -> None:
         """An exception has cut an acquisition short: undo it, if it had been successful."""
         if self._owner.get(0) is me:
+            _ownership.note_released(self)
             self._drop(0, None)
             self._wake_next()
+
+    def _note_acquired(self) -> None:
+        place = place_of(caller_of(sys._getframe(1)), "wait", "acquire")
+        _ownership.note_acquired(self, place)
 
     def _at_fork_reinit(self) -> None:
         """In the child of a fork: free, and nobody waits. As the standard locks have it."""
@@ -77,13 +95,19 @@ class Lock(_Mutex):
         try:
             if blocking is not True or timeout != -1:
                 timeout = _timeout_of(blocking, timeout)
-            return self._take(0, me) is me or self._acquire_slow(me, timeout)
+            if self._take(0, me) is not me and not self._acquire_slow(me, timeout):
+                return False
+            if _ownership.tracking:
+                self._note_acquired()
+            return True
         except BaseException:
             self._take_back(me)
             raise
 
     def release(self) -> None:
         """Release it, whoever has acquired it. Raises RuntimeError if nobody has."""
+        if _ownership.tracking:
+            _ownership.note_released(self)
         if self._drop(0, None) is None:
             raise RuntimeError("release unlocked lock")
         if self._waiters:
@@ -92,6 +116,8 @@ class Lock(_Mutex):
     __enter__ = acquire
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if _ownership.tracking:
+            _ownership.note_released(self)
         if self._drop(0, None) is None:
             raise RuntimeError("release unlocked lock")
         if self._waiters:
@@ -137,6 +163,8 @@ class RLock(_Mutex):
                 elif not self._acquire_slow(me, timeout):
                     return False
             self._count = count + 1
+            if _ownership.tracking and not count:
+                self._note_acquired()
             return True
         except BaseException:
             if count:
@@ -147,20 +175,36 @@ class RLock(_Mutex):
 
     def release(self) -> None:
         """Release it once. Raises RuntimeError if the calling thread does not have it."""
-        if self._owner.get(0) != get_ident():
+        owner = self._owner
+        if not owner or owner[0] != get_ident():
             raise RuntimeError("cannot release un-acquired lock")
-        count = self._count - 1
-        if count:
-            self._count = count
-        else:
-            self._free()
+        if self._count > 1:
+            self._count -= 1
+            return
+        if _ownership.tracking:
+            _ownership.note_released(self)
+        del owner[0]
+        if self._waiters:
+            self._wake()
 
     __enter__ = acquire
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        self.release()
+        owner = self._owner  # as `release` does, whose call would cost as much again
+        if not owner or owner[0] != get_ident():
+            raise RuntimeError("cannot release un-acquired lock")
+        if self._count > 1:
+            self._count -= 1
+            return
+        if _ownership.tracking:
+            _ownership.note_released(self)
+        del owner[0]
+        if self._waiters:
+            self._wake()
 
     def _free(self) -> None:
+        if _ownership.tracking:
+            _ownership.note_released(self)
         self._drop(0, None)
         if self._waiters:
             self._wake()

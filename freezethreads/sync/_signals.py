@@ -27,7 +27,7 @@ class Event(threading.Event):
         """
         if armed:
             stop_if_asked("Event.wait")
-        return super().wait(timeout)
+        return self._flag or super().wait(timeout)  # type: ignore[attr-defined]
 
 
 class Semaphore(threading.Semaphore):

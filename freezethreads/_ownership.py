@@ -1,0 +1,88 @@
+"""Who has which of our locks, and who waits for one: for debug mode and for reports.
+
+The locks themselves always know their owner. Where it was acquired is noted while `tracking` is on,
+which costs each acquisition about as much again; it is switched on by the first freezer in debug
+mode, and stays on. Both dicts are read by others while threads write their own entries: each step
+is one operation on a dict whose keys compare in C (see `_todo`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from freezethreads._errors import SafepointViolation
+from freezethreads._original import get_ident
+from freezethreads._statistics import site_of
+from freezethreads._todo import Place
+
+tracking = False
+
+# A lock, and the ident of the thread that acquired it with the place where it did.
+_acquired: Final[dict[Any, tuple[int, Place]]] = {}
+# The ident of a thread, and the lock that it waits for.
+_awaited: Final[dict[int, Any]] = {}
+
+
+def track() -> None:
+    """Note from now on where locks are acquired. Cannot be undone."""
+    global tracking
+    tracking = True
+
+
+def note_acquired(lock: object, place: Place) -> None:
+    """The calling thread has acquired `lock` there."""
+    _acquired[lock] = (get_ident(), place)
+
+
+def note_released(lock: object) -> None:
+    """It was released, by whomever. May be repeated."""
+    _acquired.pop(lock, None)
+
+
+def note_waiting(lock: Any) -> Any:
+    """The calling thread waits for `lock` now, None: no longer; returns what it waited for."""
+    before = _awaited.pop(get_ident(), None)
+    if lock is not None:
+        _awaited[get_ident()] = lock
+    return before
+
+
+def awaited_by(ident: int) -> Any:
+    """The lock for which that thread waits, or None. From any thread."""
+    return _awaited.get(ident)
+
+
+def acquired_at(lock: object) -> Place | None:
+    """Where `lock` was acquired, if that was noted. From any thread."""
+    entry = _acquired.get(lock)
+    return None if entry is None else entry[1]
+
+
+def check_nothing_owned(place: Place) -> None:
+    """Raise `SafepointViolation` if the calling thread owns a lock at this safepoint."""
+    me = get_ident()
+    owned = [(lock, at) for lock, (ident, at) in list(_acquired.items()) if ident == me]
+    if owned:
+        locks = " and ".join(f"{lock!r}, acquired at {where(at)}" for lock, at in owned)
+        raise SafepointViolation(
+            f"this thread owns {locks}, and would keep it while it stands at the {site_of(place)}; "
+            "release it before. The thread was not stopped"
+        )
+
+
+def where(place: Place) -> str:
+    """The line of a place, for people."""
+    site = site_of(place)
+    return f"{site.filename}:{site.lineno} in {site.function}"
+
+
+def reset() -> None:
+    """In the child of a fork: nobody but the calling thread acquires or waits."""
+    me = get_ident()
+    for lock, (ident, _) in list(_acquired.items()):
+        if ident != me:
+            _acquired.pop(lock, None)
+    mine = _awaited.get(me)
+    _awaited.clear()
+    if mine is not None:
+        _awaited[me] = mine
