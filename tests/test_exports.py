@@ -88,7 +88,7 @@ CALLS = {
     (Hold, "thaw"): "()",
     (Registration, "move"): "(group)",
     (ThreadInfo, "stack"): "()",
-    (Freezer, "__init__"): "(name='freezer')",
+    (Freezer, "__init__"): "(name='freezer', *, debug=None)",
 }
 
 INFO = {"name", "ident", "native_id", "state", "group", "site", "since", "todo_pending"}
