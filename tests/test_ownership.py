@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,9 +70,10 @@ def test_a_lock_is_owned_until_its_last_release() -> None:
     lock = sync.RLock()
     with freezer.register():
         lock.acquire()
+        line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
         lock.acquire()
         lock.release()
-        with pytest.raises(SafepointViolation):
+        with pytest.raises(SafepointViolation, match=f"acquired at {re.escape(__file__)}:{line} "):
             freezer.safepoint()
         lock.release()
         freezer.safepoint()
