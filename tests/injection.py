@@ -7,7 +7,7 @@ places where this raises.
 
 from __future__ import annotations
 
-import gc
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -115,9 +115,24 @@ def _set_events(on: bool) -> None:
 
 
 def _core_codes() -> Iterator[CodeType]:
-    for item in gc.get_objects():
-        if isinstance(item, FunctionType) and item.__code__.co_filename.startswith(CORE):
-            yield from _with_inner(item.__code__)
+    """All code of the core: what is compiled from its files, and so found in its modules."""
+    for module in list(sys.modules.values()):
+        if (getattr(module, "__file__", None) or "").startswith(CORE):
+            for item in vars(module).values():
+                yield from _codes_in(item)
+
+
+def _codes_in(item: object) -> Iterator[CodeType]:
+    if isinstance(item, type) and item.__module__.startswith("freezethreads."):
+        for member in vars(item).values():
+            yield from _codes_in(member)
+    elif isinstance(item, property):
+        for function in (item.fget, item.fset):
+            yield from _codes_in(function)
+    elif isinstance(item, FunctionType):
+        code = inspect.unwrap(item).__code__  # a context manager's is inside
+        if code.co_filename.startswith(CORE):
+            yield from _with_inner(code)
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:
