@@ -288,8 +288,7 @@ def test_alarm_handler_freezes_while_its_thread_computes() -> None:
 
         def handle(*_: object) -> None:
             freezer.run_frozen(lambda: states.append(state_of(freezer, worker)), timeout=WAIT)
-            # Not an interval: on a busy machine the next one would interrupt this one's freeze.
-            signal.setitimer(signal.ITIMER_REAL, 0.002)
+            signal.setitimer(signal.ITIMER_REAL, 0.002)  # an interval may be shorter than a freeze
 
         previous = signal.signal(signal.SIGALRM, handle)
         try:
