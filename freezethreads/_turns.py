@@ -28,8 +28,9 @@ class Turns:
         self._queue[freeze] = None
 
     def wait(self, freeze: Freeze, deadline: Deadline) -> None:
-        """Wait until `freeze` has the turn; raise FreezeTimeout at the deadline."""
-        while (current := self.current) is not freeze and not freeze.done:
+        """Wait until `freeze` has the turn, or no longer queues for it, having lost its place to
+        those who stopped its thread; raise FreezeTimeout at the deadline."""
+        while (current := self.current) is not freeze and freeze in self._queue:
             if deadline.passed():
                 holder = "another controller" if current is None else repr(current)
                 raise FreezeTimeout(

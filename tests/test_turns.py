@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from freezethreads import Freezer, _controller
-from freezing import Pause, actor, before, puppet
+from freezing import Pause, actor, after, before, puppet
 from helpers import WAIT
 
 
@@ -32,3 +32,23 @@ def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
         controller.do(mine.result(WAIT).thaw)
         third.do(third.do(freezer.freeze, group="nobody", timeout=0).thaw)
         controller.do(region.__exit__, None, None, None)
+
+
+@pytest.mark.parametrize("ask", ["freeze", "hold"])
+def test_a_controller_that_lost_its_turn_queues_again(
+    monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """
+    1. A registered controller queues, has the turn at once, and is away; it has not looked yet.
+    2. Another thread stops it, passes its turn on, since it stands frozen, and lets it go.
+    3. The controller looks. The queue is empty, and nobody is left to ring.
+    """
+    freezer = Freezer()
+    with puppet(freezer) as controller, actor() as other:
+        pause = Pause(controller.worker)
+        after(monkeypatch, _controller, "go_away", pause)
+        mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
+        pause.wait()
+        other.do(other.do(freezer.hold, timeout=0).thaw)
+        pause.go()
+        controller.do(mine.result(WAIT / 2).thaw)
