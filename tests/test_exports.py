@@ -18,6 +18,7 @@ from freezethreads import (
     FreezeTimeout,
     Histogram,
     Hold,
+    Installation,
     Registration,
     Site,
     State,
@@ -59,6 +60,9 @@ CLASSES = {
     "Histogram",
     "Straggler",
     "State",
+    "Thread",
+    "ThreadPoolExecutor",
+    "Installation",
 }
 
 # Each error, and the classes that a program may catch it by.
@@ -78,6 +82,7 @@ MEMBERS: dict[type, set[str]] = {
     Freezer: {"name", "armed"},
     World: {"reason", "threads", "unregistered", "waited", "call", "thaw"},
     Hold: {"thaw"},
+    Installation: {"missed", "enrol", "uninstall"},
     Registration: {"name", "group", "move"},
     ThreadInfo: {"stack"},
 }
@@ -94,7 +99,7 @@ CALLS = {
 INFO = {"name", "ident", "native_id", "state", "group", "site", "since", "todo_pending"}
 FIELDS: dict[type[Any], set[str]] = {
     ThreadInfo: INFO,
-    Straggler: INFO | {"stack", "moving", "last_site", "last_seen"},
+    Straggler: INFO | {"stack", "moving", "last_site", "last_seen", "waits_for"},
     Site: {"label", "kind", "filename", "lineno", "function", "hits"},
     Statistics: {"freezes", "timeouts", "lease_expiries", "todos_run"},
     Histogram: set(),
@@ -110,7 +115,7 @@ def signature_of(function: Any, *, bound: bool) -> str:
 
 
 def test_all_is_what_the_design_names() -> None:
-    expected = {*METHODS, "default_freezer", *CLASSES, *ERRORS}
+    expected = {*METHODS, "default_freezer", "install", *CLASSES, *ERRORS}
     assert set(freezethreads.__all__) == expected
     assert len(freezethreads.__all__) == len(expected)
     assert all(hasattr(freezethreads, name) for name in expected)
@@ -153,7 +158,7 @@ def test_members(cls: type) -> None:
     assert MEMBERS[cls] <= set(dir(cls))
 
 
-@pytest.mark.parametrize("cls", [World, Hold, Registration], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [World, Hold, Registration, Installation], ids=lambda cls: cls.__name__)
 def test_context_managers(cls: type) -> None:
     assert hasattr(cls, "__enter__")
     assert hasattr(cls, "__exit__")

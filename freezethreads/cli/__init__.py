@@ -9,13 +9,13 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from freezethreads.cli import _demo
+from freezethreads.cli import _demo, _run
 from freezethreads.cli._parser import Parser, WrongUse
 
 __all__ = ["main"]
 
 # Each has `NAME`, `SUMMARY`, `describe(parser)`, and `run(arguments)`, which returns the status.
-_VERBS = (_demo,)
+_VERBS = (_demo, _run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

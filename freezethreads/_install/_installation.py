@@ -1,0 +1,159 @@
+"""`install()`, and what it returns.
+
+One lock orders beginning and ending: a fork waits for it, so that no child finds half a table in
+place. It can be acquired again by its owner, for a signal handler that forks. What is done under it
+calls no code of the application and logs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from freezethreads import sync
+from freezethreads._default import default_freezer
+from freezethreads._errors import FreezeError
+from freezethreads._freezer import Freezer
+from freezethreads._install._members import Members
+from freezethreads._install._patches import Patch, find_patches
+from freezethreads._original import RLock, Thread, enumerate_threads
+from freezethreads._record import logger
+from freezethreads._registry import check_group
+from freezethreads._special import call_with
+from freezethreads._threads import check_freezer
+from freezethreads._wait import plumbing
+
+plumbing.add(__file__)
+
+_lock = RLock()
+_in_force: list[Installation] = []  # one or none; guarded by the lock
+
+
+def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
+    """Make the threads and waits of a program that knows nothing of freezing freezable.
+
+    From now on, until the end of the `Installation` that this returns:
+
+    * every `threading.Thread` that starts is enrolled with `freezer` (None: the default one) in
+      `group`, a dotted name, while it runs; and so is what `_thread.start_new_thread` starts. A
+      thread that registers with that freezer by itself is enrolled as it says, for as long as it
+      says.
+    * the waits of `threading`, `queue`, `time.sleep`, `concurrent.futures`, `selectors`, `select`,
+      `socket`, `ssl`, `subprocess` and `signal` are freezable, in every thread that is enrolled
+      with any freezer.
+
+    From any thread, which is not enrolled by this; nor are those that run already: see
+    `Installation.enrol` and `Installation.missed`. To be called before the program's own modules
+    are imported, since a name that was copied before is the old one (`from time import sleep`, or
+    `Lock`, `RLock`, `SimpleQueue`, `select`), and a lock or `SimpleQueue` that was made before
+    waits as it did.
+
+    Raises `FreezeError` if another installation is in force, TypeError or ValueError if an argument
+    is wrong. Whatever is raised, nothing was changed.
+    """
+    members = Members(check_freezer(freezer) or default_freezer, check_group(group))
+    # Both import what nobody else needs, and so must not be done under the lock.
+    from freezethreads._install._table import PLUMBING, TABLE
+
+    patches = find_patches(TABLE)
+    plumbing.update(str(getattr(sys.modules.get(name), "__file__", "")) for name in PLUMBING)
+    installation = Installation(members, patches)
+    try:
+        call_with(_lock, installation._begin)
+        return installation
+    except BaseException:
+        installation.uninstall()
+        raise
+
+
+class Installation:
+    """What `install()` has put in place; a context manager that takes it away when it is left."""
+
+    def __init__(self, members: Members, patches: list[Patch]) -> None:
+        self._members = members
+        self._patches = patches
+
+    def __repr__(self) -> str:
+        state = "in force" if self._members.on else "ended"
+        return f"<Installation of {len(self._patches)} names, {state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.uninstall()
+
+    @property
+    def missed(self) -> tuple[Thread, ...]:
+        """The live threads that are not enrolled because they ran before. From any thread.
+
+        The one that called `install()` is among them, until it registers or `enrol`s itself; and so
+        are the workers of a `ThreadPoolExecutor` that was made before. Threads that `threading`
+        does not know are not.
+        """
+        return self._members.missed
+
+    def enrol(self) -> None:
+        """Enrol the calling thread, as if it had started now: for one that ran before.
+
+        It is struck off when it ends, or the installation does. Does nothing if it is registered
+        with the freezer, or the installation has ended. During a freeze of the group this returns
+        after the thaw.
+        """
+        self._members.enrol()
+
+    def uninstall(self) -> None:
+        """Put everything back, and strike off the threads that this has enrolled. They go on.
+
+        From any thread, also while threads stand frozen, who stand until their thaw. May be
+        repeated, and does nothing then. A name that somebody else has replaced since is left alone,
+        with a warning in the log: what is there calls ours, and ours only passes calls on. The
+        same holds for what was copied meanwhile (`from time import sleep`). Locks and queues that
+        were made meanwhile stay what they are.
+        """
+        for name in call_with(_lock, self._end):
+            logger.warning("%s was replaced by somebody else since install(), and is left so", name)
+
+    def _begin(self) -> None:
+        """Called with the lock held."""
+        if _in_force:
+            raise FreezeError(
+                f"{_in_force[0]!r} is in force already: use that one, or uninstall() it first"
+            )
+        _in_force.append(self)
+        for patch in self._patches:
+            patch.apply(self._members)
+        self._members.on = True
+        self._members.miss(enumerate_threads())
+
+    def _end(self) -> list[str]:
+        """Called with the lock held; may be repeated. Returns the names that stay as they are."""
+        if self not in _in_force:
+            return []
+        self._members.on = False
+        left = [patch.name for patch in reversed(self._patches) if not patch.undo()]
+        self._members.dismiss()
+        _in_force.clear()
+        return left
+
+
+def _after_fork_in_child() -> None:
+    _lock.release()
+    # The standard library makes itself a new lock here, by a name that is replaced. It is used by
+    # this library as well, and wherever a thread is known: no place to stop at.
+    if isinstance(threading._active_limbo_lock, sync.RLock):  # type: ignore[attr-defined]
+        threading._active_limbo_lock = RLock()  # type: ignore[attr-defined]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,84 @@
+"""The table: every name of the standard library that `install()` replaces, and by what.
+
+A method that is replaced in its class is replaced for everybody. A name that is replaced in its
+module is not for who has copied it before: `from time import sleep`. That is why there are as few
+of the second kind as possible; a class in C cannot be changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from freezethreads import sync
+from freezethreads._install._members import start_enrolled
+from freezethreads._install._patches import Row
+from freezethreads._install._raw import start_raw
+from freezethreads._install._wrappers import (
+    Receive,
+    ReplaceBy,
+    SocketWait,
+    StandIn,
+    Wait,
+    shut_down_plainly,
+    stop_first,
+    wait_plainly,
+)
+
+_BUFFERS: Final = (bytearray, memoryview)
+_POOL: Final = ("concurrent.futures.thread", "ThreadPoolExecutor")
+
+# A name may be looked up by the C library, which takes locks for that, and so does OpenSSL.
+_WITH_LOCKS: Final = {"fork_safe": False}
+
+TABLE: Final = (
+    Row("threading", "Condition", "wait", ReplaceBy(sync.Condition.wait)),
+    Row("threading", "Condition", "notify", ReplaceBy(sync.Condition.notify)),
+    Row("threading", "Event", "wait", stop_first),
+    Row("threading", "Thread", "start", start_enrolled),
+    Row("threading", "Thread", "join", Wait()),
+    Row("queue", "Queue", "get", stop_first),
+    Row("queue", "Queue", "put", stop_first),
+    Row(*_POOL, "submit", wait_plainly),
+    Row(*_POOL, "shutdown", shut_down_plainly),
+    Row(*_POOL, "_initializer_failed", wait_plainly),
+    Row("selectors", "SelectSelector", "select", Wait()),
+    Row("selectors", "_PollLikeSelector", "select", Wait()),
+    Row("selectors", "EpollSelector", "select", Wait()),
+    Row("selectors", "KqueueSelector", "select", Wait()),
+    Row("socket", "socket", "recv", Receive(int)),
+    Row("socket", "socket", "recv_into", Receive(*_BUFFERS)),
+    Row("socket", "socket", "recvfrom", Receive(int)),
+    Row("socket", "socket", "recvfrom_into", Receive(*_BUFFERS)),
+    Row("socket", "socket", "recvmsg", Receive(int)),
+    Row("socket", "socket", "recvmsg_into", SocketWait()),
+    Row("socket", "socket", "_accept", Receive()),
+    Row("socket", "socket", "send", SocketWait()),
+    Row("socket", "socket", "sendall", SocketWait()),
+    Row("socket", "socket", "sendmsg", SocketWait()),
+    Row("socket", "socket", "sendto", SocketWait(**_WITH_LOCKS)),
+    Row("socket", "socket", "connect", SocketWait(**_WITH_LOCKS)),
+    Row("socket", "socket", "connect_ex", SocketWait(**_WITH_LOCKS)),
+    Row("ssl", "SSLSocket", "read", SocketWait(**_WITH_LOCKS)),
+    Row("ssl", "SSLSocket", "write", SocketWait(**_WITH_LOCKS)),
+    Row("ssl", "SSLSocket", "send", SocketWait(**_WITH_LOCKS)),
+    Row("ssl", "SSLSocket", "do_handshake", SocketWait(**_WITH_LOCKS)),
+    Row("ssl", "SSLSocket", "unwrap", SocketWait(**_WITH_LOCKS)),
+    Row("subprocess", "Popen", "wait", Wait()),
+    Row("subprocess", "Popen", "communicate", Wait()),
+    # The second kind.
+    Row("threading", "", "Lock", StandIn(sync.Lock)),
+    Row("threading", "", "RLock", StandIn(sync.RLock)),
+    Row("queue", "", "SimpleQueue", StandIn(sync.SimpleQueue)),
+    Row("time", "", "sleep", ReplaceBy(sync.sleep)),
+    Row("select", "", "select", Wait()),
+    Row("signal", "", "pause", Wait()),
+    Row("signal", "", "sigwait", Wait()),
+    Row("signal", "", "sigwaitinfo", Wait()),
+    Row("signal", "", "sigtimedwait", Wait()),
+    Row("_thread", "", "start_new_thread", start_raw),
+    Row("_thread", "", "start_new", start_raw),
+    Row("_thread", "", "start_joinable_thread", start_raw),
+)
+
+# In which of their files a thread waits says nothing: its place is the line that has called them.
+PLUMBING: Final = ("selectors", "signal", "socket", "ssl", "subprocess")

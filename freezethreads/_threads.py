@@ -1,0 +1,119 @@
+"""`Thread`: the standard one, enrolled from its first line of application code to its last.
+
+A thread is enrolled by itself, in what it finds as its `run`: `run_inside` puts a function in
+the place of that method, which the new thread takes away again as it begins. So it makes no
+difference whether a subclass overrides `run()` or `__init__()`, and `start()` returns although the
+new thread may have to wait for a thaw: by then the standard library has taken note of its start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from freezethreads._default import default_freezer
+from freezethreads._freezer import Freezer
+from freezethreads._membership import Registration
+from freezethreads._registry import check_group
+from freezethreads._wait import Plain, Waiting, plumbing
+
+plumbing.add(__file__)
+
+
+class Thread(threading.Thread):
+    """`threading.Thread`, enrolled with a freezer while it runs, and with a freezable `join()`.
+
+    During a freeze of its group, a thread that was started waits for the thaw before its first line
+    of application code; `start()` returns all the same. It is enrolled under the name that it has
+    when it begins, and unregistered when `run()` has returned or raised. A `run()` that is called
+    directly, without `start()`, enrols nobody.
+    """
+
+    _enrolment: tuple[Freezer | None, str] = (None, "")  # for a subclass that skips our __init__
+
+    def __init__(
+        self,
+        group: str | None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+        freezer: Freezer | None = None,
+        **more: Any,
+    ) -> None:
+        """As the standard thread's, whose other arguments on this interpreter are passed on.
+
+        `group` is the group that it is enrolled in, a dotted name (None: the group ""). `freezer`
+        is whom it is enrolled with (None: the default freezer). Raises TypeError or ValueError if
+        one of them is nothing of the kind.
+        """
+        enrolment = (check_freezer(freezer), "" if group is None else check_group(group))
+        super().__init__(None, target, name, args, kwargs, daemon=daemon, **more)
+        self._enrolment = enrolment
+
+    def start(self) -> None:
+        """Start the thread. The caller is not frozen in here, whatever locks it may hold.
+
+        Raises RuntimeError if it was started before.
+        """
+        with run_inside(self, lambda: enrol(*self._enrolment)):
+            super().start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread's end, for at most `timeout` seconds (None: for ever).
+
+        The caller counts as stopped meanwhile, for each freezer with which it is enrolled. Raises
+        RuntimeError if the thread is the calling one, or was not started.
+        """
+        with Waiting("Thread.join", fork_safe=True):
+            super().join(timeout)
+
+
+@contextmanager
+def run_inside(
+    thread: threading.Thread, enter: Callable[[], AbstractContextManager[object]]
+) -> Iterator[None]:
+    """Around the standard `start()` of `thread`: its `run()` will be called `with enter()`, by it.
+
+    The starter's waits are plain ones meanwhile: pools start threads with their locks held. If the
+    start fails, nothing was changed. May be nested: the last one is entered first.
+    """
+    own = vars(thread)
+    run, replaced = thread.run, own.get("run")
+
+    def restore() -> None:
+        if replaced is None:
+            own.pop("run", None)
+        else:
+            own["run"] = replaced
+
+    def run_it_inside() -> None:
+        restore()
+        with enter():
+            run()
+
+    own["run"] = run_it_inside
+    try:
+        with Plain():
+            yield
+    except Exception:  # not KeyboardInterrupt, which may come when the thread has been started
+        restore()
+        raise
+
+
+def enrol(freezer: Freezer | None, group: str) -> Registration:
+    """Register the calling thread, with the default freezer if `freezer` is None."""
+    return (freezer or default_freezer).register(group=group)
+
+
+def check_freezer(freezer: object) -> Freezer | None:
+    """Return `freezer` if it is one, or None; else raise TypeError."""
+    if freezer is not None and not isinstance(freezer, Freezer):
+        raise TypeError(
+            f"freezer must be a freezethreads.Freezer, or None for the default one, not {freezer!r}"
+        )
+    return freezer

@@ -1,0 +1,148 @@
+"""``freezethreads run``: a program that knows nothing of freezing, with all its threads enrolled.
+
+The program is to notice as little of this as possible. It runs in a `__main__` of its own, which
+stays there until the interpreter ends, for the threads and exit handlers that come after its last
+line; so do the installation, and what it raises, which goes the interpreter's own way to the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import io
+import os
+import pkgutil
+import runpy
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType, TracebackType
+
+import freezethreads
+from freezethreads.cli._parser import WrongUse
+
+__all__ = ["NAME", "SUMMARY", "describe", "run"]
+
+NAME = "run"
+SUMMARY = "run a Python program with all its threads freezable"
+
+DESCRIPTION = """\
+Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` would. All threads that
+it starts, and its main thread, are enrolled with the default freezer, and the standard library's
+waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze().
+"""
+EPILOG = """\
+examples:
+  freezethreads run server.py --port 8000
+  freezethreads run -m http.server
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = f"{parser.prog} [-h] (SCRIPT | -m MODULE) [ARG ...]"
+    add = parser.add_argument
+    add("program", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a file, a directory or a zip")
+    add("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="a module's name")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the program, and return 0 if it ends without an exception. Raises `WrongUse`.
+
+    What the program raises is raised. For the main thread, once in the life of a process.
+    """
+    argv = [*(arguments.module or ()), *arguments.program]
+    if not argv:
+        raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
+    if arguments.module is None:
+        _check_script(argv[0])
+    freezethreads.install().enrol()
+    sys.modules["__main__"] = main = ModuleType("__main__")
+    vars(main).update(__builtins__=builtins)
+    if sys.version_info < (3, 14):
+        vars(main).update(__annotations__={})
+    try:
+        _run(argv, main, arguments.module is not None)
+    except (SystemExit, WrongUse):
+        raise
+    except BaseException:
+        _hide_own_frames()
+        raise
+    return 0
+
+
+def _check_script(path: str) -> None:
+    try:
+        os.stat(path)  # and not open(): what is read from a pipe is gone
+        why = "" if os.access(path, os.R_OK) else "Permission denied"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    if why:
+        raise WrongUse(f"cannot open {path!r}: {why}")
+
+
+def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:
+    if is_module:
+        _set_first_path(os.getcwd())
+        sys.argv = ["-m", *argv[1:]]  # as the interpreter has it while it looks for the module
+        details = runpy._get_module_details  # type: ignore[attr-defined]
+        code = _make_module(main, details(argv[0], WrongUse))
+        sys.argv = [main.__file__ or argv[0], *argv[1:]]
+    else:
+        sys.argv = argv
+        code = _load(argv[0], main)
+    exec(code, vars(main))
+
+
+def _load(path: str, main: ModuleType) -> CodeType:
+    """The code of a script, or of `__main__` in a directory or zip file."""
+    file = os.path.abspath(path)
+    if pkgutil.get_importer(file) is not None:
+        sys.path[: not sys.flags.safe_path] = [file]
+        details = runpy._get_main_module_details  # type: ignore[attr-defined]
+        return _make_module(main, details(WrongUse))
+    _set_first_path(os.path.dirname(os.path.realpath(path)))
+    main.__file__ = file
+    main.__loader__ = SourceFileLoader("__main__", file)
+    vars(main).update(__cached__=None)
+    with io.open_code(file) as stream:
+        content = stream.read()
+    compiled: CodeType | None = pkgutil.read_code(io.BytesIO(content))
+    return compiled or compile(content, file, "exec", dont_inherit=True)
+
+
+def _make_module(main: ModuleType, details: tuple[str, ModuleSpec, CodeType]) -> CodeType:
+    """Make `main` the module that was found as `python -m` does it, for which no name is public."""
+    _, spec, code = details
+    main.__spec__, main.__loader__, main.__package__ = spec, spec.loader, spec.parent
+    vars(main).update(__file__=spec.origin, __cached__=spec.cached)
+    return code
+
+
+def _set_first_path(folder: str) -> None:
+    """Where the program's own modules are, instead of this command's."""
+    if not sys.flags.safe_path:
+        sys.path[:1] = [folder]
+
+
+def _hide_own_frames() -> None:
+    """The interpreter, which shows what is raised at the end, is to leave out this command."""
+    hook = sys.excepthook
+
+    def show(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        own = [tb for tb in _walk(traceback) if tb.tb_frame.f_code.co_filename == __file__]
+        error.__traceback__ = own[-1].tb_next if own else traceback
+        hook(kind, error, error.__traceback__)
+
+    sys.excepthook = show
+
+
+def _walk(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
