@@ -42,10 +42,13 @@ from freezethreads._errors import (
     ThreadExited,
 )
 from freezethreads._freezer import Freezer
+from freezethreads._install import Installation, install
 from freezethreads._membership import Registration
+from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._report import Straggler, ThreadInfo
 from freezethreads._states import State
 from freezethreads._statistics import Histogram, Site, Statistics
+from freezethreads._threads import Thread
 from freezethreads._world import Hold, World
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "Freezer",
     "Histogram",
     "Hold",
+    "Installation",
     "LeaseExpired",
     "NotRegistered",
     "Registration",
@@ -63,14 +67,17 @@ __all__ = [
     "State",
     "Statistics",
     "Straggler",
+    "Thread",
     "ThreadBlocked",
     "ThreadExited",
     "ThreadInfo",
+    "ThreadPoolExecutor",
     "World",
     "blocking",
     "default_freezer",
     "freeze",
     "hold",
+    "install",
     "no_freeze",
     "register",
     "run_frozen",
