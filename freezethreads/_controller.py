@@ -60,7 +60,7 @@ class Controller:
         each other's threads, one must not take the other for frozen.
         """
         self._take_turn(self._turns, freeze, deadline, place)
-        self._registry.own.world = Lifeline(self.abandon, freeze, "its thread has ended")
+        self._tie(freeze)
         self._arm(freeze)
         self._wait(freeze, deadline)
 
@@ -75,6 +75,7 @@ class Controller:
         def wait_until_it_stands() -> None:
             self._wait(freeze, deadline)
             self._hold_turns.leave(freeze)
+            self._dequeue_stopped(freeze)
 
         if record is not None:
             self._take_turn(self._hold_turns, freeze, deadline, place)
@@ -150,6 +151,12 @@ class Controller:
         self._hold_turns.reset()
         self._registry.reset()
 
+    def _tie(self, freeze: Freeze) -> None:
+        """Have the freezer thaw if the calling thread ends before it does."""
+        own = self._registry.own
+        lifeline = Lifeline(self.abandon, freeze, "its thread has ended")
+        own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
+
     def _take_turn(self, turns: Turns, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Wait for the turn as a stopped thread, and come back with it."""
         record = self._registry.own.record
@@ -189,10 +196,23 @@ class Controller:
         """A controller stopped on its way back from its turn does not keep others from theirs."""
         for turns in (self._turns, self._hold_turns):
             current = turns.current
-            if current is not None and current.barred:
-                owner = self._registry.records.get(current.owner)
-                if owner in freeze.members and current.is_by(owner) and owner.stopped:
-                    turns.leave(current)
+            if current is not None and self._is_kept(current, freeze):
+                turns.leave(current)
+
+    def _dequeue_stopped(self, freeze: Freeze) -> None:
+        """A hold may stand for long, and a thread that takes its turn in steps cannot give way now.
+
+        It queues up again when it runs. (Who waits for the turn gives way when it comes.)
+        """
+        for request in self._turns.waiting():
+            if request.in_steps and self._is_kept(request, freeze):
+                self._turns.leave(request)
+                request.bell.ring()
+
+    def _is_kept(self, request: Freeze, freeze: Freeze) -> bool:
+        """Whether `freeze` has stopped the thread of `request` before that could arm it."""
+        owner = self._registry.records.get(request.owner)
+        return request.barred and owner in freeze.members and request.is_by(owner) and owner.stopped
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""

@@ -155,7 +155,7 @@ class Freezer:
         lease: float | None,
         caller: FrameType,
     ) -> World:
-        deadline, reason, group, lease = _check(timeout, reason, group, lease)
+        deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
@@ -204,7 +204,7 @@ class Freezer:
         thaws. Registered threads wait for each other's holds to stand, and so for their turn.
         Arguments as for `freeze`, and its errors but for those of one's own world.
         """
-        deadline, reason, group, lease = _check(timeout, reason, group, lease)
+        deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         freeze = Freeze("hold", group, reason)
         place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
         user = object()
@@ -278,7 +278,7 @@ def _check_debug(debug: bool | None) -> bool:
     return debug
 
 
-def _check(
+def check_request(
     timeout: float | None, reason: str, group: str, lease: float | None
 ) -> tuple[Deadline, str, str, float | None]:
     """Check a controller's arguments before anything is touched."""

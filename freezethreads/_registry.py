@@ -34,7 +34,7 @@ class Own(local):
 
     record: Record | None = None
     lifeline: Lifeline | None = None
-    world: Lifeline | None = None
+    worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     beneath: Callable[[], object] | None = None  # enrols it again for an installation
 
 

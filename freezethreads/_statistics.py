@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import CodeType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from freezethreads._original import RLock
+from freezethreads._special import call_with
 from freezethreads._todo import Kind, Place
 
 if TYPE_CHECKING:
     from freezethreads._record import Record
-
-T = TypeVar("T")
 
 _FOLD_AT = 4096  # visits noted before a controller counts them, to bound the memory
 
@@ -127,19 +126,19 @@ class Recorder:
             if len(self._places) + len(self._ran) > _FOLD_AT:
                 self._fold()
 
-        self._with_lock(count)
+        call_with(self._lock, count)
 
     def thawed(self, seconds: float) -> None:
         """A freeze was thawed, which stood for `seconds`."""
-        self._with_lock(lambda: self._frozen.add(seconds))
+        call_with(self._lock, lambda: self._frozen.add(seconds))
 
     def timed_out(self) -> None:
         """A freeze was given up."""
-        self._with_lock(lambda: self._counts.update(timeouts=1))
+        call_with(self._lock, lambda: self._counts.update(timeouts=1))
 
     def expired(self) -> None:
         """A lease ran out."""
-        self._with_lock(lambda: self._counts.update(expiries=1))
+        call_with(self._lock, lambda: self._counts.update(expiries=1))
 
     def todos_run(self, record: Record) -> None:
         """Take over the count of a thread which leaves. May be repeated; takes no lock.
@@ -157,7 +156,7 @@ class Recorder:
             self._fold()
             return self._hits.most_common()
 
-        return tuple(replace(site, hits=hits) for site, hits in self._with_lock(count))
+        return tuple(replace(site, hits=hits) for site, hits in call_with(self._lock, count))
 
     def statistics(self, records: Iterable[Record]) -> Statistics:
         """All counts."""
@@ -175,27 +174,11 @@ class Recorder:
                 frozen_time=self._frozen.histogram(),
             )
 
-        return self._with_lock(count)
+        return call_with(self._lock, count)
 
     def reset(self) -> None:
         """In the child of a fork: another thread may have held the lock."""
         self._lock = RLock()
-
-    def _with_lock(self, count: Callable[[], T]) -> T:
-        """Call `count()` with the lock held, and never leave it held.
-
-        `with` alone does not do that: an exception that arrives after the block and before its
-        `__exit__` would. Only the owner can release a re-entrant lock, hence the second try.
-        """
-        try:
-            with self._lock:
-                return count()
-        except BaseException:
-            try:
-                self._lock.release()
-            except RuntimeError:
-                pass  # not held: as it should be
-            raise
 
     def _fold(self) -> None:
         """Called with _lock held: count what was noted."""

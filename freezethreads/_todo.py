@@ -130,7 +130,8 @@ class Freeze:
 
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
-    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
+    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there;
+    `in_steps` if that thread does not wait, but comes back from time to time (see `_request`).
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet, and
     `completion` is what they wait for in the refrigerator. On a list its value is the `Place` of
     a thread that is parked for it, else None. A record in `granted` was made RUNNING by the thaw.
@@ -146,6 +147,7 @@ class Freeze:
         "expired",
         "granted",
         "group",
+        "in_steps",
         "kind",
         "leases",
         "members",
@@ -167,6 +169,7 @@ class Freeze:
         self.users: dict[object, None] = {}
         self.expired = False
         self.barred = False
+        self.in_steps = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.granted: dict[Record, None] = {}

@@ -23,6 +23,10 @@ class Turns:
         """The freeze that has the turn, or None."""
         return next(iter(list(self._queue)), None)
 
+    def waiting(self) -> list[Freeze]:
+        """The queue, the one that has the turn first. From any thread."""
+        return list(self._queue)
+
     def join(self, freeze: Freeze) -> None:
         """Queue up. May be repeated: it keeps its place."""
         self._queue[freeze] = None

@@ -6,12 +6,12 @@ looks at what it waits for and takes it. So nobody who stands frozen owns anythi
 somebody rings, which decides nothing: whoever wakes looks again. That is why a todo can wake a
 waiting thread, which makes its todo and goes on waiting with the rest of its time.
 
-A thread that is woken for something which it may not take, since it is to be frozen, gives others
-the chance before it parks (`step_aside`).
+A thread that is woken for something which it cannot take now, since it is to be frozen or has a
+todo to make, gives others the chance before (`step_aside`).
 
 Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one: what counts there is the
-region around it. A thread that is parked for one freezer is away for its others as well, unless
-they ask while it is on its way out.
+region around it. A thread that is parked for one freezer is away for its others as well; before it
+makes a todo it runs for all, since a todo is the application's code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._original import getpid
 from freezethreads._record import Record
-from freezethreads._refrigerator import go_away, place_of, visit
+from freezethreads._refrigerator import come_back, go_away, place_of
 from freezethreads._registry import Registry, enrolments
 from freezethreads._todo import AWAY, Place, pending_freeze, pending_todos
 
@@ -39,11 +39,12 @@ class Waiting:
     """`with Waiting(label):` around one call of C that waits and takes nothing shared.
 
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
-    is a safepoint for each. `aside` is called before the thread parks at that end, by itself,
-    perhaps twice. For one thread and one use at a time.
+    is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
+    by itself, perhaps twice. `occupied` says that the thread does something else before it looks
+    again at what it waits for. For one thread and one use at a time.
     """
 
-    __slots__ = ("_aside", "_members", "_place")
+    __slots__ = ("_aside", "_members", "_place", "occupied")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Waiting:
         aside: Callable[[], object] | None = None,
     ) -> None:
         self._aside = aside
+        self.occupied = False
         self._members = members = members_waiting()
         if members:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
@@ -74,14 +76,16 @@ class Waiting:
 
     @property
     def barred(self) -> bool:
-        """Whether its thread is to stop, or stands. From any thread."""
+        """Whether its thread is to stop, or stands, or is occupied. From any thread."""
+        if self.occupied:
+            return True
         for registry, record in self._members:
             if registry.active and pending_freeze(record.todo) is not None:
                 return True
         return False
 
     def step_aside(self) -> None:
-        """Its thread is about to park. By that thread; may be repeated."""
+        """Its thread does not look now. By that thread, which has said so; may be repeated."""
         if self._aside is not None:
             self._aside()
 
@@ -95,36 +99,74 @@ class Waiting:
     def _come_back(self) -> None:
         """To RUNNING, for all. What is raised meanwhile is raised when that is done."""
         kept: BaseException | None = None
+        back: dict[Record, None] = {}
         while True:
             try:
-                if len(self._members) > 1:
-                    self._visit_while_away()
-                for registry, record in self._members:
-                    self._leave(registry, record)
+                self._stand(back)
+                self._make_todos(back)
+                for _, record in self._members:
+                    record.waiter = None
+                self.occupied = False
                 break
             except BaseException as error:  # noqa: BLE001 - raised below
                 kept = kept or error
         if kept is not None:
             raise kept
 
-    def _visit_while_away(self) -> None:
-        """Park for whoever asks now, without coming back for the others meanwhile."""
-        for registry, record in self._members:
-            if len(record.todo) > 1:
-                visit(registry, record, self._place)
+    def _stand(self, back: dict[Record, None]) -> None:
+        """To RUNNING for all, as soon as none forbids it. May be repeated, also with shut doors."""
+        while self._has_to_stand(back):
+            pass  # for one of them, and then look at the others again
+        for _, record in self._members:
+            record.depth = record.shut = 0
 
-    def _leave(self, registry: Registry, record: Record) -> None:
-        record.depth = 0
-        record.last = record.todo.pop(AWAY, record.last)
-        if record.todo:
-            visit(registry, record, self._place)
-        record.waiter = None
+    def _has_to_stand(self, back: dict[Record, None]) -> bool:
+        """Take the marks off, and note who is back. Whoever has a freeze to wait for is parked for
+        it, with the marks of all others on; returns whether there was one.
+
+        What asks after that waits for the next visit, so that it cannot keep the thread.
+        """
+        for registry, record in self._members:
+            if record not in back:
+                record.last = record.todo.pop(AWAY, record.last)
+                if pending_freeze(record.todo) is not None:
+                    back.clear()
+                    self._mark_others(record)
+                    come_back(registry, record, self._place)
+                    back[record] = None
+                    return True
+                back[record] = None
+        return False
+
+    def _mark_others(self, record: Record) -> None:
+        for registry, other in self._members:
+            if other is not record:
+                go_away(registry, other, self._place)
+
+    def _make_todos(self, back: dict[Record, None]) -> None:
+        """Make the todos that are there by now. A freeze does not wait for all of them."""
+        for registry, record in self._members:
+            for todo in pending_todos(record.todo) if record.todo else ():
+                self.occupied = True
+                self.step_aside()
+                record.shut = 1
+                todo.run()
+                record.todo.pop(todo, None)
+                registry.settle(todo)
+                record.ran += 1
+                record.shut = 0
+                self.occupied = False
+                if self.barred:
+                    back.clear()
+                    self._go_away()
+                    self._stand(back)
 
 
 class Waiter(Waiting):
     """A wait that others can end: they call `release`, or ring to have it look again."""
 
     __slots__ = ("_pid", "bell", "done")
+    _getpid = staticmethod(getpid)  # also at the end of the interpreter, when globals are None
 
     def __init__(self, label: str, *, aside: Callable[[], object] | None = None) -> None:
         self.bell = Bell()
@@ -135,7 +177,7 @@ class Waiter(Waiting):
     @property
     def lost(self) -> bool:
         """Whether its thread stayed behind in the process that this one was forked from."""
-        return self._pid != getpid()
+        return self._pid != self._getpid()
 
     def release(self) -> None:
         """End the wait for good: its thread was chosen. From any thread."""
@@ -179,9 +221,9 @@ def stop_if_asked(label: str) -> None:
 
     For a wait that does not have to wait; called if anything is `armed`.
     """
-    for registry, record in members_waiting():
-        if record.todo:
-            visit(registry, record, place_of(caller_of(sys._getframe(1)), "wait", label))
+    if any(record.todo for _, record in members_waiting()):
+        with Waiting(label, fork_safe=True):
+            pass
 
 
 class Plain:
@@ -204,7 +246,12 @@ def members_waiting() -> tuple[tuple[Registry, Record], ...]:
     """The calling thread's enrolments for which a wait of it, now, is one of its own."""
     if not enrolments.members or enrolments.plain:
         return ()
-    return tuple(member for member in enrolments.members if not (member[1].depth or member[1].shut))
+    return tuple(member for member in enrolments.members if not _is_elsewhere(member[1]))
+
+
+def _is_elsewhere(record: Record) -> bool:
+    """Whether its thread is in a region, or in a wait that a signal handler has interrupted."""
+    return bool(record.depth or record.shut or record.waiter)
 
 
 def caller_of(frame: FrameType) -> FrameType:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from freezethreads import (
     ThreadExited,
     ThreadInfo,
 )
-from freezethreads._install import _members
+from freezethreads._install import _members, _table, _wrappers
+from freezethreads._install._members import Members
+from freezethreads._install._patches import Row
 from freezing import Pause, before
 from helpers import WAIT, start, wait_for
 from install_waits import is_back, record_of, until, waiting
@@ -127,14 +130,14 @@ def test_a_threads_own_registration_outlives_the_installation(
 def test_a_thread_that_begins_or_ends_meanwhile_is_not_forgotten(
     freezer: Freezer, installation: Installation, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    pause, over = Pause(), threading.Event()
-    over.set()
+    pause = Pause()
     before(monkeypatch, _members, step, pause)
-    worker = start(over.wait)
+    worker = start(own_info, freezer)
     pause.wait()
     installation.uninstall()
     pause.go()
-    worker.finish()
+    info = worker.finish()
+    assert (info is None) == (step == "enrol_beneath")
     assert freezer.threads() == ()
 
 
@@ -221,3 +224,22 @@ def test_a_name_that_was_copied_meanwhile_is_straight_afterwards(freezer: Freeze
             sleep(0.05)
 
     assert is_straight(freezer, sleep_until)
+
+
+@pytest.mark.parametrize("row", _table.TABLE, ids=[row.label for row in _table.TABLE])
+def test_what_is_left_of_any_name_is_a_straight_call(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, row: Row
+) -> None:
+    for name in ("Waiting", "Plain", "stop_if_asked"):
+        monkeypatch.delattr(_wrappers, name)
+    monkeypatch.setattr(_wrappers, "armed", {"somebody": None})
+
+    def original(*args: object, **kwargs: object) -> object:
+        return args, kwargs
+
+    first = SimpleNamespace(gettimeout=lambda: None)
+    made = row.make(original, Members(freezer, ""), row.label)
+    if row.label in ("Thread.start", "ThreadPoolExecutor.shutdown"):
+        assert made(first) is None
+    else:
+        assert made(first, 1, x=2) == ((first, 1), {"x": 2})

@@ -126,6 +126,16 @@ def test_a_socket_that_never_waits_is_no_place_to_stop_at(
             call(here)
 
 
+def test_the_wait_for_data_ends_with_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the time-out of the whole call; but what is too long for a poll is left to the call."""
+    with ExitStack() as stack:
+        here, _ = pair(stack)
+        with pytest.raises(TimeoutError, match="timed out"):
+            _wrappers._wait_readable(here, 0.001)
+        monkeypatch.setattr(_wrappers, "_LONGEST", 1)
+        _wrappers._wait_readable(here, WAIT)
+
+
 def test_of_two_who_wait_for_one_thing_one_goes_on_waiting(
     freezer: Freezer, installation: Installation
 ) -> None:

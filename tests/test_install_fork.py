@@ -50,7 +50,7 @@ def check_child(freezer: Freezer, installation: Installation, enrolled: bool) ->
                 world.thaw()
                 assert thread.finish() == wait.result
     assert type(threading._active_limbo_lock) is type(_thread.RLock())  # type: ignore[attr-defined]
-    installation.uninstall()
+    start(installation.uninstall).finish()
     assert freezer.threads() == ()
     assert type(threading.Lock()) is _thread.LockType
 

@@ -15,8 +15,9 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer
-from freezethreads._install._patches import Row
+from freezethreads._install._patches import Patch, Row, Switch
 from freezethreads._install._table import TABLE
+from freezethreads._install._wrappers import wait_plainly
 from helpers import WAIT, run_python
 
 ROWS = [row for row in TABLE if row.find_owner() is not None]
@@ -69,6 +70,17 @@ assert things == (time.sleep, threading.Lock, queue.SimpleQueue, threading.Threa
 assert "freezethreads" not in sys.modules
 """
     run_python(code, pickle.dumps(things).hex())
+
+
+def test_it_has_the_name_of_its_place_and_not_of_the_original() -> None:
+    patch = Patch(Row("threading", "", "_allocate_lock", wait_plainly), threading)
+    assert threading._allocate_lock.__qualname__ == "allocate_lock"  # type: ignore[attr-defined]
+    patch.apply(Switch())
+    try:
+        made = threading._allocate_lock  # type: ignore[attr-defined]
+        assert (made.__module__, made.__qualname__) == ("threading", "_allocate_lock")
+    finally:
+        assert patch.undo()
 
 
 @every_class

@@ -41,10 +41,15 @@ def launch(starter: str, function: Callable[[], object]) -> None:
         start(function, ())
 
 
+def all_objects() -> list[threading.Thread]:
+    """Every object of a thread that there is, as `threading` keeps them."""
+    return list(threading._dangling)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("starter", STARTERS)
 def test_it_is_enrolled_while_it_runs(freezer: Freezer, starter: str) -> None:
     over, ended = threading.Event(), threading.Event()
-    listed = set(threading.enumerate())
+    listed, dangling = set(threading.enumerate()), set(all_objects())
 
     def work() -> None:
         wait_for(over)
@@ -58,6 +63,7 @@ def test_it_is_enrolled_while_it_runs(freezer: Freezer, starter: str) -> None:
         record = freezer._registry.records[info.ident]
         until(lambda: is_waiting(record))
         assert set(threading.enumerate()) == listed
+        assert set(all_objects()) <= dangling  # what a fork takes for threads that it has to mend
         with freezer.freeze(timeout=WAIT):
             over.set()
             until(lambda: is_back(record))

@@ -16,6 +16,7 @@ from freezethreads import (
     Installation,
     NotRegistered,
     State,
+    ThreadExited,
     ThreadInfo,
 )
 from freezethreads._pool import ThreadPoolExecutor
@@ -152,8 +153,10 @@ def test_a_threads_own_registration_goes_before(
     def work() -> None:
         with pytest.raises(NotRegistered):
             freezer.unregister()
+        todo = freezer.todo(threading.current_thread(), int)
         with freezer.register("mine", group="own", waker=woken.set):
             note()
+            assert isinstance(todo.exception(WAIT), ThreadExited)  # as by any unregister()
             with pytest.raises(AlreadyRegistered):
                 freezer.register()
             freezer.todo(threading.current_thread(), int)

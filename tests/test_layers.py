@@ -38,6 +38,7 @@ CORE = (
     "_world",
     "_freezer",
     "_default",
+    "_request",
     "_threads",
     "_pool",
     "_install",
@@ -45,7 +46,7 @@ CORE = (
 )
 # These stand on the public package, and on nothing else of the core but a few of its lowest rooms.
 UPPER = ("checkpoint", "integrations", "control", "demo", "cli", "__main__")
-GROUND = ("_original", "_errors", "_deadline")
+GROUND = ("_original", "_errors", "_deadline", "_request")
 HOUSE = (*CORE, *UPPER)
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -15,7 +15,7 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 
 import freezethreads
@@ -78,7 +78,9 @@ def _check_script(path: str) -> None:
     try:
         os.stat(path)  # and not open(): what is read from a pipe is gone
         why = "" if os.access(path, os.R_OK) else "Permission denied"
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        why = error.strerror or str(error)
+    except ValueError as error:
         why = str(error)
     if why:
         raise WrongUse(f"cannot open {path!r}: {why}")
@@ -99,19 +101,21 @@ def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:
 
 def _load(path: str, main: ModuleType) -> CodeType:
     """The code of a script, or of `__main__` in a directory or zip file."""
-    file = os.path.abspath(path)
+    file = os.path.join(os.getcwd(), path)  # not normalized, as the interpreter has it
     if pkgutil.get_importer(file) is not None:
         sys.path[: not sys.flags.safe_path] = [file]
         details = runpy._get_main_module_details  # type: ignore[attr-defined]
         return _make_module(main, details(WrongUse))
     _set_first_path(os.path.dirname(os.path.realpath(path)))
-    main.__file__ = file
+    vars(main).update(__file__=file, __cached__=None)
+    if path.endswith(".pyc"):
+        main.__loader__ = loader = SourcelessFileLoader("__main__", file)
+        compiled = loader.get_code("__main__")
+        assert compiled is not None  # it raises what is wrong
+        return compiled
     main.__loader__ = SourceFileLoader("__main__", file)
-    vars(main).update(__cached__=None)
     with io.open_code(file) as stream:
-        content = stream.read()
-    compiled: CodeType | None = pkgutil.read_code(io.BytesIO(content))
-    return compiled or compile(content, file, "exec", dont_inherit=True)
+        return compile(stream.read(), file, "exec", dont_inherit=True)
 
 
 def _make_module(main: ModuleType, details: tuple[str, ModuleSpec, CodeType]) -> CodeType:

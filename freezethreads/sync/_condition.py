@@ -73,10 +73,11 @@ class Condition(threading.Condition):
         Raises RuntimeError if the calling thread has not acquired the lock.
         """
         waiters = self._waiters  # type: ignore[attr-defined]
-        if n < len(waiters) and any(map(_is_barred, islice(waiters, n))):
-            for waiter in reversed([one for one in waiters if not _is_barred(one)][:n]):
-                waiters.remove(waiter)
-                waiters.appendleft(waiter)
+        if n < len(waiters) and self._is_owned():  # type: ignore[attr-defined]
+            if any(map(_is_barred, islice(waiters, n))):
+                for waiter in reversed([one for one in waiters if not _is_barred(one)][:n]):
+                    waiters.remove(waiter)
+                    waiters.appendleft(waiter)
         _notify(self, n)
 
 
@@ -113,11 +114,11 @@ def _acquire_foreign(condition: Any, saved: Any) -> bool:
 def _deadline_of(timeout: float | None) -> Deadline:
     if timeout is not None and timeout > TIMEOUT_MAX:
         raise OverflowError("timeout value is too large")
-    return Deadline(timeout)
+    return Deadline(None if timeout is None else max(0.0, timeout))  # which is 0 for NaN
 
 
 def _is_barred(waiter: Any) -> bool:
-    return isinstance(waiter, Waiter) and waiter.barred
+    return isinstance(waiter, Waiter) and (waiter.barred or waiter.lost)
 
 
 def _discard(waiters: Any, waiter: Waiter) -> None:

@@ -86,6 +86,8 @@ class SimpleQueue(Waitable, Generic[T]):
 
         Raises `queue.Empty` if there is none in time, ValueError if `timeout` is negative.
         """
+        if timeout is not None and block:
+            _check_timeout(timeout)
         if armed:
             stop_if_asked("SimpleQueue.get")
         try:
@@ -112,10 +114,6 @@ class SimpleQueue(Waitable, Generic[T]):
         return bool(self._items)
 
     def _get_slow(self, timeout: float | None) -> T:
-        if timeout is not None and timeout < 0:
-            raise ValueError("'timeout' must be a non-negative number")
-        if timeout is not None and timeout > TIMEOUT_MAX:
-            raise OverflowError("timeout value is too large")
         taken: list[T] = []
 
         def take() -> bool:
@@ -128,3 +126,10 @@ class SimpleQueue(Waitable, Generic[T]):
         if not self._wait(take, Deadline(timeout), "SimpleQueue.get"):
             raise queue.Empty
         return taken[0]
+
+
+def _check_timeout(timeout: float) -> None:
+    if timeout < 0:
+        raise ValueError("'timeout' must be a non-negative number")
+    if timeout > TIMEOUT_MAX:
+        raise OverflowError("timeout value is too large")

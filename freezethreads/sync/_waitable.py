@@ -11,9 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
+from freezethreads._original import local
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)
+
+
+class Own(local):
+    """What the calling thread waits for: the innermost wait, if a signal handler came in between."""
+
+    waiter: Waiter | None = None
+
+
+own = Own()
 
 
 class Waitable:
@@ -35,16 +45,35 @@ class Waitable:
     def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
         """Wait until `take()` succeeds; returns False at the deadline."""
         waiter = Waiter(label, aside=self._wake_next)
+        outer = own.waiter
+        was_occupied = outer is not None and outer.occupied
         try:
+            own.waiter = waiter
+            if outer is not None:
+                outer.occupied = True
+                outer.step_aside()
             self._waiters[waiter] = None
-            while not take():
+            while not (self._is_turn_of(waiter) and take()):
                 if deadline.passed():
-                    return False
+                    return take()
                 waiter.sleep(deadline.remaining())
             return True
         finally:
             self._waiters.pop(waiter, None)
             self._wake_next()
+            own.waiter = outer
+            if outer is not None:
+                outer.occupied = was_occupied
+
+    def _is_turn_of(self, waiter: Waiter) -> bool:
+        """Whether nobody who came before can look now. Whoever can is woken, to be sure."""
+        for other in list(self._waiters):
+            if other is waiter:
+                break
+            if not (other.lost or other.barred):
+                other.bell.ring()
+                return False
+        return True
 
     def _wake_next(self) -> None:
         """Wake somebody if there is something to take. From any thread; may be repeated."""

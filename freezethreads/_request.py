@@ -1,0 +1,166 @@
+"""A freeze for a thread that must not wait, such as an event loop's.
+
+`Freezer.freeze` waits twice: for the turn, and until all stand. Here the thread that is to have the
+world takes the same steps whenever it is told that there may be something new, and does something
+else in between. It alone takes them. So what holds for a controller that waits holds here:
+
+* Until its turn it runs, and others can stop it. A turn that comes while it is to stop passes on.
+* From the moment when it asks others to stop until it is done, it is not stopped itself: of two
+  threads that stop each other neither would come to thaw. Its doors are shut, as by `no_freeze()`.
+* The world ends with its thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from freezethreads._completion import Bell
+from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._freezer import Freezer, check_request
+from freezethreads._original import get_ident
+from freezethreads._record import Record, logger
+from freezethreads._refrigerator import place_of, visit
+from freezethreads._registry import check_callable
+from freezethreads._todo import Freeze, pending_freeze
+from freezethreads._world import World
+
+
+class Doorbell(Bell):
+    """The bell of a thread that does not wait at it: calls a function instead."""
+
+    __slots__ = ("_notify",)
+
+    def __init__(self, notify: Callable[[], object]) -> None:
+        super().__init__()
+        self._notify = notify
+
+    def ring(self) -> None:
+        """Tell the thread to look again. From any thread."""
+        try:
+            self._notify()
+        except Exception:  # noqa: BLE001 - an observer must not hurt
+            logger.exception("%r, which was to be told of a freeze, raised", self._notify)
+
+
+class FreezeRequest:
+    """What the calling thread asks for as by `freezer.freeze(...)`, without waiting.
+
+    Nothing is touched before the first `poll()`. `notify` is called, from any thread and also in
+    signal handlers, each time `poll()` may have something new; it must not wait, and if it raises,
+    that is logged and ignored. The other arguments and their errors are those of `Freezer.freeze`.
+    Requests take turns with each other and with `freeze()`, also those of one thread; inside a
+    world of one's own, call `freeze()`.
+    """
+
+    __slots__ = (
+        "_armed",
+        "_controller",
+        "_deadline",
+        "_freeze",
+        "_lease",
+        "_record",
+        "_registry",
+        "_user",
+    )
+
+    def __init__(
+        self,
+        freezer: Freezer,
+        notify: Callable[[], object],
+        *,
+        timeout: float | None = 20.0,
+        reason: str = "",
+        group: str = "",
+        lease: float | None = None,
+    ) -> None:
+        check_callable("notify", notify)
+        self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        self._registry = freezer._registry
+        self._controller = freezer._controller
+        self._armed = False
+        self._record: Record | None = None
+        self._user = object()
+        self._freeze = Freeze("freeze", group, reason)
+        self._freeze.bell = Doorbell(notify)
+
+    def poll(self) -> World | None:
+        """Go on as far as can be done without waiting; the world when all stand, None until then.
+
+        By the thread that asked: first at once, then after each `notify` and at the deadline, until
+        it returns a world or raises. If a freeze asks that thread to stop before it has its turn,
+        it stops here. Raises `FreezeTimeout`, which takes some 10 ms; `FreezeError` in a blocking
+        region, or once it was given up. Whatever it raises, nobody is kept stopped then.
+        """
+        try:
+            if not self._armed and not self._freeze.done and self._take_turn():
+                self._arm()
+            if self._freeze.done:
+                raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
+            if self._armed and (not self._freeze.awaited or self._deadline.passed()):
+                self._controller._wait(self._freeze, self._deadline)  # it does not wait now
+                return World(
+                    self._registry, self._controller, self._freeze, self._user, self._lease
+                )
+            return None
+        except BaseException as error:
+            self.close()
+            if isinstance(error, FreezeTimeout):
+                self._registry.recorder.timed_out()
+            raise
+
+    def close(self) -> None:
+        """Thaw, or give up: nobody is kept stopped by this any more. From any thread, repeatable.
+
+        The thread that asked must call it when it is done, so that it can be stopped again.
+        """
+        self._controller.let_go(self._freeze, self._user)
+        record = self._record
+        if record is not None and record.ident == get_ident():
+            self._record = None
+            record.shut -= 1
+            if record.todo:
+                record.call_waker()  # what was asked meanwhile has met shut doors
+
+    def abandon(self, why: str) -> None:
+        """Let everybody go, since the thread that asked does not come. From any thread, repeatable.
+
+        Should it have come all the same, its world's block ends in `LeaseExpired`.
+        """
+        self._freeze.expired = True
+        self._controller.abandon(self._freeze, why)
+
+    def _take_turn(self) -> bool:
+        """Queue up, and return whether it is this thread's turn. FreezeTimeout at the deadline."""
+        freeze, turns = self._freeze, self._controller._turns
+        record = self._registry.own.record
+        if record is not None and record.depth:
+            raise FreezeError(
+                "the calling thread is in a blocking region, and counts as stopped while it runs: "
+                "leave a region before anything else can run in its thread"
+            )
+        if not freeze.in_steps:
+            freeze.in_steps = True
+            self._controller._tie(freeze)
+        while True:
+            freeze.barred = True
+            turns.join(freeze)
+            if turns.current is not freeze and not self._deadline.passed():
+                return False
+            turns.wait(freeze, self._deadline)  # it does not wait now
+            # A freeze that asks from now on waits for this thread, and so for its thaw.
+            if record is None or record.shut or pending_freeze(record.todo) is None:
+                return True
+            turns.leave(freeze)  # a frozen thread must not keep others from their turn
+            place = place_of(sys._getframe(2), "safepoint", "waiting for its turn to freeze")
+            visit(self._registry, record, place)
+
+    def _arm(self) -> None:
+        """Shut the doors, and ask the group to stop."""
+        record = self._registry.own.record
+        if record is not None:
+            self._record = record
+            record.shut += 1
+        self._armed = True
+        self._freeze.barred = False
+        self._controller._arm(self._freeze)

@@ -1,0 +1,97 @@
+"""The standard library's own tests of locks and queues pass against ours, frozen or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import sync_standard
+from helpers import ROOT
+from sync_standard import lock_tests, test_queue
+
+PROGRAM = Path(sync_standard.__file__)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Any]:
+    """What came of the runs. They sleep most of the time, so all are made at once."""
+    path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
+    runs = {
+        mode: subprocess.Popen(
+            [sys.executable, str(PROGRAM), mode],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for mode in sync_standard.MODES
+    }
+    said = {mode: run.communicate() for mode, run in runs.items()}
+    for mode, run in runs.items():
+        assert run.returncode == 0, f"{mode}: status {run.returncode}\n{said[mode][1]}"
+    return {mode: json.loads(out.splitlines()[-1]) for mode, (out, _) in said.items()}
+
+
+@pytest.mark.parametrize("mode", sync_standard.MODES)
+def test_they_pass(outcomes: dict[str, Any], mode: str) -> None:
+    texts = [f"{name}\n{text}" for name, text in outcomes[mode]["failed"]]
+    assert not texts, "\n".join(texts)
+
+
+@pytest.mark.parametrize("mode", sync_standard.MODES)
+def test_none_is_skipped_or_forgotten(outcomes: dict[str, Any], mode: str) -> None:
+    there = sum(len(list(names_of(case))) for case in sync_standard.CASES.values())
+    assert outcomes[mode]["skipped"] == []
+    assert outcomes[mode]["ran"] == there > 120
+
+
+def test_the_storm_froze_them(outcomes: dict[str, Any]) -> None:
+    """In each freeze several threads stood, most of them in a wait of what is tested."""
+    storm = outcomes["frozen"]
+    assert storm["freezes"] >= 1000
+    assert storm["gave_up"] <= storm["freezes"] / 20
+    assert storm["stood"]["wait"] >= 2 * storm["freezes"]
+
+
+@pytest.mark.parametrize("module", [lock_tests, test_queue], ids=["lock_tests", "test_queue"])
+def test_every_class_of_theirs_is_used(module: ModuleType) -> None:
+    """A class that has tests is among ours, or another with the same tests is."""
+    ours = {test for case in sync_standard.CASES.values() for test in functions_of(case)}
+    for found in vars(module).values():
+        if isinstance(found, type):
+            missing = functions_of(found) - ours - excluded()
+            assert not missing, f"{found.__name__}: {missing}"
+
+
+def test_every_exclusion_names_a_test_of_theirs() -> None:
+    for case, name in sync_standard.EXCLUDED:
+        bases = sync_standard.CASES[case].__mro__[1:]
+        assert any(name in vars(base) for base in bases), (case, name)
+
+
+def names_of(case: type) -> Iterator[str]:
+    """The names of a case's tests, in all its bases, but those that are excluded."""
+    return (name for name in dir(case) if name.startswith("test") and getattr(case, name))
+
+
+def functions_of(case: type) -> set[Any]:
+    """The functions behind them, so that equal names in two classes are told apart."""
+    return {getattr(case, name) for name in names_of(case)}
+
+
+def excluded() -> set[Any]:
+    """The functions that are left out."""
+    return {
+        getattr(base, name)
+        for case, name in sync_standard.EXCLUDED
+        for base in sync_standard.CASES[case].__mro__[1:]
+        if hasattr(base, name)
+    }

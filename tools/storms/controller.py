@@ -1,0 +1,133 @@
+"""The thread that freezes all others at random, and looks whether they stand still.
+
+It is an ordinary thread which is started before the suite is loaded, so what the suite takes for
+its baseline (`threading.enumerate()`, `_thread._count()`) has it in already. It is not enrolled,
+and waits on a raw lock alone: what the suite does to `threading` or `time` does not reach it.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import traceback
+from _thread import allocate_lock
+from dataclasses import dataclass
+from types import FrameType
+
+import freezethreads
+from freezethreads import FreezeTimeout, Straggler
+from storms.journal import Journal
+
+OURS = freezethreads.__path__[0]
+BOOTSTRAP = "Thread._bootstrap_inner"
+
+Stack = list[tuple[str, str, int]]
+"""From the outermost frame on: its file, its function, its instruction."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How a storm blows."""
+
+    seed: str
+    every: float
+    """Seconds between a thaw and the next freeze, on average."""
+    timeout: float
+    """Seconds after which a freeze gives up."""
+    hold: float = 0.0002
+    """Seconds for which the threads stand, on average."""
+
+
+class Storm:
+    """A context manager: freezes back to back, at random distances, until it is left."""
+
+    def __init__(self, weather: Weather, journal: Journal) -> None:
+        self._weather = weather
+        self._journal = journal
+        self._random = random.Random(weather.seed)
+        self._main = threading.main_thread().ident
+        self._over = allocate_lock()
+        self._thread = threading.Thread(target=self._blow, name="storm", daemon=True)
+
+    def __enter__(self) -> None:
+        self._over.acquire()
+        self._thread.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.release()
+        self._thread.join()
+
+    def _blow(self) -> None:
+        try:
+            while not self._pause(self._weather.every):
+                self._freeze()
+        except BaseException:  # noqa: BLE001 - whatever it is, the storm is over, and must not be lost
+            self._journal.note(fault=f"the controller failed: {traceback.format_exc()}")
+
+    def _pause(self, mean: float) -> bool:
+        """Wait for a random time; return whether the storm is over."""
+        if not self._over.acquire(timeout=self._random.expovariate(1 / mean)):
+            return False
+        self._over.release()
+        return True
+
+    def _freeze(self) -> None:
+        try:
+            with freezethreads.freeze(timeout=self._weather.timeout, reason="storm") as world:
+                threads = {info.ident: info.name for info in world.threads}
+                moved = self._watch(threads)
+        except FreezeTimeout as error:
+            self._journal.note(stragglers=[_describe(each) for each in error.stragglers])
+            return
+        main = self._main in threads
+        self._journal.note(stood=len(threads) - main, main=main)
+        if moved:
+            self._journal.note(fault=f"these moved while they were frozen: {'; '.join(moved)}")
+
+    def _watch(self, threads: dict[int, str]) -> list[str]:
+        """Look twice at the stacks of the frozen threads; tell which of them moved, and where."""
+        first = _stacks(threads)
+        self._pause(self._weather.hold)
+        second = _stacks(threads)
+        return [
+            f"{threads[ident]} at {stack[-3:]} and then at {second.get(ident, [])[-3:]}"
+            for ident, stack in first.items()
+            if stack != second.get(ident)
+        ]
+
+
+def _stacks(threads: dict[int, str]) -> dict[int, Stack]:
+    """Where they are. Keeps no frame, which would keep alive what the suite wants to see die."""
+    frames = sys._current_frames()
+    return {ident: _application_part(frames[ident]) for ident in threads if ident in frames}
+
+
+def _application_part(frame: FrameType | None) -> Stack:
+    """The frames that have called into the freezer; all, if that was not called.
+
+    What a thread in a wait runs in there while it is frozen does not count, nor a signal handler.
+    """
+    stack = []
+    while frame is not None:
+        stack.append((frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lasti))
+        frame = frame.f_back
+    stack.reverse()
+    ours = [file.startswith(OURS) for file, _, _ in stack]
+    functions = [function for _, function, _ in stack]
+    begin = end = functions.index(BOOTSTRAP) + 1 if BOOTSTRAP in functions else 0
+    while end < len(stack) and ours[end]:
+        end += 1  # what has enrolled the thread is there for as long as it lives
+    if end == len(stack):
+        return stack[:begin]
+    return stack[: ours.index(True, end)] if True in ours[end:] else stack
+
+
+def _describe(straggler: Straggler) -> str:
+    """Where it was: the innermost line that is not the freezer's own, and what that has called."""
+    inside = ""
+    for line in reversed(straggler.stack):
+        if not line.filename.startswith(OURS):
+            return f"{line.filename}:{line.lineno} in {line.name}{inside}"
+        inside = inside or f", inside the freezer's {line.name}, line {line.lineno}"
+    return "nowhere"

@@ -1,0 +1,94 @@
+"""Packages that live on threads: their releases, pinned, and their own suites, run from the sdist.
+
+What a suite needs lies in a folder of its own below .venvs/: the source as it was released, and
+the package with the suite's requirements as `pip install --target` puts them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storms.suites import Suite
+from storms.worker import ROOT
+
+CACHE = ROOT / ".venvs" / "storm"
+
+
+class FetchError(Exception):
+    """A package cannot be had; the message says why."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A release, and what its tests need besides pytest."""
+
+    name: str
+    version: str
+    needs: tuple[str, ...]
+    arguments: tuple[str, ...]
+    """Pytest's."""
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.name}=={self.version}"
+
+    @property
+    def folder(self) -> Path:
+        """Of this interpreter's own, since a requirement may have been compiled for it."""
+        tag = f"{sys.implementation.cache_tag}{sysconfig.get_config_var('abiflags') or ''}"
+        return CACHE / f"{self.name}-{self.version}-{tag}"
+
+
+PACKAGES = (
+    Package("pykka", "4.5.0", ("pytest-mock==3.14.1",), ("-p", "pytest_mock", "tests")),
+    Package("fasteners", "0.20", ("diskcache==5.6.3", "more-itertools==10.7.0"), ("tests",)),
+)
+
+
+def fetch(package: Package) -> Suite:
+    """The package's suite; downloads it if that was not done before. Raises FetchError."""
+    done = package.folder / "done"
+    if not done.exists():
+        shutil.rmtree(package.folder, ignore_errors=True)
+        package.folder.mkdir(parents=True)
+        print(f"fetching {package.requirement} ...", file=sys.stderr, flush=True)
+        _download(package)
+        done.touch()
+    (source,) = (package.folder / "source").glob("*/")
+    return Suite(
+        package.name,
+        "pytest",
+        ("-p", "no:cacheprovider", "-o", "addopts=", "-q", *package.arguments),
+        folder=source,
+        paths=(str(package.folder / "site"),),
+    )
+
+
+def _download(package: Package) -> None:
+    folder = package.folder
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    source_only = ["--no-deps", "--no-binary", package.name]
+    _run([*pip, "download", *source_only, "--dest", str(folder), package.requirement])
+    site = ["--target", str(folder / "site")]
+    _run([*pip, "install", "--prefer-binary", *site, package.requirement, *package.needs])
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder / "source", filter="data")
+    # Where pytest stops looking for settings, if the package has none: the checkout has some.
+    (folder / "source" / "pytest.ini").touch()
+
+
+def _run(command: Sequence[str]) -> None:
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode != 0:
+        print(result.stdout, file=sys.stderr, flush=True)
+        raise FetchError(f"status {result.returncode} of {' '.join(command)}; its output is above")
