@@ -20,6 +20,7 @@ from freezethreads import (
     ThreadInfo,
 )
 from freezethreads._pool import ThreadPoolExecutor
+from freezethreads._registry import enrolments
 from freezethreads._threads import Thread
 from helpers import WAIT, start
 from install_waits import is_back, record_of, until, wait_in_wait
@@ -157,6 +158,7 @@ def test_a_threads_own_registration_goes_before(
         with freezer.register("mine", group="own", waker=woken.set):
             note()
             assert isinstance(todo.exception(WAIT), ThreadExited)  # as by any unregister()
+            assert len(enrolments.members) == 1
             with pytest.raises(AlreadyRegistered):
                 freezer.register()
             freezer.todo(threading.current_thread(), int)
