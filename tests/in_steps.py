@@ -45,3 +45,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not so within {WAIT} s: {condition}"
         start(int).finish()
+
+
+def wait_until_asked(thread: Puppet) -> None:
+    """Return when something is on the puppet's list. The flag is up a little earlier than that."""
+    wait_until(lambda: bool(thread.record.todo))

@@ -21,7 +21,7 @@ from freezethreads import FreezeError, Freezer, State
 from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, looping, puppet
 from helpers import WAIT, start, wait_for
-from in_steps import wait_until
+from in_steps import wait_until, wait_until_asked
 from injection import Boom, Injection, watching
 
 
@@ -64,7 +64,7 @@ def test_cancelled_while_it_waits_for_its_turn(freezer: Freezer) -> None:
 def test_cancelled_while_it_waits_for_a_straggler(freezer: Freezer) -> None:
     with running_loop(freezer) as loop, puppet(freezer) as runs, puppet(freezer) as stands:
         task = loop.begin(freeze_and_stay(freezer))
-        wait_until(lambda: freezer.armed)
+        wait_until_asked(stands)
         standing = stands.tell(freezer.safepoint)
         wait_until(lambda: State.FROZEN in {info.state for info in freezer.threads()})
         task.cancel()

@@ -22,7 +22,7 @@ from freezethreads import (
 from freezethreads.integrations import asyncio_loop
 from freezing import looping, puppet
 from helpers import WAIT, wait_for
-from in_steps import wait_until
+from in_steps import wait_until, wait_until_asked
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_loop_goes_on_while_the_others_stop(freezer: Freezer, loop: LoopThre
     with puppet(freezer) as thread:
         counting = loop.count(counts)
         block = Block(loop)
-        wait_until(lambda: freezer.armed)
+        wait_until_asked(thread)
         before = counts[0]
         wait_until(lambda: counts[0] > before)
         assert not block.inside.is_set()
@@ -139,7 +139,7 @@ def test_a_straggler_is_named_and_everybody_is_let_go(freezer: Freezer, loop: Lo
         block = Block(loop, timeout=0.05)
         error = block.task.exception(WAIT)
         assert isinstance(error, FreezeTimeout)
-        assert [each.name for each in error.stragglers] == [thread.worker.name]
+        assert thread.worker.name in {each.name for each in error.stragglers}
         assert not freezer.armed
         loops.progress()
         assert freezer.statistics().timeouts == 1

@@ -13,7 +13,7 @@ from freezethreads import FreezeError, Freezer
 from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping, puppet
 from helpers import WAIT, start, wait_for
-from in_steps import wait_until
+from in_steps import wait_until, wait_until_asked
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_blocking_freeze_is_refused_while_a_task_waits(
 ) -> None:
     with puppet(freezer) as thread:
         block = Block(loop)
-        wait_until(lambda: freezer.armed)
+        wait_until_asked(thread)
         with pytest.raises(FreezeError, match="under way in this very thread"):
             loop.do(freezer.freeze)
         standing = thread.tell(freezer.safepoint)
