@@ -136,6 +136,16 @@ def test_the_wait_for_data_ends_with_the_time_out(monkeypatch: pytest.MonkeyPatc
         _wrappers._wait_readable(here, WAIT)
 
 
+def test_a_thread_that_is_not_enrolled_receives_as_ever(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(_wrappers, "_wait_readable")
+    with ExitStack() as stack:
+        here, there = pair(stack)
+        there.send(b"x")
+        assert here.recv(1) == b"x"
+
+
 def test_of_two_who_wait_for_one_thing_one_goes_on_waiting(
     freezer: Freezer, installation: Installation
 ) -> None:

@@ -62,3 +62,27 @@ def test_it_goes_on_when_the_installation_ends(
             assert freezer.threads() == ()
             wait.end()
             assert thread.finish() == wait.result
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("recv", True),
+        ("recv_with_flags", True),
+        ("select_select", True),
+        ("thread_join", True),
+        ("child_wait", True),
+        ("connect", False),
+        ("tls_recv", False),
+    ],
+)
+def test_it_tells_whether_a_fork_is_safe(
+    freezer: Freezer, installation: Installation, name: str, safe: bool
+) -> None:
+    with ExitStack() as stack:
+        wait = ALL[name](stack)
+        with waiting(freezer, wait.call):
+            (info,) = (info for info in freezer.threads() if info.name == "waiting")
+            assert info.site is not None
+            assert info.site.fork_safe is safe
+            wait.end()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._registry import armed
-from freezethreads._wait import Plain, Waiting, plumbing, stop_if_asked
+from freezethreads._wait import Plain, Waiting, members_waiting, plumbing, stop_if_asked
 
 plumbing.add(__file__)
 
@@ -65,8 +65,10 @@ class Receive(SocketWait):
         receive = super().__call__(original, switch, label)
 
         def wait_and_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if switch.on and not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
-                with Waiting(label):
+            if not switch.on or not members_waiting():
+                return original(self, *args, **kwargs)
+            if not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
+                with Waiting(label, fork_safe=True):
                     _wait_readable(self, timeout)
             return receive(self, *args, **kwargs)
 
