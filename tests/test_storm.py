@@ -135,7 +135,7 @@ def test_fault_of_the_freezer_is_found_in_every_storm(faulty: int) -> None:
     runs = [run_of({"a": outcome}, [1]) for outcome in ("failed", "passed")]
     runs[faulty - 1].account.faults.append("it moved")
     result = judge(SUITE, Script([run_of({"a": "passed"})], runs), 1, 1, 1)
-    assert "the freezer's own fault: it moved" in result.problems
+    assert result.problems == ["the freezer's own fault, 1 of 1: it moved"]
 
 
 def test_suite_that_dies_or_has_no_tests_does_not_pass() -> None:

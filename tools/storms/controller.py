@@ -87,14 +87,23 @@ class Storm:
 
     def _watch(self, threads: dict[int, str]) -> list[str]:
         """Look twice at the stacks of the frozen threads; tell which of them moved, and where."""
-        first = _stacks(threads)
+        first = _stacks(threads) if can_look() else {}
         self._pause(self._weather.hold)
-        second = _stacks(threads)
+        second = _stacks(threads) if first else {}
         return [
             f"{threads[ident]} at {stack[-3:]} and then at {second.get(ident, [])[-3:]}"
             for ident, stack in first.items()
             if stack != second.get(ident)
         ]
+
+
+def can_look() -> bool:
+    """Whether a thread can read another one's frames on this Python.
+
+    Without the GIL they may be gone in the middle of it; and a frozen thread runs a little, of the
+    freezer's own, where it stands.
+    """
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def _stacks(threads: dict[int, str]) -> dict[int, Stack]:

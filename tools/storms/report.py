@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from storms.controller import can_look
 from storms.verdicts import BROKEN, EXCLUDED, FAILS_ALONE, FLAKY_ALONE, SAME, Result
 
 COLUMNS = (
@@ -38,6 +39,11 @@ time, everybody went on. tests struck: in which at least one freeze stood.
 The Python programs that a test starts as processes of their own run without us. The children of a
 fork have us, and no controller.
 """.strip()
+
+LOOKED = (
+    "In each freeze the controller looked twice at each thread that stood: none moved, unless said."
+)
+NOT_LOOKED = "Whether they stood still was not looked at: this build cannot read a thread's frames."
 
 
 def head(options: argparse.Namespace) -> str:
@@ -108,7 +114,8 @@ def foot(results: Sequence[Result]) -> str:
     stood = sum(len(result.storm.account.stood) for result in results)
     verdict = f"{failed} of {len(results)} suites FAILED" if failed else "all ok"
     absent = f", {missing} not in this Python" if missing else ""
-    return f"\n{NOTES}\n\n{verdict}{absent}: {tests} tests, {stood} freezes"
+    look = LOOKED if can_look() else NOT_LOOKED
+    return f"\n{NOTES}\n{look}\n\n{verdict}{absent}: {tests} tests, {stood} freezes"
 
 
 def _counts(outcomes: Counter[str]) -> str:
@@ -140,6 +147,7 @@ def _suite_as_json(result: Result) -> dict[str, Any]:
             "timed_out": len(storm.stragglers),
             "by_threads": dict(sorted(Counter(storm.stood).items())),
             "stragglers": dict(_stragglers(result)),
+            "faults": storm.faults,
             "tests_struck": sorted(storm.struck),
         },
         "storms": result.storms,

@@ -83,7 +83,8 @@ class Result:
     @property
     def problems(self) -> list[str]:
         """Why this suite does not pass, apart from the tests that are broken."""
-        found = [f"the freezer's own fault: {fault}" for fault in self.storm.account.faults]
+        faults = self.storm.account.faults
+        found = [f"the freezer's own fault, 1 of {len(faults)}: {fault}" for fault in faults[:1]]
         found += [f"without us its process ended with {death}" for death in self.alone.deaths]
         found += [f"in the storm its process ended with {death}" for death in self.storm.deaths]
         if not self.tallies:
