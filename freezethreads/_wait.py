@@ -19,13 +19,14 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
 
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
-from freezethreads._original import getpid
+from freezethreads._original import local
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, go_away, place_of
 from freezethreads._registry import Registry, enrolments
@@ -162,27 +163,46 @@ class Waiting:
                     self._stand(back)
 
 
+class _Token:
+    __slots__ = ("__weakref__",)
+
+
+class Life(local):
+    """`reference` is dead when the calling thread is, or has not come along in a fork."""
+
+    def __init__(self) -> None:
+        self._token = _Token()
+        self.reference = weakref.ref(self._token)
+
+
+life = Life()
+
+
 class Waiter(Waiting):
     """A wait that others can end: they call `release`, or ring to have it look again."""
 
-    __slots__ = ("_pid", "bell", "done")
-    _getpid = staticmethod(getpid)  # also at the end of the interpreter, when globals are None
+    __slots__ = ("_thread", "bell", "done")
 
     def __init__(self, label: str, *, aside: Callable[[], object] | None = None) -> None:
         self.bell = Bell()
         self.done = False
-        self._pid = getpid()
+        self._thread = life.reference
         super().__init__(label, fork_safe=True, bell=self.bell, aside=aside)
 
     @property
     def lost(self) -> bool:
-        """Whether its thread stayed behind in the process that this one was forked from."""
-        return self._pid != self._getpid()
+        """Whether its thread is no more: it stayed in the process that this one was forked from."""
+        return self._thread() is None
 
     def release(self) -> None:
-        """End the wait for good: its thread was chosen. From any thread."""
-        self.done = True
+        """End the wait for good: its thread was chosen. From any thread, one at a time.
+
+        Raises RuntimeError if that was done before, as a raw lock does that stands for a waiter.
+        """
+        done_before, self.done = self.done, True
         self.bell.ring()
+        if done_before:
+            raise RuntimeError("this wait was ended before")
 
     def wait(self, deadline: Deadline) -> bool:
         """Sleep until `release`, or the deadline; returns whether it was `release`."""

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._deadline import Deadline
-from freezethreads._original import TIMEOUT_MAX
+from freezethreads._original import TIMEOUT_MAX, get_ident
 from freezethreads._special import Unbound
 from freezethreads._wait import Waiter, Waiting, plumbing
 from freezethreads.sync._locks import Lock, RLock
@@ -53,19 +53,21 @@ class Condition(threading.Condition):
         deadline = _deadline_of(timeout)
         waiter = Waiter("Condition.wait")
         waiters = self._waiters  # type: ignore[attr-defined]
-        waiters.append(waiter)
-        saved = self._release_save()  # type: ignore[attr-defined]
-        finished = False
+        mutex = self._lock  # type: ignore[attr-defined]
+        saved: Any = mutex._count if isinstance(mutex, RLock) else None
         try:
-            waiter.wait(deadline)
-            finished = True
-        finally:
-            _acquire_again(self, saved)
+            waiters.append(waiter)
+            saved = self._release_save()  # type: ignore[attr-defined]
+            try:
+                waiter.wait(deadline)
+            finally:
+                _acquire_again(self, saved)
             if not waiter.done:
                 _discard(waiters, waiter)
-            elif not finished:
-                self.notify()  # an exception is no use for a notification: the next one has it
-        return waiter.done
+            return waiter.done
+        except BaseException:
+            _withdraw(self, waiter, saved)
+            raise
 
     def notify(self, n: int = 1) -> None:
         """Wake `n` of those who wait, in order of arrival, but those last who are to be frozen.
@@ -73,15 +75,35 @@ class Condition(threading.Condition):
         Raises RuntimeError if the calling thread has not acquired the lock.
         """
         waiters = self._waiters  # type: ignore[attr-defined]
-        if n < len(waiters) and self._is_owned():  # type: ignore[attr-defined]
-            if any(map(_is_barred, islice(waiters, n))):
-                for waiter in reversed([one for one in waiters if not _is_barred(one)][:n]):
-                    waiters.remove(waiter)
-                    waiters.appendleft(waiter)
+        if (
+            n < len(waiters)
+            and self._is_owned()  # type: ignore[attr-defined]
+            and any(map(_is_barred, islice(waiters, n)))
+        ):
+            for waiter in reversed([one for one in waiters if not _is_barred(one)][:n]):
+                waiters.remove(waiter)
+                waiters.appendleft(waiter)
         _notify(self, n)
 
 
 _notify = threading.Condition.notify
+
+
+def _withdraw(condition: Any, waiter: Waiter, saved: Any) -> None:
+    """An exception has cut a wait short: acquire the lock again, and leave the list.
+
+    A notification is of no use to an exception: the next one has it. Whether a lock of the standard
+    library's has been acquired cannot be told, so this looks after ours alone.
+    """
+    lock = condition._lock
+    if isinstance(lock, (Lock, RLock)) and lock.owner != get_ident():
+        lock.acquire()
+    if isinstance(lock, RLock):
+        lock._count = saved
+    if not waiter.done:
+        _discard(condition._waiters, waiter)
+    elif condition._is_owned():
+        condition.notify()
 
 
 def _acquire_again(condition: Any, saved: Any) -> None:
@@ -122,7 +144,5 @@ def _is_barred(waiter: Any) -> bool:
 
 
 def _discard(waiters: Any, waiter: Waiter) -> None:
-    try:
+    if waiter in waiters:  # and not so in the child of a fork, where the list was emptied
         waiters.remove(waiter)
-    except ValueError:
-        pass  # it was notified in this very moment

@@ -3,7 +3,8 @@
 The state of a lock is a dict that is empty, or holds its owner under the key 0. To acquire is
 `setdefault`, to release is `pop`: each atomic, with a GIL since the key is an int, which hashes and
 compares in C, without one since the dict locks itself. A raw lock inside would do the same quicker,
-but it could not tell a thread that was hit by an asynchronous exception whether it has it.
+but it could not tell a thread that was hit by an asynchronous exception whether it has it. (One
+that hits a release is not to keep those who wait from being woken, hence the `try` in each.)
 
 The owner is the int that `get_ident()` made for this very acquisition. Its value says which thread
 it is; its identity, which acquisition: idents are addresses on POSIX systems, and an int of that
@@ -108,20 +109,28 @@ class Lock(_Mutex):
         """Release it, whoever has acquired it. Raises RuntimeError if nobody has."""
         if _ownership.tracking:
             _ownership.note_released(self)
-        if self._drop(0, None) is None:
-            raise RuntimeError("release unlocked lock")
-        if self._waiters:
-            self._wake()
+        try:
+            if self._drop(0, None) is None:
+                raise RuntimeError("release unlocked lock")
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()
+            raise
 
     __enter__ = acquire
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if _ownership.tracking:
             _ownership.note_released(self)
-        if self._drop(0, None) is None:
-            raise RuntimeError("release unlocked lock")
-        if self._waiters:
-            self._wake()
+        try:
+            if self._drop(0, None) is None:
+                raise RuntimeError("release unlocked lock")
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()
+            raise
 
     # For Condition, which asks whether *somebody* has such a lock.
     _is_owned = _Mutex.locked
@@ -133,14 +142,16 @@ class Lock(_Mutex):
 class RLock(_Mutex):
     """`threading.RLock`, waiting freezably. From any thread; its owner alone may release it.
 
-    `_count` is how often its owner has acquired it. The owner alone writes it.
+    `_count` is how often its owner has acquired it. The owner alone writes it. It is never less
+    than 1, so that a signal handler that comes before the owner has written it, and acquires and
+    releases the lock as well, does not free it.
     """
 
     __slots__ = ("_count",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._count = 0
+        self._count = 1
 
     def __repr__(self) -> str:
         owner = self._owner.get(0, 0)
@@ -176,38 +187,50 @@ class RLock(_Mutex):
     def release(self) -> None:
         """Release it once. Raises RuntimeError if the calling thread does not have it."""
         owner = self._owner
-        if not owner or owner[0] != get_ident():
+        if owner.get(0) != get_ident():
             raise RuntimeError("cannot release un-acquired lock")
         if self._count > 1:
             self._count -= 1
             return
         if _ownership.tracking:
             _ownership.note_released(self)
-        del owner[0]
-        if self._waiters:
-            self._wake()
+        try:
+            del owner[0]
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()
+            raise
 
     __enter__ = acquire
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         owner = self._owner  # as `release` does, whose call would cost as much again
-        if not owner or owner[0] != get_ident():
+        if owner.get(0) != get_ident():
             raise RuntimeError("cannot release un-acquired lock")
         if self._count > 1:
             self._count -= 1
             return
         if _ownership.tracking:
             _ownership.note_released(self)
-        del owner[0]
-        if self._waiters:
-            self._wake()
+        try:
+            del owner[0]
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()
+            raise
 
     def _free(self) -> None:
         if _ownership.tracking:
             _ownership.note_released(self)
-        self._drop(0, None)
-        if self._waiters:
-            self._wake()
+        try:
+            self._drop(0, None)
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()
+            raise
 
     # What Condition, and the standard library's tests, ask of a re-entrant lock.
 

@@ -73,9 +73,13 @@ class SimpleQueue(Waitable, Generic[T]):
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Put an item. Never waits; the other arguments are there for likeness to `Queue.put`."""
-        self._items.append(item)
-        if self._waiters:
-            self._wake()
+        try:
+            self._items.append(item)
+            if self._waiters:
+                self._wake()
+        except BaseException:
+            self._wake_next()  # it may be there all the same
+            raise
 
     def put_nowait(self, item: T) -> None:
         """`put(item)`."""

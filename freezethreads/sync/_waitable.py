@@ -9,6 +9,7 @@ has to take it, after its way back is clear, from whoever may have been quicker.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import local
@@ -18,7 +19,7 @@ plumbing.add(__file__)
 
 
 class Own(local):
-    """What the calling thread waits for: the innermost wait, if a signal handler came in between."""
+    """The wait that the calling thread is in: the innermost, if a signal handler has one too."""
 
     waiter: Waiter | None = None
 
@@ -30,8 +31,9 @@ class Waitable:
     """Base of what is taken by one of those who wait for it.
 
     As long as it is available and somebody waits, one has been woken who will look, or all who wait
-    are to be frozen and each looks after its thaw. So each who was woken and leaves without it,
-    parks, or takes one of several, wakes the next.
+    are barred (to be frozen, or occupied) and each looks when it is back. So each who was woken and
+    leaves without it, is barred, or takes one of several, wakes the next. Who has been woken for
+    anything else lets those go first who came before, unless they are barred.
     """
 
     __slots__ = ("__weakref__", "_waiters")
@@ -41,6 +43,9 @@ class Waitable:
 
     def _is_available(self) -> bool:
         raise NotImplementedError
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
         """Wait until `take()` succeeds; returns False at the deadline."""
@@ -53,17 +58,27 @@ class Waitable:
                 outer.occupied = True
                 outer.step_aside()
             self._waiters[waiter] = None
-            while not (self._is_turn_of(waiter) and take()):
-                if deadline.passed():
-                    return take()
-                waiter.sleep(deadline.remaining())
-            return True
-        finally:
-            self._waiters.pop(waiter, None)
-            self._wake_next()
-            own.waiter = outer
-            if outer is not None:
-                outer.occupied = was_occupied
+            taken = self._wait_as(waiter, take, deadline)
+            self._leave(waiter, outer, was_occupied)
+        except BaseException:
+            self._leave(waiter, outer, was_occupied)
+            raise
+        return taken
+
+    def _wait_as(self, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
+        while not (self._is_available() and self._is_turn_of(waiter) and take()):
+            if deadline.passed():
+                return take()
+            waiter.sleep(deadline.remaining())
+        return True
+
+    def _leave(self, waiter: Waiter, outer: Waiter | None, was_occupied: bool) -> None:
+        """Wait no longer, whatever has come of it. May be repeated."""
+        self._waiters.pop(waiter, None)
+        self._wake_next()
+        own.waiter = outer
+        if outer is not None:
+            outer.occupied = was_occupied
 
     def _is_turn_of(self, waiter: Waiter) -> bool:
         """Whether nobody who came before can look now. Whoever can is woken, to be sure."""
