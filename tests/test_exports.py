@@ -158,7 +158,9 @@ def test_members(cls: type) -> None:
     assert MEMBERS[cls] <= set(dir(cls))
 
 
-@pytest.mark.parametrize("cls", [World, Hold, Registration, Installation], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [World, Hold, Registration, Installation], ids=lambda cls: cls.__name__
+)
 def test_context_managers(cls: type) -> None:
     assert hasattr(cls, "__enter__")
     assert hasattr(cls, "__exit__")
