@@ -26,6 +26,7 @@ from freezethreads._todo import (
     Freeze,
     Kind,
     Place,
+    Todo,
     pending_freeze,
     pending_freezes,
     pending_todos,
@@ -59,10 +60,7 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
         record.shut = 1
         come_back(registry, record, place)
         for todo in pending_todos(record.todo):
-            todo.run()
-            record.todo.pop(todo, None)
-            registry.settle(todo)
-            record.ran += 1
+            make(registry, record, todo)
             come_back(registry, record, place)
         _reopen(registry, record, region)
     except BaseException:
@@ -70,6 +68,14 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
         _reopen(registry, record, region)
         raise
     record.last = place
+
+
+def make(registry: Registry, record: Record, todo: Todo) -> None:
+    """Make one todo, and strike it off the list. By the owner, with its doors shut."""
+    todo.run()
+    record.todo.pop(todo, None)
+    registry.settle(todo)
+    record.ran += 1
 
 
 def _reopen(registry: Registry, record: Record, region: Place | None) -> None:

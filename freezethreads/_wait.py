@@ -28,7 +28,7 @@ from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._original import local
 from freezethreads._record import Record
-from freezethreads._refrigerator import come_back, go_away, place_of
+from freezethreads._refrigerator import come_back, go_away, make, place_of
 from freezethreads._registry import Registry, enrolments
 from freezethreads._todo import AWAY, Place, pending_freeze, pending_todos
 
@@ -151,10 +151,7 @@ class Waiting:
                 self.occupied = True
                 self.step_aside()
                 record.shut = 1
-                todo.run()
-                record.todo.pop(todo, None)
-                registry.settle(todo)
-                record.ran += 1
+                make(registry, record, todo)
                 record.shut = 0
                 self.occupied = False
                 if self.barred:
