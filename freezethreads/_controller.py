@@ -112,6 +112,12 @@ class Controller:
         if not freeze.users:
             self.release(freeze)
 
+    def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
+        """Do the same for one that could not be had, and count it if the time ran out."""
+        self.let_go(freeze, user)
+        if isinstance(error, FreezeTimeout):
+            self._registry.recorder.timed_out()
+
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from freezethreads import _membership, _ownership
 from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._errors import FreezeError, FreezeTimeout, ThreadExited
+from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._record import Record
@@ -169,9 +169,7 @@ class Freezer:
                 self._controller.stop(freeze, deadline, place)
             return World(self._registry, self._controller, freeze, user, lease)
         except BaseException as error:
-            self._controller.let_go(freeze, user)
-            if isinstance(error, FreezeTimeout):
-                self._registry.recorder.timed_out()
+            self._controller.give_up(freeze, user, error)
             raise
 
     def run_frozen(
@@ -212,9 +210,7 @@ class Freezer:
             self._controller.stop_and_leave(freeze, deadline, place)
             return Hold(self._registry, self._controller, freeze, user, lease)
         except BaseException as error:
-            self._controller.let_go(freeze, user)
-            if isinstance(error, FreezeTimeout):
-                self._registry.recorder.timed_out()
+            self._controller.give_up(freeze, user, error)
             raise
 
     def todo(

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 
 from freezethreads._completion import Bell
-from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._errors import FreezeError
 from freezethreads._freezer import Freezer, check_request
 from freezethreads._original import get_ident
 from freezethreads._record import Record, logger
@@ -104,9 +104,8 @@ class FreezeRequest:
                 )
             return None
         except BaseException as error:
+            self._controller.give_up(self._freeze, self._user, error)
             self.close()
-            if isinstance(error, FreezeTimeout):
-                self._registry.recorder.timed_out()
             raise
 
     def close(self) -> None:
