@@ -260,7 +260,7 @@ def test_a_handler_in_the_middle_of_the_first_acquisition_of_an_rlock(freezer: F
     def try_and_be_interrupted(blocking: bool) -> bool:
         acquired = real(blocking)
         signal.raise_signal(signal.SIGUSR1)
-        return acquired
+        return bool(acquired)
 
     def use() -> int:
         lock._try = real

@@ -3,13 +3,13 @@
 Their fast paths are a few operations of C, each of which is atomic, with a GIL and without. After
 an asynchronous exception in the middle it can be told whether the thread has acquired the lock, so
 that it can give it back. (One that hits a release is not to keep those who wait from being woken,
-hence the `try` in each.) For a re-entrant lock there is one of the standard library's inside, which
-counts for its owner; the raw lock tells nothing of the kind. So the state of a `Lock` is a dict that
-is empty, or holds its owner under the key 0. To acquire is `setdefault`, to release is `pop`: the
-key is an int, which hashes and compares in C, and without a GIL the dict locks itself. The owner is
-the int that `get_ident()` made for this very acquisition. Its value says which thread it is; its
-identity, which acquisition: idents are addresses on POSIX systems, and an int of that size is made
-anew each time.
+hence the `try` in each.) For a re-entrant lock there is one of the standard library's inside,
+which counts for its owner; the raw lock tells nothing of the kind. So the state of a `Lock` is a
+dict that is empty, or holds its owner under the key 0. To acquire is `setdefault`, to release is
+`pop`: the key is an int, which hashes and compares in C, and without a GIL the dict locks itself.
+The owner is the int that `get_ident()` made for this very acquisition. Its value says which thread
+it is; its identity, which acquisition: idents are addresses on POSIX systems, and an int of that
+size is made anew each time.
 
 Who finds a lock free takes it, also before those who wait: that is what makes it quick. Waiters
 would starve if it were all, for with a GIL the thread that releases is back long before the one
@@ -46,6 +46,7 @@ class _Mutex(Waitable):
     """
 
     __slots__ = ("_try",)
+    _try: Callable[..., Any]
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +157,7 @@ class Lock(_Mutex):
             self._try = self._look
 
     def _note_left(self) -> None:
-        self._try: Callable[[int, int], int | None] = self._owner.setdefault
+        self._try = self._owner.setdefault  # another that starves will say so again
 
     def _look(self, key: int, me: int) -> int | None:
         return self._owner.get(key)
@@ -252,7 +253,7 @@ class RLock(_Mutex):
             self._try = self._try_again
 
     def _note_left(self) -> None:
-        self._try: Callable[[bool], bool] = self._raw.acquire
+        self._try = self._raw.acquire
 
     def _try_again(self, blocking: bool) -> bool:
         return bool(self._raw._is_owned()) and self._raw.acquire(blocking)
