@@ -14,6 +14,7 @@ from freezethreads._original import (
     get_ident,
     get_native_id,
     getpid,
+    local,
 )
 from freezethreads._states import State
 from freezethreads._todo import (
@@ -32,6 +33,20 @@ class StepsAside(Protocol):
     """A wait that gives others what it was woken for, when its thread is parked instead."""
 
     def step_aside(self) -> None: ...
+
+
+class Parking(local):
+    """What a thread has one of, with however many freezers it is enrolled.
+
+    Parked for one of them it hears what a world of another asks it to call.
+    """
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.errands: dict[Todo, None] = {}
+
+
+parking = Parking()
 
 
 class Record:
@@ -78,8 +93,8 @@ class Record:
         self.beneath = False
         self.waker = waker
         self.todo: TodoList = {}
-        self.errands: dict[Todo, None] = {}
-        self.bell = Bell()
+        self.errands = parking.errands
+        self.bell = parking.bell
         self.depth = 0
         self.shut = 0
         self.region: Place | None = None
