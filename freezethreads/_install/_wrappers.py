@@ -152,7 +152,8 @@ class StandIn:
     """A class of `freezethreads.sync` instead of the original class, or function that makes one.
 
     An object that the original made is an instance as well: `isinstance()` has to be right for
-    what is older than the installation.
+    what is older than the installation. What the original says of its arguments, and of being
+    subclassed, it says still.
     """
 
     def __init__(self, ours: type) -> None:
@@ -164,9 +165,10 @@ class StandIn:
 
         class Meta(type(ours)):  # type: ignore[misc]
             def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-                if cls is made and not switch.on:
-                    return original(*args, **kwargs)
-                return super().__call__(*args, **kwargs)
+                if cls is not made:
+                    return super().__call__(*args, **kwargs)
+                theirs = original(*args, **kwargs)  # also for its errors and warnings
+                return super().__call__() if switch.on else theirs
 
             def __instancecheck__(cls, instance: object) -> bool:
                 if cls is made:
@@ -174,6 +176,20 @@ class StandIn:
                 return bool(super().__instancecheck__(instance))
 
         made: type = Meta(ours.__name__, (ours,), {"__slots__": (), "__doc__": original.__doc__})
+        if not _is_acceptable_base(original):
+            made.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
         if hasattr(original, "__class_getitem__"):
             made.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
         return made
+
+
+def _is_acceptable_base(original: Any) -> bool:
+    try:
+        type("", (original,), {})
+    except TypeError:
+        return False
+    return True
+
+
+def _refuse(cls: type) -> None:
+    raise TypeError(f"type {cls.__mro__[1].__qualname__!r} is not an acceptable base type")
