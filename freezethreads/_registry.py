@@ -45,9 +45,9 @@ class Enrolments(local):
     plain: int = 0
 
     def add(self, registry: Registry, record: Record) -> None:
-        """Note an enrolment of the calling thread. May be repeated."""
-        self.remove(record)
-        self.members = (*self.members, (registry, record))
+        """Note an enrolment of the calling thread, and forget those that ended. May be repeated."""
+        others = (one for one in self.members if one[1] is not record and not one[1].exited)
+        self.members = (*others, (registry, record))
 
     def remove(self, record: Record) -> None:
         """Forget it. May be repeated."""

@@ -267,8 +267,9 @@ def members_waiting() -> tuple[tuple[Registry, Record], ...]:
 
 
 def _is_elsewhere(record: Record) -> bool:
-    """Whether its thread is in a region, or in a wait that a signal handler has interrupted."""
-    return bool(record.depth or record.shut or record.waiter)
+    """Whether its thread is in a region, in a wait that a signal handler has interrupted, or out:
+    whom an installation has dismissed keeps its record, perhaps for a freeze that stands."""
+    return bool(record.exited or record.depth or record.shut or record.waiter)
 
 
 def caller_of(frame: FrameType) -> FrameType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import select
 import signal
@@ -18,7 +19,8 @@ import freezethreads
 from freezethreads import Freezer, Installation, State
 from freezethreads._install import _wrappers
 from helpers import WAIT, start
-from install_waits import is_back, record_of, until, wait_in_wait, waiting
+from install_waits import is_back, record_of, waiting
+from install_waits_fd import closed_connection, ended_connection, ended_pipe, impatient_pipe, pipe
 from install_waits_io import pair
 from install_waits_tls import tls_pair
 
@@ -78,6 +80,23 @@ PROMPT: dict[str, Callable[[ExitStack], object]] = {
     "get for a negative time": lambda stack: queue.SimpleQueue().get(timeout=-1),
     "select of nothing": lambda stack: select.select([], [], [], 0),
     "select of a string": lambda stack: select.select("x", [], []),  # type: ignore[type-var]
+    "poll with an argument": lambda stack: select.poll(1),  # type: ignore[call-arg]
+    "poll for a string": lambda stack: select.poll().poll("1"),  # type: ignore[arg-type]
+    "poll for what is not there": lambda stack: select.poll().unregister(0),
+    "epoll with a flag": lambda stack: select.epoll(flags=1),
+    "os.read without an argument": lambda stack: os.read(),  # type: ignore[call-arg]
+    "os.read of one too many": lambda stack: os.read(0, 1, 1),  # type: ignore[call-arg]
+    "os.read of nothing": lambda stack: os.read(pipe(stack)[0], 0),
+    "os.read of a negative size": lambda stack: os.read(pipe(stack)[0], -1),
+    "os.read of a string": lambda stack: os.read("1", 1),  # type: ignore[arg-type]
+    "os.read of what is not open": lambda stack: os.read(-1, 1),
+    "os.read of what cannot be": lambda stack: os.read(2**70, 1),
+    "os.read of what never waits": lambda stack: os.read(impatient_pipe(stack), 1),
+    "os.read of the end": lambda stack: os.read(ended_pipe(stack), 1),
+    "recv of a closed connection": lambda stack: closed_connection().recv(),
+    "recv of the end of a connection": lambda stack: ended_connection(stack).recv(),
+    "waitpid for nobody's child": lambda stack: os.waitpid(os.getpid(), 0),
+    "waitpid for a string": lambda stack: os.waitpid("1", 0),  # type: ignore[arg-type]
     "sigwait for a string": lambda stack: signal.sigwait("x"),  # type: ignore[arg-type]
 }
 
@@ -118,6 +137,7 @@ def test_a_socket_that_never_waits_is_no_place_to_stop_at(
     monkeypatch: pytest.MonkeyPatch,
     call: Callable[[socket.socket], object],
 ) -> None:
+    installation.enrol()
     monkeypatch.delattr(_wrappers, "Waiting")
     with ExitStack() as stack:
         here, _ = pair(stack)
@@ -131,39 +151,19 @@ def test_the_wait_for_data_ends_with_the_time_out(monkeypatch: pytest.MonkeyPatc
     with ExitStack() as stack:
         here, _ = pair(stack)
         with pytest.raises(TimeoutError, match="timed out"):
-            _wrappers._wait_readable(here, 0.001)
+            _wrappers.wait_readable(here.fileno(), 0.001)
         monkeypatch.setattr(_wrappers, "_LONGEST", 1)
-        _wrappers._wait_readable(here, WAIT)
+        _wrappers.wait_readable(here.fileno(), WAIT)
 
 
 def test_a_thread_that_is_not_enrolled_receives_as_ever(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(_wrappers, "_wait_readable")
+    monkeypatch.delattr(_wrappers, "wait_readable")
     with ExitStack() as stack:
         here, there = pair(stack)
         there.send(b"x")
         assert here.recv(1) == b"x"
-
-
-def test_of_two_who_wait_for_one_thing_one_goes_on_waiting(
-    freezer: Freezer, installation: Installation
-) -> None:
-    """Both are told that there is something, and the second finds nothing left: it can be frozen
-    in the call as well."""
-    with ExitStack() as stack:
-        here, there = pair(stack)
-        both = [stack.enter_context(waiting(freezer, lambda: here.recv(1))) for _ in range(2)]
-        records = [record_of(freezer, thread) for thread in both]
-        with freezer.freeze(timeout=WAIT):
-            there.send(b"x")
-            until(lambda: all(map(is_back, records)))
-        until(lambda: [thread.is_alive() for thread in both].count(False) == 1)
-        (left,) = (thread for thread in both if thread.is_alive())
-        wait_in_wait(freezer, left)
-        with freezer.freeze(timeout=WAIT):
-            there.send(b"y")
-        assert sorted(str(thread.finish()) for thread in both) == ["b'x'", "b'y'"]
 
 
 def test_pause(freezer: Freezer, installation: Installation) -> None:

@@ -8,6 +8,7 @@ import queue
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,13 +18,11 @@ import freezethreads
 from freezethreads import Freezer
 from freezethreads._install._patches import Patch, Row, Switch
 from freezethreads._install._table import TABLE
-from freezethreads._install._wrappers import wait_plainly
+from freezethreads._install._wrappers import StandIn, wait_plainly
 from helpers import WAIT, run_python
 
 ROWS = [row for row in TABLE if row.find_owner() is not None]
-CLASSES = [
-    row for row in ROWS if row.label in ("threading.Lock", "threading.RLock", "queue.SimpleQueue")
-]
+CLASSES = [row for row in ROWS if isinstance(row.make, StandIn)]
 every_row = pytest.mark.parametrize("row", ROWS, ids=[row.label for row in ROWS])
 every_class = pytest.mark.parametrize("row", CLASSES, ids=[row.label for row in CLASSES])
 
@@ -104,6 +103,30 @@ def test_an_instance_of_a_subclass_is_what_was_made_of_it(originals: dict[Row, A
     assert isinstance(own, queue.SimpleQueue)
     assert not isinstance(queue.SimpleQueue(), Own)
     assert str(inspect.signature(Own.__init__)) == "(self, item: 'int') -> 'None'"
+
+
+def outcome(function: Any, *args: Any, **kwargs: Any) -> tuple[object, ...]:
+    """What it raises, or else its warnings."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            function(*args, **kwargs)
+        except TypeError as error:
+            return TypeError, str(error)
+    return tuple(str(each.message) for each in seen)
+
+
+@every_class
+def test_arguments_that_it_does_not_take(row: Row, originals: dict[Row, Any]) -> None:
+    now, before = getattr(row.find_owner(), row.name), originals[row]
+    for args, kwargs in ((1,), {}), ((), {"a": 1}), ((1, 2), {"a": 1}):
+        assert outcome(now, *args, **kwargs) == outcome(before, *args, **kwargs)
+
+
+@every_class
+def test_it_is_a_base_where_the_original_is(row: Row, originals: dict[Row, Any]) -> None:
+    now, before = getattr(row.find_owner(), row.name), originals[row]
+    assert outcome(type, "Own", (now,), {})[:1] == outcome(type, "Own", (before,), {})[:1]
 
 
 def test_a_subclass_of_a_socket_calls_what_is_there() -> None:

@@ -22,6 +22,7 @@ from freezethreads import (
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._registry import enrolments
 from freezethreads._threads import Thread
+from freezethreads._wait import members_waiting
 from helpers import WAIT, start
 from install_waits import is_back, record_of, until, wait_in_wait
 
@@ -269,3 +270,14 @@ def test_the_calling_thread_can_be_enrolled(freezer: Freezer) -> None:
         assert len(freezer.threads()) == 1
         with freezer.register("by itself"):
             assert [info.name for info in freezer.threads()] == ["by itself"]
+
+
+def test_a_thread_keeps_nothing_of_an_installation_that_has_ended() -> None:
+    def come_and_go() -> tuple[int, int]:
+        for name in "one", "two":
+            with freezethreads.install(Freezer(name)) as installation:
+                installation.enrol()
+                assert len(members_waiting()) == 1
+        return len(members_waiting()), len(enrolments.members)
+
+    assert start(come_and_go).finish() == (0, 1)  # which the next enrolment takes the place of

@@ -15,10 +15,11 @@ import freezethreads
 from freezethreads import Freezer, Installation, State
 from helpers import WAIT
 from install_waits import WAITS, is_back, record_of, until, waiting
+from install_waits_fd import FD_WAITS
 from install_waits_io import IO_WAITS
 from install_waits_tls import TLS_WAITS
 
-ALL = {**WAITS, **IO_WAITS, **TLS_WAITS}
+ALL = {**WAITS, **IO_WAITS, **FD_WAITS, **TLS_WAITS}
 every_wait = pytest.mark.parametrize("name", ALL)
 
 
@@ -72,6 +73,7 @@ def test_it_goes_on_when_the_installation_ends(
         ("select_select", True),
         ("thread_join", True),
         ("child_wait", True),
+        ("os_read", True),
         ("connect", False),
         ("tls_recv", False),
     ],

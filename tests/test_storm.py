@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import _storm
-from helpers import ROOT
+from helpers import ROOT, start
 from storms import packages, report
 from storms.journal import DIED, LITTER, Account
 from storms.packages import PACKAGES, FetchError, fetch
@@ -171,6 +174,23 @@ def test_storm_over_a_suite_tells_what_it_breaks(
     assert "broken by the storm: test_sample.py::test_does_not_know_us" in output
     assert "alone passed 2 of 2; in the storm failed 2 of 2" in output
     assert "1 of 1 suites FAILED" in output
+
+
+def test_script_takes_its_suite_with_it_when_it_is_terminated(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "test_sample.py").write_text(
+        f"import time\ndef test_hangs():\n    file = open({str(fifo)!r}, 'w')\n    time.sleep(60)\n"
+    )
+    script = Path(ROOT, "tools", "_storm.py")
+    command = [sys.executable, str(script), "--pytest", "-q"]
+    with (
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process,
+        start(fifo.open).finish() as file,  # which the suite has open, and never writes to
+    ):
+        process.terminate()
+        assert start(file.read).finish() == ""
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_suite_that_this_python_lacks(capsys: pytest.CaptureFixture[str]) -> None:

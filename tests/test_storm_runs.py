@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -260,6 +261,22 @@ def test_storm_that_fails_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(freezethreads, "freeze", fail)
     account = storm_over(tmp_path / "journal", 1)
     assert "no freeze today" in account.faults[0]
+
+
+def test_storm_freezes_without_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer that it called in the controller could wait for a frozen thread for ever."""
+    seen = []
+
+    def look(**_: object) -> None:
+        seen.append(gc.isenabled())
+        raise OSError("no freeze today")
+
+    monkeypatch.setattr(freezethreads, "freeze", look)
+    storm_over(tmp_path / "journal", 1)
+    assert seen == [False]
+    assert gc.isenabled()
 
 
 def test_storm_sees_who_moves(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -130,4 +131,6 @@ def runner_of(suite: Suite, options: argparse.Namespace) -> Callable[[Sequence[s
 
 
 if __name__ == "__main__":
+    # So that it takes the processes of the suite with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main(sys.argv[1:]))

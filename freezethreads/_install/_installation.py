@@ -42,14 +42,17 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
       thread that registers with that freezer by itself is enrolled as it says, for as long as it
       says.
     * the waits of `threading`, `queue`, `time.sleep`, `concurrent.futures`, `selectors`, `select`,
-      `socket`, `ssl`, `subprocess` and `signal` are freezable, in every thread that is enrolled
-      with any freezer.
+      `socket`, `ssl`, `subprocess` and `signal`, of the connections and pools of `multiprocessing`,
+      and of `os.read`, `os.wait` and its relatives are freezable, in every thread that is enrolled
+      with any freezer. What waits anywhere else is not: the read or write of a file object that is
+      a pipe or a terminal (`sys.stdin`), `os.write`, a lock of `multiprocessing` or of a file, the
+      look-up of a host's name, a database.
 
     From any thread, which is not enrolled by this; nor are those that run already: see
     `Installation.enrol` and `Installation.missed`. To be called before the program's own modules
     are imported, since a name that was copied before is the old one (`from time import sleep`, or
-    `Lock`, `RLock`, `SimpleQueue`, `select`), and a lock or `SimpleQueue` that was made before
-    waits as it did.
+    `Lock`, `RLock`, `SimpleQueue`, what is in `select`, `signal`, `os`), and a lock, `SimpleQueue`,
+    `poll` or `epoll` that was made before waits as it did.
 
     Raises `FreezeError` if another installation is in force, TypeError or ValueError if an argument
     is wrong. Whatever is raised, nothing was changed.

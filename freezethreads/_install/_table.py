@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from freezethreads import sync
+from freezethreads._install._descriptors import Epoll, Poll, Read, find_connection, find_pipe
 from freezethreads._install._members import start_enrolled
 from freezethreads._install._patches import Row
 from freezethreads._install._raw import start_raw
 from freezethreads._install._wrappers import (
+    Around,
     Receive,
     ReplaceBy,
     SocketWait,
@@ -65,12 +67,22 @@ TABLE: Final = (
     Row("ssl", "SSLSocket", "unwrap", SocketWait(**_WITH_LOCKS)),
     Row("subprocess", "Popen", "wait", Wait()),
     Row("subprocess", "Popen", "communicate", Wait()),
+    Row("multiprocessing.connection", "Connection", "_recv_bytes", Read(find_connection)),
+    Row("multiprocessing.connection", "Connection", "_send_bytes", Wait()),
     # The second kind.
     Row("threading", "", "Lock", StandIn(sync.Lock)),
     Row("threading", "", "RLock", StandIn(sync.RLock)),
     Row("queue", "", "SimpleQueue", StandIn(sync.SimpleQueue)),
     Row("time", "", "sleep", ReplaceBy(sync.sleep)),
     Row("select", "", "select", Wait()),
+    Row("select", "", "poll", Around(Poll)),
+    Row("select", "", "epoll", Around(Epoll)),
+    Row("os", "", "read", Read(find_pipe)),
+    Row("os", "", "wait", Wait()),
+    Row("os", "", "wait3", Wait()),
+    Row("os", "", "wait4", Wait()),
+    Row("os", "", "waitid", Wait()),
+    Row("os", "", "waitpid", Wait()),
     Row("signal", "", "pause", Wait()),
     Row("signal", "", "sigwait", Wait()),
     Row("signal", "", "sigwaitinfo", Wait()),
@@ -81,4 +93,11 @@ TABLE: Final = (
 )
 
 # In which of their files a thread waits says nothing: its place is the line that has called them.
-PLUMBING: Final = ("selectors", "signal", "socket", "ssl", "subprocess")
+PLUMBING: Final = (
+    "multiprocessing.connection",
+    "selectors",
+    "signal",
+    "socket",
+    "ssl",
+    "subprocess",
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+from select import POLLIN, poll
 from types import GenericAlias
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ class Receive(SocketWait):
                 return original(self, *args, **kwargs)
             if not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
                 with Waiting(label, fork_safe=True):
-                    _wait_readable(self, timeout)
+                    wait_readable(self.fileno(), timeout)
             return receive(self, *args, **kwargs)
 
         is_usual = self._is_usual
@@ -86,15 +86,14 @@ class Receive(SocketWait):
         return len(wanted) > 0 and not memoryview(wanted).readonly
 
 
-def _wait_readable(sock: Any, timeout: float | None) -> None:
-    """Wait until `sock` is readable; raise TimeoutError after so many seconds (None: never)."""
-    descriptor = sock.fileno()
+def wait_readable(descriptor: int, timeout: float | None) -> None:
+    """Wait until it is readable; raise TimeoutError after so many seconds (None: never)."""
     if descriptor < 0:
         return  # closed, as the call that follows will say
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    waiting = poll()
+    waiting.register(descriptor, POLLIN)
     milliseconds = None if timeout is None else min(timeout * 1000, _LONGEST)
-    if not poll.poll(milliseconds) and milliseconds != _LONGEST:
+    if not waiting.poll(milliseconds) and milliseconds != _LONGEST:
         raise TimeoutError("timed out")
 
 
@@ -149,24 +148,26 @@ def shut_down_plainly(original: Function, switch: Switch, label: str) -> Functio
 
 
 class StandIn:
-    """A class of `freezethreads.sync` instead of the original class, or function that makes one.
+    """A class of ours instead of the original class, or function that makes one.
 
     An object that the original made is an instance as well: `isinstance()` has to be right for
-    what is older than the installation.
+    what is older than the installation. What the original says of its arguments, and of being
+    subclassed, it says still.
     """
 
     def __init__(self, ours: type) -> None:
         self._ours = ours
 
     def __call__(self, original: Function, switch: Switch, label: str) -> Function:
-        ours = self._ours
+        ours, arguments_of = self._ours, self._arguments_of
         either: Final = (ours, original if isinstance(original, type) else type(original()))
 
         class Meta(type(ours)):  # type: ignore[misc]
             def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-                if cls is made and not switch.on:
-                    return original(*args, **kwargs)
-                return super().__call__(*args, **kwargs)
+                if cls is not made:
+                    return super().__call__(*args, **kwargs)
+                theirs = original(*args, **kwargs)  # also for its errors and warnings
+                return super().__call__(*arguments_of(theirs)) if switch.on else theirs
 
             def __instancecheck__(cls, instance: object) -> bool:
                 if cls is made:
@@ -174,6 +175,31 @@ class StandIn:
                 return bool(super().__instancecheck__(instance))
 
         made: type = Meta(ours.__name__, (ours,), {"__slots__": (), "__doc__": original.__doc__})
+        if not _is_acceptable_base(original):
+            made.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
         if hasattr(original, "__class_getitem__"):
             made.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
         return made
+
+    def _arguments_of(self, theirs: object) -> tuple[object, ...]:
+        """What `ours` gets. The original has made `theirs` for it."""
+        return ()
+
+
+class Around(StandIn):
+    """The same for a class of ours whose objects have one of the original's in them."""
+
+    def _arguments_of(self, theirs: object) -> tuple[object, ...]:
+        return (theirs,)
+
+
+def _is_acceptable_base(original: Any) -> bool:
+    try:
+        type("", (original,), {})
+    except TypeError:
+        return False
+    return True
+
+
+def _refuse(cls: type) -> None:
+    raise TypeError(f"type {cls.__mro__[1].__qualname__!r} is not an acceptable base type")

@@ -7,11 +7,14 @@ and waits on a raw lock alone: what the suite does to `threading` or `time` does
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import threading
 import traceback
 from _thread import allocate_lock
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -74,7 +77,8 @@ class Storm:
 
     def _freeze(self) -> None:
         try:
-            with freezethreads.freeze(timeout=self._weather.timeout, reason="storm") as world:
+            timeout = self._weather.timeout
+            with uncollected(), freezethreads.freeze(timeout=timeout, reason="storm") as world:
                 threads = {info.ident: info.name for info in world.threads}
                 moved = self._watch(threads)
         except FreezeTimeout as error:
@@ -95,6 +99,22 @@ class Storm:
             for ident, stack in first.items()
             if stack != second.get(ident)
         ]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """The garbage collector does not run by itself, in any thread.
+
+    It calls finalizers of the suite's objects in whichever thread sets it off. In the controller
+    such a one could wait for a thread that stands, for ever: that of a multiprocessing.Pool does.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def can_look() -> bool:
