@@ -8,7 +8,7 @@ of it), and where two parties meet, each first writes and then looks, through th
   the freeze, or both.
 * asking: whoever has changed `pending` sets the flag and then looks at `pending` once more.
   Between these two steps of another a thread may pass one safepoint without noticing, and the
-  next one will do.
+  next one will do; who is reached by a waker alone may have no next one, and is woken again.
 """
 
 from __future__ import annotations
@@ -197,7 +197,11 @@ class Registry:
         raise ThreadExited(f"thread {thread.name!r} has exited; nothing was asked of it")
 
     def _show(self) -> None:
-        """Set the flag. Who sets it last has looked after that, and found it right."""
+        """Set the flag. Who sets it last has looked after that, and found it right.
+
+        If it was down for a moment by mistake, all who have something to do are woken again.
+        """
+        mistaken = False
         while True:
             asked = bool(list(self.pending))
             if asked:
@@ -207,7 +211,12 @@ class Registry:
             for face in self.faces:
                 face.armed = asked or self.debug  # so that each safepoint is checked
             if bool(list(self.pending)) == asked:
-                return
+                break
+            mistaken = True
+        if mistaken and asked:
+            for record in list(self.records.values()):
+                if record.todo:
+                    record.call_waker()
 
 
 def check_group(group: object) -> str:
