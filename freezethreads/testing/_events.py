@@ -120,7 +120,7 @@ class Rings:
 class RecordingFreezer(Freezer):
     """A freezer that notes in each thread's ring what the thread does in it.
 
-    Costs some 0.1 us a safepoint and 1 us a blocking region. Its regions are not proof against
+    Costs some 0.1 us a safepoint and 2 us a blocking region. Its regions are not proof against
     asynchronous exceptions; a scenario that throws those has a plain `Freezer` made. In reports,
     a site without a label gets the place as its label. Waits of `freezethreads.sync` are not noted.
     """
