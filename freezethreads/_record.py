@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from freezethreads._completion import Bell
+from freezethreads._frames import current_frames
 from freezethreads._original import (
     Thread,
-    current_frames,
     current_thread,
     get_ident,
     get_native_id,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
-from freezethreads._original import Thread, current_frames, enumerate_threads, monotonic, sleep
+from freezethreads._frames import current_frames
+from freezethreads._original import Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
 from freezethreads._states import State

@@ -19,6 +19,7 @@ CORE = (
     "_original",
     "_errors",
     "_special",
+    "_frames",
     "_states",
     "_deadline",
     "_completion",

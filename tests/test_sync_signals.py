@@ -257,7 +257,7 @@ def test_a_handler_in_the_middle_of_the_first_acquisition_of_an_rlock(freezer: F
     lock = sync.RLock()
     real = lock._take
 
-    def take(key: int, me: int) -> int:
+    def take(key: int, me: int) -> int | None:
         owner = real(key, me)
         signal.raise_signal(signal.SIGUSR1)
         return owner

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from freezethreads._deadline import Deadline
-from freezethreads._original import local
+from freezethreads._original import local, monotonic
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)
@@ -66,15 +66,24 @@ class Waitable:
         return taken
 
     def _wait_as(self, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
+        began = monotonic()
         while not (self._is_available() and self._is_turn_of(waiter) and take()):
             if deadline.passed():
                 return take()
+            self._note_beaten(monotonic() - began)
             waiter.sleep(deadline.remaining())
         return True
+
+    def _note_beaten(self, waited: float) -> None:
+        """Somebody has looked in vain, `waited` seconds after it came."""
+
+    def _note_left(self) -> None:
+        """Somebody waits no longer, with it or without."""
 
     def _leave(self, waiter: Waiter, outer: Waiter | None, was_occupied: bool) -> None:
         """Wait no longer, whatever has come of it. May be repeated."""
         self._waiters.pop(waiter, None)
+        self._note_left()
         self._wake_next()
         own.waiter = outer
         if outer is not None:

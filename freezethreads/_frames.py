@@ -1,0 +1,52 @@
+"""Where all threads are: `sys._current_frames()`, on every Python.
+
+CPython 3.11 makes the frames that it returns with a lock of its interpreter held. If that sets off
+the garbage collector, and the collector frees a `threading.local`, it waits for this same lock for
+ever, with the GIL. (Later ones do not collect there.) So the collector is kept away meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from types import FrameType
+
+from freezethreads import _original
+from freezethreads._original import RLock
+from freezethreads._special import call_with
+
+# Guards whether the collector is on: of two threads that each switch it off and put back what they
+# found, the second would leave it off. Nests in nothing, and nothing in it. A fork waits for it.
+_lock = RLock()
+
+
+def _look_uncollected() -> dict[int, FrameType]:
+    """Called with _lock held. An asynchronous exception does not leave the collector off."""
+    collects = gc.isenabled()
+    try:
+        gc.disable()
+        frames = _original.current_frames()
+        _collect_again(collects)
+    except BaseException:
+        _collect_again(collects)
+        raise
+    return frames
+
+
+def _collect_again(collects: bool) -> None:
+    if collects:
+        gc.enable()
+
+
+def current_frames() -> dict[int, FrameType]:
+    """The innermost frame of each thread that has one, by ident. From any thread."""
+    if sys.version_info >= (3, 12):
+        return _original.current_frames()
+    return call_with(_lock, _look_uncollected)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )

@@ -1,0 +1,77 @@
+"""Looking at the frames of all threads: no hang, and the collector as it was."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from freezethreads import _original
+from freezethreads._frames import _look_uncollected
+from helpers import run_python
+from injection import Boom
+
+COLLECTED_IN_THE_MIDDLE = """
+import faulthandler, gc, threading
+from freezethreads._frames import current_frames
+
+faulthandler.dump_traceback_later(20, exit=True)
+
+def idle():
+    begun.release()
+    over.wait()
+
+for extra in range(1, 5):
+    over, threads = threading.Event(), []
+    for _ in range(8):
+        begun = threading.Semaphore(0)
+        threads.append(threading.Thread(target=idle))
+        threads[-1].start()
+        begun.acquire()
+    gc.collect()
+    gc.disable()
+    local = threading.local()
+    local.self = [local]
+    del local
+    gc.set_threshold(gc.get_count()[0] + extra)  # reached while the frames are made
+    gc.enable()
+    assert threads[0].ident in current_frames()
+    gc.set_threshold(700)
+    over.set()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_a_collection_that_it_sets_off_does_not_hang() -> None:
+    run_python(COLLECTED_IN_THE_MIDDLE)
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_is_off_meanwhile_and_then_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, collects: bool
+) -> None:
+    seen = []
+
+    def look() -> None:
+        seen.append(gc.isenabled())
+        if len(seen) == 2:
+            raise Boom
+
+    if not collects:
+        gc.disable()
+    monkeypatch.setattr(_original, "current_frames", look)
+    _look_uncollected()
+    assert gc.isenabled() is collects
+    with pytest.raises(Boom):
+        _look_uncollected()
+    assert gc.isenabled() is collects
+    assert seen == [False, False]
