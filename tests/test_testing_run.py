@@ -239,10 +239,10 @@ def test_the_worst_freeze_is_kept_with_its_lanes() -> None:
     worst = result.worst
     assert worst is not None
     assert worst["armed"] < worst["stood"] < worst["thawed"]
-    longest = max(stood - armed for armed, stood, _ in result.recent)
-    assert worst["stood"] - worst["armed"] == pytest.approx(longest)
+    times = sorted(stood - armed for armed, stood, _ in result.recent)
+    assert any(worst["stood"] - worst["armed"] == pytest.approx(each) for each in times[-2:])
     names = {standing["name"] for standing in worst["standing"]}
-    assert names  # the other one may have ended before
+    assert names  # the other one may have ended before; if both have, the next one is kept
     assert names <= {"count-0", "count-1"}
     for name in names:
         before = [kind for at, kind, _ in worst["lanes"][name] if at <= worst["stood"]]

@@ -119,6 +119,9 @@ class Freezes:
             raise Violation(f"all have to stand still until the thaw, but {names}")
 
     def _note_worst(self, actor: Actor, world: World, armed: float, stood: float) -> None:
+        infos = world.threads
+        if not infos:
+            return  # all have ended on the way, and nothing can be seen in it
         standing = [
             Standing(
                 info.name,
@@ -127,7 +130,7 @@ class Freezes:
                 str(info.site or ""),
                 info.since,
             )
-            for info in world.threads
+            for info in infos
         ]
         rings = self._run.rings.all()
         lanes = {ring.name: _since(armed - BEFORE, ring.copy(), stood) for ring in rings}
