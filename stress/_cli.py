@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -17,19 +17,25 @@ from freezethreads.testing import Plan, Progress, Result, new_seed
 from stress import _view
 from stress._job import Job
 from stress._launch import Interrupts, run_job
+from stress._mutation import run_mutants
+from stress.mutants import MUTANTS
 from stress.scenarios import LoadError, built_in, load
 
 LEAST = 0.1
 """Seconds that each scenario gets, however late it is."""
 TELL_EVERY = 2.0
 """Seconds between two lines of progress, where there is no live view."""
+DURATIONS = {"seconds": 60.0, "freeze_timeout": 5.0, "patience": 10.0}
+DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 1.0, "patience": 2.0}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for, and return the exit status."""
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = _complete(parser.parse_args(arguments))
     names = _choose(parser, options)
+    if options.mutants is not None:
+        return run_mutants(options, _plan(options, options.seconds))
     print(_view.head(options.seed, options.threads, options.seconds, options.patience), flush=True)
     results = []
     with Interrupts() as interrupts:
@@ -67,19 +73,31 @@ def make_parser() -> Parser:
         "safepoint, frozen at random and checked. The status is 0 if every check held.",
     )
     add = parser.add_argument
-    add("--seconds", type=seconds, default=60.0, metavar="S", help="for all together; default: 60")
+    text = "for all together; default: 60. For each mutant in each scenario; default: 10"
+    add("--seconds", type=seconds, metavar="S", help=text)
     add("--threads", type=count, default=8, metavar="N", help="in each scenario; default: 8")
     add("--seed", default=new_seed(), metavar="X", help="of all choices; default: a new one")
     add("--scenario", nargs="+", metavar="NAME", help="only these; default: all")
     add("--load", metavar="FILE", help="run the scenarios that this Python file defines")
     text = "Python's, in seconds; default: one that the seed chooses for each scenario"
     add("--python-switch-interval", type=seconds, metavar="S", help=text)
-    text = "seconds in which all threads have to stop; default: 5"
-    add("--freeze-timeout", type=seconds, default=5.0, metavar="S", help=text)
-    text = "seconds in which each thread has to make a step; default: 10"
-    add("--patience", type=seconds, default=10.0, metavar="S", help=text)
+    text = "seconds in which all threads have to stop; default: 5, and 1 with mutants"
+    add("--freeze-timeout", type=seconds, metavar="S", help=text)
+    text = "seconds in which each thread has to make a step; default: 10, and 2 with mutants"
+    add("--patience", type=seconds, metavar="S", help=text)
+    text = "break a rule of the freezer, one of these at a time, and see whether it is noticed"
+    add("--mutants", nargs="*", metavar="NAME", help=f"{text}; without names: each")
     add("--json", metavar="FILE", help="write everything there")
     return parser
+
+
+def _complete(options: argparse.Namespace) -> argparse.Namespace:
+    """Fill in the durations that were not given."""
+    defaults = DURATIONS if options.mutants is None else DURATIONS_OF_MUTANTS
+    for name, duration in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, duration)
+    return options
 
 
 def _choose(parser: Parser, options: argparse.Namespace) -> list[str]:
@@ -89,10 +107,18 @@ def _choose(parser: Parser, options: argparse.Namespace) -> list[str]:
     except LoadError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     names: list[str] = options.scenario or list(known)
+    _refuse_unknown(parser, "scenario", names, known)
+    if options.mutants is not None:
+        if options.load is not None:
+            parser.error("the mutants are for the scenarios that come with the runner: no --load")
+        _refuse_unknown(parser, "mutant", options.mutants, MUTANTS)
+    return names
+
+
+def _refuse_unknown(parser: Parser, what: str, names: list[str], known: Iterable[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
-        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(known)}")
-    return names
+        parser.error(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def _plan(options: argparse.Namespace, duration: float) -> Plan:

@@ -16,7 +16,6 @@ from helpers import ROOT
 from stress._cli import main
 from stress._job import Job
 from stress._launch import run_job
-from stress.mutants import MUTANTS
 from stress.scenarios import built_in
 
 SCENARIOS = str(ROOT / "tests" / "stress_scenarios.py")
@@ -104,15 +103,6 @@ def test_a_process_that_hangs_is_given_up() -> None:
     result = run("stuck", seconds=60, patience=0.3)
     assert result.hung == ["hang-1"]
     assert "in hang" in "".join(result.stacks.values())
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_is_noticed(name: str) -> None:
-    mutant = MUTANTS[name]
-    for scenario in mutant.scenarios:
-        plan = Plan("seed", 10.0, freeze_timeout=1.0, patience=2.0)
-        result = run_job(Job(scenario, plan, mutant=name))
-        assert not result.passed
 
 
 def test_ctrl_c_ends_it_with_a_verdict() -> None:

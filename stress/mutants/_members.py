@@ -1,0 +1,27 @@
+"""Who belongs to a freeze, and to a process."""
+
+from __future__ import annotations
+
+from freezethreads._controller import Controller
+from freezethreads._record import Record
+from freezethreads._registry import Registry
+from freezethreads._todo import Freeze
+from stress.mutants._mutant import breaks, put
+
+
+@breaks("membership is fixed while the world is stopped", "churn")
+def newcomers_run() -> None:
+    def submit(self: Registry, record: Record) -> None:
+        """Whoever comes later is not asked."""
+
+    put(Registry, "submit_to_active", submit)
+
+
+@breaks("a group is frozen with all that are below it", "regions")
+def groups_are_flat() -> None:
+    put(Freeze, "covers", lambda self, group: self.group in ("", group))
+
+
+@breaks("the child of a fork has one thread, and nothing is asked in it", "forks")
+def child_inherits() -> None:
+    put(Controller, "reset", lambda self: None)
