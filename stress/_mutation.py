@@ -1,15 +1,15 @@
 """``python -m stress --mutants``: whether the scenarios notice a freezer that breaks a rule.
 
-Each mutant is tortured in its scenarios until one has noticed. Then each of these scenarios is run
-once more with the freezer as it is, by the same plan and for at least as long as the slowest catch
-took: one that fails then has caught nothing.
+Each mutant is tortured in its scenarios until one has noticed. Then each of these scenarios (all
+that there are, if nothing was chosen) is run once more with the freezer as it is, by the same plan
+and for longer than the slowest catch took: one that fails then has caught nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from freezethreads.testing import Finding, Plan, Result
 from stress._job import Job
 from stress._launch import Interrupts, run_job
 from stress.mutants import MUTANTS, Mutant
+from stress.scenarios import built_in
 
 AT_ONCE = 2
 """Processes at a time."""
@@ -95,7 +96,7 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
             return torture(scenario, None, replace(plan, seconds=_long_enough(scenario, catches)))
 
         catches = list(_shown(pool.map(catch, chosen)))
-        scenarios = sorted({catch.result.scenario for catch in catches})
+        scenarios = [name for name in built_in() if name in _to_control(options, catches)]
         controls = [] if interrupts.asked else list(pool.map(control, scenarios))
     for result in controls:
         print(_row("(the freezer as it is)", "ok" if result.passed else "FAILED", result))
@@ -128,6 +129,12 @@ def _catch(mutant: Mutant, torture: Callable[[str], Result]) -> Catch:
         if not result.passed or result.interrupted:
             break
     return Catch(mutant, result, monotonic() - began)
+
+
+def _to_control(options: argparse.Namespace, catches: list[Catch]) -> Iterable[str]:
+    if not options.mutants and options.scenario is None:
+        return built_in()
+    return {catch.result.scenario for catch in catches}
 
 
 def _long_enough(scenario: str, catches: list[Catch]) -> float:

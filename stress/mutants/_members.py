@@ -17,7 +17,7 @@ def newcomers_run() -> None:
     put(Registry, "submit_to_active", submit)
 
 
-@breaks("a group is frozen with all that are below it", "regions")
+@breaks("a group is frozen with all that are below it", "churn")
 def groups_are_flat() -> None:
     put(Freeze, "covers", lambda self, group: self.group in ("", group))
 

@@ -64,7 +64,7 @@ def wait_not_barred() -> None:
     put(Waiting, "_come_back", come_back)
 
 
-@breaks("nobody is frozen inside no_freeze()", "regions")
+@breaks("nobody is frozen inside no_freeze()", "timeouts", "regions")
 def no_freeze_ignored() -> None:
     put(NoFreeze, "__enter__", lambda self: None)
     put(NoFreeze, "__exit__", lambda self, *exc_info: None)

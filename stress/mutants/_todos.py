@@ -29,7 +29,7 @@ def todo_twice() -> None:
     replace(make, make_twice)
 
 
-@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos", "churn")
+@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos")
 def todo_lost() -> None:
     def refuse(self: Registry, record: Record, todo: Todo) -> None:
         record.todo.pop(todo, None)
