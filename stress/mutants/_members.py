@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from freezethreads._controller import Controller
-from freezethreads._record import Record
+from freezethreads._record import Lifeline, Record
 from freezethreads._registry import Registry
 from freezethreads._todo import Freeze
 from stress.mutants._mutant import breaks, put
@@ -25,3 +25,9 @@ def groups_are_flat() -> None:
 @breaks("the child of a fork has one thread, and nothing is asked in it", "forks")
 def child_inherits() -> None:
     put(Controller, "reset", lambda self: None)
+
+
+@breaks("a thread that has ended is waited for by nobody", "churn")
+def dead_awaited() -> None:
+    put(Lifeline, "__del__", lambda self: None)
+    put(Controller, "_drop_dead", lambda self, freeze: False)
