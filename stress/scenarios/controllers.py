@@ -18,10 +18,14 @@ PATIENT = 6
 
 
 class Member(Pair):
-    """The pair of one thread, and its group; None if it is not registered."""
+    """The pair of one thread, and its group; None if it is not registered.
+
+    `commands` while it has a world, for which time no hold of its group stands.
+    """
 
     def __init__(self, actor: Actor) -> None:
         super().__init__(actor.name)
+        self.commands = False
         self.group = actor.role.group if actor.role.registered else None
 
     def is_in(self, group: str) -> bool:
@@ -92,12 +96,14 @@ class Controllers(Scenario):
             self.rest(actor, member)
             group = actor.random.choice(GROUPS)
             with actor.freeze(timeout=self.patient, group=group) as world:
+                member.commands = True
                 self.frozen = group
                 self.ledger.change(actor.random)
                 actor.check(world)
                 self.freeze_again(actor, group)
                 actor.pause(self.stand)
                 actor.check(world)
+                member.commands = False
             actor.step()
 
     def freeze_again(self, actor: Actor, outer: str) -> None:
@@ -145,6 +151,8 @@ class Controllers(Scenario):
         others = [each for each in self.members if each.is_in(group) and each.who != actor.name]
         before = [member.left for member in others]
         for member in others:
+            if member.commands:
+                raise Violation(f"{member.who} has a world, and is held by {actor.name}")
             member.check()
         time.sleep(self.stand)  # which is no door, since a thread that holds itself would stay
         if [member.left for member in others] != before:
