@@ -56,6 +56,7 @@ class Controllers(Scenario):
         self.ledger = Pair("all worlds")
         self.own_holds: sync.SimpleQueue[OwnHold | None] = sync.SimpleQueue()
         self.frozen = ""
+        self.mean = 0.0002 * self.threads  # seconds of a rest: not all can run at once
         self.patient = self.freeze_timeout * PATIENT
 
     def actors(self) -> Iterable[Role]:
@@ -88,7 +89,7 @@ class Controllers(Scenario):
         if actor.random.random() < 0.5:
             self.freezer.safepoint("at work")
         else:
-            actor.pause(self.pause)
+            actor.pause(self.mean)
 
     def freeze(self, actor: Actor) -> None:
         member = self.join(actor)
@@ -124,6 +125,10 @@ class Controllers(Scenario):
             group = actor.random.choice([each for each in GROUPS if not member.is_in(each)])
             with self.freezer.hold(timeout=self.patient, group=group):
                 self.look(actor, group)
+                if actor.random.random() < 0.3:
+                    with actor.freeze(timeout=self.patient, group=group) as world:
+                        self.frozen = group
+                        actor.check(world)
             actor.step()
 
     def hold_own(self, actor: Actor) -> None:

@@ -20,7 +20,7 @@ AHEAD = 8
 class Pools(Scenario):
     """One pool for all, and many that are made and shut down at once.
 
-    A frozen pool takes what is submitted and dispatches nothing: no call begins in a world, or ends.
+    A frozen pool takes what is submitted and dispatches nothing: in a world no call begins or ends.
     Each call has a pair, which it breaks between its beginning and a safepoint, and from there to
     its end. Each is made, and its future has what it returned; who shuts a pool down finds all its
     calls made. Whoever waits for a call or a pool, counts as stopped.
