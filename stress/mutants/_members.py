@@ -5,8 +5,9 @@ from __future__ import annotations
 from freezethreads._controller import Controller
 from freezethreads._record import Lifeline, Record
 from freezethreads._registry import Registry
+from freezethreads._threads import enrol
 from freezethreads._todo import Freeze
-from stress.mutants._mutant import breaks, put
+from stress.mutants._mutant import breaks, put, replace
 
 
 @breaks("membership is fixed while the world is stopped", "churn")
@@ -31,3 +32,8 @@ def child_inherits() -> None:
 def dead_awaited() -> None:
     put(Lifeline, "__del__", lambda self: None)
     put(Controller, "_drop_dead", lambda self, freeze: False)
+
+
+@breaks("a pool's workers are frozen like others", "pools")
+def workers_not_enrolled() -> None:
+    replace(enrol, lambda freezer, group: None)

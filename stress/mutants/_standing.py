@@ -49,7 +49,7 @@ def region_not_barred() -> None:
     put(Blocking, "__exit__", leave)
 
 
-@breaks("a wait that ends during a freeze returns after the thaw", "pipeline", "sync")
+@breaks("a wait that ends during a freeze returns after the thaw", "pipeline")
 def wait_not_barred() -> None:
     def come_back(self: Waiting) -> None:
         back: dict[Record, None] = {}
