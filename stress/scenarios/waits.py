@@ -42,7 +42,7 @@ class Waits(Scenario):
         self.barrier = sync.Barrier(2 + self.threads // 16)
         self.arrived: dict[str, int] = {}  # how often each has come to the barrier
         self.waiting: dict[Actor, None] = {}
-        self.mean = 0.001 * self.threads  # seconds of a rest: not all can run at once
+        self.mean = 0.0005 * self.threads  # seconds of a rest: not all can run at once
 
     def actors(self) -> Iterable[Role]:
         return [
@@ -118,6 +118,10 @@ class Waits(Scenario):
                 self.condition.notify(len(self.items))
             if actor.random.random() < 0.5:
                 self.event.clear()
+            if actor.random.random() < 0.3:
+                self.freezer.todo_all(
+                    int
+                )  # wakes all who wait, and they wait for the rest of the time
             actor.pause(0.0002)
             actor.step()
 
