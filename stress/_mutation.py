@@ -134,7 +134,7 @@ def _catch(mutant: Mutant, torture: Callable[[str], Result]) -> Catch:
 def _to_control(options: argparse.Namespace, catches: list[Catch]) -> Iterable[str]:
     if not options.mutants and options.scenario is None:
         return built_in()
-    return {catch.result.scenario for catch in catches}
+    return {catch.result.scenario for catch in catches if catch.finding}
 
 
 def _long_enough(scenario: str, catches: list[Catch]) -> float:
