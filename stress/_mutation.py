@@ -19,6 +19,7 @@ from typing import Any
 from freezethreads.testing import Finding, Plan, Result
 from stress._job import Job
 from stress._launch import Interrupts, run_job
+from stress._view import interpreter, verdict
 from stress.mutants import MUTANTS, Mutant
 from stress.scenarios import built_in
 
@@ -33,7 +34,11 @@ WIDTH = 110
 SLIPS = ("AttributeError", "ImportError", "NameError", "TypeError", "UnboundLocalError")
 """What a mutant raises that is older than the freezer: it breaks itself, and no rule."""
 
-COLUMNS = f"{'mutant':<26}{'verdict':<10}{'scenario':<16}{'after':>8}  noticed by"
+HOW_TO_READ = """\
+Each row is a freezer that breaks one rule, tortured until a scenario has noticed, after how many
+seconds and by which check. The last rows are the same scenarios with the freezer as it is."""
+
+COLUMNS = f"{'mutant':<26}{'verdict':<17}{'scenario':<16}{'after':>8}  noticed by"
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,15 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
     Returns the exit status.
     """
     chosen = choose(options.mutants, options.scenario)
-    print(COLUMNS, flush=True)
+    head = f"seed {options.seed}, {options.threads} threads, {interpreter()}"
+    print(head, HOW_TO_READ, COLUMNS, sep="\n\n", flush=True)
     began = monotonic()
     with Interrupts() as interrupts, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def torture(scenario: str, mutant: str | None, plan: Plan) -> Result:
+            if interrupts.asked:
+                interval = plan.interval_of(scenario)
+                return Result(scenario, plan.seed, plan.threads, interval, interrupted=True)
             return run_job(Job(scenario, plan, mutant=mutant), is_over=lambda: interrupts.asked)
 
         def catch(mutant: Mutant) -> Catch:
@@ -97,9 +106,9 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
 
         catches = list(_shown(pool.map(catch, chosen)))
         scenarios = [name for name in built_in() if name in _to_control(options, catches)]
-        controls = [] if interrupts.asked else list(pool.map(control, scenarios))
+        controls = list(pool.map(control, scenarios))
     for result in controls:
-        print(_row("(the freezer as it is)", "ok" if result.passed else "FAILED", result))
+        print(_row("(the freezer as it is)", verdict(result), result))
     print(_foot(catches, controls, monotonic() - began))
     _write(options, catches, controls)
     if any(catch.verdict not in ("caught", "interrupted") for catch in catches):
@@ -155,7 +164,7 @@ def _row(name: str, verdict: str, result: Result) -> str:
     noticed = "" if finding is None else f"{finding.who}: {finding.what}"
     if len(noticed) > WIDTH:
         noticed = noticed[: WIDTH - 3] + "..."
-    return f"{name:<26}{verdict:<10}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
+    return f"{name:<26}{verdict:<17}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
 
 
 def _foot(catches: list[Catch], controls: list[Result], seconds: float) -> str:
@@ -169,7 +178,7 @@ def _foot(catches: list[Catch], controls: list[Result], seconds: float) -> str:
             lines.append(f"FAILED with the freezer as it is: {result.scenario}")
             lines.append(str(result))
     caught = sum(catch.verdict == "caught" for catch in catches)
-    passed = sum(result.passed for result in controls)
+    passed = sum(result.passed and not result.interrupted for result in controls)
     lines.append(
         f"{caught} of {len(catches)} mutants caught; with the freezer as it is {passed} of "
         f"{len(controls)} scenarios passed; {seconds:.1f} s"

@@ -25,10 +25,14 @@ COLUMNS = (
 
 def head(seed: str, threads: int, seconds: float, patience: float) -> str:
     """What is going to happen, and how to read what comes."""
-    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    what = f"CPython {platform.python_version()} {'with' if gil else 'without'} the GIL"
-    line = f"seed {seed}, {threads} threads, {seconds:g} s in all, {what}"
+    line = f"seed {seed}, {threads} threads, {seconds:g} s in all, {interpreter()}"
     return "\n".join([line, "", HOW_TO_READ.format(patience=patience), "", COLUMNS])
+
+
+def interpreter() -> str:
+    """What runs this."""
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return f"CPython {platform.python_version()} {'with' if gil else 'without'} the GIL"
 
 
 def row(result: Result) -> str:
