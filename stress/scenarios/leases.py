@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -135,3 +136,12 @@ class Leases(Scenario):
         ):
             if not least <= count <= most:
                 raise Violation(f"{count} leases were {what} as run out, not {least} to {most}")
+        self.wait_for_watchdogs()
+
+    def wait_for_watchdogs(self) -> None:
+        """One whose world was thawed in time has nothing to wait for."""
+        for thread in threading.enumerate():
+            if thread.name == "freezethreads-lease":
+                thread.join(self.freeze_timeout)
+                if thread.is_alive():
+                    raise Violation("all is thawed, and a watchdog of a lease waits still")
