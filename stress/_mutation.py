@@ -100,15 +100,14 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
             if interrupts.asked:
                 interval = plan.interval_of(scenario)
                 return Result(scenario, plan.seed, plan.threads, interval, interrupted=True)
-            if scenario in SLOW:
-                plan = _stretched(plan)
             return run_job(Job(scenario, plan, mutant=mutant), is_over=lambda: interrupts.asked)
 
         def catch(mutant: Mutant) -> Catch:
-            return _catch(mutant, lambda scenario: torture(scenario, mutant.name, plan))
+            return _catch(mutant, lambda name: torture(name, mutant.name, _fit(plan, name)))
 
         def control(scenario: str) -> Result:
-            return torture(scenario, None, replace(plan, seconds=_long_enough(scenario, catches)))
+            seconds = _long_enough(scenario, catches)
+            return torture(scenario, None, replace(_fit(plan, scenario), seconds=seconds))
 
         catches = list(_shown(pool.map(catch, chosen)))
         scenarios = [name for name in built_in() if name in _to_control(options, catches)]
@@ -152,9 +151,12 @@ def _to_control(options: argparse.Namespace, catches: list[Catch]) -> Iterable[s
     return {catch.result.scenario for catch in catches if catch.finding}
 
 
-def _stretched(plan: Plan) -> Plan:
-    freeze_timeout, patience = plan.freeze_timeout * STRETCH, plan.patience * STRETCH
-    return replace(plan, freeze_timeout=freeze_timeout, patience=patience)
+def _fit(plan: Plan, scenario: str) -> Plan:
+    if scenario not in SLOW:
+        return plan
+    times = (plan.seconds, plan.freeze_timeout, plan.patience)
+    seconds, freeze_timeout, patience = (time * STRETCH for time in times)
+    return replace(plan, seconds=seconds, freeze_timeout=freeze_timeout, patience=patience)
 
 
 def _long_enough(scenario: str, catches: list[Catch]) -> float:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from freezethreads._controller import Controller
 from freezethreads._install._patches import Function, Switch
 from freezethreads._install._wrappers import Wait
 from stress.mutants._mutant import breaks, put
+from stress.scenarios import exits
+
+KEEP_ALL = """
+from freezethreads._controller import Controller
+Controller.release_all
+Controller.release_all = lambda self, why: None
+"""
+"""What the programs begin with, which are processes of their own."""
 
 
 @breaks("nobody is left frozen when the main thread ends", "exits")
 def frozen_at_the_end() -> None:
-    put(Controller, "release_all", lambda self, why: None)
+    put(exits, "PROGRAM", KEEP_ALL + exits.PROGRAM)
 
 
 @breaks("an idle loop is woken when something is asked of its thread", "loops")
