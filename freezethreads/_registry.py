@@ -14,13 +14,15 @@ of it), and where two parties meet, each first writes and then looks, through th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record
 from freezethreads._statistics import Recorder
 from freezethreads._todo import ABSENT, Freeze, Todo
+
+T = TypeVar("T")
 
 
 class Flagged(Protocol):
@@ -36,6 +38,25 @@ class Own(local):
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     beneath: Callable[[], object] | None = None  # enrols it again for an installation
+    shut: int = 0  # as `Record.shut`, while it is not enrolled
+
+
+def call_shut(own: Own, call: Callable[[], T]) -> T:
+    """Return `call()`, made with the calling thread's doors shut, and leave them as they were.
+
+    For what others wait for: a signal handler that comes in the middle and calls `safepoint()` must
+    not stop the thread there, by a freeze that ends only when these others go on.
+    """
+    doors = own.record or own
+    shut = doors.shut
+    try:
+        doors.shut = shut + 1
+        result = call()
+        doors.shut = shut
+        return result
+    except BaseException:
+        doors.shut = shut
+        raise
 
 
 class Enrolments(local):

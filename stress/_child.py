@@ -28,9 +28,12 @@ def main(arguments: list[str]) -> int:
     def tell_progress(progress: Progress) -> None:
         _write(pipe, progress=dataclasses.asdict(progress))
 
+    last_word = threading.Lock()  # of the main thread and the watchdog, whoever is first
+
     def give_up(result: Result) -> None:
-        _write(pipe, result=result.as_dict())
-        os._exit(1)  # nothing that hangs is waited for
+        with last_word:
+            _write(pipe, result=result.as_dict())
+            os._exit(1)  # nothing that hangs is waited for
 
     result = run.execute(tell_progress, give_up)
     if result.hung:

@@ -1,15 +1,15 @@
 """``python -m stress --mutants``: whether the scenarios notice a freezer that breaks a rule.
 
-Each mutant is tortured in its scenarios until one has noticed. Then each of these scenarios is run
-once more with the freezer as it is, by the same plan and for at least as long as the slowest catch
-took: one that fails then has caught nothing.
+Each mutant is tortured in its scenarios until one has noticed. Then each of these scenarios (all
+that there are, if nothing was chosen) is run once more with the freezer as it is, by the same plan
+and for longer than the slowest catch took: one that fails then has caught nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any
 from freezethreads.testing import Finding, Plan, Result
 from stress._job import Job
 from stress._launch import Interrupts, run_job
+from stress._rows import interpreter, verdict
 from stress.mutants import MUTANTS, Mutant
+from stress.scenarios import built_in
 
 AT_ONCE = 2
 """Processes at a time."""
@@ -32,7 +34,11 @@ WIDTH = 110
 SLIPS = ("AttributeError", "ImportError", "NameError", "TypeError", "UnboundLocalError")
 """What a mutant raises that is older than the freezer: it breaks itself, and no rule."""
 
-COLUMNS = f"{'mutant':<26}{'verdict':<10}{'scenario':<16}{'after':>8}  noticed by"
+HOW_TO_READ = """\
+Each row is a freezer that breaks one rule, tortured until a scenario has noticed, after how many
+seconds and by which check. The last rows are the same scenarios with the freezer as it is."""
+
+COLUMNS = f"{'mutant':<26}{'verdict':<17}{'scenario':<16}{'after':>8}  noticed by"
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,15 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
     Returns the exit status.
     """
     chosen = choose(options.mutants, options.scenario)
-    print(COLUMNS, flush=True)
+    head = f"seed {options.seed}, {options.threads} threads, {interpreter()}"
+    print(head, HOW_TO_READ, COLUMNS, sep="\n\n", flush=True)
     began = monotonic()
     with Interrupts() as interrupts, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def torture(scenario: str, mutant: str | None, plan: Plan) -> Result:
+            if interrupts.asked:
+                interval = plan.interval_of(scenario)
+                return Result(scenario, plan.seed, plan.threads, interval, interrupted=True)
             return run_job(Job(scenario, plan, mutant=mutant), is_over=lambda: interrupts.asked)
 
         def catch(mutant: Mutant) -> Catch:
@@ -95,10 +105,10 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
             return torture(scenario, None, replace(plan, seconds=_long_enough(scenario, catches)))
 
         catches = list(_shown(pool.map(catch, chosen)))
-        scenarios = sorted({catch.result.scenario for catch in catches})
-        controls = [] if interrupts.asked else list(pool.map(control, scenarios))
+        scenarios = [name for name in built_in() if name in _to_control(options, catches)]
+        controls = list(pool.map(control, scenarios))
     for result in controls:
-        print(_row("(the freezer as it is)", "ok" if result.passed else "FAILED", result))
+        print(_row("(the freezer as it is)", verdict(result), result))
     print(_foot(catches, controls, monotonic() - began))
     _write(options, catches, controls)
     if any(catch.verdict not in ("caught", "interrupted") for catch in catches):
@@ -130,6 +140,12 @@ def _catch(mutant: Mutant, torture: Callable[[str], Result]) -> Catch:
     return Catch(mutant, result, monotonic() - began)
 
 
+def _to_control(options: argparse.Namespace, catches: list[Catch]) -> Iterable[str]:
+    if not options.mutants and options.scenario is None:
+        return built_in()
+    return {catch.result.scenario for catch in catches if catch.finding}
+
+
 def _long_enough(scenario: str, catches: list[Catch]) -> float:
     """Seconds within which the scenario has noticed all that it has noticed."""
     findings = [catch.finding for catch in catches if catch.result.scenario == scenario]
@@ -148,7 +164,7 @@ def _row(name: str, verdict: str, result: Result) -> str:
     noticed = "" if finding is None else f"{finding.who}: {finding.what}"
     if len(noticed) > WIDTH:
         noticed = noticed[: WIDTH - 3] + "..."
-    return f"{name:<26}{verdict:<10}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
+    return f"{name:<26}{verdict:<17}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
 
 
 def _foot(catches: list[Catch], controls: list[Result], seconds: float) -> str:
@@ -162,7 +178,7 @@ def _foot(catches: list[Catch], controls: list[Result], seconds: float) -> str:
             lines.append(f"FAILED with the freezer as it is: {result.scenario}")
             lines.append(str(result))
     caught = sum(catch.verdict == "caught" for catch in catches)
-    passed = sum(result.passed for result in controls)
+    passed = sum(result.passed and not result.interrupted for result in controls)
     lines.append(
         f"{caught} of {len(catches)} mutants caught; with the freezer as it is {passed} of "
         f"{len(controls)} scenarios passed; {seconds:.1f} s"

@@ -81,7 +81,7 @@ def what_runs(seed: str, threads: int, seconds: float) -> str:
 
 
 def interpreter() -> str:
-    """Which one this is."""
+    """What runs this."""
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     return f"CPython {platform.python_version()} {'with' if gil else 'without'} the GIL"
 

@@ -86,7 +86,7 @@ class Unready(Sound):
 class Late(Sound):
     """A thread comes to its safepoints too late."""
 
-    stop_for = 0.3
+    stop_for = 0.15
 
     def actors(self) -> Iterable[Role]:
         return [Role(self.count), Role(self.dawdle)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from freezethreads.testing import Finding, Result
+from stress import _mutation
 from stress._cli import main
 from stress._mutation import Catch, choose
 from stress.mutants import MUTANTS
@@ -22,21 +23,29 @@ def test_each_mutant_has_a_scenario_that_there_is() -> None:
         assert set(mutant.scenarios) <= set(built_in()), mutant
 
 
-def test_a_mutant_is_caught_and_the_control_passes(
+@pytest.fixture(autouse=True)
+def short_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_mutation, "LEAST", 0.2)
+    monkeypatch.setattr(_mutation, "MARGIN", 0.1)
+
+
+def test_mutants_are_caught_and_the_controls_pass(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "out.json"
-    arguments = ["--mutants", "not-let-run", "--seed", "x", "--threads", "4", "--json", str(file)]
-    assert main(arguments) == 0
+    names = ["not-let-run", "groups-are-flat"]
+    assert main(["--mutants", *names, "--seed", "x", "--json", str(file)]) == 0
     out = capsys.readouterr().out
     assert "these have not run since they stood last: work-" in out
-    assert "1 of 1 mutants caught; with the freezer as it is 1 of 1 scenarios passed" in out
+    assert "2 of 2 mutants caught; with the freezer as it is 2 of 2 scenarios passed" in out
     content = json.loads(file.read_text())
-    (mutant,), (control,) = content["mutants"], content["results"]
-    assert (content["seed"], mutant["name"], mutant["verdict"]) == ("x", "not-let-run", "caught")
-    assert mutant["finding"]["what"].startswith("Violation: these have not run")
-    assert control["passed"]
-    assert mutant["scenario"] == control["scenario"] == "fairness"
+    assert content["seed"] == "x"
+    assert [each["name"] for each in content["mutants"]] == names
+    assert [each["verdict"] for each in content["mutants"]] == ["caught", "caught"]
+    assert [each["scenario"] for each in content["mutants"]] == ["fairness", "churn"]
+    assert content["mutants"][0]["finding"]["what"].startswith("Violation: these have not run")
+    assert {each["scenario"] for each in content["results"]} == {"fairness", "churn"}
+    assert all(Result.from_dict(each).passed for each in content["results"])
 
 
 def test_a_mutant_that_gets_through_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from freezethreads.testing import (
     Role,
     Run,
     Scenario,
+    _watchdog,
     torture,
 )
 from helpers import start
@@ -35,7 +36,13 @@ from stress_scenarios import (
     Unready,
 )
 
-SECONDS = 0.2
+SECONDS = 0.1
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do without the second that threads get to return when something was found."""
+    monkeypatch.setattr(_watchdog, "GRACE", 0.2)
 
 
 def run(scenario: type[Scenario], **more: float) -> Result:
@@ -111,6 +118,7 @@ def test_a_thread_that_moves_while_it_counts_as_stopped_is_found() -> None:
     assert "move-1 made a step" in whats(result)
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_who_does_nothing_fails() -> None:
     assert whats(run(Lazy)) == "rest-1 has not made a step"
 
@@ -130,11 +138,12 @@ def test_a_freeze_that_times_out_is_a_finding_unless_it_may() -> None:
     result = run(Late, freeze_timeout=0.05)
     assert "FreezeTimeout: 1 of 2 threads did not stop" in whats(result)
     assert "the stack of dawdle-1 at the deadline" in result.findings[0].trace
-    result = torture(Patient, seconds=0.5, freeze_timeout=0.05, switch_interval=0.0005)
+    result = torture(Patient, seconds=0.3, freeze_timeout=0.05, switch_interval=0.0005)
     assert result.passed, result
     assert result.timeouts > 0
 
 
+@pytest.mark.usefixtures("no_grace")
 def test_a_thread_that_hangs_is_found_in_time() -> None:
     gate = Stuck.gate = threading.Event()
     try:
@@ -209,12 +218,14 @@ def test_an_interrupted_run_says_so_and_is_not_blamed() -> None:
     assert result.interrupted
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watchdog, "PROGRESS_EVERY", 0.0)
     told: list[Progress] = []
-    result = torture(Sound, seconds=0.8, seed="seed", on_progress=told.append)
+    result = torture(Sound, seconds=0.3, seed="seed", on_progress=told.append)
     assert result.passed, result
     assert told
-    assert 0 < told[0].freezes <= result.freezes
+    assert told[0].freezes <= told[-1].freezes <= result.freezes
+    assert told[-1].freezes > 0
     assert sum(told[0].states.values()) == 2
     assert set(told[0].states) <= {state.name for state in State}
 

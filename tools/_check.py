@@ -1,4 +1,4 @@
-"""What tools/test does: the linters once, and the tests on one interpreter or on all."""
+"""What tools/test does: the linters and the mutants once, the tests on one interpreter or all."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         own, *others = interpreters
         runs = [] if pytest_arguments else run_linters(own)
         runs.append(run_tests(own, pytest_arguments))
+        if options.all and not pytest_arguments:
+            runs.append(run_mutants(own))
         runs += [try_tests(other, pytest_arguments) for other in others]
     return summarize(runs, time.monotonic() - began)
 
@@ -70,7 +72,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "--all",
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
-        "(python3.11, python3.13t, ...), one after the other",
+        "(python3.11, python3.13t, ...), one after the other; without pytest's arguments also "
+        "stress --mutants, once",
     )
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
@@ -95,6 +98,12 @@ def run_linters(interpreter: Interpreter) -> list[Run]:
     with prepared(interpreter, LINT_EXTRAS) as environment:
         python = [environment.python, "-m"]
         return [run([*python, *command], name) for name, command in commands.items()]
+
+
+def run_mutants(interpreter: Interpreter) -> Run:
+    """Torture freezers that break a rule, and this one, on one interpreter. Raises SetUpError."""
+    with prepared(interpreter, EXTRAS) as environment:
+        return run([environment.python, "-m", "stress", "--mutants"], "stress --mutants")
 
 
 def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:

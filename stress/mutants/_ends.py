@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from freezethreads._completion import Bell, Completion
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeTimeout
@@ -42,16 +44,24 @@ def chain_stops_short() -> None:
     put(Completion, "leave", leave)
 
 
-@breaks("what is completed is said to be so before those who wait are listed", "bank")
+@breaks("what is completed is said to be so before those who wait are listed", "fairness")
 def missed_wake_up() -> None:
+    enter = Completion.enter
+
+    def enter_later(self: Completion, bell: Bell) -> None:
+        sleep(random.expovariate(2000))  # to be late hurts nobody, if nothing else is wrong
+        enter(self, bell)
+
     def finish(self: Completion) -> None:
-        self._chain = list(self._waiting)  # who enters from now on is not in it
-        sleep(0)
+        if not self.done:  # a second thaw would mend it
+            self._chain = list(self._waiting)  # who enters from now on is not in it
+            sleep(0.0002)
 
     def complete_all(self: Completion) -> None:
         self.done = True
         self._wake_one()
 
+    put(Completion, "enter", enter_later)
     put(Completion, "finish", finish)
     put(Completion, "complete_all", complete_all)
 

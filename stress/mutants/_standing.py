@@ -37,7 +37,7 @@ def counted_twice() -> None:
     put(Freeze, "arrive", arrive)
 
 
-@breaks("a blocked thread's way back is barred", "regions", "bank")
+@breaks("a blocked thread's way back is barred", "regions")
 def region_not_barred() -> None:
     def leave(self: Blocking, *exc_info: object) -> None:
         record = self._registry.own.record
@@ -49,7 +49,7 @@ def region_not_barred() -> None:
     put(Blocking, "__exit__", leave)
 
 
-@breaks("a wait that ends during a freeze returns after the thaw", "pipeline", "sync")
+@breaks("a wait that ends during a freeze returns after the thaw", "pipeline")
 def wait_not_barred() -> None:
     def come_back(self: Waiting) -> None:
         back: dict[Record, None] = {}
@@ -64,7 +64,7 @@ def wait_not_barred() -> None:
     put(Waiting, "_come_back", come_back)
 
 
-@breaks("nobody is frozen inside no_freeze()", "regions")
+@breaks("nobody is frozen inside no_freeze()", "nofreeze")
 def no_freeze_ignored() -> None:
     put(NoFreeze, "__enter__", lambda self: None)
     put(NoFreeze, "__exit__", lambda self, *exc_info: None)

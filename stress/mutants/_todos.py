@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from freezethreads import World
 from freezethreads._record import Record
-from freezethreads._refrigerator import make
+from freezethreads._refrigerator import make, visit_safepoint
 from freezethreads._registry import Registry
 from freezethreads._todo import Todo, TodoList, pending_todos
 from stress.mutants._mutant import breaks, put, replace
@@ -29,7 +34,7 @@ def todo_twice() -> None:
     replace(make, make_twice)
 
 
-@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos", "churn")
+@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos")
 def todo_lost() -> None:
     def refuse(self: Registry, record: Record, todo: Todo) -> None:
         record.todo.pop(todo, None)
@@ -44,3 +49,24 @@ def todos_out_of_order() -> None:
         return [item for item in reversed(list(todo)) if type(item) is Todo]
 
     replace(pending_todos, the_last_first)
+
+
+@breaks("a todo is not made inside no_freeze()", "nofreeze")
+def todo_in_no_freeze() -> None:
+    def visit_all(registry: Registry, label: str | None, frame: FrameType) -> None:
+        record = registry.own.record
+        if record is not None and record.shut:
+            for todo in pending_todos(record.todo):
+                make(registry, record, todo)
+        else:
+            visit_safepoint(registry, label, frame)
+
+    replace(visit_safepoint, visit_all)
+
+
+@breaks("what a world calls is called by the frozen thread", "todos")
+def call_by_controller() -> None:
+    def call(self: World, thread: object, fn: Callable[..., Any], /, *args: object) -> object:
+        return fn(*args)
+
+    put(World, "call", call)

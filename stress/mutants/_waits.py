@@ -11,7 +11,7 @@ from freezethreads.sync._waitable import Waitable
 from stress.mutants._mutant import breaks, put
 
 
-@breaks("a thread that stands frozen owns no lock that it waited for", "sync")
+@breaks("a thread that stands frozen owns no lock that it waited for", "waits")
 def lock_owned_while_frozen() -> None:
     def wait(self: Waitable, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
         """Take it first, and look then whether one may come back."""
@@ -29,7 +29,7 @@ def lock_owned_while_frozen() -> None:
     put(Waitable, "_wait_as", wait)
 
 
-@breaks("who is frozen after it has been notified keeps the notification", "pipeline", "sync")
+@breaks("who is frozen after it has been notified keeps the notification", "pipeline")
 def notification_lost() -> None:
     release = Waiter.release
 
@@ -40,6 +40,6 @@ def notification_lost() -> None:
     put(Waiter, "release", release_if_it_looks)
 
 
-@breaks("a todo wakes its thread from a freezable wait", "todos", "sync")
+@breaks("a todo wakes its thread from a freezable wait", "dozers")
 def waiter_not_roused() -> None:
     put(Record, "rouse", lambda self: False)
