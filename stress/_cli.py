@@ -7,24 +7,23 @@ Ctrl-C before all was run, with every check until then held.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
 from freezethreads.cli._parser import Parser, count, seconds
-from freezethreads.testing import Plan, Progress, Result, new_seed
-from stress import _view
+from freezethreads.testing import Plan, Result, new_seed
+from stress._files import check_files, write_files
 from stress._job import Job
 from stress._launch import Interrupts, run_job
 from stress._mutation import run_mutants
+from stress._rows import foot, what_runs
+from stress._view import View, view
 from stress.mutants import MUTANTS
 from stress.scenarios import LoadError, built_in, load
 
 LEAST = 0.1
 """Seconds that each scenario gets, however late it is."""
-TELL_EVERY = 2.0
-"""Seconds between two lines of progress, where there is no live view."""
 DURATIONS = {"seconds": 60.0, "freeze_timeout": 5.0, "patience": 10.0}
 DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 2.0, "patience": 3.0}
 
@@ -34,32 +33,33 @@ def main(arguments: Sequence[str]) -> int:
     parser = make_parser()
     options = _complete(parser.parse_args(arguments))
     names = _choose(parser, options)
+    if problem := check_files(options):
+        parser.exit(2, f"{parser.prog}: {problem}\n")
     if options.mutants is not None:
         return run_mutants(options, _plan(options, options.seconds))
-    print(_view.head(options.seed, options.threads, options.seconds, options.patience), flush=True)
     results = []
-    with Interrupts() as interrupts:
-        for result in _run_each(options, names, interrupts):
+    what = what_runs(options.seed, options.threads, options.seconds)
+    with Interrupts() as interrupts, view(len(names)) as shown:
+        shown.begin(what, options.patience)
+        for result in _run_each(options, names, interrupts, shown):
             results.append(result)
-            print(_view.row(result), flush=True)
-            if not result.passed:
-                print(_view.report(result, options.load), flush=True)
-    print(_view.foot(results, len(names)))
-    _write_files(options, results)
+            shown.result(result, options.load)
+        shown.end(foot(results, len(names)))
+    write_files(options, results, len(names))
     if not all(result.passed for result in results):
         return 1
     return 130 if interrupts.asked else 0
 
 
 def _run_each(
-    options: argparse.Namespace, names: list[str], interrupts: Interrupts
+    options: argparse.Namespace, names: list[str], interrupts: Interrupts, shown: View
 ) -> Iterator[Result]:
     """Run one scenario after the other, each in its share of the time that is left."""
     began = monotonic()
     for index, name in enumerate(names):
         left = began + options.seconds - monotonic()
         plan = _plan(options, max(LEAST, left / (len(names) - index)))
-        yield run_job(Job(name, plan, options.load), _Teller(), lambda: interrupts.asked)
+        yield run_job(Job(name, plan, options.load), shown.progress, lambda: interrupts.asked)
         if interrupts.asked:
             return
 
@@ -87,7 +87,11 @@ def make_parser() -> Parser:
     add("--patience", type=seconds, metavar="S", help=text)
     text = "break a rule of the freezer, one of these at a time, and see whether it is noticed"
     add("--mutants", nargs="*", metavar="NAME", help=f"{text}; without names: each")
-    add("--json", metavar="FILE", help="write everything there")
+    add("--json", type=Path, metavar="FILE", help="write everything there")
+    text = "write a page there that shows the verdicts, and the worst freeze of each scenario"
+    add("--html", type=Path, metavar="FILE", help=text)
+    text = "write the timelines there, for ui.perfetto.dev or chrome://tracing"
+    add("--trace", type=Path, metavar="FILE", help=text)
     return parser
 
 
@@ -130,21 +134,3 @@ def _plan(options: argparse.Namespace, duration: float) -> Plan:
         options.patience,
         options.python_switch_interval,
     )
-
-
-def _write_files(options: argparse.Namespace, results: list[Result]) -> None:
-    if options.json is not None:
-        content = {"seed": options.seed, "results": [result.as_dict() for result in results]}
-        Path(options.json).write_text(json.dumps(content, indent=1) + "\n")
-
-
-class _Teller:
-    """Prints a line of progress now and then."""
-
-    def __init__(self) -> None:
-        self._told = monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        if monotonic() - self._told >= TELL_EVERY:
-            self._told = monotonic()
-            print(_view.progress_line(progress), flush=True)

@@ -19,7 +19,7 @@ from typing import Any
 from freezethreads.testing import Finding, Plan, Result
 from stress._job import Job
 from stress._launch import Interrupts, run_job
-from stress._view import interpreter, verdict
+from stress._rows import interpreter, verdict
 from stress.mutants import MUTANTS, Mutant
 from stress.scenarios import built_in
 

@@ -53,7 +53,7 @@ def test_a_violation_is_printed_with_all_that_is_known(capsys: pytest.CaptureFix
     assert "in between" in out
     assert "the last events of count-0:" in out
     assert "parked between the halves" in out
-    assert f"again: --load {SCENARIOS} --scenario torn --seed x" in out
+    assert f"again: python -m stress --load {SCENARIOS} --scenario torn --seed x" in out
     assert "1 of 2 scenarios FAILED: torn" in out
 
 
