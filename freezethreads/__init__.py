@@ -13,6 +13,8 @@
         take_a_consistent_snapshot()
 
 See `Freezer` for what each function does; the module's functions are those of `default_freezer`.
+
+PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this was imported before.
 """
 
 from freezethreads._default import (

@@ -16,7 +16,7 @@ from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry
 from freezethreads._report import OWN_THREADS, report_stragglers
-from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze
+from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze, pending_freezes
 from freezethreads._turns import Turns
 
 
@@ -59,8 +59,11 @@ class Controller:
         The wait for the turn counts as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
+        record = self._registry.own.record
         self._take_turn(self._turns, freeze, deadline, place)
         self._tie(freeze)
+        if record is not None and not record.depth:  # in a region it counts as stopped
+            record.world = freeze.completion
         self._arm(freeze)
         self._wait(freeze, deadline)
 
@@ -131,6 +134,7 @@ class Controller:
             if parked and pending_freeze(record.todo) is None:
                 freeze.granted[record] = None
         freeze.completion.complete_all()
+        self._recount_owner(freeze)
         self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
@@ -190,13 +194,23 @@ class Controller:
         for record in members:
             record.todo.setdefault(freeze)
             place = record.todo.get(AWAY)
-            if place is None and not (record.stopped or record.exited):
-                continue
-            if freeze.arrive(record):
+            if self._has_stopped(record) and freeze.arrive(record):
                 registry.recorder.visited(place or record.place)
         self._pass_turn_of_stopped(freeze)
         for record in members:
             record.call_waker()
+
+    def _has_stopped(self, record: Record) -> bool:
+        """Whether a freeze that was posted to it need not wait for it."""
+        return record.exited or (record.stopped and not record.commands)
+
+    def _recount_owner(self, freeze: Freeze) -> None:
+        """A thread that commands no more counts as stopped where others have waited for it."""
+        owner = self._registry.records.get(freeze.owner)
+        if owner is not None and freeze.is_by(owner):
+            for other in pending_freezes(owner.todo):
+                if self._has_stopped(owner):
+                    other.arrive(owner)
 
     def _pass_turn_of_stopped(self, freeze: Freeze) -> None:
         """A controller stopped on its way back from its turn does not keep others from theirs."""

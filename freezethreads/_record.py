@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from freezethreads._completion import Bell
+from freezethreads._completion import Bell, Completion
 from freezethreads._frames import current_frames
 from freezethreads._original import (
     Thread,
@@ -14,6 +14,7 @@ from freezethreads._original import (
     get_ident,
     get_native_id,
     getpid,
+    local,
 )
 from freezethreads._states import State
 from freezethreads._todo import (
@@ -22,7 +23,6 @@ from freezethreads._todo import (
     Place,
     Todo,
     TodoList,
-    pending_freeze,
     pending_freezes,
 )
 
@@ -35,6 +35,20 @@ class StepsAside(Protocol):
     def step_aside(self) -> None: ...
 
 
+class Parking(local):
+    """What a thread has one of, with however many freezers it is enrolled.
+
+    Parked for one of them it hears what a world of another asks it to call.
+    """
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.errands: dict[Todo, None] = {}
+
+
+parking = Parking()
+
+
 class Record:
     """One enrolled thread. `depth`, `shut`, `standing`, `last`, `ran` are written by it alone.
 
@@ -44,7 +58,8 @@ class Record:
     a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
     is the freeze for which it is parked, or going to. `beneath` says that an installation enrolled
     it, and that its own `register()` goes before that. `waiter` is the freezable wait that it is
-    in, or on its way out of.
+    in, or on its way out of. `world` is the completion of the last world that it asked for with its
+    turn.
     """
 
     __slots__ = (
@@ -66,6 +81,7 @@ class Record:
         "todo",
         "waiter",
         "waker",
+        "world",
     )
 
     def __init__(self, name: str | None, group: str, waker: Callable[[], object] | None) -> None:
@@ -77,13 +93,14 @@ class Record:
         self.beneath = False
         self.waker = waker
         self.todo: TodoList = {}
-        self.errands: dict[Todo, None] = {}
-        self.bell = Bell()
+        self.errands = parking.errands
+        self.bell = parking.bell
         self.depth = 0
         self.shut = 0
         self.region: Place | None = None
         self.standing: Freeze | None = None
         self.waiter: StepsAside | None = None
+        self.world: Completion | None = None
         self.exited = False
         self.last: Place | None = None
         self.ran = 0
@@ -115,7 +132,23 @@ class Record:
             return State.EXITED
         if not self.stopped:
             return State.RUNNING
-        return State.BLOCKED if pending_freeze(self.todo) is None else State.FROZEN
+        return State.BLOCKED if self.freeze_to_stop_for() is None else State.FROZEN
+
+    @property
+    def commands(self) -> bool:
+        """Whether it has a world, or waits for all to stop for one. From any thread.
+
+        It stops for nobody then: whoever asks it to may stand frozen in that very world, and never
+        come to thaw. Its regions do not count either. So another freeze waits for its thaw.
+        """
+        return self.world is not None and not self.world.done
+
+    def freeze_to_stop_for(self) -> Freeze | None:
+        """The first freeze that it must not run before, or None. From any thread."""
+        for freeze in pending_freezes(self.todo):
+            if not (self.commands and self in freeze.awaited):
+                return freeze
+        return None
 
     @property
     def place(self) -> Place | None:

@@ -27,7 +27,6 @@ from freezethreads._todo import (
     Kind,
     Place,
     Todo,
-    pending_freeze,
     pending_freezes,
     pending_todos,
 )
@@ -115,7 +114,7 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
     todo = record.todo
     _step_out(record)
     while True:
-        freeze = pending_freeze(todo)
+        freeze = record.freeze_to_stop_for()
         if freeze is None:
             # A freeze that came before the mark was taken off has counted on it: look again.
             if todo.pop(AWAY, ABSENT) is ABSENT:
@@ -129,7 +128,7 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
 
 def _tell(registry: Registry, record: Record, place: Place) -> None:
     for freeze in pending_freezes(record.todo):
-        if freeze.arrive(record):
+        if not record.commands and freeze.arrive(record):
             registry.recorder.visited(place)
 
 

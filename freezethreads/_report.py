@@ -50,11 +50,11 @@ class Straggler:
     """A thread that had not stopped by the deadline: a `ThreadInfo` and what may tell why.
 
     ``stack`` was taken at the deadline, and ``moving`` tells whether a second look 10 ms later
-    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``, or made a
-    todo, where it cannot be frozen either. ``waits_for`` says which lock of `freezethreads.sync` it
-    waits for, who has it, and whether that thread is frozen already; None if it waits for none.
-    ``last_site`` is where it was last seen by the freezer and ``last_seen`` how many seconds
-    ago it came there; None if never.
+    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``, made a
+    todo, or had a world of its own, where it cannot be frozen either. ``waits_for`` says which lock
+    of `freezethreads.sync` it waits for, who has it, and whether that thread is frozen already;
+    None if it waits for none. ``last_site`` is where it was last seen by the freezer and
+    ``last_seen`` how many seconds ago it came there; None if never.
     """
 
     name: str
@@ -75,7 +75,8 @@ class Straggler:
     def __str__(self) -> str:
         where = f" in {self.stack[-1].name}" if self.stack else ""
         at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
-        how = "inside no_freeze() or a todo" if self.in_no_freeze else self._doing()
+        inside = "inside no_freeze(), a todo or a world of its own"
+        how = inside if self.in_no_freeze else self._doing()
         seen = "no request has met it at a safepoint yet"
         if self.last_seen is not None:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
@@ -173,7 +174,7 @@ def _straggler(
         todo_pending=info.todo_pending,
         stack=stack,
         moving=moving,
-        in_no_freeze=record.shut > 0 and info.state is State.RUNNING,
+        in_no_freeze=record.commands or (record.shut > 0 and info.state is State.RUNNING),
         last_site=None if last is None else site_of(last),
         last_seen=None if last is None else monotonic() - last[4],
         waits_for=waits_for,

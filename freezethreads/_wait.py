@@ -30,7 +30,7 @@ from freezethreads._original import local
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, go_away, make, place_of
 from freezethreads._registry import Registry, enrolments
-from freezethreads._todo import AWAY, Place, pending_freeze, pending_todos
+from freezethreads._todo import AWAY, Place, pending_todos
 
 # Files whose frames are not where a wait *is*: its place is the line that asked for it.
 plumbing: Final = {__file__, threading.__file__, queue.__file__}
@@ -81,7 +81,7 @@ class Waiting:
         if self.occupied:
             return True
         for registry, record in self._members:
-            if registry.active and pending_freeze(record.todo) is not None:
+            if registry.active and record.freeze_to_stop_for() is not None:
                 return True
         return False
 
@@ -130,7 +130,7 @@ class Waiting:
         for registry, record in self._members:
             if record not in back:
                 record.last = record.todo.pop(AWAY, record.last)
-                if pending_freeze(record.todo) is not None:
+                if record.freeze_to_stop_for() is not None:
                     back.clear()
                     self._mark_others(record)
                     come_back(registry, record, self._place)

@@ -24,6 +24,7 @@ class Clock:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
+        self._seen = threading.local()
         self._sleepers: dict[Bell, None] = {}
         self._real_wait = Bell.wait
         patch.setattr(_deadline, "monotonic", self.read)
@@ -33,7 +34,10 @@ class Clock:
 
     def read(self) -> float:
         """The time."""
-        return time.monotonic() if is_test() else self.now
+        if is_test():
+            return time.monotonic()
+        self._seen.time = now = self.now
+        return now
 
     def advance(self, seconds: float) -> None:
         """Turn it."""
@@ -46,7 +50,8 @@ class Clock:
             self._real_wait(bell, timeout)
             return
         self._sleepers[bell] = None
-        self._real_wait(bell)
+        if self._seen.time == self.now:  # else it was turned since the time-out was worked out
+            self._real_wait(bell)
         self._sleepers.pop(bell, None)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from _thread import TIMEOUT_MAX
 
 import pytest
 
-from freezethreads import _deadline
+from freezethreads import Freezer, FreezeTimeout, _deadline
 from freezethreads._deadline import Deadline, check_seconds
+from freezing import puppet
 
 
 @pytest.fixture
@@ -46,6 +49,19 @@ def test_zero_has_passed(clock: list[float]) -> None:
 def test_no_wait_is_longer_than_the_platform_allows(seconds: float) -> None:
     assert Deadline(seconds).remaining() == TIMEOUT_MAX
     assert not Deadline(seconds).passed()
+
+
+def test_comes_also_where_tests_have_stopped_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As freezegun stops it: in each module, by each name that the function has there."""
+    clock = time.monotonic
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is clock and module.__name__.startswith(("time", "freezethreads")):
+                monkeypatch.setattr(module, name, lambda: 0.0)
+    assert time.monotonic() == 0.0
+    freezer = Freezer("clock")
+    with puppet(freezer), pytest.raises(FreezeTimeout):
+        freezer.freeze(timeout=0.05)
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(None, None), (0, 0.0), (3, 3.0), (0.5, 0.5)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import email
 import shutil
 import subprocess
@@ -63,6 +64,14 @@ def test_holds_the_whole_package_and_nothing_else(names: set[str]) -> None:
 def test_holds_types_and_licence(names: set[str]) -> None:
     assert "freezethreads/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_tells_pytest_of_the_plugin(wheel: Path, names: set[str]) -> None:
+    (name,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
+    entries = configparser.ConfigParser()
+    with zipfile.ZipFile(wheel) as archive:
+        entries.read_string(archive.read(name).decode())
+    assert dict(entries["pytest11"]) == {"freezethreads": "freezethreads.testing.pytest_plugin"}
 
 
 def test_is_for_every_platform(wheel: Path) -> None:

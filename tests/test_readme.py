@@ -7,6 +7,8 @@ import configparser
 import doctest
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,11 @@ import _bench
 import _check
 import freezethreads
 import freezethreads.checkpoint
+import freezethreads.testing
 from benchmarks.rows import select
 from demo_runs import copy_sources, run_demo
 from freezethreads.cli import _make_parser
+from freezethreads.testing.pytest_plugin import pytest_addoption
 from helpers import ROOT, run_python
 
 README = (ROOT / "README.md").read_text()
@@ -59,7 +63,9 @@ def find_blocks(text: str) -> list[Block]:
 
 
 BLOCKS = find_blocks(README)
-PROGRAMS = [block for block in BLOCKS if block.language == "python"]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+SUITES = [block for block in PYTHON if "def test_" in block.text]  # for pytest
+PROGRAMS = [block for block in PYTHON if block not in SUITES]
 COMMANDS = [
     (line, block.line)
     for block in BLOCKS
@@ -94,7 +100,7 @@ def matches(wanted: str, got: str, flags: int = 0) -> bool:
 
 def test_every_block_is_of_a_kind_that_is_checked_here() -> None:
     assert {block.language for block in BLOCKS} == {"python", "text", "console"}
-    outputs = [output_of(program) for program in PROGRAMS]
+    outputs = [output_of(block) for block in PYTHON]
     others = [b.text for b in BLOCKS if b.language == "text" and b.text not in outputs]
     assert len(others) == 1, "a text block follows a program, or is the demo's table"
     assert DEMO in others[0]
@@ -107,6 +113,18 @@ def test_a_program_prints_what_the_readme_says(program: Block) -> None:
     assert matches(wanted, result.stdout), f"wanted:\n{wanted}\ngot:\n{result.stdout}"
     assert "Traceback" not in result.stderr, result.stderr
     assert "Exception" not in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+def test_pytest_prints_what_the_readme_says(suite: Block, tmp_path: Path) -> None:
+    (tmp_path / "test_suite.py").write_text(whole(suite))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    soon = ["-o", "freezethreads_timeout=0.2"]
+    result = subprocess.run(
+        [*command, *soon], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+    )
+    wanted = output_of(suite)
+    assert matches(wanted, result.stdout), f"wanted:\n{wanted}\ngot:\n{result.stdout}"
 
 
 def test_the_table_is_what_the_demo_prints(tmp_path: Path) -> None:
@@ -154,12 +172,19 @@ def check_pip(arguments: Sequence[str]) -> None:
     assert extras <= set(settings["options.extras_require"])
 
 
+def check_pytest(arguments: Sequence[str]) -> None:
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    parser.parse(arguments)
+
+
 CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
     "freezethreads": check_command,
     "python": check_pip,
+    "pytest": check_pytest,
 }
 
 

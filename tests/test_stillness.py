@@ -7,8 +7,9 @@ from concurrent.futures import wait
 
 import pytest
 
-from freezethreads import Freezer, State, _refrigerator
+from freezethreads import Freezer, State
 from freezethreads._completion import Completion
+from freezethreads._record import Record
 from freezethreads._todo import AWAY
 from freezing import Pause, actor, after, at_bell, looping, puppet, rig_todo
 from helpers import WAIT, start, wait_for
@@ -129,7 +130,7 @@ def test_a_freeze_that_counted_on_the_marker_is_found_when_it_comes_off(
     freezer = Freezer()
     with actor() as late:
         pause = Pause(late.worker)
-        after(monkeypatch, _refrigerator, "pending_freeze", pause)
+        after(monkeypatch, Record, "freeze_to_stop_for", pause)
         registered = late.tell(freezer.register)
         pause.wait()
         with freezer.freeze(timeout=WAIT) as world:

@@ -67,6 +67,25 @@ def test_a_todo_for_one_waits_for_the_thaw_of_the_other(
 
 
 @orders
+def test_a_world_of_one_can_call_in_a_thread_that_is_parked_for_the_other(
+    freezers: tuple[Freezer, Freezer],
+    thread: Puppet,
+    monkeypatch: pytest.MonkeyPatch,
+    order: tuple[int, int],
+) -> None:
+    inner, outer = (freezers[index] for index in order)
+    items: sync.SimpleQueue[int] = sync.SimpleQueue()
+    waiting = begin(monkeypatch, thread, items.get)
+    with outer.freeze(timeout=WAIT) as keeper:
+        keeper.call(thread.worker, int)  # so that it has left its wait for the refrigerator
+        with inner.freeze(timeout=WAIT) as world, actor() as controller:
+            ident = controller.do(world.call, thread.worker, threading.get_ident)
+            assert ident == thread.worker.ident
+    items.put(1)
+    assert outcome(waiting) == 1
+
+
+@orders
 def test_who_makes_a_todo_for_one_is_running_for_the_other(
     freezers: tuple[Freezer, Freezer],
     thread: Puppet,

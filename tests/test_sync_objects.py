@@ -149,18 +149,3 @@ def test_the_methods_are_those_of_the_standard_library(name: str) -> None:
             continue  # no function, or one in C that does not say
         if "args" not in expected:
             assert list(inspect.signature(getattr(ours, method)).parameters) == list(expected)
-
-
-def test_another_thread_that_releases_a_lock_just_freed_is_told_so() -> None:
-    """1. A thread that does not have it looks whether somebody has. 2. Its owner releases it."""
-
-    class FreedMeanwhile(dict[int, int]):
-        def __bool__(self) -> bool:
-            return True
-
-    lock = sync.RLock()
-    lock._owner = FreedMeanwhile()
-    with pytest.raises(RuntimeError, match="un-acquired"):
-        lock.release()
-    with pytest.raises(RuntimeError, match="un-acquired"):
-        lock.__exit__(None, None, None)

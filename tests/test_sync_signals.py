@@ -255,19 +255,19 @@ def test_a_wait_of_a_handler_does_not_take_the_place_of_one_that_returns(
 def test_a_handler_in_the_middle_of_the_first_acquisition_of_an_rlock(freezer: Freezer) -> None:
     """What it acquires it releases, and no more than that."""
     lock = sync.RLock()
-    real = lock._take
+    real = lock._try
 
-    def take(key: int, me: int) -> int | None:
-        owner = real(key, me)
+    def try_and_be_interrupted(blocking: bool) -> bool:
+        acquired = real(blocking)
         signal.raise_signal(signal.SIGUSR1)
-        return owner
+        return bool(acquired)
 
     def use() -> int:
-        lock._take = real
+        lock._try = real
         with lock:
             return lock._recursion_count()
 
-    lock._take = take
+    lock._try = try_and_be_interrupted
     with Handler(use), lock:
         assert lock._is_owned()
         assert lock._recursion_count() == 1

@@ -54,7 +54,7 @@ class Condition(threading.Condition):
         waiter = Waiter("Condition.wait")
         waiters = self._waiters  # type: ignore[attr-defined]
         mutex = self._lock  # type: ignore[attr-defined]
-        saved: Any = mutex._count if isinstance(mutex, RLock) else None
+        saved: Any = mutex._recursion_count() if isinstance(mutex, RLock) else None
         try:
             waiters.append(waiter)
             saved = self._release_save()  # type: ignore[attr-defined]
@@ -96,10 +96,10 @@ def _withdraw(condition: Any, waiter: Waiter, saved: Any) -> None:
     library's has been acquired cannot be told, so this looks after ours alone.
     """
     lock = condition._lock
-    if isinstance(lock, (Lock, RLock)) and lock.owner != get_ident():
-        lock.acquire()
     if isinstance(lock, RLock):
-        lock._count = saved
+        lock._acquire_restore(saved)
+    elif isinstance(lock, Lock) and lock.owner != get_ident():
+        lock.acquire()
     if not waiter.done:
         _discard(condition._waiters, waiter)
     elif condition._is_owned():

@@ -1,0 +1,45 @@
+"""What stands, and who left it so: for tools that tidy up after a program.
+
+A freeze is listed from when it asks the first thread to stop until its thaw.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from freezethreads._freezer import Freezer
+from freezethreads._record import logger
+from freezethreads._todo import Freeze
+
+
+def standing(freezer: Freezer) -> tuple[Freeze, ...]:
+    """The worlds and holds of a freezer that are asked for or stand now. From any thread."""
+    return tuple(list(freezer._registry.active))
+
+
+def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
+    """Thaw one of them in its controller's place, with a warning in the log. From any thread."""
+    freezer._controller.abandon(freeze, why)
+
+
+class Abandoned(logging.Handler):
+    """While entered, notes each world and hold that the freezer had to thaw, of any freezer.
+
+    Its controller dropped it, or ended. One whose lease ran out is left out: that was agreed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def __enter__(self) -> None:
+        logger.addHandler(self)
+
+    def __exit__(self, *exc_info: object) -> None:
+        logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it. Called by `logging`, in the thread that thaws."""
+        about = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(about, Freeze) and not about.expired:
+            self.messages.append(record.getMessage())

@@ -1,0 +1,1 @@
+"""What helps to test a program that can be frozen. Importing it imports no test framework."""

@@ -1,0 +1,31 @@
+"""Where a straggler was, for people: the line of their own program, and not of what it called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from traceback import FrameSummary
+
+from freezethreads import Straggler
+
+
+def place_of(straggler: Straggler, root: Path) -> str:
+    """Its innermost line below `root`, as a path from there; the innermost of all if none is."""
+    own = [frame for frame in straggler.stack if _is_own(Path(frame.filename), root)]
+    for frame in reversed(own or straggler.stack):
+        return _describe(frame, root)
+    return f"{straggler.name}, which has ended"
+
+
+def is_innermost(straggler: Straggler, root: Path) -> bool:
+    """Whether that is the very line where the thread was, which the straggler tells itself."""
+    return not straggler.stack or _is_own(Path(straggler.stack[-1].filename), root)
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
+def _describe(frame: FrameSummary, root: Path) -> str:
+    path = Path(frame.filename)
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return f"{shown}:{frame.lineno} in {frame.name}"

@@ -1,0 +1,119 @@
+"""The fixture `freezer`.
+
+It is in a module of its own since it can be had under another name, where `freezer` is something
+else already; in a ``conftest.py``::
+
+    from freezethreads.testing.pytest_fixtures import freezer as thread_freezer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads._deadline import Deadline
+from freezethreads._original import get_ident, sleep
+from freezethreads._standing import Abandoned, abandon, standing
+from freezethreads.testing._places import is_innermost, place_of
+from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT
+
+if TYPE_CHECKING:
+    from freezethreads._todo import Freeze
+
+__all__ = ["freezer"]
+
+
+@pytest.fixture
+def freezer(request: pytest.FixtureRequest, freezethreads_freezer: Freezer) -> Iterator[Freezer]:
+    """The freezer of the program under test; at the test's end all its threads have to stop.
+
+    That is tried when the test is over, before other fixtures end; who does not stop in time (the
+    option `freezethreads_timeout`, in seconds) is an error of the test. So is a world or a hold
+    that is left standing by the test, or later by another fixture; it is thawed. The fixture
+    `freezethreads_freezer` says which freezer it is.
+    """
+    a_lot = request.config.stash.get(A_LOT, None)
+    if a_lot is not None:
+        a_lot.add(freezethreads_freezer)
+    timeout, root = request.config.stash[TIMEOUT], request.config.rootpath
+    check = Check(freezethreads_freezer, timeout, root)
+    request.node.stash[CHECK] = check
+    with check.abandoned:
+        yield freezethreads_freezer
+        check.finish()
+
+
+class Check:
+    """What is to hold at the end of one test, whose thread makes all calls."""
+
+    def __init__(self, freezer: Freezer, timeout: float, root: Path) -> None:
+        self.abandoned = Abandoned()
+        self._freezer = freezer
+        self._timeout = timeout
+        self._root = root
+        self._stopped = False
+        self._before_setup = standing(freezer)
+        self._before_call: tuple[Freeze, ...] | None = None
+
+    def begin(self) -> None:
+        """The test begins, in the worlds of its fixtures."""
+        self._before_call = standing(self._freezer)
+
+    def end(self) -> None:
+        """It is over: thaw what it left, and stop all threads. Fails it if there is a reason.
+
+        In a world of a fixture the threads are stopped when that is over.
+        """
+        complaints = [] if self._before_call is None else self._tidy_up(self._before_call)
+        if not any(freeze.owner == get_ident() for freeze in self._since(self._before_setup)):
+            complaints += self._stop_all()
+        _fail(complaints)
+
+    def finish(self) -> None:
+        """The fixtures that came after this one are over too: thaw what they left."""
+        complaints = self._tidy_up(self._before_setup)
+        if not self._stopped:
+            complaints += self._stop_all()
+        _fail(complaints)
+
+    def _stop_all(self) -> list[str]:
+        self._stopped = True
+        try:
+            with self._freezer.freeze(timeout=self._timeout, reason="the end of the test"):
+                return []
+        except FreezeTimeout as error:
+            late = [each for each in error.stragglers if not is_innermost(each, self._root)]
+            ways = [f"  {each.name} got there from {place_of(each, self._root)}" for each in late]
+            return [str(error), *ways]
+
+    def _tidy_up(self, before: tuple[Freeze, ...]) -> list[str]:
+        left = self._left(before)
+        for freeze in left:
+            abandon(self._freezer, freeze, "the test is over")
+        messages, self.abandoned.messages = self.abandoned.messages, []
+        return [f"left behind: {message}" for message in messages]
+
+    def _left(self, before: tuple[Freeze, ...]) -> list[Freeze]:
+        """What nobody will thaw. A living thread is given the time to thaw its own."""
+        deadline = Deadline(self._timeout)
+        since = self._since(before)
+        while any(map(_is_anothers, since)) and not deadline.passed():
+            sleep(0.01)
+        return [freeze for freeze in since if not freeze.done]
+
+    def _since(self, before: tuple[Freeze, ...]) -> list[Freeze]:
+        """What stands now, and did not before."""
+        return [freeze for freeze in standing(self._freezer) if freeze not in before]
+
+
+def _is_anothers(freeze: Freeze) -> bool:
+    return not freeze.done and freeze.owner != get_ident() and freeze.thread.is_alive()
+
+
+def _fail(complaints: list[str]) -> None:
+    if complaints:
+        pytest.fail("\n".join(complaints), pytrace=False)

@@ -1,0 +1,210 @@
+"""The plugin of pytest: the fixture `freezer`, and what comes with the plugin by itself."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from freezethreads.testing.pytest_plugin import _seconds
+from helpers import run_python
+from plugin_runs import run
+
+pytest_plugins = ["pytester"]
+
+# The fixture.
+
+
+def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) -> None:
+    suite = """
+        import threading
+        import freezethreads
+        from app import Threads, start
+
+        over = threading.Event()
+
+        def test_late(freezer):
+            with Threads(1):
+                pass
+            start(over.wait, "sluggard")
+
+        def test_next():
+            over.set()
+
+        def test_stopped(freezer):
+            start(nap)
+
+        def nap():
+            with freezethreads.blocking():
+                over.wait(10)
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(passed=3, errors=1)
+    report = result.stdout.str().partition("ERROR at teardown of test_late")[2]
+    lines = report.partition("=====")[0].splitlines()[1:]
+    assert re.match(r"1 of 1 threads did not stop within 0\.2\d* s for <freeze by Main", lines[0])
+    assert re.match(r"  sluggard \(\d+\) RUNNING, not moving .* in wait", lines[1])
+    assert re.fullmatch(r"  sluggard got there from app\.py:\d+ in run", lines[2])
+    assert len(lines) == 3
+
+
+def test_what_a_test_leaves_standing_is_thawed_and_told(pytester: pytest.Pytester) -> None:
+    """Before the fixtures end, which wait for the threads that stand."""
+    suite = """
+        import pytest
+        from app import Threads
+
+        @pytest.fixture
+        def threads(freezer):
+            with Threads(2) as threads:
+                yield threads
+
+        kept = []
+
+        def test_hold(threads, freezer):
+            kept.append(freezer.hold(reason="kept"))
+
+        def test_dropped(threads, freezer):
+            freezer.freeze(reason="dropped")
+
+        def test_registered(freezer):
+            freezer.register("main")
+            kept.append(freezer.hold(reason="of itself"))
+
+        def test_fixture(late, threads):
+            pass
+
+        @pytest.fixture
+        def late(freezer):
+            yield
+            kept.append(freezer.hold(reason="by a fixture"))
+
+        def test_nobody_stands(threads):
+            pass
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(passed=5, errors=4)
+    dropped = "<freeze by MainThread for 'dropped'> was thawed by the freezer: nobody refers to it*"
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_hold*",
+            "left behind: <hold by MainThread for 'kept'> was thawed by the freezer: the test is *",
+            "*ERROR at teardown of test_dropped*",
+            f"left behind: {dropped}",
+            "*ERROR at teardown of test_registered*",
+            "left behind: <hold by MainThread for 'of itself'> was thawed*",
+            "*ERROR at teardown of test_fixture*",
+            "left behind: <hold by MainThread for 'by a fixture'> was thawed*",
+        ]
+    )
+
+
+def test_what_is_no_fault_passes(pytester: pytest.Pytester) -> None:
+    """A world of a fixture, a world that somebody else thaws soon, another freezer, a lease."""
+    suite = """
+        import threading
+        import time
+        import freezethreads
+        import pytest
+        from app import Threads, start
+
+        @pytest.fixture
+        def freezethreads_freezer(request):
+            return getattr(request, "param", freezethreads.default_freezer)
+
+        @pytest.fixture(params=["", "part"])
+        def world(request, freezer):
+            with Threads(2), freezer.freeze(group=request.param) as world:
+                yield world
+
+        def test_in_a_world(world):
+            pass
+
+        def test_in_a_moment(freezer):
+            def freeze():
+                with freezer.freeze():
+                    standing.set()
+                    time.sleep(0.05)
+            standing = threading.Event()
+            threading.Thread(target=freeze).start()
+            assert standing.wait(10)
+
+        own = freezethreads.Freezer("own")
+
+        @pytest.mark.parametrize("freezethreads_freezer", [own], indirect=True)
+        def test_another(freezer):
+            assert freezer is own
+
+        def test_lease(freezer):
+            with pytest.raises(freezethreads.LeaseExpired), freezer.freeze(lease=0.01) as world:
+                while not world.expired:
+                    time.sleep(0.001)
+    """
+    run(pytester, suite).assert_outcomes(passed=5)
+
+
+def test_goes_behind_the_fixture_that_sets_clocks_and_says_that_it_froze_nobody(
+    pytester: pytest.Pytester,
+) -> None:
+    plugin = """
+        import pytest
+
+        @pytest.fixture
+        def freezer():
+            return "a clock"
+    """
+    conftest = "from freezethreads.testing.pytest_fixtures import freezer as thread_freezer"
+    suite = """
+        import freezethreads
+
+        def test_both(freezer, thread_freezer):
+            assert freezer == "a clock"
+            assert thread_freezer is freezethreads.default_freezer
+    """
+    files = {"pytest_freezer": plugin, "conftest": conftest}
+    result = run(pytester, suite, "-p", "pytest_freezer", "--freeze-a-lot", **files)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "freezethreads: the fixture `freezer` is that of the plugin *",
+            "0 freezes stood, *",
+            "warning: nobody was frozen, so *",
+        ]
+    )
+
+
+# Options, and what is imported.
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "abc", "nan", "inf"])
+def test_what_is_no_number_of_seconds(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match=f"a number of seconds above 0, not {text!r}"):
+        _seconds(text)
+
+
+def test_pytest_does_not_warn_where_the_package_was_imported_before(
+    pytester: pytest.Pytester,
+) -> None:
+    """It rewrites the assertions of a distribution that has a plugin, if it knows its files."""
+    folder = pytester.mkdir("freezethreads-0.dist-info")
+    (folder / "METADATA").write_text("Name: freezethreads\nVersion: 0\n")
+    (folder / "RECORD").write_text("freezethreads/__init__.py,,\n")
+    (folder / "entry_points.txt").write_text("[pytest11]\nother = app\n")
+    pytester.makepyfile(app="", test_it="def test_it(freezer): pass")
+    code = "import freezethreads, pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    others = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist")]
+    result = pytester.run(sys.executable, "-W", "error", "-c", code, *others, timeout=40)
+    assert result.ret == 0, result.stdout.str() + result.stderr.str()
+
+
+def test_the_plugin_imports_pytest_and_nothing_else() -> None:
+    code = """if True:
+        import sys, freezethreads.testing
+        assert "pytest" not in sys.modules
+        import pytest
+        before = set(sys.modules)
+        import freezethreads.testing.pytest_plugin
+        print(*set(sys.modules) - before)
+    """
+    assert run_python(code).stdout == "freezethreads.testing.pytest_plugin\n"
