@@ -26,12 +26,14 @@ def _look_uncollected() -> dict[int, FrameType]:
     collects = gc.isenabled()
     try:
         gc.disable()
-        frames = _original.current_frames()
-        _collect_again(collects)
+        try:
+            # Not in a variable: its own frame is in there, and would keep all of them alive.
+            return _original.current_frames()
+        finally:
+            _collect_again(collects)
     except BaseException:
         _collect_again(collects)
         raise
-    return frames
 
 
 def _collect_again(collects: bool) -> None:

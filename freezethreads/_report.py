@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FrameType
 
 from freezethreads._frames import current_frames
 from freezethreads._original import Thread, enumerate_threads, monotonic, sleep
@@ -112,7 +112,10 @@ def infos_of(records: Iterable[Record]) -> tuple[ThreadInfo, ...]:
 
 def stack_of(ident: int) -> traceback.StackSummary:
     """The stack of a thread, in a form that pickles; empty if there is no such thread."""
-    frame = current_frames().get(ident)
+    return _stack_at(current_frames().get(ident))  # not in a variable: it may be in that very stack
+
+
+def _stack_at(frame: FrameType | None) -> traceback.StackSummary:
     summary = traceback.extract_stack(frame) if frame is not None else []
     return traceback.StackSummary.from_list(
         [(entry.filename, entry.lineno or 0, entry.name, entry.line) for entry in summary]

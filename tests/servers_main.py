@@ -51,13 +51,18 @@ def serve_with_http_server(application: Application) -> None:
         server.serve_forever()
 
 
-def serve_with_waitress(application: Application) -> None:
+def serve_with_waitress(application: Application, **options: bool) -> None:
     """A thread for all the sockets, and others that take a request each."""
     from waitress import create_server  # type: ignore[import-untyped]
 
-    server = create_server(application, host="127.0.0.1", port=0, threads=THREADS)
+    server = create_server(application, host="127.0.0.1", port=0, threads=THREADS, **options)
     announce(server.effective_port)
     server.run()
+
+
+def serve_with_waitress_by_poll(application: Application) -> None:
+    """The same, whose thread for the sockets waits in an object that `select.poll()` made."""
+    serve_with_waitress(application, asyncore_use_poll=True)
 
 
 def serve_with_cheroot(application: Application) -> None:
@@ -76,6 +81,7 @@ def serve_with_cheroot(application: Application) -> None:
 SERVERS: dict[str, Callable[[Application], None]] = {
     "http.server": serve_with_http_server,
     "waitress": serve_with_waitress,
+    "waitress by poll": serve_with_waitress_by_poll,
     "cheroot": serve_with_cheroot,
 }
 

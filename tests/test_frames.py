@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import weakref
+from _thread import get_ident
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from freezethreads import _original
-from freezethreads._frames import _look_uncollected
+from freezethreads._frames import _look_uncollected, current_frames
+from freezethreads._report import stack_of
 from helpers import run_python
 from injection import Boom
 
@@ -75,3 +78,20 @@ def test_the_collector_is_off_meanwhile_and_then_as_it_was(
         _look_uncollected()
     assert gc.isenabled() is collects
     assert seen == [False, False]
+
+
+@pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize("look", [current_frames, lambda: stack_of(get_ident())])
+def test_looking_keeps_nothing_alive(look: Callable[[], object]) -> None:
+    """Not even until the collector comes: what is seen has the looking thread's frames in it."""
+
+    class Token:
+        pass
+
+    def look_with_a_token() -> weakref.ref[Token]:
+        token = Token()
+        assert look()
+        return weakref.ref(token)
+
+    gc.disable()
+    assert look_with_a_token()() is None

@@ -20,6 +20,7 @@ from servers_start import THREADS
 WAITS = {
     "http.server": "socket.recv_into",
     "waitress": "select.select",
+    "waitress by poll": "poll.poll",
     "cheroot": "socket.recv_into",
     "gunicorn": "socket.recv",
 }
@@ -33,7 +34,7 @@ COMMON = {"Condition.wait", "SimpleQueue.get", "sleep"}
         ("waitress", "install", 1),
         ("cheroot", "install", 1),
         ("gunicorn", "install", 1),
-        ("waitress", "run", 1),
+        ("waitress by poll", "run", 1),
         ("gunicorn", "run", 2),
     ],
 )

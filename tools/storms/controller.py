@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import freezethreads
-from freezethreads import FreezeTimeout, Straggler
+from freezethreads import FreezeTimeout, State, Straggler
 from storms.journal import Journal
 
 OURS = freezethreads.__path__[0]
@@ -127,8 +127,12 @@ def can_look() -> bool:
 
 
 def _stacks(threads: dict[int, str]) -> dict[int, Stack]:
-    """Where they are. Keeps no frame, which would keep alive what the suite wants to see die."""
-    frames = sys._current_frames()
+    """Where they are. Keeps no frame, which would keep alive what the suite wants to see die: so
+    they are in no variable here, in a frame which is one of them."""
+    return _stacks_at(sys._current_frames(), threads)
+
+
+def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[int, Stack]:
     return {ident: _application_part(frames[ident]) for ident in threads if ident in frames}
 
 
@@ -155,8 +159,9 @@ def _application_part(frame: FrameType | None) -> Stack:
 def _describe(straggler: Straggler) -> str:
     """Where it was: the innermost line that is not the freezer's own, and what that has called."""
     inside = ""
+    late = "" if straggler.state is State.RUNNING else ", where it has stopped too late"
     for line in reversed(straggler.stack):
         if not line.filename.startswith(OURS):
-            return f"{line.filename}:{line.lineno} in {line.name}{inside}"
+            return f"{line.filename}:{line.lineno} in {line.name}{inside}{late}"
         inside = inside or f", inside the freezer's {line.name}, line {line.lineno}"
     return "nowhere"

@@ -34,8 +34,8 @@ SHOWN = 25
 
 NOTES = """
 freezes: that stood. with threads: those in which at least one thread stood besides the main one.
-threads: how many did so, the least, the median and the most. timed out: somebody did not stop in
-time, everybody went on. tests struck: in which at least one freeze stood.
+threads: how many stood in such a one, the least, the median and the most. timed out: somebody did
+not stop in time, everybody went on. tests struck: in which at least one freeze stood.
 The Python programs that a test starts as processes of their own run without us. The children of a
 fork have us, and no controller.
 """.strip()
@@ -66,7 +66,11 @@ def row(result: Result) -> str:
     verdicts = (BROKEN, FAILS_ALONE, FLAKY_ALONE, EXCLUDED)
     cells: list[object] = [len(result.tallies)]
     cells += [len(result.tests_that_are(verdict)) for verdict in (SAME, *verdicts)]
-    cells += [len(storm.stood), result.freezes_with_threads, _spread(storm.stood)]
+    cells += [
+        len(storm.stood),
+        result.freezes_with_threads,
+        _spread(list(filter(None, storm.stood))),
+    ]
     cells += [len(storm.stragglers), len(storm.struck), result.storms]
     cells += [f"{result.alone.seconds:.1f} s", f"{result.storm.seconds:.1f} s"]
     widths = [width for _, width in COLUMNS[1:]]
