@@ -220,7 +220,7 @@ class Controller:
         for turns in (self._turns, self._hold_turns):
             current = turns.current
             if current is not None and self._is_kept(current, freeze):
-                turns.leave(current)
+                turns.dequeue(current)
 
     def _dequeue_stopped(self, freeze: Freeze) -> None:
         """A hold may stand for long, and a thread that takes its turn in steps cannot give way now.
@@ -229,8 +229,7 @@ class Controller:
         """
         for request in self._turns.waiting():
             if request.in_steps and self._is_kept(request, freeze):
-                self._turns.leave(request)
-                request.bell.ring()
+                self._turns.dequeue(request)
 
     def _is_kept(self, request: Freeze, freeze: Freeze) -> bool:
         """Whether `freeze` has stopped the thread of `request` before that could arm it."""

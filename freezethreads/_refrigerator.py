@@ -122,7 +122,7 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
             continue
         todo.pop(AWAY, None)  # its own wait is over
         _park(registry, record, freeze, place)
-        if record in freeze.granted:
+        if record in freeze.granted and not record.is_counted_on():
             return  # the thaw has made it RUNNING: what came since waits for the next visit
 
 

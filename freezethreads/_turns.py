@@ -49,6 +49,14 @@ class Turns:
         if first is not None:
             first.bell.ring()
 
+    def dequeue(self, freeze: Freeze) -> None:
+        """The same for another thread, which is stopped: it is told, and queues again when it runs.
+
+        It may be asleep although it was the first one: who left before it may have found it gone.
+        """
+        self.leave(freeze)
+        freeze.bell.ring()
+
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it."""
         return next((freeze for freeze in list(self._queue) if freeze.owner == ident), None)

@@ -7,11 +7,11 @@ from concurrent.futures import wait
 
 import pytest
 
-from freezethreads import Freezer, State
+from freezethreads import Freezer, State, _refrigerator
 from freezethreads._completion import Completion
 from freezethreads._record import Record
 from freezethreads._todo import AWAY
-from freezing import Pause, actor, after, at_bell, looping, puppet, rig_todo
+from freezing import Pause, actor, after, at_bell, before, looping, puppet, rig_todo
 from helpers import WAIT, start, wait_for
 
 
@@ -201,4 +201,35 @@ def test_of_two_thaws_at_once_the_slower_takes_nothing_off(
         expired.result(WAIT)
         freezer.freeze(timeout=1).thaw()
         over.set()
+        region.result(WAIT)
+
+
+def test_who_is_let_go_while_it_says_that_it_has_stopped_keeps_its_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread leaves a region during a hold, and parks: it has its mark, and has told nobody
+    2. the hold is thawed: that makes the thread RUNNING, since nothing else is asked of it
+    3. another hold is asked for, and waits for the thread
+    4. the thread tells whoever waits that it has stopped; so it must stop
+    """
+    freezer = Freezer()
+    over = threading.Event()
+    with puppet(freezer) as thread, actor() as holder:
+        region = thread.block(over)
+        first = freezer.hold(timeout=WAIT)
+        pause = Pause(thread.worker)
+        before(monkeypatch, _refrigerator, "_tell", pause)
+        over.set()
+        pause.wait()
+        first.thaw()
+        waits = at_bell(monkeypatch, holder.worker)
+        holding = holder.tell(freezer.hold, timeout=WAIT)
+        wait_for(waits)
+        parks = at_bell(monkeypatch, thread.worker)
+        pause.go()
+        with holding.result(WAIT):
+            wait_for(parks)
+            assert thread.record.state is State.FROZEN
+            assert not region.done()
         region.result(WAIT)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from freezethreads import Freezer, _controller
-from freezing import Pause, actor, after, before, puppet
-from helpers import WAIT
+from freezing import Pause, RiggedDict, actor, after, at_bell, before, puppet
+from helpers import WAIT, wait_for
 
 
 def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
@@ -51,4 +51,31 @@ def test_a_controller_that_lost_its_turn_queues_again(
         pause.wait()
         other.do(other.do(freezer.hold, timeout=0).thaw)
         pause.go()
+        controller.do(mine.result(WAIT / 2).thaw)
+
+
+def test_a_controller_that_is_passed_over_while_another_leaves_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. A registered controller waits for its turn, asleep. The one before it leaves the queue, and
+       has not looked yet who is the first now.
+    2. A hold stops the registered one, and takes it off the queue, since it is the first.
+    3. The one that leaves finds nobody to ring.
+    """
+    freezer = Freezer()
+    with puppet(freezer, "c") as controller, actor() as before_it:
+        world = before_it.do(freezer.freeze, group="nobody")
+        waits = at_bell(monkeypatch, controller.worker)
+        mine = controller.tell(freezer.freeze, group="nobody", timeout=WAIT)
+        wait_for(waits)
+        turns = freezer._controller._turns
+        pause = Pause(before_it.worker)
+        turns._queue = RiggedDict(turns._queue, after_pop=pause)
+        leaving = before_it.tell(world.thaw)
+        pause.wait()
+        hold = freezer.hold(group="c", timeout=WAIT)
+        pause.go()
+        leaving.result(WAIT)
+        hold.thaw()
         controller.do(mine.result(WAIT / 2).thaw)
