@@ -113,18 +113,23 @@ class Exceptions(Scenario):
         leaving = False
         while not leaving:
             try:
-                self.targets[target.ident] = target
-                target.ready = True
-                while target.ready or not target.swallowed:
-                    if self.over.is_set() and target.ready:
-                        leaving = True  # nothing is thrown any more, and nothing on its way
-                        break
-                    once()
+                leaving = self.play_until_hit(target, once)
             except Boom:
                 pass
             self.leave_regions()
             mend()
             target.swallowed = False
+
+    def play_until_hit(self, target: Target, once: Callable[[], None]) -> bool:
+        """Returns whether it is all over. A function of its own, since CPython does not count the
+        jump back to a loop's begin as inside the `try` that the loop is in."""
+        self.targets[target.ident] = target
+        target.ready = True
+        while target.ready or not target.swallowed:
+            if self.over.is_set() and target.ready:
+                return True  # nothing is thrown any more, and nothing on its way
+            once()
+        return False
 
     def leave_regions(self) -> None:
         """What an exception before the first step of a way out has left undone."""
