@@ -25,7 +25,7 @@ from stress.scenarios import LoadError, built_in, load
 LEAST = 0.1
 """Seconds that each scenario gets, however late it is."""
 DURATIONS = {"seconds": 60.0, "freeze_timeout": 5.0, "patience": 10.0}
-DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 1.0, "patience": 3.0}
+DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 2.0, "patience": 3.0}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,7 +81,7 @@ def make_parser() -> Parser:
     add("--load", metavar="FILE", help="run the scenarios that this Python file defines")
     text = "Python's, in seconds; default: one that the seed chooses for each scenario"
     add("--python-switch-interval", type=seconds, metavar="S", help=text)
-    text = "seconds in which all threads have to stop; default: 5, and 1 with mutants"
+    text = "seconds in which all threads have to stop; default: 5, and 2 with mutants"
     add("--freeze-timeout", type=seconds, metavar="S", help=text)
     text = "seconds in which each thread has to make a step; default: 10, and 3 with mutants"
     add("--patience", type=seconds, metavar="S", help=text)

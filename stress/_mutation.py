@@ -2,7 +2,7 @@
 
 Each mutant is tortured in its scenarios until one has noticed. Then each of these scenarios (all
 that there are, if nothing was chosen) is run once more with the freezer as it is, by the same plan
-and for longer than the slowest catch took: one that fails then has caught nothing.
+and for a little longer than the slowest catch took: one that fails then has caught nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ from stress.scenarios import built_in
 
 AT_ONCE = 2
 """Processes at a time."""
-LEAST = 1.0
+LEAST, MOST = 1.0, 5.0
 """Seconds that a scenario has to pass for with the freezer as it is."""
 MARGIN = 0.5
 """Seconds that it gets more than the slowest catch took."""
+SLOW = ("exits",)
+"""Scenarios that begin whole programs, one after the other, and so get longer times."""
+STRETCH = 3
+"""Times as long."""
 WIDTH = 110
 """Letters of a finding that a row shows."""
 SLIPS = ("AttributeError", "ImportError", "NameError", "TypeError", "UnboundLocalError")
@@ -99,10 +103,11 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
             return run_job(Job(scenario, plan, mutant=mutant), is_over=lambda: interrupts.asked)
 
         def catch(mutant: Mutant) -> Catch:
-            return _catch(mutant, lambda scenario: torture(scenario, mutant.name, plan))
+            return _catch(mutant, lambda name: torture(name, mutant.name, _fit(plan, name)))
 
         def control(scenario: str) -> Result:
-            return torture(scenario, None, replace(plan, seconds=_long_enough(scenario, catches)))
+            seconds = _long_enough(scenario, catches)
+            return torture(scenario, None, replace(_fit(plan, scenario), seconds=seconds))
 
         catches = list(_shown(pool.map(catch, chosen)))
         scenarios = [name for name in built_in() if name in _to_control(options, catches)]
@@ -146,10 +151,18 @@ def _to_control(options: argparse.Namespace, catches: list[Catch]) -> Iterable[s
     return {catch.result.scenario for catch in catches if catch.finding}
 
 
+def _fit(plan: Plan, scenario: str) -> Plan:
+    if scenario not in SLOW:
+        return plan
+    times = (plan.seconds, plan.freeze_timeout, plan.patience)
+    seconds, freeze_timeout, patience = (time * STRETCH for time in times)
+    return replace(plan, seconds=seconds, freeze_timeout=freeze_timeout, patience=patience)
+
+
 def _long_enough(scenario: str, catches: list[Catch]) -> float:
     """Seconds within which the scenario has noticed all that it has noticed."""
     findings = [catch.finding for catch in catches if catch.result.scenario == scenario]
-    return max([LEAST, *(finding.at + MARGIN for finding in findings if finding)])
+    return min(MOST, max([LEAST, *(finding.at + MARGIN for finding in findings if finding)]))
 
 
 def _shown(catches: Iterator[Catch]) -> Iterator[Catch]:

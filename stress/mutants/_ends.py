@@ -55,7 +55,7 @@ def missed_wake_up() -> None:
     def finish(self: Completion) -> None:
         if not self.done:  # a second thaw would mend it
             self._chain = list(self._waiting)  # who enters from now on is not in it
-            sleep(0.0002)
+            sleep(0.001)
 
     def complete_all(self: Completion) -> None:
         self.done = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 
@@ -10,13 +11,16 @@ from freezethreads import ThreadExited, World, sync
 from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress._pair import Pair
 
+SHORT = 0.0005
+"""Seconds in which a thread that was woken would have taken what is there."""
+
 
 class Dozers(Scenario):
     """Each waits for one thing until the run is over, and makes its todos, without a waker.
 
     It makes them while it waits, in its own context and in no world. So a todo that does not wake
     its thread is seen as an asker that makes no step; and one that ends the wait, as a thread that
-    has gone on for nothing.
+    has gone on for nothing. What they wait for is offered to them while they stand.
     """
 
     def setup(self) -> None:
@@ -79,14 +83,30 @@ class Dozers(Scenario):
             pair.change(self.random)
 
     def end(self, actor: Actor) -> None:
+        """Let them have what they wait for, when nobody else has a world."""
         while not actor.over:
             actor.pause(0.05)
-        self.over = True
-        self.event.set()
-        for _ in range(self.threads):
-            self.queue.put(None)
-        self.lock.release()
+        with actor.freeze():
+            self.over = True
+            self.event.set()
+            for _ in range(self.threads):
+                self.queue.put(None)
+            self.lock.release()
 
     def invariant(self, world: World) -> None:
         for pair in list(self.pairs.values()):
             pair.check()
+        if not self.over:
+            self.offer()
+
+    def offer(self) -> None:
+        """Nobody who stands takes anything, though it is there and others wait for it."""
+        self.lock.release()
+        time.sleep(SHORT)
+        if not self.lock.acquire(blocking=False):
+            raise Violation("a thread that stands has got the lock")
+        self.queue.put(None)
+        time.sleep(SHORT)
+        if self.queue.empty():
+            raise Violation("a thread that stands has taken an item")
+        self.queue.get_nowait()

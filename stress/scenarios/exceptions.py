@@ -26,9 +26,11 @@ class Boom(BaseException):
 
 
 class Target:
-    """One thread that is thrown at. It says when it is ready, after each exception anew."""
+    """One thread that is thrown at: when it has said that it is ready, and has made a step."""
 
-    def __init__(self) -> None:
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.steps = 0
         self.ident = threading.get_ident()
         self.ready = False
         self.swallowed = False
@@ -55,8 +57,8 @@ class Exceptions(Scenario):
     def actors(self) -> Iterable[Role]:
         return [
             Role(self.work, self.threads),
-            Role(self.freeze, 2),
-            Role(self.freeze, 1, registered=False),
+            Role(self.freeze),
+            Role(self.freeze, registered=False),
             Role(self.throw, registered=False),
         ]
 
@@ -107,7 +109,7 @@ class Exceptions(Scenario):
         self, actor: Actor, once: Callable[[], None], mend: Callable[[], None]
     ) -> None:
         """Call `once` over and over, with exceptions, and `mend` after each of them."""
-        target = Target()
+        target = Target(actor)
         leaving = False
         while not leaving:
             try:
@@ -135,12 +137,14 @@ class Exceptions(Scenario):
         try:
             while not actor.over:
                 actor.pause(THROW_EVERY)
-                ready = [target for target in list(self.targets.values()) if target.ready]
+                targets = list(self.targets.values())
+                ready = [each for each in targets if each.ready and each.actor.steps != each.steps]
                 if ready:
                     target = actor.random.choice(ready)
+                    target.steps = target.actor.steps
                     target.ready = False
                     _throw(ctypes.c_ulong(target.ident), ctypes.py_object(Boom))
-                    actor.step()
+                actor.step()
         finally:
             self.over.set()
 

@@ -11,7 +11,7 @@ from freezethreads import World
 from freezethreads.testing import Actor, Role, Scenario, Violation
 
 LAUNCHERS = 2
-PATIENCE = 6.0
+PATIENCE = 1.6
 """Times the run's freeze time-out: what a program, which needs a fraction of a second, is given."""
 
 PROGRAM = """
@@ -42,12 +42,13 @@ def freeze():
         with freezethreads.freeze(timeout=None):
             time.sleep(choose.random() * 0.001)
 
-def stop(how):
-    kept.append(how(timeout=None))
-    if choose.random() < 0.5:
+def stop(how, stays):
+    stopped = how(timeout=None)
+    kept.append(stopped)
+    if stays:
         main.join()
     else:
-        kept[-1].thaw()
+        stopped.thaw()
 
 def start(target, *args):
     threading.Thread(target=target, args=args, daemon=choose.random() < 0.5).start()
@@ -56,11 +57,14 @@ for _ in range(int(count)):
     start(work, choose.choice(["safepoint", "blocking", "sync"]))
 for _ in range(choose.randrange(3)):
     start(freeze)
-ends = [freezethreads.freeze, freezethreads.hold]
-if choose.random() < 0.5:
-    threading.Thread(target=stop, args=(choose.choice(ends),), daemon=True).start()
+how = choose.choice([freezethreads.freeze, freezethreads.hold])
+stops = choose.random() < 0.5
+stays = stops and choose.random() < 0.5  # then nobody else gets a turn, and nobody registers
+if stops:
+    threading.Thread(target=stop, args=(how, stays), daemon=True).start()
 time.sleep(choose.random() * 0.02)
-end = choose.choice(["return", "keep", "raise", "abandon", "register"])
+ends = [freezethreads.hold] if stays else [freezethreads.freeze, freezethreads.hold]
+end = choose.choice(["return", "keep", "raise", "abandon", *(["register"] if not stays else [])])
 if end == "keep":
     kept.append(choose.choice(ends)(timeout=None))
 elif end == "raise":

@@ -17,8 +17,8 @@ from freezethreads.testing import Actor, Role, Scenario, Violation
 
 STEP_EVERY = 0.0005
 """Seconds between two steps of the counters, all together."""
-FORK_EVERY = 0.02
-"""Seconds between two forks of one thread, on average."""
+FORK_EVERY = 0.0025
+"""Seconds between two forks of one thread, on average, times the threads that are copied."""
 
 
 class Forks(Scenario):
@@ -62,7 +62,7 @@ class Forks(Scenario):
             ways += [self.fork_in_todo, self.fork_with_todo]
         parent = os.getpid()
         while not actor.over:
-            actor.pause(FORK_EVERY)
+            actor.pause(FORK_EVERY * self.threads)
             way = actor.random.choice(ways)
             status = 1
             try:

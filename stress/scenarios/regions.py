@@ -12,6 +12,8 @@ from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress._pair import Pair
 
 LABEL = "a region"
+HURRIED = 4
+"""Threads that are in no region for long."""
 
 
 class Regions(Scenario):
@@ -27,10 +29,13 @@ class Regions(Scenario):
     def setup(self) -> None:
         self.pairs: list[Pair] = []
         self.silent, self.other = socket.socketpair()
-        self.mean = 0.00003 * self.threads  # seconds in a region: not all can run at once
 
     def actors(self) -> Iterable[Role]:
         return [Role(self.visit, self.threads)]
+
+    def mean(self, actor: Actor) -> float:
+        """Seconds in a region: few hurry, since not all can run at once."""
+        return 0.00002 if int(actor.number) < HURRIED else 0.0002 * self.threads
 
     def visit(self, actor: Actor) -> None:
         pair = Pair(actor.name)
@@ -46,10 +51,10 @@ class Regions(Scenario):
         pass
 
     def sleep(self, actor: Actor) -> None:
-        time.sleep(actor.random.expovariate(1 / self.mean))
+        time.sleep(actor.random.expovariate(1 / self.mean(actor)))
 
     def poll(self, actor: Actor) -> None:
-        select.select([self.silent], [], [], self.mean)
+        select.select([self.silent], [], [], self.mean(actor))
 
     def nest(self, actor: Actor) -> None:
         with self.freezer.blocking("inside", fork_safe=True):

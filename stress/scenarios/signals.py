@@ -47,7 +47,8 @@ class Signals(Scenario):
         self.successes = 0
         self.depth = 0
         self.lock = sync.Lock()
-        self.main: int | None = None
+        self.main: Actor | None = None
+        self.interrupted_at = 0
         self.problem: BaseException | None = None
 
     def actors(self) -> Iterable[Role]:
@@ -77,7 +78,7 @@ class Signals(Scenario):
         pair = self.begin()
         doors = [self.visit, self.wait, self.sleep, self.take_lock, self.freeze, self.hold]
         before = signal.signal(signal.SIGUSR1, self.handle)
-        self.main = threading.get_ident()
+        self.main = actor
         while not actor.over:
             with self.freezer.no_freeze():
                 pair[0] += 1
@@ -114,12 +115,16 @@ class Signals(Scenario):
             pass
 
     def interrupt(self, actor: Actor) -> None:
-        """Send signals to the main thread."""
+        """Send signals to the main thread, some for each step that it makes."""
         while not actor.over:
             actor.pause(SIGNAL_EVERY)
-            if self.main is not None:
-                signal.pthread_kill(self.main, signal.SIGUSR1)
-                actor.step()
+            main = self.main
+            if main is not None and main.steps != self.interrupted_at:
+                self.interrupted_at = main.steps
+                for _ in range(actor.random.randrange(1, DEEPEST + 1)):
+                    signal.pthread_kill(main.thread.ident or 0, signal.SIGUSR1)
+                    actor.pause(SIGNAL_EVERY / 10)
+            actor.step()
 
     def handle(self, *_: object) -> None:
         """In the main thread, wherever it is, and in itself."""
