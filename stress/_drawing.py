@@ -74,9 +74,8 @@ class Drawing:
         self._scale, self.unit = _scale_of(self._span)
         self.lines = [Mark(self._percent(at), text) for at, text in picture.lines]
         self.ticks = list(self._ticks())
-        self.lanes = [
-            (lane.name, list(self._bars(lane)), self._marks(lane)) for lane in picture.lanes
-        ]
+        lanes = [(lane.name, list(self._bars(lane)), self._marks(lane)) for lane in picture.lanes]
+        self.lanes = [lane for lane in lanes if lane[1] or lane[2]]
 
     @property
     def kinds(self) -> dict[str, str]:

@@ -118,22 +118,30 @@ def clipped(stretches: list[Stretch], begin: float, end: float) -> list[Stretch]
 
 
 def _lane(name: str, events: Sequence[Event], end: float, stood: Stretch | None = None) -> Lane:
-    """A lane until `end`. Where and since when its thread `stood` is known better than by events.
+    """A lane until `end`. That its thread `stood` where no event tells of it is put in.
 
-    What a thread did before its first event is not known, and what it did after a wait neither.
+    What a thread did before its first event is not known, and what it did after that neither.
     """
-    begins = [event for event in events if event[1] in LANES]
+    begins = [event for event in events if event[1] in LANES or event[1] == "ended"]
     moments = [event for event in events if event[1] not in LANES]
     stretches = [
         Stretch(begin[0], then[0], begin[1], begin[2])
         for begin, then in pairwise([*begins, (end, "", "")])
-        if then[0] > begin[0]
+        if then[0] > begin[0] and begin[1] in LANES
     ]
-    if stood is not None and (stood.kind == "waiting" or not begins):
+    if stood is not None and not _is_told(stood, stretches):
         after = next((begin[0] for begin in begins if begin[0] >= stood.end), end)
         before = clipped(stretches, -inf, stood.begin)
         stretches = [*before, stood, *clipped(stretches, after, end)]
     return Lane(name, stretches, moments)
+
+
+def _is_told(stood: Stretch, stretches: list[Stretch]) -> bool:
+    """Whether a stretch says that the thread had stopped, shortly before it could go on."""
+    return any(
+        each.kind in ("blocking", "parked") and each.begin < stood.end <= each.end
+        for each in stretches
+    )
 
 
 def _stood(standing: dict[str, Any] | None, thawed: float) -> Stretch | None:

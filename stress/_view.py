@@ -107,12 +107,13 @@ class Screen:
 
     def _table(self, progress: Progress) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column()
         title = f"{progress.scenario}, {self._ended + 1} of {self._of}"
-        table.add_row("scenario", f"[bold]{title}[/bold]")
+        table.add_row("scenario", Text(title, "bold"))
         table.add_row("left", f"{progress.left:.0f} s")
         table.add_row("freezes", f"{progress.freezes}{self._rate()}")
         table.add_row("checks passed", f"{progress.checks}")

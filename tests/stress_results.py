@@ -27,6 +27,7 @@ WORST: dict[str, Any] = {
     "standing": [
         {"name": "late", "group": "", "kind": "safepoint", "site": SITE, "since": 1000.509},
         {"name": "waiter", "group": "io", "kind": "wait", "site": "wait 'get'", "since": 1000.498},
+        {"name": "door", "group": "", "kind": "safepoint", "site": SITE, "since": 1000.5005},
         {"name": "dark", "group": "", "kind": "blocking", "site": "blocking", "since": 1000.501},
     ],
     "lanes": {
@@ -36,10 +37,17 @@ WORST: dict[str, Any] = {
             [1000.4992, "noted", "<here>"],
             [1000.509, "parked", "done"],
             [1000.532, "running", ""],
-            [1000.54, "ended", ""],
+            [1000.538, "ended", ""],
         ],
         "waiter": [[1000.3, "running", ""], [1000.535, "todo", "look"]],
-        "boss": [[1000.4999, "freezing", ""], [STOOD, "stood", ""], [1000.5301, "thawed", ""]],
+        "boss": [
+            [1000.3, "thawed", ""],
+            [1000.4999, "freezing", ""],
+            [STOOD, "stood", ""],
+            [1000.54, "thawed", ""],
+        ],
+        "door": [[1000.2, "blocking", ""], [1000.3, "running", ""]],
+        "gone": [[1000.41, "running", ""], [1000.42, "ended", ""]],
         "MainThread": [],
     },
 }

@@ -142,13 +142,13 @@ def drawing_of(result: Result) -> Drawing:
 
 def test_a_drawing_has_one_lane_for_each_thread() -> None:
     drawing = drawing_of(passed())
-    assert [name for name, _, _ in drawing.lanes] == ["boss", "waiter", "dark", "late"]
+    assert [name for name, _, _ in drawing.lanes] == ["boss", "waiter", "door", "dark", "late"]
     assert list(drawing.kinds) == ["running", "blocking", "waiting", "parked", "todo"]
     for _, bars, marks in drawing.lanes:
         assert all(bar.x >= 0 and bar.x + bar.width < 100.001 for bar in bars)
         assert all(0 <= mark.x <= 100 for mark in marks)
-    assert "late: parked done\n+9 ms to +32 ms (23 ms)" in [bar.text for bar in drawing.lanes[3][1]]
-    assert drawing.lanes[3][2][0].text == "late:\n\N{MINUS SIGN}800 \N{MICRO SIGN}s noted <here>"
+    assert "late: parked done\n+9 ms to +32 ms (23 ms)" in [bar.text for bar in drawing.lanes[4][1]]
+    assert drawing.lanes[4][2][0].text == "late:\n\N{MINUS SIGN}800 \N{MICRO SIGN}s noted <here>"
 
 
 def test_ticks_are_at_round_times_and_finer_the_wider_it_is() -> None:

@@ -140,7 +140,7 @@ def test_a_lane_is_cut_where_the_next_stretch_begins() -> None:
     assert [(each.kind, each.begin, each.end) for each in lane.stretches] == [
         ("running", 1000.4, 1000.509),
         ("parked", 1000.509, 1000.532),
-        ("running", 1000.532, 1000.54),
+        ("running", 1000.532, 1000.538),
     ]
     assert [moment[1] for moment in lane.moments] == ["noted", "noted", "ended"]
 
@@ -154,6 +154,15 @@ def test_a_wait_is_known_by_where_its_thread_stood() -> None:
     ]
 
 
+def test_that_a_thread_stood_is_known_even_if_no_event_tells() -> None:
+    lane = lane_of(picture_of(passed()), "door")
+    assert [(each.kind, each.begin, each.end) for each in lane.stretches] == [
+        ("blocking", 1000.2, 1000.3),
+        ("running", 1000.3, 1000.5005),
+        ("parked", 1000.5005, THAWED),
+    ]
+
+
 def test_a_thread_without_events_is_shown_where_it_stood() -> None:
     (stretch,) = lane_of(picture_of(passed()), "dark").stretches
     assert stretch == (1000.501, THAWED, "blocking", "blocking")
@@ -161,7 +170,14 @@ def test_a_thread_without_events_is_shown_where_it_stood() -> None:
 
 def test_the_controller_is_first_and_the_last_to_stop_last() -> None:
     picture = picture_of(passed())
-    assert [lane.name for lane in picture.lanes] == ["boss", "waiter", "dark", "late"]
+    assert [lane.name for lane in picture.lanes] == [
+        "boss",
+        "waiter",
+        "door",
+        "dark",
+        "late",
+        "gone",
+    ]
     assert picture.lines == [(ARMED, "armed"), (STOOD, "all stood"), (THAWED, "thawed")]
     assert BEGAN < picture.begin < ARMED < THAWED < picture.end
 

@@ -194,9 +194,9 @@ def test_names_are_not_taken_for_colours() -> None:
         screen.progress(Progress("[red]x", 1, 0, 0, 0, {}))
         screen.end("[bold]y")
 
-    text = "\n".join(drawn(80, script))
-    assert "[red]x, 1 of 16" in text
-    assert "[bold]y" in text
+    lines = drawn(80, script)
+    assert {line for line in lines if "of 16" in line} == {"scenario       [red]x, 1 of 16"}
+    assert "[bold]y" in lines
 
 
 # Which of the two.
