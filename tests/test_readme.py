@@ -17,6 +17,7 @@ import pytest
 
 import _bench
 import _check
+import _storm
 import freezethreads
 import freezethreads.checkpoint
 import freezethreads.testing
@@ -25,6 +26,8 @@ from demo_runs import copy_sources, run_demo
 from freezethreads.cli import _make_parser
 from freezethreads.testing.pytest_plugin import pytest_addoption
 from helpers import ROOT, run_python
+from storms.packages import PACKAGES
+from storms.suites import MODULES
 from stress._cli import make_parser as make_stress_parser
 from stress.mutants import MUTANTS
 from stress.scenarios import built_in, load
@@ -160,8 +163,16 @@ def check_bench(arguments: Sequence[str]) -> None:
 
 
 def check_command(arguments: Sequence[str]) -> None:
-    assert arguments[0] == "demo"
-    check_demo(arguments[1:])
+    if arguments[0] == "demo":
+        check_demo(arguments[1:])
+    else:
+        _make_parser().parse_args(arguments)
+
+
+def check_storm(arguments: Sequence[str]) -> None:
+    known = {*MODULES, *(package.name for package in PACKAGES)}
+    options = _storm.parse(arguments)
+    assert set(options.suite) <= known
 
 
 def check_pip(arguments: Sequence[str]) -> None:
@@ -198,6 +209,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
+    "./tools/storm": check_storm,
     "freezethreads": check_command,
     "python": check_python,
     "pytest": check_pytest,
@@ -251,7 +263,7 @@ def test_every_name_in_the_prose_exists() -> None:
 
 def test_every_class_and_error_in_the_prose_exists() -> None:
     known = {*freezethreads.__all__, *freezethreads.checkpoint.__all__, *vars(builtins)}
-    known |= {"Event", "PATH", "SIGSTOP"}  # of others
+    known |= {"Event", "Lock", "PATH", "RLock", "SIGSTOP", "SimpleQueue"}  # of others
     words = {code for code in CODE if re.fullmatch(r"[A-Z]\w+", code)}
     assert not words - known
 
