@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from freezethreads.testing._background import Background
+from freezethreads import Freezer
+from freezethreads._standing import standing
+from freezethreads.testing._background import REASON, Background
 from freezethreads.testing._pytest_a_lot import FreezeALot
+from freezethreads.testing.pytest_fixtures import Check
 from freezethreads.testing.pytest_plugin import _milliseconds
+from freezing import actor
 from plugin_runs import run
 
 pytest_plugins = ["pytester"]
@@ -140,6 +145,19 @@ def test_a_worker_that_crashed_is_told(pytestconfig: pytest.Config) -> None:
         "      1  here",
         "warning: gw1 sent no counts",
     ]
+
+
+def test_what_it_freezes_was_not_left_behind(tmp_path: Path) -> None:
+    """However long it stands: the fixture looks at a test's end, when it may stand."""
+    freezer = Freezer("busy")
+    check = Check(freezer, timeout=0.01, root=tmp_path)
+    check.begin()
+    with actor() as background:
+        hold = background.do(freezer.hold, reason=REASON)
+        check.end()
+        check.finish()
+        assert standing(freezer)
+        hold.thaw()
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "abc", "nan", "inf", "60001", ""])

@@ -18,6 +18,7 @@ from freezethreads import Freezer, FreezeTimeout
 from freezethreads._deadline import Deadline
 from freezethreads._original import get_ident, sleep
 from freezethreads._standing import Abandoned, abandon, standing
+from freezethreads.testing._background import REASON
 from freezethreads.testing._places import is_innermost, place_of
 from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT
 
@@ -108,7 +109,8 @@ class Check:
 
     def _since(self, before: tuple[Freeze, ...]) -> list[Freeze]:
         """What stands now, and did not before."""
-        return [freeze for freeze in standing(self._freezer) if freeze not in before]
+        now = standing(self._freezer)
+        return [each for each in now if each not in before and each.reason != REASON]
 
 
 def _is_anothers(freeze: Freeze) -> bool:
