@@ -159,10 +159,6 @@ class Record:
                 return mark
         return self.last if self.stopped else None
 
-    def is_counted_on(self) -> bool:
-        """Whether a freeze that is not done has taken it for stopped. From any thread."""
-        return any(self not in freeze.awaited for freeze in pending_freezes(self.todo))
-
     def is_dead(self) -> bool:
         """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""
         return self.exited or not self.thread.is_alive() or self.ident not in current_frames()

@@ -87,7 +87,7 @@ def go_away(registry: Registry, record: Record, place: Place) -> None:
     """RUNNING to BLOCKED, and tell those who wait for it. By the owner; may be repeated."""
     record.todo[AWAY] = place
     if len(record.todo) > 1:
-        _tell(registry, record, place)
+        _tell(registry, record, place, AWAY)
 
 
 def come_back(registry: Registry, record: Record, place: Place) -> None:
@@ -122,14 +122,17 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
             continue
         todo.pop(AWAY, None)  # its own wait is over
         _park(registry, record, freeze, place)
-        if record in freeze.granted and not record.is_counted_on():
+        if record in freeze.granted:
             return  # the thaw has made it RUNNING: what came since waits for the next visit
 
 
-def _tell(registry: Registry, record: Record, place: Place) -> None:
-    for freeze in pending_freezes(record.todo):
-        if not record.commands and freeze.arrive(record):
-            registry.recorder.visited(place)
+def _tell(registry: Registry, record: Record, place: Place, mark: object) -> None:
+    """Tell those who wait for it, unless a thaw was quicker, and has taken its mark: it runs."""
+    waiting = list(pending_freezes(record.todo))
+    if not record.commands and record.todo.get(mark) is not None:
+        for freeze in waiting:
+            if freeze.arrive(record):
+                registry.recorder.visited(place)
 
 
 def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> None:
@@ -144,7 +147,7 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
         record.waiter.step_aside()
     # Whatever a region has called has returned, so no lock of a C library is held any more.
     record.todo[freeze] = (*place[:5], True, None)
-    _tell(registry, record, place)
+    _tell(registry, record, place, freeze)
     while not completion.done:
         for errand in list(record.errands):
             completion.leave(record.bell)
@@ -165,10 +168,8 @@ def _step_out(record: Record) -> None:
 
 
 def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """A thread that is not enrolled parks too, while all the threads are to stop.
-
-    Not so a controller that is stopping others, and comes here in a waker or a signal handler.
-    """
+    """Who is not enrolled parks too while all the threads are to stop; but not a controller that
+    is stopping others, and comes here in a waker or a signal handler."""
     record = Record(None, "", None)
     for freeze in list(registry.active):
         if freeze.is_by(record):
@@ -219,7 +220,7 @@ class Blocking:
             record.depth = 1
             record.todo[AWAY] = place
             if len(record.todo) > 1:
-                _tell(self._registry, record, place)
+                _tell(self._registry, record, place, AWAY)
         except BaseException:
             record.depth = 0
             come_back(self._registry, record, place)
