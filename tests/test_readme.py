@@ -9,28 +9,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import _bench
-import _check
-import _storm
 import freezethreads
 import freezethreads.checkpoint
 import freezethreads.testing
-from benchmarks.rows import select
 from demo_runs import copy_sources, run_demo
-from freezethreads.cli import _make_parser
-from freezethreads.testing.pytest_plugin import pytest_addoption
 from helpers import ROOT, run_python
-from storms.packages import PACKAGES
-from storms.suites import MODULES
-from stress._cli import make_parser as make_stress_parser
-from stress.mutants import MUTANTS
-from stress.scenarios import built_in, load
+from readme_commands import CHECKS
+from stress.scenarios import load
 
 README = (ROOT / "README.md").read_text()
 
@@ -143,77 +134,7 @@ def test_the_table_is_what_the_demo_prints(tmp_path: Path) -> None:
     assert matches(wanted, got, doctest.NORMALIZE_WHITESPACE), f"wanted:\n{wanted}\ngot:\n{got}"
 
 
-# The commands. Each is read by the parser of the program that it calls.
-
-
-def check_demo(arguments: Sequence[str]) -> None:
-    if arguments != ["--help"]:
-        _make_parser().parse_args(["demo", *arguments])
-
-
-def check_test(arguments: Sequence[str]) -> None:
-    _, of_pytest = _check.parse(arguments)
-    missing = [name for name in of_pytest if not (ROOT / name).is_file()]
-    assert not missing
-
-
-def check_bench(arguments: Sequence[str]) -> None:
-    for name in _bench.parse(arguments).only:
-        assert select(_bench.GROUPS, [name]), f"no row has {name!r} in its name"
-
-
-def check_command(arguments: Sequence[str]) -> None:
-    if arguments[0] == "demo":
-        check_demo(arguments[1:])
-    else:
-        _make_parser().parse_args(arguments)
-
-
-def check_storm(arguments: Sequence[str]) -> None:
-    known = {*MODULES, *(package.name for package in PACKAGES)}
-    options = _storm.parse(arguments)
-    assert set(options.suite) <= known
-
-
-def check_pip(arguments: Sequence[str]) -> None:
-    assert list(arguments[:3]) == ["-m", "pip", "install"]
-    (target,) = arguments[3:]
-    found = re.fullmatch(r"\.(?:\[([\w,]+)\])?", target)
-    assert found, target
-    settings = configparser.ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    extras = set(found[1].split(",")) if found[1] else set()
-    assert extras <= set(settings["options.extras_require"])
-
-
-def check_pytest(arguments: Sequence[str]) -> None:
-    parser = pytest.Parser(_ispytest=True)
-    pytest_addoption(parser)
-    parser.parse(arguments)
-
-
-def check_stress(arguments: Sequence[str]) -> None:
-    options = make_stress_parser().parse_args(arguments)
-    assert set(options.scenario or ()) <= set(built_in())
-    assert set(options.mutants or ()) <= set(MUTANTS)
-
-
-def check_python(arguments: Sequence[str]) -> None:
-    if arguments[:2] == ["-m", "stress"]:
-        check_stress(arguments[2:])
-    else:
-        check_pip(arguments)
-
-
-CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
-    "./tools/demo": check_demo,
-    "./tools/test": check_test,
-    "./tools/bench": check_bench,
-    "./tools/storm": check_storm,
-    "freezethreads": check_command,
-    "python": check_python,
-    "pytest": check_pytest,
-}
+# The commands.
 
 
 @pytest.mark.parametrize(("command", "line"), COMMANDS)

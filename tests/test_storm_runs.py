@@ -290,8 +290,7 @@ def test_storm_sees_who_moves(tmp_path: Path) -> None:
         while not over.is_set():
             sum(range(100))
 
-    thread = start(run_on)
-    storm = Storm(WEATHER, Journal(str(tmp_path / "journal")))
+    thread, storm = start(run_on), Storm(WEATHER, Journal(str(tmp_path / "journal")))
     storm._over.acquire()
     try:
         moved = [storm._watch({thread.ident or 0: "runner"}) for _ in range(100)]
