@@ -52,7 +52,7 @@ COLUMNS = (
     Column("steps/s", 9, 6, lambda result: f"{per_second(result, result.all_steps):.0f}"),
     Column("safepoints/s", 13, 7, lambda result: safepoints(result)),
     Column("timed out", 10, 8, lambda result: str(result.timeouts)),
-    Column("  verdict", -11, 0, lambda result: f"  {verdict(result)}"),
+    Column("  verdict", -17, 0, lambda result: f"  {verdict(result)}"),
 )
 
 

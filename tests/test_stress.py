@@ -37,7 +37,7 @@ def test_a_scenario_that_passes(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert any(
         line.split()[0] == "bank" and line.endswith("  ok") for line in out.splitlines() if line
     )
-    assert "the scenario passed" in out
+    assert "the scenario passed: " in out
     content = json.loads(file.read_text())
     (result,) = [Result.from_dict(result) for result in content["results"]]
     assert (content["seed"], result.seed, result.scenario) == ("abc", "abc", "bank")

@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_written_is_noticed_before(
 ) -> None:
     for file, problem in (tmp_path, "is a directory"), (tmp_path / "no" / "file", "no directory"):
         with pytest.raises(SystemExit) as caught:
-            main([option, str(file)])
+            main([option, str(file), "--seconds", "0.1"])
         assert caught.value.code == 2
         out, err = capsys.readouterr()
         assert out == ""
@@ -204,7 +204,7 @@ def test_without_jinja2_one_line_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(SystemExit) as caught:
-        main(["--html", str(tmp_path / "page.html")])
+        main(["--html", str(tmp_path / "page.html"), "--seconds", "0.1"])
     assert caught.value.code == 2
     words = "--html needs jinja2: pip install 'freezethreads[stress]'"
     assert capsys.readouterr() == ("", f"python -m stress: {words}\n")
@@ -226,6 +226,6 @@ def test_all_files_are_written(
 
 def test_a_page_of_mutants_is_not_to_be_had(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--mutants", "--html", "page.html"])
+        main(["--mutants", "--html", "page.html", "--seconds", "0.1"])
     assert caught.value.code == 2
     assert "with --mutants there is --json" in capsys.readouterr().err
