@@ -14,7 +14,7 @@ from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._original import TIMEOUT_MAX, Timer, get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
-from freezethreads._registry import Registry
+from freezethreads._registry import Registry, call_shut
 from freezethreads._report import OWN_THREADS, report_stragglers
 from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze, pending_freezes
 from freezethreads._turns import Turns
@@ -119,7 +119,7 @@ class Controller:
         """Do the same for one that could not be had, and count it if the time ran out."""
         self.let_go(freeze, user)
         if isinstance(error, FreezeTimeout):
-            self._registry.recorder.timed_out()
+            call_shut(self._registry.own, self._registry.recorder.timed_out)
 
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
@@ -127,6 +127,9 @@ class Controller:
         A thread that is parked becomes RUNNING when its mark is taken off, unless another freeze is
         on its list by then. What is posted later finds no mark, and waits for its next safepoint.
         """
+        return call_shut(self._registry.own, lambda: self._release(freeze))
+
+    def _release(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.completion.finish()
         for record in list(freeze.members):
@@ -243,8 +246,9 @@ class Controller:
                 error = _timeout(freeze)
                 if error.stragglers:
                     raise error
-        freeze.stood_at = monotonic()
-        self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
+        freeze.stood_at = stood = monotonic()
+        recorder = self._registry.recorder
+        call_shut(self._registry.own, lambda: recorder.stood(stood - freeze.armed_at))
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""

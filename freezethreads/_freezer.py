@@ -24,7 +24,7 @@ from freezethreads._refrigerator import (
     place_of,
     visit_safepoint,
 )
-from freezethreads._registry import Registry, check_callable, check_group
+from freezethreads._registry import Registry, call_shut, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
 from freezethreads._todo import Freeze, Todo, covers
@@ -252,11 +252,13 @@ class Freezer:
 
     def sites(self) -> tuple[Site, ...]:
         """Every place that has led to the refrigerator so far, the busiest first."""
-        return self._registry.recorder.sites()
+        return call_shut(self._registry.own, self._registry.recorder.sites)
 
     def statistics(self) -> Statistics:
         """What was done so far. From any thread."""
-        return self._registry.recorder.statistics(list(self._registry.records.values()))
+        registry = self._registry
+        records = list(registry.records.values())
+        return call_shut(registry.own, lambda: registry.recorder.statistics(records))
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

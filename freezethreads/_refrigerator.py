@@ -18,7 +18,7 @@ from freezethreads._errors import FreezeError
 from freezethreads._original import monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Record
-from freezethreads._registry import Registry
+from freezethreads._registry import Registry, call_shut
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import (
     ABSENT,
@@ -176,8 +176,9 @@ def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) 
                 return
         elif freeze.covers(""):
             record.todo[freeze] = None
-    if record.todo:
-        come_back(registry, record, place_of(frame, "safepoint", label))
+    if record.todo and not registry.own.shut:
+        place = place_of(frame, "safepoint", label)
+        call_shut(registry.own, lambda: come_back(registry, record, place))
 
 
 class Blocking:

@@ -8,19 +8,21 @@ of it), and where two parties meet, each first writes and then looks, through th
   the freeze, or both.
 * asking: whoever has changed `pending` sets the flag and then looks at `pending` once more.
   Between these two steps of another a thread may pass one safepoint without noticing, and the
-  next one will do.
+  next one will do; who is reached by a waker alone may have no next one, and is woken again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record
 from freezethreads._statistics import Recorder
 from freezethreads._todo import ABSENT, Freeze, Todo
+
+T = TypeVar("T")
 
 
 class Flagged(Protocol):
@@ -36,6 +38,25 @@ class Own(local):
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     beneath: Callable[[], object] | None = None  # enrols it again for an installation
+    shut: int = 0  # as `Record.shut`, while it is not enrolled
+
+
+def call_shut(own: Own, call: Callable[[], T]) -> T:
+    """Return `call()`, made with the calling thread's doors shut, and leave them as they were.
+
+    For what others wait for: a signal handler that comes in the middle and calls `safepoint()` must
+    not stop the thread there, by a freeze that ends only when these others go on.
+    """
+    doors = own.record or own
+    shut = doors.shut
+    try:
+        doors.shut = shut + 1
+        result = call()
+        doors.shut = shut
+        return result
+    except BaseException:
+        doors.shut = shut
+        raise
 
 
 class Enrolments(local):
@@ -197,7 +218,11 @@ class Registry:
         raise ThreadExited(f"thread {thread.name!r} has exited; nothing was asked of it")
 
     def _show(self) -> None:
-        """Set the flag. Who sets it last has looked after that, and found it right."""
+        """Set the flag. Who sets it last has looked after that, and found it right.
+
+        If it was down for a moment by mistake, all who have something to do are woken again.
+        """
+        mistaken = False
         while True:
             asked = bool(list(self.pending))
             if asked:
@@ -207,7 +232,12 @@ class Registry:
             for face in self.faces:
                 face.armed = asked or self.debug  # so that each safepoint is checked
             if bool(list(self.pending)) == asked:
-                return
+                break
+            mistaken = True
+        if mistaken and asked:
+            for record in list(self.records.values()):
+                if record.todo:
+                    record.call_waker()
 
 
 def check_group(group: object) -> str:

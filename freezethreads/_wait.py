@@ -42,7 +42,8 @@ class Waiting:
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
     is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
     by itself, perhaps twice. `occupied` says that the thread does something else before it looks
-    again at what it waits for. For one thread and one use at a time.
+    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. For one
+    thread and one use at a time.
     """
 
     __slots__ = ("_aside", "_members", "_place", "occupied")
@@ -54,10 +55,11 @@ class Waiting:
         fork_safe: bool = False,
         bell: Bell | None = None,
         aside: Callable[[], object] | None = None,
+        plain: bool = False,
     ) -> None:
         self._aside = aside
         self.occupied = False
-        self._members = members = members_waiting()
+        self._members = members = () if plain else members_waiting()
         if members:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
             self._place: Place = (*place[:5], fork_safe, bell)
@@ -180,11 +182,13 @@ class Waiter(Waiting):
 
     __slots__ = ("_thread", "bell", "done")
 
-    def __init__(self, label: str, *, aside: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, label: str, *, aside: Callable[[], object] | None = None, plain: bool = False
+    ) -> None:
         self.bell = Bell()
         self.done = False
         self._thread = life.reference
-        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside)
+        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain)
 
     @property
     def lost(self) -> bool:

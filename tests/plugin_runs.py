@@ -65,4 +65,4 @@ def run(pytester: pytest.Pytester, suite: str, *arguments: str, **files: str) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         ours = ("-p", "freezethreads.testing.pytest_plugin")
-        return pytester.runpytest_subprocess(*ours, *arguments, timeout=40)
+        return pytester.runpytest_subprocess(*ours, *arguments, timeout=50)

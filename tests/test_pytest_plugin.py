@@ -17,33 +17,37 @@ pytest_plugins = ["pytester"]
 
 
 def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) -> None:
+    """Also a thread that another fixture ends."""
     suite = """
         import threading
         import freezethreads
-        from app import Threads, start
+        import pytest
+        from app import start
 
         over = threading.Event()
-
-        def test_late(freezer):
-            with Threads(1):
-                pass
-            start(over.wait, "sluggard")
-
-        def test_next():
-            over.set()
-
-        def test_stopped(freezer):
-            start(nap)
 
         def nap():
             with freezethreads.blocking():
                 over.wait(10)
+
+        @pytest.fixture
+        def threads(freezer):
+            start(nap)
+            start(over.wait, "sluggard")
+            yield
+            over.set()
+
+        def test_late(threads):
+            pass
+
+        def test_next(freezer):
+            pass
     """
     result = run(pytester, suite)
-    result.assert_outcomes(passed=3, errors=1)
+    result.assert_outcomes(passed=2, errors=1)
     report = result.stdout.str().partition("ERROR at teardown of test_late")[2]
     lines = report.partition("=====")[0].splitlines()[1:]
-    assert re.match(r"1 of 1 threads did not stop within 0\.2\d* s for <freeze by Main", lines[0])
+    assert re.match(r"1 of 2 threads did not stop within 0\.\d+ s for <freeze by Main", lines[0])
     assert re.match(r"  sluggard \(\d+\) RUNNING, not moving .* in wait", lines[1])
     assert re.fullmatch(r"  sluggard got there from app\.py:\d+ in run", lines[2])
     assert len(lines) == 3
@@ -187,15 +191,22 @@ def test_pytest_does_not_warn_where_the_package_was_imported_before(
     pytester: pytest.Pytester,
 ) -> None:
     """It rewrites the assertions of a distribution that has a plugin, if it knows its files."""
-    folder = pytester.mkdir("freezethreads-0.dist-info")
-    (folder / "METADATA").write_text("Name: freezethreads\nVersion: 0\n")
-    (folder / "RECORD").write_text("freezethreads/__init__.py,,\n")
-    (folder / "entry_points.txt").write_text("[pytest11]\nother = app\n")
-    pytester.makepyfile(app="", test_it="def test_it(freezer): pass")
-    code = "import freezethreads, pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    others = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist")]
-    result = pytester.run(sys.executable, "-W", "error", "-c", code, *others, timeout=40)
-    assert result.ret == 0, result.stdout.str() + result.stderr.str()
+    site = pytester.mkdir("site")
+    pytester.makepyfile(**{"site/freezethreads/__init__": "", "test_it": "def test_it(): pass"})
+    (site / "freezethreads-0.dist-info").mkdir()
+    for name, text in {
+        "METADATA": "Name: freezethreads\nVersion: 0\n",
+        "RECORD": "freezethreads/__init__.py,,\n",
+        "entry_points.txt": "[pytest11]\nnobody = test_it\n",
+    }.items():
+        (site / "freezethreads-0.dist-info" / name).write_text(text)
+    code = (
+        "import freezethreads, pytest, sys; sys.path.append(sys.argv[1]);"
+        "sys.exit(pytest.main(['-Werror', *sys.argv[2:]]))"
+    )
+    without = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist")]
+    result = pytester.run(sys.executable, "-c", code, site, *without, timeout=50)
+    assert result.ret == 0, result.stderr.str()
 
 
 def test_the_plugin_imports_pytest_and_nothing_else() -> None:

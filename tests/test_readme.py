@@ -28,6 +28,9 @@ from freezethreads.testing.pytest_plugin import pytest_addoption
 from helpers import ROOT, run_python
 from storms.packages import PACKAGES
 from storms.suites import MODULES
+from stress._cli import make_parser as make_stress_parser
+from stress.mutants import MUTANTS
+from stress.scenarios import built_in, load
 
 README = (ROOT / "README.md").read_text()
 
@@ -189,13 +192,26 @@ def check_pytest(arguments: Sequence[str]) -> None:
     parser.parse(arguments)
 
 
+def check_stress(arguments: Sequence[str]) -> None:
+    options = make_stress_parser().parse_args(arguments)
+    assert set(options.scenario or ()) <= set(built_in())
+    assert set(options.mutants or ()) <= set(MUTANTS)
+
+
+def check_python(arguments: Sequence[str]) -> None:
+    if arguments[:2] == ["-m", "stress"]:
+        check_stress(arguments[2:])
+    else:
+        check_pip(arguments)
+
+
 CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
     "./tools/storm": check_storm,
     "freezethreads": check_command,
-    "python": check_pip,
+    "python": check_python,
     "pytest": check_pytest,
 }
 
@@ -211,6 +227,14 @@ def test_a_command_can_be_given(command: str, line: int) -> None:
         CHECKS[program](arguments)
     except SystemExit:
         pytest.fail(f"line {line}: {program} does not know {arguments}")
+
+
+def test_the_scenario_can_be_loaded_as_it_is(tmp_path: Path) -> None:
+    (program,) = (program for program in PROGRAMS if "(Scenario)" in program.text)
+    (loaded,) = re.findall(r"--load (\S+)", README)
+    file = tmp_path / loaded
+    file.write_text(program.text)
+    assert set(load(str(file))) == {file.stem}
 
 
 # What stands between the blocks.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import freezing
 import sync_waits
-from freezethreads import Freezer, State, sync
+from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezing import puppet, puppets
 from helpers import WAIT, start, wait_for
 from sync_clock import Clock, begin, outcome, turn_over
@@ -203,3 +205,27 @@ def test_a_wait_is_named_by_the_line_that_asked_for_it(
         assert info.site.function.endswith("take")
         items.put(1)
         assert outcome(future) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "give"),
+    [
+        (sync.Event, "set"),
+        (sync.Semaphore, "release"),
+        (lambda: sync.BoundedSemaphore(1), "release"),
+    ],
+    ids=["event", "semaphore", "bounded_semaphore"],
+)
+def test_nobody_is_stopped_while_it_gives_something(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any], give: str
+) -> None:
+    """A thread that waits for it inside `no_freeze()` would keep the freeze waiting for ever."""
+    thing = make()
+    if give == "release":
+        thing.acquire()
+    with puppet(freezer) as thread:
+        with thing._cond:
+            giving = begin(monkeypatch, thread, getattr(thing, give))
+            with pytest.raises(FreezeTimeout):
+                freezer.freeze(timeout=0.01)
+        giving.result(WAIT)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -140,6 +140,37 @@ def test_the_rest_is_for_pytest() -> None:
 # Running the tests, and the summary.
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["lint own", "test own"]),
+        (["--all"], ["lint own", "test own", "test other", "mutants own"]),
+        (["--all", "-k", "it"], ["test own", "test other"]),
+    ],
+)
+def test_what_is_run(
+    arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long and does not depend on the interpreter is run on the first one alone."""
+    own, other = (replace(FAKE, executable=name) for name in ("own", "other"))
+    done: list[str] = []
+
+    def step(what: str) -> Callable[..., _check.Run]:
+        def note(interpreter: Interpreter, *_: object) -> _check.Run:
+            done.append(f"{what} {interpreter.executable}")
+            return _check.Run(what, 0, Counter(), 0.0)
+
+        return note
+
+    monkeypatch.setattr(_check, "ask_own", lambda: own)
+    monkeypatch.setattr(_check, "discover", lambda _: [own, other])
+    monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
+    monkeypatch.setattr(_check, "run_tests", step("test"))
+    monkeypatch.setattr(_check, "run_mutants", step("mutants"))
+    assert _check.main(arguments) == 0
+    assert Counter(done) == Counter(expected)
+
+
 @contextmanager
 def this_python(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[SimpleNamespace]:
     yield SimpleNamespace(python=sys.executable)
@@ -167,6 +198,13 @@ def test_counts_are_those_of_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run.status == 1
 
 
+def test_output_beside_others_is_shown_in_one_piece(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import sys; print('out', flush=True); sys.exit('err')"
+    run = _check.run_and_show([sys.executable, "-c", code], "one of several")
+    assert (run.name, run.status) == ("one of several", 1)
+    assert capfd.readouterr().out == "==== one of several ====\nout\nerr\n"
+
+
 def test_no_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_check, "prepared", this_python)
     run = _check.run_tests(FAKE, [str(tmp_path)])
@@ -182,7 +220,12 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_check, "prepared", no_environment)
     assert _check.try_tests(FAKE, []).status != 0
-    for step in (lambda: _check.run_tests(FAKE, []), lambda: _check.run_linters(FAKE)):
+    steps: list[Callable[[], object]] = [
+        lambda: _check.run_tests(FAKE, []),
+        lambda: _check.run_linters(FAKE),
+        lambda: _check.run_mutants(FAKE),
+    ]
+    for step in steps:
         with pytest.raises(_venv.SetUpError):
             step()
 

@@ -14,7 +14,7 @@ size is made anew each time.
 Who finds a lock free takes it, also before those who wait: that is what makes it quick. Waiters
 would starve if it were all, for with a GIL the thread that releases is back long before the one
 that it has woken. So a lock with a waiter that starves is *fair* for a while: whoever wants it
-queues up. (Mutexes of Go and WebKit do so after the same time; CPython's has it from there.)
+queues up. (Mutexes of Go and WebKit do so after the same time.)
 """
 
 from __future__ import annotations
@@ -175,6 +175,13 @@ class Lock(_Mutex):
     locked_lock = _Mutex.locked
 
 
+class Latch(Lock):
+    """A lock that is held for a few steps only: who waits for it is not stopped there."""
+
+    __slots__ = ()
+    _is_freezable = False
+
+
 class RLock(_Mutex):
     """`threading.RLock`, waiting freezably. From any thread; its owner alone may release it."""
 
@@ -256,7 +263,7 @@ class RLock(_Mutex):
         self._try = self._raw.acquire
 
     def _try_again(self, blocking: bool) -> bool:
-        return bool(self._raw._is_owned()) and self._raw.acquire(blocking)
+        return self._is_owned() and self._raw.acquire(blocking)
 
     def _at_fork_reinit(self) -> None:
         """In the child of a fork: free, and nobody waits. As the standard locks have it."""
@@ -283,8 +290,7 @@ class RLock(_Mutex):
         return count
 
     def _acquire_restore(self, count: int) -> None:
-        """May be repeated."""
-        while self._raw._recursion_count() < count:
+        while self._raw._recursion_count() < count:  # so it may be repeated
             self.acquire()
 
 

@@ -1,4 +1,8 @@
-"""`Event`, `Semaphore`, `BoundedSemaphore`, `Barrier`: the standard ones on our Condition."""
+"""`Event`, `Semaphore`, `BoundedSemaphore`, `Barrier`: the standard ones on our Condition.
+
+Who sets an event or releases a semaphore is not stopped in the middle: whoever waits for it may be
+inside `no_freeze()`. (The lock of a barrier is held during its action, where threads can stop.)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Callable
 from freezethreads._registry import armed
 from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
-from freezethreads.sync._locks import Lock
+from freezethreads.sync._locks import Latch, Lock
 
 plumbing.add(__file__)
 
@@ -18,7 +22,7 @@ class Event(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
-        self._cond = Condition(Lock())
+        self._cond = Condition(Latch())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set; returns whether it was. `timeout` in seconds, None for ever.
@@ -38,7 +42,7 @@ class Semaphore(threading.Semaphore):
 
     def __init__(self, value: int = 1) -> None:
         super().__init__(value)
-        self._cond = Condition(Lock())
+        self._cond = Condition(Latch())
 
 
 class BoundedSemaphore(threading.BoundedSemaphore):
@@ -49,7 +53,7 @@ class BoundedSemaphore(threading.BoundedSemaphore):
 
     def __init__(self, value: int = 1) -> None:
         super().__init__(value)
-        self._cond = Condition(Lock())
+        self._cond = Condition(Latch())
 
 
 class Barrier(threading.Barrier):

@@ -37,6 +37,7 @@ class Waitable:
     """
 
     __slots__ = ("__weakref__", "_waiters")
+    _is_freezable = True
 
     def __init__(self) -> None:
         self._waiters: dict[Waiter, None] = {}  # in order of arrival
@@ -49,7 +50,7 @@ class Waitable:
 
     def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
         """Wait until `take()` succeeds; returns False at the deadline."""
-        waiter = Waiter(label, aside=self._wake_next)
+        waiter = Waiter(label, aside=self._wake_next, plain=not self._is_freezable)
         outer = own.waiter
         was_occupied = outer is not None and outer.occupied
         try:

@@ -44,6 +44,7 @@ def freezer(request: pytest.FixtureRequest, freezethreads_freezer: Freezer) -> I
     request.node.stash[CHECK] = check
     with check.abandoned:
         yield freezethreads_freezer
+        del request.node.stash[CHECK]  # which lives as long as the run
         check.finish()
 
 

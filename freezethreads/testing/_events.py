@@ -1,0 +1,236 @@
+"""What each thread did last: a bounded ring of events a thread, and a freezer that fills it.
+
+An event is ``(time, kind, detail)``: seconds on the monotonic clock, and two strings. Four kinds
+begin a stretch of a thread's life and last until the next one of the four (`LANES`); every other
+kind is a moment in it: ``freezing``, ``stood``, ``timed out``, ``thawed`` of a controller, and
+whatever a scenario notes.
+
+A ring is written by its own thread and read by others. Appending to a deque and copying one are
+atomic with the GIL; without it a copy may find that the deque grew meanwhile, and is made again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from time import monotonic
+from types import FrameType
+from typing import Any, TypeAlias, TypeVar
+
+from freezethreads import Freezer, FreezeTimeout, Hold, Registration, World
+
+T = TypeVar("T")
+
+Event: TypeAlias = tuple[float, str, str]
+
+LANES = ("running", "blocking", "parked", "todo")
+"""The kinds of event that begin a stretch. A thread in a door of the freezer is *parked*: most
+likely it stands there, since nothing is noted of a door that was passed in no time."""
+
+LENGTH = 256
+"""Events that a ring keeps."""
+_IN_NO_TIME = 50e-6
+"""Seconds within which a thread that passed a safepoint did not stop there."""
+
+
+class Ring:
+    """The last events of one thread, and how many safepoints it has passed."""
+
+    __slots__ = ("_depth", "_lane", "events", "ident", "name", "passed")
+
+    def __init__(self) -> None:
+        thread = threading.current_thread()
+        self.name = thread.name
+        self.ident = threading.get_ident()
+        self.events: deque[Event] = deque(maxlen=LENGTH)
+        self.passed = 0
+        self._lane = "running"
+        self._depth = 0
+
+    def note(self, kind: str, detail: str = "") -> None:
+        """Something happened, now. By the ring's own thread."""
+        self.events.append((monotonic(), kind, detail))
+
+    def enter(self, lane: str, detail: str = "") -> str:
+        """Begin a stretch; returns what kind of stretch has ended. By the ring's own thread."""
+        before, self._lane = self._lane, lane
+        self.note(lane, detail)
+        return before
+
+    def leave(self, before: str) -> None:
+        """Back to the stretch that was there before. What took no time is forgotten."""
+        last = self.events[-1] if self.events else None
+        self._lane = before
+        if last is not None and last[1] == "parked" and monotonic() - last[0] < _IN_NO_TIME:
+            self.events.pop()
+        else:
+            self.note(before)
+
+    def deepen(self, by: int) -> str:
+        """Count blocking regions; returns the kind of stretch that the thread is in then."""
+        self._depth += by
+        return "blocking" if self._depth else "running"
+
+    def copy(self) -> list[Event]:
+        """The events, the oldest first. From any thread."""
+        while True:
+            try:
+                return list(self.events)
+            except RuntimeError:
+                pass  # it grew meanwhile
+
+
+class _Own(threading.local):
+    def __init__(self, rings: dict[int, Ring]) -> None:
+        self.ring = Ring()
+        gone = rings.get(self.ring.ident)
+        if gone is not None:
+            self.ring.passed = gone.passed
+        rings[self.ring.ident] = self.ring
+
+
+class Rings:
+    """One ring for each thread, made when the thread first asks for it.
+
+    It takes the place of that of a thread which is gone and whose ident is used again, so there are
+    never many more rings than threads; and it goes on with that one's count.
+    """
+
+    def __init__(self) -> None:
+        self._rings: dict[int, Ring] = {}
+        self._own = _Own(self._rings)
+
+    def own(self) -> Ring:
+        """The calling thread's."""
+        return self._own.ring
+
+    def all(self) -> list[Ring]:
+        """Everybody's. From any thread."""
+        return list(self._rings.values())
+
+    def passed(self) -> int:
+        """The safepoints passed so far. From any thread."""
+        return sum(ring.passed for ring in self.all())
+
+
+class RecordingFreezer(Freezer):
+    """A freezer that notes in each thread's ring what the thread does in it.
+
+    Costs some 0.1 us a safepoint and 2 us a blocking region. Its regions are not proof against
+    asynchronous exceptions; a scenario that throws those has a plain `Freezer` made. In reports,
+    a site without a label gets the place as its label. Waits of `freezethreads.sync` are not noted.
+    """
+
+    __slots__ = ("rings",)
+
+    def __init__(self, name: str, rings: Rings) -> None:
+        super().__init__(name)
+        self.rings = rings
+
+    def register(
+        self,
+        name: str | None = None,
+        *,
+        group: str = "",
+        waker: Callable[[], object] | None = None,
+    ) -> Registration:
+        ring = self.rings.own()
+        ring.name = name or ring.name
+        before = ring.enter("parked", "register")
+        try:
+            return super().register(name, group=group, waker=waker)
+        finally:
+            ring.leave(before)
+
+    def safepoint(self, label: str | None = None) -> None:
+        ring = self.rings.own()
+        ring.passed += 1
+        if self.armed:
+            label = label or _place(sys._getframe(1))
+            before = ring.enter("parked", label)
+            try:
+                super().safepoint(label)
+            finally:
+                ring.leave(before)
+
+    def blocking(
+        self, label: str | None = None, *, fork_safe: bool = False
+    ) -> AbstractContextManager[None]:
+        label = label or _place(sys._getframe(1))
+        return _Region(self, label, super().blocking(label, fork_safe=fork_safe))
+
+    def todo(
+        self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
+    ) -> Future[T]:
+        return super().todo(thread, self._noting(fn), *args, priority=priority)
+
+    def todo_all(
+        self, fn: Callable[..., T], /, *args: object, priority: float = 0, group: str = ""
+    ) -> list[Future[T]]:
+        return super().todo_all(self._noting(fn), *args, priority=priority, group=group)
+
+    def freeze(self, **options: Any) -> World:
+        return self._noting_controller(super().freeze, options)
+
+    def hold(self, **options: Any) -> Hold:
+        return self._noting_controller(super().hold, options)
+
+    def _noting_controller(self, stop: Callable[..., T], options: dict[str, Any]) -> T:
+        ring = self.rings.own()
+        ring.note("freezing", options.get("group", ""))
+        try:
+            stopped = stop(**options)
+        except FreezeTimeout:
+            ring.note("timed out")
+            raise
+        ring.note("stood")
+        return stopped
+
+    def _noting(self, fn: Callable[..., T]) -> Callable[..., T]:
+        if not callable(fn):
+            return fn  # the freezer says what is wrong
+
+        def call(*args: object) -> T:
+            ring = self.rings.own()
+            before = ring.enter("todo", getattr(fn, "__name__", ""))
+            try:
+                return fn(*args)
+            finally:
+                ring.leave(before)
+
+        return call
+
+
+class _Region:
+    """A blocking region that is noted. Once, by one thread."""
+
+    __slots__ = ("_freezer", "_label", "_region")
+
+    def __init__(
+        self, freezer: RecordingFreezer, label: str, region: AbstractContextManager[None]
+    ) -> None:
+        self._freezer = freezer
+        self._label = label
+        self._region = region
+
+    def __enter__(self) -> None:
+        self._region.__enter__()
+        ring = self._freezer.rings.own()
+        ring.enter(ring.deepen(1), self._label)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        ring = self._freezer.rings.own()
+        if self._freezer.armed:
+            ring.enter("parked", self._label)
+        try:
+            self._region.__exit__(*exc_info)
+        finally:
+            ring.enter(ring.deepen(-1))
+
+
+def _place(frame: FrameType) -> str:
+    return f"{frame.f_code.co_name}, line {frame.f_lineno}"

@@ -1,0 +1,1 @@
+"""The torture runner: ``python -m stress``, from a checkout."""

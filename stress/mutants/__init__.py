@@ -1,0 +1,24 @@
+"""Broken freezers: each breaks one rule, at run time, and some scenario has to notice.
+
+A stress test that cannot fail is worthless. So ``python -m stress --mutants`` has each of these
+tortured, and fails if a single one gets through.
+"""
+
+from __future__ import annotations
+
+from stress.mutants import (
+    _controllers,
+    _ends,
+    _flags,
+    _members,
+    _programs,
+    _standing,
+    _todos,
+    _waits,
+)
+from stress.mutants._mutant import MUTANTS, Mutant
+
+__all__ = ["MUTANTS", "Mutant"]
+
+# Each has filled its part of the table.
+FAMILIES = (_flags, _standing, _members, _ends, _todos, _controllers, _waits, _programs)

@@ -1,0 +1,28 @@
+"""Controllers among each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freezethreads._controller import Controller
+from freezethreads._record import Record
+from freezethreads._todo import Freeze
+from stress.mutants._mutant import breaks, put
+
+
+@breaks("who has a world, or waits for one to stand, stops for nobody", "controllers")
+def commander_parks() -> None:
+    put(Record, "commands", property(lambda self: False))
+
+
+@breaks("worlds do not overlap", "controllers")
+def worlds_overlap() -> None:
+    def take_turn(self: Controller, turns: Any, freeze: Freeze, *_: object) -> None:
+        turns.join(freeze)
+
+    put(Controller, "_take_turn", take_turn)
+
+
+@breaks("the last user of a world thaws, and nobody before", "controllers")
+def inner_thaw_thaws_all() -> None:
+    put(Controller, "let_go", lambda self, freeze, user: self.release(freeze))

@@ -1,0 +1,75 @@
+"""Who counts as stopped, and what holds until the thaw."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from freezethreads._controller import Controller
+from freezethreads._deadline import Deadline
+from freezethreads._record import Record
+from freezethreads._refrigerator import Blocking, NoFreeze
+from freezethreads._todo import ABSENT, AWAY, Freeze
+from freezethreads._wait import Waiting
+from stress.mutants._mutant import breaks, put
+
+
+@breaks("freeze() returns when all stand", "bank", "pipeline")
+def wait_for_nobody() -> None:
+    def wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
+        freeze.stood_at = monotonic()
+        self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
+
+    put(Controller, "_wait", wait)
+
+
+@breaks("a thread that is heard of twice counts once", "bank")
+def counted_twice() -> None:
+    def arrive(self: Freeze, record: Record) -> bool:
+        """It is a number that goes down, whoever comes."""
+        was_awaited = self.awaited.pop(record, ABSENT) is not ABSENT
+        if not was_awaited:
+            for other in list(self.awaited)[:1]:
+                self.awaited.pop(other, None)
+        if not self.awaited:
+            self.bell.ring()
+        return was_awaited
+
+    put(Freeze, "arrive", arrive)
+
+
+@breaks("a blocked thread's way back is barred", "regions")
+def region_not_barred() -> None:
+    def leave(self: Blocking, *exc_info: object) -> None:
+        record = self._registry.own.record
+        if record is not None:
+            record.depth -= 1
+            if not record.depth:
+                record.last = record.todo.pop(AWAY, record.last)
+
+    put(Blocking, "__exit__", leave)
+
+
+@breaks("a wait that ends during a freeze returns after the thaw", "pipeline")
+def wait_not_barred() -> None:
+    def come_back(self: Waiting) -> None:
+        back: dict[Record, None] = {}
+        for _, record in self._members:
+            record.last = record.todo.pop(AWAY, record.last)
+            record.depth = 0
+        self._make_todos(back)
+        for _, record in self._members:
+            record.waiter = None
+        self.occupied = False
+
+    put(Waiting, "_come_back", come_back)
+
+
+@breaks("nobody is frozen inside no_freeze()", "nofreeze")
+def no_freeze_ignored() -> None:
+    put(NoFreeze, "__enter__", lambda self: None)
+    put(NoFreeze, "__exit__", lambda self, *exc_info: None)
+
+
+@breaks("a waker is called when something is asked of its thread", "wakers")
+def waker_not_called() -> None:
+    put(Record, "call_waker", lambda self: None)

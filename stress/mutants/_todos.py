@@ -1,0 +1,72 @@
+"""What is asked of one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from freezethreads import World
+from freezethreads._record import Record
+from freezethreads._refrigerator import make, visit_safepoint
+from freezethreads._registry import Registry
+from freezethreads._todo import Todo, TodoList, pending_todos
+from stress.mutants._mutant import breaks, put, replace
+
+
+@breaks("a todo is made by the thread that it was meant for", "todos")
+def todo_by_another() -> None:
+    post = Registry.post
+
+    def post_to_another(self: Registry, record: Record, todo: Todo) -> None:
+        others = [other for other in list(self.records.values()) if other is not record]
+        post(self, others[0] if others else record, todo)
+
+    put(Registry, "post", post_to_another)
+
+
+@breaks("a todo is made once", "todos")
+def todo_twice() -> None:
+    def make_twice(registry: Registry, record: Record, todo: Todo) -> None:
+        make(registry, record, todo)
+        todo._fn(*todo._args)
+
+    replace(make, make_twice)
+
+
+@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos")
+def todo_lost() -> None:
+    def refuse(self: Registry, record: Record, todo: Todo) -> None:
+        record.todo.pop(todo, None)
+        self.settle(todo)
+
+    put(Registry, "_refuse", refuse)
+
+
+@breaks("todos are made in order of arrival, those with a higher priority first", "todos")
+def todos_out_of_order() -> None:
+    def the_last_first(todo: TodoList) -> list[Todo]:
+        return [item for item in reversed(list(todo)) if type(item) is Todo]
+
+    replace(pending_todos, the_last_first)
+
+
+@breaks("a todo is not made inside no_freeze()", "nofreeze")
+def todo_in_no_freeze() -> None:
+    def visit_all(registry: Registry, label: str | None, frame: FrameType) -> None:
+        record = registry.own.record
+        if record is not None and record.shut:
+            for todo in pending_todos(record.todo):
+                make(registry, record, todo)
+        else:
+            visit_safepoint(registry, label, frame)
+
+    replace(visit_safepoint, visit_all)
+
+
+@breaks("what a world calls is called by the frozen thread", "todos")
+def call_by_controller() -> None:
+    def call(self: World, thread: object, fn: Callable[..., Any], /, *args: object) -> object:
+        return fn(*args)
+
+    put(World, "call", call)

@@ -1,0 +1,68 @@
+"""Freezable waits: nobody who stands frozen has taken anything, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from freezethreads._deadline import Deadline
+from freezethreads._record import Record
+from freezethreads._wait import Waiter
+from freezethreads.sync._locks import _Mutex
+from freezethreads.sync._queues import SimpleQueue
+from freezethreads.sync._waitable import Waitable
+from stress.mutants._mutant import breaks, put
+
+
+@breaks("a thread that stands frozen owns no lock that it waited for", "dozers")
+def lock_owned_while_frozen() -> None:
+    takes: dict[Waiter, Callable[[], bool]] = {}
+
+    def wait(self: _Mutex, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
+        takes[waiter] = take
+        while not (take() or deadline.passed()):
+            waiter.sleep(deadline.remaining())
+        del takes[waiter]
+        return take()
+
+    def hand_over(self: _Mutex) -> None:
+        """Whoever releases it gives it to the first in line, wherever that one stands."""
+        for waiter in list(self._waiters)[:1]:
+            takes.get(waiter, bool)()
+            waiter.bell.ring()
+
+    put(_Mutex, "_wait_as", wait)
+    put(_Mutex, "_wake", hand_over)
+
+
+@breaks("a thread that stands frozen has taken no item that it waited for", "dozers")
+def item_taken_while_frozen() -> None:
+    def wait(self: Waitable, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
+        """Take it first, and look then whether one may come back."""
+        while not take():
+            if deadline.passed():
+                return False
+            waiter._go_away()
+            waiter.bell.wait(deadline.remaining())
+            taken = take()
+            waiter._come_back()
+            if taken:
+                return True
+        return True
+
+    put(SimpleQueue, "_wait_as", wait)
+
+
+@breaks("who is frozen after it has been notified keeps the notification", "pipeline")
+def notification_lost() -> None:
+    release = Waiter.release
+
+    def release_if_it_looks(self: Waiter) -> None:
+        if not self.barred:
+            release(self)
+
+    put(Waiter, "release", release_if_it_looks)
+
+
+@breaks("a todo wakes its thread from a freezable wait", "dozers")
+def waiter_not_roused() -> None:
+    put(Record, "rouse", lambda self: False)
