@@ -17,15 +17,17 @@ from freezethreads._original import RLock
 from freezethreads._special import call_with
 
 # Guards whether the collector is on: of two threads that each switch it off and put back what they
-# found, the second would leave it off. Nests in nothing, and nothing in it. A fork waits for it.
+# found, the second would leave it off. Nests in nothing, and nothing in it. No fork waits for it:
+# it would have it while it waits for the locks of others, which a frozen thread may own.
 _lock = RLock()
+_suspended = False  # the collector was on, and is kept away; guarded by the lock
 
 
 def _look_uncollected() -> dict[int, FrameType]:
     """Called with _lock held. An asynchronous exception does not leave the collector off."""
     collects = gc.isenabled()
     try:
-        gc.disable()
+        _suspend(collects)
         try:
             # Not in a variable: its own frame is in there, and would keep all of them alive.
             return _original.current_frames()
@@ -36,9 +38,17 @@ def _look_uncollected() -> dict[int, FrameType]:
         raise
 
 
+def _suspend(collects: bool) -> None:
+    global _suspended
+    _suspended = _suspended or collects
+    gc.disable()
+
+
 def _collect_again(collects: bool) -> None:
+    global _suspended
     if collects:
         gc.enable()
+        _suspended = False
 
 
 def current_frames() -> dict[int, FrameType]:
@@ -48,7 +58,15 @@ def current_frames() -> dict[int, FrameType]:
     return call_with(_lock, _look_uncollected)
 
 
+def _after_fork_in_child() -> None:
+    """If another thread was looking, it did not come along."""
+    global _lock
+    if _lock.acquire(blocking=False):
+        _lock.release()
+    else:
+        _lock = RLock()
+        _collect_again(_suspended)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from freezethreads import _original
+from fork_helpers import forked
+from freezethreads import _frames, _original
 from freezethreads._frames import _look_uncollected, current_frames
 from freezethreads._report import stack_of
-from helpers import run_python
+from freezethreads._special import call_with
+from freezing import Pause, before
+from helpers import run_python, start
 from injection import Boom
 
 COLLECTED_IN_THE_MIDDLE = """
@@ -78,6 +81,63 @@ def test_the_collector_is_off_meanwhile_and_then_as_it_was(
         _look_uncollected()
     assert gc.isenabled() is collects
     assert seen == [False, False]
+
+
+FORK_THAT_WAITS = """
+import faulthandler, os, sys, threading
+begun, go = threading.Event(), threading.Event()
+
+def wait():
+    begun.set()
+    assert go.wait(20)
+
+os.register_at_fork(before=wait)  # before any of ours, so that it is called after them
+from freezethreads import _frames
+
+faulthandler.dump_traceback_later(20, exit=True)
+
+def fork():
+    if not os.fork():
+        os._exit(0)
+    os.wait()
+
+forking = threading.Thread(target=fork)
+forking.start()
+begun.wait()
+assert _frames.call_with(_frames._lock, _frames._look_uncollected)
+go.set()
+forking.join()
+"""
+
+
+def test_a_fork_that_waits_for_somebody_keeps_nobody_from_looking() -> None:
+    run_python(f"import warnings; warnings.simplefilter('ignore')\n{FORK_THAT_WAITS}")
+
+
+@pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_child_of_a_fork_while_another_thread_looks(
+    monkeypatch: pytest.MonkeyPatch, collects: bool
+) -> None:
+    """1. A thread has switched the collector off to look. 2. Another forks. 3. The child looks."""
+    pause = Pause()
+    before(monkeypatch, _original, "current_frames", pause)
+    if not collects:
+        gc.disable()
+    looking = start(call_with, _frames._lock, _look_uncollected)
+    pause.wait()
+
+    def check() -> None:
+        assert gc.isenabled() is collects
+        assert call_with(_frames._lock, _look_uncollected)
+        assert gc.isenabled() is collects
+
+    try:
+        forked(lambda fork: fork(), check)
+    finally:
+        pause.go()
+        looking.finish()
+    assert gc.isenabled() is collects
 
 
 @pytest.mark.usefixtures("collector")
