@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,7 @@ class Loops:
         self.freezer = freezer
         self.counts = [0] * count
         self.threads: list[Worker[None]] = []
-        self._stop = threading.Event()
+        self._go, self._stop = threading.Event(), threading.Event()
         self._ran = [threading.Event() for _ in range(count)]
 
     def __enter__(self) -> Loops:
@@ -41,6 +42,7 @@ class Loops:
         """Start them all; returns when all are registered and have run."""
         for index in range(len(self.counts)):
             self.threads.append(start(self._loop, index, group, name=f"loop-{index}"))
+        self._go.set()  # not before: threads that compute let others start slowly
         self.progress()
 
     def progress(self) -> None:
@@ -53,16 +55,19 @@ class Loops:
     def finish(self) -> None:
         """Stop them, and raise what one of them raised."""
         self._stop.set()
+        self._go.set()
         for thread in self.threads:
             thread.finish()
 
     def _loop(self, index: int, group: str) -> None:
+        wait_for(self._go)
         with self.freezer.register(group=group):
             while not self._stop.is_set():
                 self.counts[index] += 1
                 if not self._ran[index].is_set():
                     self._ran[index].set()
                 self.freezer.safepoint("loop")
+                time.sleep(0)  # where processors are few, the others need one too
 
 
 @contextmanager
