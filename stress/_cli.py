@@ -17,6 +17,7 @@ from stress._files import check_files, write_files
 from stress._job import Job
 from stress._launch import Interrupts, run_job
 from stress._mutation import run_mutants
+from stress._peers import run_peers
 from stress._rows import foot, what_runs
 from stress._view import View, view
 from stress.mutants import MUTANTS
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     names = _choose(parser, options)
     if problem := check_files(options):
         parser.exit(2, f"{parser.prog}: {problem}\n")
+    if options.peers is not None:
+        return run_peers(options.peers)
     if options.mutants is not None:
         return run_mutants(options, _plan(options, options.seconds))
     results = []
@@ -87,6 +90,8 @@ def make_parser() -> Parser:
     add("--patience", type=seconds, metavar="S", help=text)
     text = "break a rule of the freezer, one of these at a time, and see whether it is noticed"
     add("--mutants", nargs="*", metavar="NAME", help=f"{text}; without names: each")
+    text = "run the suites of the freezer's peers with the numbers that they name, and nothing else"
+    add("--peers", nargs="*", metavar="WORD", help=f"{text}; only cases with all these words")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     text = "write a page there that shows the verdicts, and the worst freeze of each scenario"
     add("--html", type=Path, metavar="FILE", help=text)

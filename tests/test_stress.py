@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from freezethreads.testing import Plan, Result
-from helpers import ROOT
+from helpers import ROOT, run_python
 from stress._cli import main
 from stress._job import Job
 from stress._launch import run_job
@@ -128,3 +128,12 @@ def test_ctrl_c_ends_it_with_a_verdict() -> None:
     assert status == 130, out
     assert "ok, interrupted" in out
     assert "interrupted in scenario 1 of 2, without a violation so far" in out
+
+
+def test_peers_run_with_big_numbers() -> None:
+    code = "import sys; from stress._cli import main; sys.exit(main(sys.argv[1:]))"
+    result = run_python(code, "--peers", "cgroup", "simple")
+    assert result.stdout.startswith("cgroup simple: ")
+    result = run_python(code, "--peers", "nothing like it", check=False)
+    assert result.returncode == 2
+    assert "no case has nothing like it" in result.stdout

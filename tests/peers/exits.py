@@ -1,0 +1,58 @@
+"""The interpreter exits while threads of all kinds are frozen: CPython's #137433."""
+
+from __future__ import annotations
+
+from helpers import WAIT, run_python
+
+PROGRAM = """
+import sys, threading, time
+import freezethreads as ft
+from freezethreads import sync
+
+def at_safepoint():
+    with ft.register("at_safepoint"):
+        up.release()
+        while True:
+            time.sleep(0)
+            ft.safepoint()
+
+def in_region():
+    with ft.register("in_region"), ft.blocking():
+        up.release()
+        threading.Event().wait()
+
+def in_wait():
+    with ft.register("in_wait"):
+        up.release()
+        sync.Event().wait()
+
+def registering():
+    ft.register("registering")
+    raise AssertionError("it has registered while its group was frozen")
+
+def start(work):
+    for _ in range(int(sys.argv[2])):
+        threading.Thread(target=work, daemon=True).start()
+
+up = threading.Semaphore(0)
+for work in at_safepoint, in_region, in_wait:
+    start(work)
+    for _ in range(int(sys.argv[2])):
+        assert up.acquire(timeout=10)
+frozen = getattr(ft, sys.argv[1])(timeout=10)
+start(registering)
+deadline = time.monotonic() + 10
+while {info.state for info in ft.threads()} != {ft.State.FROZEN} or len(ft.threads()) < 4:
+    assert time.monotonic() < deadline
+    time.sleep(0)
+print("ends")
+"""
+
+
+def exit_while_frozen(kind: str, threads: int) -> None:
+    """So many daemon threads of each kind are under a "freeze" or a "hold" when the main thread
+    ends. The interpreter ends as well, and says that it has let them go."""
+    result = run_python(PROGRAM, kind, str(threads), timeout=WAIT + threads / 10)
+    assert result.stdout == "ends\n"
+    thaws = [line for line in result.stderr.splitlines() if "was thawed" in line]
+    assert thaws == [f"<{kind} by MainThread> was thawed by the freezer: the main thread has ended"]

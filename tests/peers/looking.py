@@ -1,0 +1,58 @@
+"""What all these tests look at: who is frozen, and that nobody moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from freezethreads import Freezer, State
+from freezing import Loops, looping
+from helpers import WAIT
+
+
+@contextmanager
+def witness() -> Iterator[Loops]:
+    """A thread of another freezer. As long as it makes progress, so could whoever is free to."""
+    with looping(Freezer("witness"), 1) as loops:
+        yield loops
+
+
+def check_still(still: Loops, others: Loops) -> None:
+    """Fail if a loop counts while another, which nobody stops, comes round a few times."""
+    before = list(still.counts)
+    for _ in range(3):
+        others.progress()
+    assert still.counts == before, "a thread ran while it was frozen"
+
+
+def groups_of(freezer: Freezer, state: State) -> list[str]:
+    """The groups of the threads in that state, one for each thread."""
+    return sorted(info.group for info in freezer.threads() if info.state is state)
+
+
+def frozen_groups(freezer: Freezer) -> list[str]:
+    """The groups of the frozen threads."""
+    return groups_of(freezer, State.FROZEN)
+
+
+def frozen_idents(freezer: Freezer) -> set[int]:
+    """Which threads are frozen."""
+    return {info.ident for info in freezer.threads() if info.state is State.FROZEN}
+
+
+def take(semaphore: threading.Semaphore, count: int) -> None:
+    """Acquire it so many times; fail if one time takes longer than `WAIT`."""
+    for taken in range(count):
+        assert semaphore.acquire(timeout=WAIT), f"{taken} of {count} came"
+
+
+def wait_while_progress(done: Callable[[], bool], progress: Callable[[], int]) -> None:
+    """Return when `done()`; fail if `progress()` stays the same for `WAIT` seconds before."""
+    deadline, last = time.monotonic() + WAIT, progress()
+    while not done():
+        if progress() != last:
+            deadline, last = time.monotonic() + WAIT, progress()
+        assert time.monotonic() < deadline, f"no progress within {WAIT} s after {last}"
+        time.sleep(0.001)
