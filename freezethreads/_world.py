@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -95,8 +96,9 @@ class _Stopped:
                 "been running since, so what was read here may not be consistent"
             )
 
-    def __del__(self) -> None:
-        if self._user in self._freeze.users and not self._freeze.done:
+    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
+        # At the interpreter's end nobody is left to be let go, and what is global is gone.
+        if not _is_over() and self._user in self._freeze.users and not self._freeze.done:
             self._freeze.users.pop(self._user, None)
             if not self._freeze.users:
                 self._controller.abandon(self._freeze, "nobody refers to it any more")

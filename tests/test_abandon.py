@@ -276,3 +276,13 @@ def test_registration_in_a_generator_that_is_dropped(freezer: Freezer) -> None:
     assert len(freezer.threads()) == 1
     del suspended
     assert freezer.threads() == ()
+
+
+def test_at_the_interpreters_end_nobody_looks_after_what_is_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By then what is global may be gone, the logger among it, and nobody is left to be let go."""
+    with Freezer().hold(timeout=WAIT) as hold:
+        hold.__del__(lambda: True)  # type: ignore[misc]
+        assert not hold._freeze.done
+    assert not caplog.records

@@ -19,6 +19,7 @@ import pytest
 
 from freezethreads import Freezer, World, sync
 from helpers import WAIT, Worker, start
+from in_steps import wait_until
 
 FREEZES = 1000
 
@@ -80,6 +81,7 @@ class Plant:
         self.over = True
         for thread in self.threads[: len(self.produced)]:
             thread.finish()
+        wait_until(lambda: not self.items.qsize())  # else they lie above it: last in, first out
         for _ in self.consumed:
             self.items.put(None)
         for thread in self.threads[len(self.produced) :]:

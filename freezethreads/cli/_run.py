@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         _check_script(argv[0])
     freezethreads.install().enrol()
     sys.modules["__main__"] = main = ModuleType("__main__")
+    if "__mp_main__" in sys.modules:  # where multiprocessing, once imported, finds the program
+        sys.modules["__mp_main__"] = main
     vars(main).update(__builtins__=builtins)
     if sys.version_info < (3, 14):
         vars(main).update(__annotations__={})
