@@ -283,6 +283,6 @@ def test_at_the_interpreters_end_nobody_looks_after_what_is_dropped(
 ) -> None:
     """By then what is global may be gone, the logger among it, and nobody is left to be let go."""
     with Freezer().hold(timeout=WAIT) as hold:
-        hold.__del__(lambda: True)  # type: ignore[misc]
+        hold.__del__(lambda: True)
         assert not hold._freeze.done
     assert not caplog.records
