@@ -78,7 +78,8 @@ class Freezer:
 
         `name` is for people (None: the `threading.Thread`'s). `group` is a dotted name. `waker` is
         called from the asker's thread each time something is put on this thread's todo list, to
-        wake it from a wait that nothing else covers; if it raises, that is logged and ignored.
+        wake it from a wait that nothing else covers; perhaps again, and then from any thread. If it
+        raises, that is logged and ignored.
 
         During a freeze of its group this returns after the thaw. The result is a context manager
         that unregisters; a thread that ends without that is struck off all the same. Raises
