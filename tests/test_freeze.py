@@ -16,7 +16,6 @@ from freezethreads import (
     NotRegistered,
     State,
     _controller,
-    _refrigerator,
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
@@ -37,29 +36,6 @@ def test_after_a_time_out_everybody_runs_and_nothing_is_armed() -> None:
         freezer.freeze(timeout=WAIT).thaw()
         stop.set()
         passing.result(WAIT)
-
-
-def test_a_freeze_left_over_from_a_time_out_parks_nobody(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """
-    1. a thread finds a freeze on its list, and has not parked
-    2. the time is out, and the freeze is given up
-    3. the thread goes on into the refrigerator
-    """
-    freezer = Freezer()
-    with puppet(freezer) as thread, actor() as controller:
-        pause = Pause(thread.worker)
-        waits = at_bell(monkeypatch, controller.worker)
-        freezing = controller.tell(freezer.freeze, timeout=0.2)
-        wait_for(waits)
-        before(monkeypatch, _refrigerator, "_stand", pause)
-        passing = thread.tell(freezer.safepoint)
-        pause.wait()
-        assert isinstance(freezing.exception(WAIT), FreezeTimeout)
-        pause.go()
-        passing.result(WAIT)
-        assert thread.record.state is State.RUNNING
 
 
 def test_a_request_that_stays_on_a_list_is_dropped() -> None:

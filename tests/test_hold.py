@@ -59,19 +59,6 @@ def test_a_held_thread_wakes_for_the_first_and_stays_for_the_second(
         loops.progress()
 
 
-def test_it_covers_the_calling_thread_at_its_next_safepoint() -> None:
-    freezer = Freezer()
-    with puppet(freezer, "a") as thread:
-        hold = thread.do(freezer.hold, group="a", timeout=WAIT)
-        assert [info.state for info in freezer.threads()] == [State.RUNNING]
-        passing = thread.tell(freezer.safepoint)
-        freezer.freeze(timeout=WAIT).thaw()
-        assert thread.record.state is State.FROZEN
-        assert not passing.done()
-        hold.thaw()
-        passing.result(WAIT)
-
-
 def test_two_threads_that_hold_each_other_have_it_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,8 +16,8 @@ from freezethreads import (
     State,
 )
 from freezethreads._record import Record
-from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, looping, puppet
-from helpers import WAIT, stack_of, start, wait_for
+from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
+from helpers import WAIT, stack_of, wait_for
 
 
 def test_who_registers_during_a_freeze_waits_for_the_thaw(
@@ -198,20 +198,3 @@ def test_who_was_struck_off_is_nowhere_until_its_ident_is_used_again() -> None:
         with pytest.raises(FreezeTimeout):
             freezer.freeze(timeout=0)
         assert not freezer.armed
-
-
-def test_a_thousand_threads_that_register_during_a_freeze() -> None:
-    freezer = Freezer()
-    ran = [False] * 1000
-
-    def run(index: int) -> None:
-        with freezer.register():
-            ran[index] = True
-
-    with looping(freezer, 1), freezer.freeze(timeout=WAIT) as world:
-        threads = [start(run, index) for index in range(len(ran))]
-        while len(world.threads) <= len(ran):
-            assert not any(ran)
-    for thread in threads:
-        thread.finish()
-    assert all(ran)

@@ -97,31 +97,6 @@ def test_no_freeze_is_told_as_the_reason() -> None:
     assert "no_freeze()" in str(late)
 
 
-def test_a_straggler_that_stops_while_the_report_is_written(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """
-    1. the time is out, and the controller looks at who is late
-    2. the thread stops
-    3. the controller looks for the second time
-    """
-    freezer = Freezer()
-    over = threading.Event()
-    with puppet(freezer) as thread, actor() as controller:
-        pause = Pause(controller.worker)
-        before(monkeypatch, _report, "sleep", pause)
-        freezing = controller.tell(freezer.freeze, timeout=0)
-        pause.wait()
-        region = thread.block(over)
-        pause.go()
-        error = freezing.exception(WAIT)
-        assert isinstance(error, FreezeTimeout)
-        assert "stopped meanwhile" in str(error)
-        over.set()
-        region.result(WAIT)
-        freezer_works(freezer)
-
-
 def test_a_straggler_that_exits_while_the_report_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -12,7 +12,7 @@ from freezethreads._completion import Completion
 from freezethreads._record import Record
 from freezethreads._todo import AWAY
 from freezing import Pause, actor, after, at_bell, before, looping, puppet, rig_todo
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, wait_for
 
 
 def test_nobody_counts_while_the_world_stands() -> None:
@@ -24,28 +24,6 @@ def test_nobody_counts_while_the_world_stands() -> None:
                 others.progress()
                 assert loops.counts == counts
         loops.progress()
-
-
-def test_the_frozen_callback_never_sees_a_broken_invariant() -> None:
-    freezer = Freezer()
-    stop = threading.Event()
-    ledger = {"left": 0, "right": 0}
-    lock = threading.Lock()
-
-    def transfer() -> None:
-        with freezer.register():
-            while not stop.is_set():
-                with lock:
-                    ledger["left"] += 1
-                    ledger["right"] += 1
-                freezer.safepoint()
-
-    workers = [start(transfer) for _ in range(4)]
-    seen = [freezer.run_frozen(ledger.copy, timeout=WAIT) for _ in range(200)]
-    stop.set()
-    for worker in workers:
-        worker.finish()
-    assert all(state["left"] == state["right"] for state in seen)
 
 
 def test_a_frozen_thread_has_passed_nothing_but_its_safepoint() -> None:

@@ -35,7 +35,7 @@ BIG: Final[dict[str, Callable[[], object]]] = {
         handshakes.suspend_exit, suspenders=16, threads=128, holds=100
     ),
     "hotspot HandshakeDirect": partial(direct.direct, workers=32, todos=300_000),
-    "report todos for a parked thread": partial(floods.flood_parked, todos=1000, visits=100),
+    "report todos for a parked thread": partial(floods.flood_parked, todos=1000, visits=20),
     "report todos for a waiting thread": partial(floods.flood_waiting, todos=1000),
     "report threads that register": partial(floods.register_during_freeze, threads=2000),
     "report exit under a freeze": partial(exits.exit_while_frozen, "freeze", threads=100),

@@ -20,7 +20,8 @@ from peers.looking import take, wait_while_progress
 class Exiting:
     """Registered threads that exit at once when told to: each after a few safepoints, or none.
 
-    Until then they wait, or with `passing` pass safepoints.
+    Until then they wait. With `passing` they pass safepoints, and those that are to pass none any
+    more exit when somebody is asked to stop, perhaps they.
     """
 
     freezer: Freezer
@@ -53,6 +54,8 @@ class Exiting:
                 self.freezer.safepoint()
                 time.sleep(0)  # where processors are few, the others need one too
             wait_for(self.go)
+            while self.passing and not safepoints and not self.freezer.armed:
+                time.sleep(0)
             for _ in range(safepoints):
                 self.freezer.safepoint()
 
@@ -190,7 +193,7 @@ def suspend_exit(suspenders: int, threads: int, holds: int, seed: int = 1) -> in
     exiting = Exiting(freezer, threads, "exiting", passing=True)
     names = [f"suspender.{number}" for number in range(suspenders)]
     crew = [
-        Suspender(freezer, name, [*names, "suspender", "exiting"], seed + number)
+        Suspender(freezer, name, [*names, "suspender", *["exiting"] * suspenders], seed + number)
         for number, name in enumerate(names)
     ]
     exiting.start()

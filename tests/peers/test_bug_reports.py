@@ -112,7 +112,9 @@ def fail_by_lease(freezer: Freezer, half_way: Callable[[], None]) -> None:
 
 def fail_by_end_of_thread(freezer: Freezer, half_way: Callable[[], None]) -> None:
     """The controller's thread ends."""
-    start(lambda: freezer.freeze(timeout=WAIT, group="stops")).finish().thaw()
+    world = start(lambda: freezer.freeze(timeout=WAIT, group="stops")).finish()
+    wait_until(lambda: not freezer.armed)
+    world.thaw()
 
 
 def fail_by_end_of_waiting_thread(freezer: Freezer, half_way: Callable[[], None]) -> None:

@@ -20,17 +20,17 @@ FALLBACKS = {
     "no inline polls": Means(polls=False),
     "no freezable wait": Means(wait="region"),
     "a waker": Means(wait="waker"),
-    "a lease": Means(lease=WAIT),
     "debug mode": Means(debug=True),
     "debug mode, nothing else": Means(debug=True, polls=False, wait="region"),
     "nothing": Means(polls=False, wait="region"),
 }
 
 
-def test_handshake_walk_stack() -> None:
+@pytest.mark.parametrize("lease", [None, WAIT], ids=["no lease", "lease"])
+def test_handshake_walk_stack(lease: float | None) -> None:
     """HandshakeWalkStackTest: a handshake with a looping, an allocating and a waiting thread, with
-    oneself and with all: each is made once, in its thread."""
-    walk_stacks(Means(), rounds=10)
+    oneself and with all, and in a world: each is made once, in its thread."""
+    walk_stacks(Means(lease=lease), rounds=10)
 
 
 def test_async_handshake_walk_stack() -> None:
