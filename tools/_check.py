@@ -9,12 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, STDOUT
-from typing import TypeAlias
 
 from _interpreters import Interpreter, ask_own, discover
 from _venv import ROOT, SetUpError, exiting_on_errors, prepared
@@ -41,9 +38,6 @@ class Run:
         return f"{self.name} {verdict}{counts} in {self.seconds:.1f}s"
 
 
-Runner: TypeAlias = Callable[[Sequence[str], str, Path], Run]
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for; return the exit status of the script."""
     options, pytest_arguments = parse(arguments)
@@ -56,14 +50,12 @@ def main(arguments: Sequence[str]) -> int:
             announce(f"--at-least {options.at_least} asks for more")
             return 1
         began = time.monotonic()
-        own = interpreters[0]
+        own, *others = interpreters
         runs = [] if pytest_arguments else run_linters(own)
-        if options.all:
-            runs += run_side_by_side(interpreters, pytest_arguments)
-        else:
-            runs.append(run_tests(own, pytest_arguments))
+        runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
             runs.append(run_mutants(own))
+        runs += [try_tests(other, pytest_arguments) for other in others]
     return summarize(runs, time.monotonic() - began)
 
 
@@ -80,8 +72,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "--all",
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
-        "(python3.11, python3.13t, ...), as many at a time as there are processors; without "
-        "pytest's arguments also stress --mutants, once",
+        "(python3.11, python3.13t, ...), one after the other; without pytest's arguments also "
+        "stress --mutants, once",
     )
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
@@ -114,27 +106,19 @@ def run_mutants(interpreter: Interpreter) -> Run:
         return run([environment.python, "-m", "stress", "--mutants"], "stress --mutants")
 
 
-def run_tests(
-    interpreter: Interpreter, arguments: Sequence[str], runner: Runner | None = None
-) -> Run:
-    """Run pytest on one interpreter; `runner` of None is `run`. Raises SetUpError."""
+def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
+    """Run pytest on one interpreter. Raises SetUpError."""
     with prepared(interpreter, EXTRAS) as environment, tempfile.TemporaryDirectory() as folder:
         counts = Path(folder, "counts.json")
         command = [environment.python, str(ROOT / "tools" / "_totals.py"), str(counts)]
         name = f"Python {interpreter.label}"
-        return (runner or run)([*command, "-p", "no:cacheprovider", *arguments], name, counts)
-
-
-def run_side_by_side(interpreters: Sequence[Interpreter], arguments: Sequence[str]) -> list[Run]:
-    """The same on several, as many at a time as there are processors: tests mostly wait."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda each: try_tests(each, arguments), interpreters))
+        return run([*command, "-p", "no:cacheprovider", *arguments], name, counts)
 
 
 def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
-    """On one of several: that it cannot be set up must not hide what the others say."""
+    """The same for one of several: that it cannot be set up must not hide what the others say."""
     try:
-        return run_tests(interpreter, arguments, run_and_show)
+        return run_tests(interpreter, arguments)
     except SetUpError as error:
         announce(f"Python {interpreter.label}: {error}")
         return Run(f"Python {interpreter.label} (its set-up)", 1, Counter(), 0.0)
@@ -150,20 +134,8 @@ def run(command: Sequence[str], name: str, counts: Path | None = None) -> Run:
         except KeyboardInterrupt:
             process.wait()  # it was interrupted as well, and has something to say about it
             raise
-    return Run(name, status, read_counts(counts), time.monotonic() - began)
-
-
-def run_and_show(command: Sequence[str], name: str, counts: Path | None = None) -> Run:
-    """The same beside others: its output is shown as a whole, when it has ended."""
-    began = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, stdout=PIPE, stderr=STDOUT, text=True, check=False)
-    print(f"==== {name} ====\n{done.stdout}", end="", flush=True)
-    return Run(name, done.returncode, read_counts(counts), time.monotonic() - began)
-
-
-def read_counts(path: Path | None) -> Counter[str]:
-    """The counts that pytest has written there, if it has."""
-    return Counter(json.loads(path.read_text()) if path and path.exists() else {})
+    counted = json.loads(counts.read_text()) if counts and counts.exists() else {}
+    return Run(name, status, Counter(counted), time.monotonic() - began)
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:
