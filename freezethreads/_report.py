@@ -106,8 +106,9 @@ def info_of(record: Record) -> ThreadInfo:
 
 
 def infos_of(records: Iterable[Record]) -> tuple[ThreadInfo, ...]:
-    """The same for many, leaving out who has exited."""
-    return tuple(info_of(record) for record in records if not record.exited)
+    """The same for many, leaving out who has exited, also in the middle of this."""
+    infos = (info_of(record) for record in records if not record.exited)
+    return tuple(info for info in infos if info.state is not State.EXITED)
 
 
 def stack_of(ident: int) -> traceback.StackSummary:

@@ -140,3 +140,12 @@ def freezer_works(freezer: Freezer) -> None:
     assert not freezer.armed
     with looping(freezer, 1, "after"):
         freezer.freeze(timeout=WAIT, group="after").thaw()
+
+
+def test_who_exits_while_threads_are_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    freezer = Freezer()
+    with puppet(freezer) as thread:
+        record = thread.record
+        before(monkeypatch, _report, "info_of", lambda _: thread.do(freezer.unregister))
+        assert freezer.threads() == ()
+        assert record.exited
