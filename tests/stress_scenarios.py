@@ -48,6 +48,8 @@ class Torn(Sound):
 class Restless(Sound):
     """A thread that goes on while it counts as stopped."""
 
+    stand = 0.02  # long enough for it to get the interpreter
+
     def actors(self) -> Iterable[Role]:
         return [Role(self.count), Role(self.move)]
 
