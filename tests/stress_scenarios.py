@@ -54,10 +54,9 @@ class Restless(Sound):
         return [Role(self.count), Role(self.move)]
 
     def move(self, actor: Actor) -> None:
-        while not actor.over:
-            with self.freezer.blocking("moving all the same"):
-                for _ in range(1000):
-                    actor.step()
+        with self.freezer.blocking("moving all the same"):
+            while not actor.over:
+                actor.step()
 
 
 class Lazy(Sound):
