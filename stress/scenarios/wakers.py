@@ -48,6 +48,11 @@ class Sleeper(Pair):
         self.ring()
         raise RuntimeError("this waker raises")
 
+    def close(self) -> None:
+        """Not before the end of all: somebody may ring who does not know that it has gone."""
+        self.inside.close()
+        self.outside.close()
+
     def wait(self) -> None:
         """Wait for a ring, and forget it."""
         select.select([self.inside], [], [])
@@ -87,14 +92,13 @@ class Wakers(Scenario):
         sleeper = Sleeper(actor)
         waker = sleeper.ring_and_raise if int(actor.number) % 2 else sleeper.ring
         own = self.freezer.register(actor.name, group=actor.role.group, waker=waker)
-        with sleeper.inside, sleeper.outside, own:
-            self.sleepers[actor.name] = sleeper
+        self.sleepers[actor.name] = sleeper
+        with own:
             while not actor.over:
                 self.wait(actor, sleeper)
                 sleeper.change(actor.random)
                 self.freezer.safepoint("woken")
                 actor.step()
-            del self.sleepers[actor.name]
 
     def wait(self, actor: Actor, sleeper: Sleeper) -> None:
         if actor.random.random() < 0.3:
@@ -147,5 +151,7 @@ class Wakers(Scenario):
     def teardown(self) -> None:
         self.logger.removeHandler(self.reports)
         self.logger.propagate = True
+        for sleeper in self.sleepers.values():
+            sleeper.close()
         if not self.reports.seen:
             raise Violation("wakers have raised, and nothing was reported")
