@@ -1,8 +1,7 @@
-"""The face: one method a line, and the checks of what comes from outside."""
+"""The face: one method a line."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,16 +10,16 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from freezethreads import _membership, _ownership
+from freezethreads._arguments import check_debug, check_request, check_todo
 from freezethreads._controller import Controller
-from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
+from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
 from freezethreads._refrigerator import (
     Blocking,
     CheckedBlocking,
-    NoFreeze,
     place_of,
     visit_safepoint,
 )
@@ -53,7 +52,7 @@ class Freezer:
     def __init__(self, name: str = "freezer", *, debug: bool | None = None) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, not {name!r}")
-        debug = _check_debug(debug)
+        debug = check_debug(debug)
         self.name = name
         self.armed: bool = debug
         if debug:
@@ -224,7 +223,7 @@ class Freezer:
         the future, and so does a KeyboardInterrupt that comes meanwhile. Raises `NotRegistered`, or
         `ThreadExited` if the thread is gone; if it goes later, the future fails with that.
         """
-        _check_todo(fn, priority)
+        check_todo(fn, priority)
         return self._post(self._registry.find(thread), fn, args, priority)
 
     def todo_all(
@@ -234,7 +233,7 @@ class Freezer:
 
         A thread that exits meanwhile is left out.
         """
-        _check_todo(fn, priority)
+        check_todo(fn, priority)
         check_group(group)
         futures = []
         for record in list(self._registry.records.values()):
@@ -267,29 +266,3 @@ class Freezer:
         todo = Todo(fn, args, priority)
         self._registry.post(record, todo)
         return todo.future
-
-
-def _check_debug(debug: bool | None) -> bool:
-    if debug is None:
-        return os.environ.get("FREEZETHREADS_DEBUG", "0") not in ("", "0")
-    if not isinstance(debug, bool):
-        raise TypeError(f"debug must be True, False or None, not {debug!r}")
-    return debug
-
-
-def check_request(
-    timeout: float | None, reason: str, group: str, lease: float | None
-) -> tuple[Deadline, str, str, float | None]:
-    """Check a controller's arguments before anything is touched."""
-    seconds = check_seconds("timeout", timeout)
-    if not isinstance(reason, str):
-        raise TypeError(f"reason must be a string, not {reason!r}")
-    check_group(group)
-    lease = check_seconds("lease", lease, positive=True)
-    return Deadline(seconds), reason, group, lease
-
-
-def _check_todo(fn: object, priority: object) -> None:
-    check_callable("fn", fn)
-    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
-        raise TypeError(f"priority must be a number, not {priority!r}")

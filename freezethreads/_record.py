@@ -53,7 +53,8 @@ class Record:
     """One enrolled thread. `depth`, `shut`, `standing`, `last`, `ran` are written by it alone.
 
     `depth` counts the blocking regions it is in. `shut`, if not 0, keeps the refrigerator closed:
-    `no_freeze()` counts it up, and the library itself does while it makes the thread's todos.
+    `no_freeze()` counts it up, and the library itself does while it makes the thread's todos;
+    `shut_at` is where the outermost `no_freeze()` was entered, for reports.
     The thread is marked as away if and only if it is in
     a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
     is the freeze for which it is parked, or going to. `beneath` says that an installation enrolled
@@ -76,6 +77,7 @@ class Record:
         "ran",
         "region",
         "shut",
+        "shut_at",
         "standing",
         "thread",
         "todo",
@@ -97,6 +99,7 @@ class Record:
         self.bell = parking.bell
         self.depth = 0
         self.shut = 0
+        self.shut_at: Place | None = None
         self.region: Place | None = None
         self.standing: Freeze | None = None
         self.waiter: StepsAside | None = None

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-from freezethreads._errors import FreezeError
 from freezethreads._original import monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Record
@@ -269,32 +268,3 @@ class CheckedBlocking(Blocking):
         if not (record and record.shut):
             check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
         super().__enter__()
-
-
-class NoFreeze:
-    """A region that keeps the refrigerator shut: `with freezer.no_freeze():`. May be nested."""
-
-    __slots__ = ("_registry",)
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def __enter__(self) -> None:
-        record = self._registry.own.record
-        if record is None:
-            return
-        if record.depth and not record.shut:
-            record.region = place = record.place or place_of(sys._getframe(1), "blocking", None)
-            come_back(self._registry, record, place)
-        record.shut += 1
-
-    def __exit__(self, *exc_info: object) -> None:
-        record = self._registry.own.record
-        if record is None:
-            return
-        if not record.shut:
-            raise FreezeError("this thread has not entered no_freeze() since it registered")
-        record.shut -= 1
-        if record.depth and not record.shut:
-            place = record.region or place_of(sys._getframe(1), "blocking", None)
-            go_away(self._registry, record, place)

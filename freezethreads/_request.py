@@ -15,9 +15,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from freezethreads._arguments import check_request
 from freezethreads._completion import Bell
 from freezethreads._errors import FreezeError
-from freezethreads._freezer import Freezer, check_request
+from freezethreads._freezer import Freezer
 from freezethreads._original import get_ident
 from freezethreads._record import Record, logger
 from freezethreads._refrigerator import place_of, visit

@@ -29,10 +29,12 @@ CORE = (
     "_record",
     "_registry",
     "_refrigerator",
+    "_no_freeze",
     "_wait",
     "_membership",
     "_report",
     "sync",  # so that it cannot reach the controller
+    "_arguments",
     "_turns",
     "_controller",
     "_fork",

@@ -6,8 +6,9 @@ from time import monotonic
 
 from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline
+from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, NoFreeze
+from freezethreads._refrigerator import Blocking
 from freezethreads._todo import ABSENT, AWAY, Freeze
 from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
