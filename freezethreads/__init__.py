@@ -20,6 +20,7 @@ PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this 
 from freezethreads._default import (
     blocking,
     default_freezer,
+    dump,
     freeze,
     hold,
     no_freeze,
@@ -48,6 +49,7 @@ from freezethreads._install import Installation, install
 from freezethreads._membership import Registration
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._report import Straggler, ThreadInfo
+from freezethreads._signals import register_signal, unregister_signal
 from freezethreads._states import State
 from freezethreads._statistics import Histogram, Site, Statistics
 from freezethreads._threads import Thread
@@ -77,11 +79,13 @@ __all__ = [
     "World",
     "blocking",
     "default_freezer",
+    "dump",
     "freeze",
     "hold",
     "install",
     "no_freeze",
     "register",
+    "register_signal",
     "run_frozen",
     "safepoint",
     "sites",
@@ -90,4 +94,5 @@ __all__ = [
     "todo",
     "todo_all",
     "unregister",
+    "unregister_signal",
 ]

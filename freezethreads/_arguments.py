@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from typing import IO
 
 from freezethreads._deadline import Deadline, check_seconds
+from freezethreads._errors import FreezeError
 from freezethreads._registry import check_callable, check_group
 
 
@@ -34,3 +37,12 @@ def check_todo(fn: object, priority: object) -> None:
     check_callable("fn", fn)
     if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
         raise TypeError(f"priority must be a number, not {priority!r}")
+
+
+def check_file(file: IO[str] | None) -> IO[str]:
+    """Where a report goes; None: to `sys.stderr`. Raises `FreezeError` if there is none."""
+    if file is not None:
+        return file
+    if sys.stderr is None:
+        raise FreezeError("there is no sys.stderr: say which file the report goes to")
+    return sys.stderr

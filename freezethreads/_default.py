@@ -34,3 +34,4 @@ todo_all = default_freezer.todo_all
 threads = default_freezer.threads
 sites = default_freezer.sites
 statistics = default_freezer.statistics
+dump = default_freezer.dump

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from freezethreads import _membership, _ownership
-from freezethreads._arguments import check_debug, check_request, check_todo
+from freezethreads._arguments import check_debug, check_file, check_request, check_todo
 from freezethreads._controller import Controller
+from freezethreads._deadline import check_seconds
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
@@ -259,6 +260,19 @@ class Freezer:
         registry = self._registry
         records = list(registry.records.values())
         return call_shut(registry.own, lambda: registry.recorder.statistics(records))
+
+    def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
+        """Write where all threads stand to `file` (None: `sys.stderr`), for people.
+
+        It stops everybody while it looks, and writes when they have been let go. If not all stop
+        within `timeout` seconds (None: for ever), it says who did not, and shows them all the same.
+        From any thread, registered or not, also in a signal handler, inside a world, and while
+        others have stopped some. Raises what `file.write` does, and TypeError or ValueError.
+        """
+        from freezethreads._explain import dump  # which nobody needs before
+
+        check_seconds("timeout", timeout)
+        dump(self, check_file(file), timeout)
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

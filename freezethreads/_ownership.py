@@ -58,6 +58,11 @@ def acquired_at(lock: object) -> Place | None:
     return None if entry is None else entry[1]
 
 
+def owned_locks() -> list[tuple[Any, int]]:
+    """The locks whose acquisition was noted, and the idents of who did it. From any thread."""
+    return [(lock, ident) for lock, (ident, _) in list(_acquired.items())]
+
+
 def check_nothing_owned(place: Place) -> None:
     """Raise `SafepointViolation` if the calling thread owns a lock at this safepoint."""
     me = get_ident()

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import CodeType, FrameType
+from dataclasses import dataclass, field
 
-from freezethreads._frames import current_frames
+from freezethreads._looks import (
+    Evidence,
+    Glance,
+    evidence_of,
+    glance_at,
+    moved,
+    stack_of,
+    with_source,
+)
 from freezethreads._original import Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
@@ -20,6 +27,7 @@ from freezethreads._todo import pending_todos
 
 OWN_THREADS = "freezethreads-"  # how the names of this library's own threads begin
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
+_LOOKS = 5  # at most
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,8 @@ class Straggler:
     todo, or had a world of its own, where it cannot be frozen either. ``waits_for`` says which lock
     of `freezethreads.sync` it waits for, who has it, and whether that thread is frozen already;
     None if it waits for none. ``last_site`` is where it was last seen by the freezer and
-    ``last_seen`` how many seconds ago it came there; None if never.
+    ``last_seen`` how many seconds ago it came there; None if never. ``evidence`` is what the
+    library itself makes its diagnosis of.
     """
 
     name: str
@@ -71,6 +80,7 @@ class Straggler:
     last_site: Site | None
     last_seen: float | None
     waits_for: str | None = None
+    evidence: Evidence | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         where = f" in {self.stack[-1].name}" if self.stack else ""
@@ -111,41 +121,42 @@ def infos_of(records: Iterable[Record]) -> tuple[ThreadInfo, ...]:
     return tuple(info for info in infos if info.state is not State.EXITED)
 
 
-def stack_of(ident: int) -> traceback.StackSummary:
-    """The stack of a thread, in a form that pickles; empty if there is no such thread."""
-    return _stack_at(current_frames().get(ident))  # not in a variable: it may be in that very stack
-
-
-def _stack_at(frame: FrameType | None) -> traceback.StackSummary:
-    summary = traceback.extract_stack(frame) if frame is not None else []
-    return traceback.StackSummary.from_list(
-        [(entry.filename, entry.lineno or 0, entry.name, entry.line) for entry in summary]
-    )
-
-
 def report_stragglers(
     records: Iterable[Record], members: Iterable[Record]
 ) -> tuple[Straggler, ...]:
     """Look twice at the threads that do not stop, of all that a freeze asked to.
 
-    Takes some 10 ms; nobody is let go meanwhile.
+    Takes some 10 ms, or a few times as long where somebody seems to compute in C: he may only be
+    there whenever one looks. Nobody is let go meanwhile.
     """
     late = list(records)
     owners = {record.ident: record for record in members if not record.exited}
-    before = _positions()
-    stacks = {record: stack_of(record.ident) for record in late}
-    sleep(_SECOND_LOOK)
-    after = _positions()
+    looks = [glance_at(late)]
+    evidence: dict[Record, Evidence] = {}
+    while len(looks) < _LOOKS:
+        sleep(_SECOND_LOOK)
+        looks.append(glance_at(late))
+        evidence = {
+            record: evidence_of(record, [look[record] for look in looks], owners) for record in late
+        }
+        if not any(_may_move(evidence[record], record, looks) for record in late):
+            break
     return tuple(
         _straggler(
             record,
-            stacks[record],
-            before.get(record.ident) != after.get(record.ident),
+            [look[record] for look in looks],
+            evidence[record],
             _describe_wait(record, owners),
         )
         for record in late
         if not record.exited
     )
+
+
+def _may_move(evidence: Evidence, record: Record, looks: list[dict[Record, Glance]]) -> bool:
+    """Whether another look may tell more."""
+    glances = [look[record] for look in looks]
+    return bool(evidence.calling and evidence.busy) and not moved(glances)
 
 
 def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
@@ -163,7 +174,7 @@ def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
 
 
 def _straggler(
-    record: Record, stack: traceback.StackSummary, moving: bool, waits_for: str | None
+    record: Record, glances: list[Glance], evidence: Evidence, waits_for: str | None
 ) -> Straggler:
     info = info_of(record)
     last = record.place or record.last
@@ -176,17 +187,14 @@ def _straggler(
         site=info.site,
         since=info.since,
         todo_pending=info.todo_pending,
-        stack=stack,
-        moving=moving,
+        stack=with_source(glances[0].stack),
+        moving=moved(glances),
         in_no_freeze=record.commands or (record.shut > 0 and info.state is State.RUNNING),
         last_site=None if last is None else site_of(last),
         last_seen=None if last is None else monotonic() - last[4],
         waits_for=waits_for,
+        evidence=evidence,
     )
-
-
-def _positions() -> dict[int, tuple[CodeType, int]]:
-    return {ident: (frame.f_code, frame.f_lasti) for ident, frame in current_frames().items()}
 
 
 def other_threads(covered: Iterable[Record], ident: int) -> tuple[Thread, ...]:

@@ -47,7 +47,11 @@ METHODS = {
     "threads": "()",
     "sites": "()",
     "statistics": "()",
+    "dump": "(file=None, *, timeout=1.0)",
 }
+
+# What is the module's alone.
+FUNCTIONS = {"install", "register_signal", "unregister_signal"}
 
 CLASSES = {
     "Freezer",
@@ -115,7 +119,7 @@ def signature_of(function: Any, *, bound: bool) -> str:
 
 
 def test_all_is_what_the_design_names() -> None:
-    expected = {*METHODS, "default_freezer", "install", *CLASSES, *ERRORS}
+    expected = {*METHODS, "default_freezer", *FUNCTIONS, *CLASSES, *ERRORS}
     assert set(freezethreads.__all__) == expected
     assert len(freezethreads.__all__) == len(expected)
     assert all(hasattr(freezethreads, name) for name in expected)
@@ -182,7 +186,7 @@ def test_states() -> None:
     assert [state.name for state in State] == ["RUNNING", "BLOCKED", "FROZEN", "EXITED"]
 
 
-@pytest.mark.parametrize("name", sorted({*METHODS, *CLASSES, *ERRORS}))
+@pytest.mark.parametrize("name", sorted({*METHODS, *FUNCTIONS, *CLASSES, *ERRORS}))
 def test_public_names_are_documented(name: str) -> None:
     found = getattr(freezethreads, name)
     # Not inspect.getdoc(): what a base class says of itself does not count.

@@ -12,7 +12,7 @@ import pytest
 from fork_helpers import forked
 from freezethreads import _frames, _original
 from freezethreads._frames import _look_uncollected, current_frames
-from freezethreads._report import stack_of
+from freezethreads._looks import stack_of
 from freezethreads._special import call_with
 from freezing import Pause, before
 from helpers import run_python, start

@@ -32,6 +32,7 @@ CORE = (
     "_no_freeze",
     "_wait",
     "_membership",
+    "_looks",
     "_report",
     "sync",  # so that it cannot reach the controller
     "_arguments",
@@ -39,8 +40,10 @@ CORE = (
     "_controller",
     "_fork",
     "_world",
+    "_explain",
     "_freezer",
     "_default",
+    "_signals",
     "_request",
     "_standing",
     "_threads",
@@ -50,7 +53,7 @@ CORE = (
 )
 # These stand on the public package, and on nothing else of the core but a few of its lowest rooms.
 UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
-GROUND = ("_original", "_errors", "_deadline", "_request", "_standing")
+GROUND = ("_explain", "_original", "_errors", "_deadline", "_request", "_standing")
 HOUSE = (*CORE, *UPPER)
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,240 @@
+"""Where the threads of a process stand, as one structure that JSON can carry.
+
+`describe` makes it, `_text` prints it, the control socket sends it, and the command line puts in
+what py-spy sees. All of it is made of dict, list, str, int, float, bool and None:
+
+``python pid command freezer``: which process this is. ``library`` is this package's folder.
+``frozen`` is whether it was described while all stood, ``waited`` the seconds until then, ``late``
+the idents of those who did not stop, and ``problem`` why there was no freeze; see `look`.
+``freezes``: what else is asked for or stands, each with ``kind group reason by seconds stands``.
+``threads``: those enrolled in the order in which they came, then the others; each with
+
+* ``name ident native_id group registered state``; ``current`` marks the one that looks;
+* ``site`` (``kind label filename lineno function``, or null if it runs) and ``seconds`` there;
+  ``last`` and ``last_seconds``: the same of where it was seen last, for one that runs;
+* ``inside``: "no_freeze", "todo" or "world", where it cannot be frozen; ``todos``: how many pend;
+* ``owns``: locks of `freezethreads.sync` (``lock acquired``), ``awaits`` one (``lock owner
+  acquired``), or null. Who owns a lock is known if somebody waits for it, and in debug mode always;
+  where it was acquired, in debug mode;
+* ``stack``, the innermost frame first: ``function filename lineno``, ``own`` for frames of this
+  library, and ``site`` for the one that stands at the thread's site.
+
+``library_threads`` are the idents of this library's own threads, which are left out.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import TYPE_CHECKING, Any
+
+from freezethreads._errors import FreezeTimeout
+from freezethreads._explain._source import PACKAGE, is_own
+from freezethreads._frames import current_frames
+from freezethreads._looks import shelter_of
+from freezethreads._original import enumerate_threads, get_ident, getpid, monotonic
+from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
+from freezethreads._record import Record
+from freezethreads._report import OWN_THREADS
+from freezethreads._states import State
+from freezethreads._statistics import site_of
+from freezethreads._todo import Freeze, Place, pending_todos
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from freezethreads._freezer import Freezer
+
+Description = dict[str, Any]
+
+
+def look(freezer: Freezer, timeout: float | None) -> Description:
+    """Stop everybody, describe, and let them go. From any thread, whoever else has stopped whom.
+
+    If not all stop within `timeout` seconds (None: for ever) they are described all the same, going
+    on, and it says who was late.
+    """
+    began = monotonic()
+    try:
+        with freezer.hold(timeout=timeout, reason="a report") as hold:
+            description = describe(freezer, leave_out=hold._freeze)
+            description["frozen"] = True
+            description["waited"] = hold.waited
+    except FreezeTimeout as error:
+        description = describe(freezer)
+        description["waited"] = monotonic() - began
+        description["late"] = [straggler.ident for straggler in error.stragglers]
+        description["problem"] = str(error).partition("\n")[0].removesuffix(":")
+    return description
+
+
+def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Description:
+    """Look, and stop nobody. From any thread, also in a signal handler. Raises nothing by itself.
+
+    `leave_out` is a freeze that is not worth mentioning: that of whoever looks.
+    """
+    registry = freezer._registry
+    freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
+    return {
+        "python": platform.python_version(),
+        "pid": getpid(),
+        "command": _command(),
+        "freezer": freezer.name,
+        "library": PACKAGE,
+        "frozen": False,
+        "waited": None,
+        "late": [],
+        "problem": None,
+        "freezes": [_freeze(freeze) for freeze in freezes],
+        **_Threads(list(registry.records.values())).as_json(),
+    }
+
+
+def _command() -> list[str]:
+    return [str(argument) for argument in getattr(sys, "argv", None) or [sys.executable or ""]]
+
+
+def _freeze(freeze: Freeze) -> Description:
+    return {
+        "kind": freeze.kind,
+        "group": freeze.group,
+        "reason": freeze.reason,
+        "by": freeze.thread.name,
+        "seconds": monotonic() - (freeze.stood_at or freeze.armed_at),
+        "stands": freeze.stands,
+    }
+
+
+class _Threads:
+    """All threads of the process at one moment."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self._records = {record.ident: record for record in records if not record.exited}
+        self._threads = {thread.ident: thread for thread in enumerate_threads() if thread.ident}
+        self._now = monotonic()
+        self._owned: dict[int, list[Description]] = {}
+
+    def as_json(self) -> Description:
+        # Each frame is taken out as it is described: the own one is in there, and a variable
+        # of it that refers to all others would keep them alive.
+        frames = current_frames()
+        try:
+            library = [
+                ident
+                for ident, thread in self._threads.items()
+                if thread.name.startswith(OWN_THREADS)
+            ]
+            idents = dict.fromkeys([*self._records, *self._threads, *frames])
+            seen = [ident for ident in idents if ident not in library]
+            self._note_owners(seen)
+            return {
+                "threads": [self._thread(ident, frames.pop(ident, None)) for ident in seen],
+                "library_threads": library,
+            }
+        finally:
+            frames.clear()
+
+    def _note_owners(self, idents: list[int]) -> None:
+        """Who owns which lock: what was noted, and what somebody waits for."""
+        owned = dict(owned_locks())
+        for lock in map(awaited_by, idents):
+            if lock is not None and lock.owner is not None:
+                owned.setdefault(lock, lock.owner)
+        for lock, owner in owned.items():
+            place = acquired_at(lock)
+            entry = {"lock": repr(lock), "acquired": None if place is None else where(place)}
+            self._owned.setdefault(owner, []).append(entry)
+
+    def _thread(self, ident: int, frame: FrameType | None) -> Description:
+        record, thread = self._records.get(ident), self._threads.get(ident)
+        name, native_id = f"thread {ident}", None
+        if thread is not None:
+            name, native_id = thread.name, thread.native_id
+        if record is not None:
+            name, native_id = record.name, record.native_id
+        return {
+            "name": name,
+            "ident": ident,
+            "native_id": native_id,
+            "registered": record is not None,
+            "current": ident == get_ident(),
+            **(_UNREGISTERED if record is None else self._standing(record)),
+            "owns": self._owned.get(ident, []),
+            "awaits": self._awaited(ident),
+            "stack": _stack(frame, None if record is None else record.place),
+        }
+
+    def _standing(self, record: Record) -> Description:
+        """What the freezer knows of one that is enrolled."""
+        place, state = record.place, record.state
+        inside, _ = shelter_of(record) if state is State.RUNNING else (None, None)
+        last = record.last if place is None else None
+        return {
+            "group": record.group,
+            "state": state.name,
+            "site": None if place is None else _site(place),
+            "seconds": None if place is None else self._now - place[4],
+            "last": None if last is None else _site(last),
+            "last_seconds": None if last is None else self._now - last[4],
+            "inside": inside,
+            "todos": len(pending_todos(record.todo)),
+        }
+
+    def _awaited(self, ident: int) -> Description | None:
+        lock = awaited_by(ident)
+        if lock is None:
+            return None
+        owner, place = lock.owner, acquired_at(lock)
+        return {
+            "lock": repr(lock),
+            "owner": None if owner is None else self._name_of(owner),
+            "acquired": None if place is None else where(place),
+        }
+
+    def _name_of(self, ident: int) -> str:
+        known = self._records.get(ident) or self._threads.get(ident)
+        return f"thread {ident}" if known is None else known.name
+
+
+# What there is to say of the standing of a thread that is not enrolled.
+_UNREGISTERED: Description = {
+    "group": "",
+    "state": "RUNNING",
+    "site": None,
+    "seconds": None,
+    "last": None,
+    "last_seconds": None,
+    "inside": None,
+    "todos": 0,
+}
+
+
+def _site(place: Place) -> Description:
+    site = site_of(place)
+    return {
+        "kind": site.kind,
+        "label": site.label,
+        "filename": site.filename,
+        "lineno": site.lineno,
+        "function": site.function,
+    }
+
+
+def _stack(frame: FrameType | None, place: Place | None) -> list[Description]:
+    """The frames, the innermost first, and which of them stands at `place`."""
+    stack: list[Description] = []
+    code = None if place is None else place[2]
+    while frame is not None:
+        at_site = frame.f_code is code
+        code = None if at_site else code  # the innermost one alone
+        stack.append(
+            {
+                "function": frame.f_code.co_qualname,
+                "filename": frame.f_code.co_filename,
+                "lineno": frame.f_lineno or 0,
+                "own": is_own(frame.f_code.co_filename),
+                "site": at_site,
+            }
+        )
+        frame = frame.f_back
+    return stack

@@ -1,0 +1,156 @@
+"""Freezing with a deadline, to explain who does not stop, why, and what would help.
+
+A *finding* is a dict that JSON can carry: ``cause`` (a word of `Cause`), ``thread ident native_id
+group``, the place that it is about (``filename lineno function line``; null where there is none),
+``why`` and ``advice`` (a sentence each), and ``stacks``: where the thread was at the deadline, and
+a moment later, each the innermost frame first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from traceback import FrameSummary
+from typing import TYPE_CHECKING, Any
+
+from freezethreads._errors import FreezeTimeout
+from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
+from freezethreads._explain._sentences import Place, advise, explain
+from freezethreads._explain._source import PACKAGE, is_own, line_of, loop_around, nearest
+from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._looks import Evidence
+from freezethreads._original import getpid, monotonic
+from freezethreads._report import Straggler
+
+if TYPE_CHECKING:
+    from freezethreads._freezer import Freezer
+
+Finding = dict[str, Any]
+
+
+def diagnose(freezer: Freezer, timeout: float | None) -> dict[str, Any]:
+    """Stop everybody within `timeout` seconds (None: for ever), and say who does not, and why.
+
+    Everybody has been let go when this returns: a dict with ``healthy`` (whether all stopped),
+    ``pid freezer library threads waited`` (seconds), ``findings``, and ``warnings``: findings about
+    threads which no freeze waits for, and which went on. From any thread.
+    """
+    began = monotonic()
+    findings: list[Finding] = []
+    warnings: list[Finding] = []
+    threads = len(freezer.threads())
+    try:
+        with freezer.hold(timeout=timeout, reason="a diagnosis") as hold:
+            threads, waited = len(hold.threads), hold.waited
+            warnings = [_stranger(*seen) for seen in look_at_strangers(hold.threads)]
+    except FreezeTimeout as error:
+        waited = monotonic() - began
+        findings = [find(straggler) for straggler in error.stragglers]
+        if not findings:
+            findings = [_controller(str(error))]
+    return {
+        "healthy": not findings,
+        "pid": getpid(),
+        "freezer": freezer.name,
+        "library": PACKAGE,
+        "threads": threads,
+        "waited": waited,
+        "findings": findings,
+        "warnings": warnings,
+    }
+
+
+def find(straggler: Straggler) -> Finding:
+    """What there is to say about one thread that did not stop."""
+    evidence = straggler.evidence
+    assert evidence is not None  # whoever is reported by a freezer has it
+    cause = cause_of(straggler, evidence)
+    place = _place_of(cause, straggler, evidence)
+    return {
+        "cause": cause.value,
+        "thread": straggler.name,
+        "ident": straggler.ident,
+        "native_id": straggler.native_id,
+        "group": straggler.group,
+        **_where(place),
+        "why": explain(cause, straggler, evidence, place),
+        "advice": advise(cause, evidence, place),
+        "stacks": [_stack(straggler.stack), _stack(evidence.later)],
+    }
+
+
+def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place | None:
+    """The line that a finding is about: where a safepoint, or a region, would help."""
+    if cause is Cause.COMPUTING:
+        return _loop_in(common(straggler.stack, evidence.later) or evidence.later)
+    if cause is Cause.NO_FREEZE and evidence.inside_at is not None:
+        site = evidence.inside_at
+        return Place(site.filename, site.lineno, site.function, False)
+    return _nearest(evidence.later)
+
+
+def _nearest(stack: Sequence[FrameSummary]) -> Place | None:
+    entry = nearest(stack)
+    return None if entry is None else Place(entry.filename, entry.lineno or 0, entry.name, False)
+
+
+def _loop_in(stack: Sequence[FrameSummary]) -> Place | None:
+    """The innermost loop in which the program's own code is, else its innermost line."""
+    for entry in of_the_program(stack):
+        loop = loop_around(entry.filename, entry.lineno or 0)
+        if loop is not None:
+            return Place(entry.filename, loop, entry.name, True)
+    return _nearest(stack)
+
+
+def _where(place: Place | None) -> Finding:
+    if place is None:
+        return {"filename": None, "lineno": None, "function": None, "line": None}
+    return {
+        "filename": place.filename,
+        "lineno": place.lineno,
+        "function": place.function,
+        "line": line_of(place.filename, place.lineno),
+    }
+
+
+def _stack(stack: Sequence[FrameSummary]) -> list[dict[str, Any]]:
+    return [
+        {
+            "function": entry.name,
+            "filename": entry.filename,
+            "lineno": entry.lineno,
+            "own": is_own(entry.filename),
+            "site": False,
+        }
+        for entry in reversed(stack)
+    ]
+
+
+def _controller(message: str) -> Finding:
+    return {
+        "cause": Cause.CONTROLLER.value,
+        "thread": None,
+        "ident": None,
+        "native_id": None,
+        "group": None,
+        **_where(None),
+        "why": f"{message}.",
+        "advice": "Have that controller thaw, or give its freeze a lease.",
+        "stacks": [],
+    }
+
+
+def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]) -> Finding:
+    place = _loop_in(stacks[-1])
+    return {
+        "cause": Cause.UNREGISTERED.value,
+        "thread": name,
+        "ident": ident,
+        "native_id": native_id,
+        "group": None,
+        **_where(place),
+        "why": f"{name} is not registered, and went on while all others stood.",
+        "advice": "Register it, if it touches what has to stand still: "
+        "`with freezer.register():` around what it does.",
+        "stacks": [_stack(stack) for stack in stacks],
+    }

@@ -1,0 +1,101 @@
+"""What a finding says: why the thread does not stop, and what would help, a sentence each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from freezethreads._explain._causes import Cause, takes_something, waits_in
+from freezethreads._explain._source import call_of, has_safepoint_around, nearest
+from freezethreads._looks import Evidence
+from freezethreads._report import Straggler
+
+
+class Place(NamedTuple):
+    """The line that a finding is about; `is_loop` if a loop begins there."""
+
+    filename: str
+    lineno: int
+    function: str
+    is_loop: bool
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.lineno}"
+
+
+def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place | None) -> str:
+    """Why the thread does not stop."""
+    name = straggler.name
+    stack = evidence.later
+    if cause is Cause.LOCK:
+        return f"{name} waits for {straggler.waits_for}."
+    if cause is Cause.JOIN:
+        frozen = ", which stands frozen" if evidence.joins_frozen else ""
+        return f"{name} waits for the end of {evidence.joins}{frozen}, in {waits_in(stack)}."
+    if cause is Cause.C_CALL:
+        entry = nearest(stack)
+        call = "" if entry is None else f" (`{call_of(entry)}`)"
+        return f"{name} computes inside a call of C{call} that does not return."
+    if cause is Cause.NO_FREEZE:
+        since = "" if evidence.inside_at is None else f", which it entered at {place}"
+        return f"{name} is inside no_freeze(){since}; {_activity(straggler, evidence)}."
+    reasons = {
+        Cause.COMPUTING: f"{name} computes, and passes no safepoint.",
+        Cause.WAITING: f"{name} waits in {waits_in(stack)}, which is in no blocking region.",
+        Cause.TODO: f"{name} makes a todo that is not done; {_activity(straggler, evidence)}.",
+        Cause.WORLD: f"{name} has stopped others itself, or is about to, and stops for nobody "
+        "until it thaws.",
+        Cause.WAKER: f"{name} waits in {waits_in(stack)}; its waker was called, and has not woken "
+        "it.",
+        Cause.OUTSIDE: f"{name} runs no Python code, or is about to end.",
+        Cause.SLOW: f"{name} stopped just after the deadline.",
+    }
+    return reasons[cause]
+
+
+def _activity(straggler: Straggler, evidence: Evidence) -> str:
+    if straggler.moving or not evidence.calling or evidence.busy:
+        return "it computes there"
+    return f"it waits in {waits_in(evidence.later)}"
+
+
+def advise(cause: Cause, evidence: Evidence, place: Place | None) -> str:
+    """What would help."""
+    at = "there" if place is None else f"at {place}"
+    if cause is Cause.COMPUTING:
+        return _advise_safepoint(place)
+    if cause in (Cause.WAITING, Cause.JOIN):
+        return _advise_wait(evidence, at)
+    sentences = {
+        Cause.C_CALL: f"Split the call {at} into shorter ones with freezer.safepoint() in between, "
+        "or, if it touches nothing shared, wrap it in `with freezer.blocking():`.",
+        Cause.LOCK: "Release the lock before the safepoint, blocking region or wait where its "
+        "owner stopped; Freezer(debug=True) finds such places.",
+        Cause.NO_FREEZE: f"Make the no_freeze() region {at} shorter.",
+        Cause.TODO: f"Make the todo shorter; it is {at}.",
+        Cause.WORLD: "Thaw sooner, or give that freeze a lease.",
+        Cause.WAKER: f"Have the waker end the wait {at} (write to the descriptor that it polls, "
+        "say), or wrap the wait in `with freezer.blocking():`.",
+        Cause.OUTSIDE: "Unregister a thread before it leaves Python for long.",
+        Cause.SLOW: "Give the freeze more time, or the thread more safepoints.",
+    }
+    return sentences[cause]
+
+
+def _advise_safepoint(place: Place | None) -> str:
+    if place is None:
+        return "Put freezer.safepoint() into its loop."
+    if place.is_loop:
+        return f"Put freezer.safepoint() into the loop at {place}."
+    why = ""
+    if has_safepoint_around(place.filename, place.lineno):
+        why = ", whose loop has one, but takes long between two"
+    return f"Put freezer.safepoint() into {place.function}() at {place}{why}."
+
+
+def _advise_wait(evidence: Evidence, at: str) -> str:
+    if evidence.joins is None and takes_something(evidence.later):
+        return (
+            f"Use the lock or queue of freezethreads.sync {at}, whose waits are freezable, "
+            "and let nobody own a lock where he stops."
+        )
+    return f"Wrap this call in `with freezer.blocking():` {at}."

@@ -1,0 +1,94 @@
+"""A signal that has the process say where its threads stand, as `faulthandler.register` does.
+
+The handler is Python's, so it runs in the main thread, between two of its instructions: also while
+that stands frozen, but not while it is in a call of C that does not come back.
+"""
+
+from __future__ import annotations
+
+from _signal import SIGQUIT  # type: ignore[import-not-found]  # `signal` takes its time to load
+from collections.abc import Callable
+from types import FrameType
+from typing import IO, Any
+
+from freezethreads._arguments import check_file
+from freezethreads._default import default_freezer
+from freezethreads._freezer import Freezer
+from freezethreads._original import current_thread, main_thread
+
+_TIMEOUT = 1.0  # seconds
+
+# The signals that are registered, and the handlers that they had before. By the main thread alone.
+_before: dict[int, Any] = {}
+
+
+def register_signal(
+    signum: int = SIGQUIT, *, freezer: Freezer | None = None, file: IO[str] | None = None
+) -> None:
+    """Have `Freezer.dump` write its report to `file` whenever this signal comes.
+
+    `freezer` None is the default freezer. `file` None is what `sys.stderr` is now; it must have a
+    `fileno()`, stays in use, and is written to past its buffer. The report works while threads
+    stand frozen, the main thread too. What cannot be written is lost. Calling this again replaces
+    the arrangement; `unregister_signal` ends it.
+
+    From the main thread alone; raises `RuntimeError` in any other, ValueError or OSError for a
+    signal that cannot be handled, TypeError or ValueError for a file without a descriptor. Nothing
+    was changed then.
+    """
+    _check_thread("register_signal")
+    descriptor = check_file(file).fileno()
+    import signal
+
+    # Whoever stands when the signal comes may be in the middle of an import.
+    from freezethreads._explain._dump import dump_to_descriptor
+
+    chosen = default_freezer if freezer is None else freezer
+    handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, _TIMEOUT))
+    before = signal.signal(signum, handler)
+    if not isinstance(before, _Handler):
+        _before[signum] = before
+
+
+def unregister_signal(signum: int = SIGQUIT) -> bool:
+    """Give the signal back the handler that it had; returns whether it had been registered.
+
+    From the main thread alone; raises `RuntimeError` in any other. A handler that somebody else has
+    put there since stays.
+    """
+    _check_thread("unregister_signal")
+    import signal
+
+    if signum not in _before:
+        return False
+    before = _before.pop(signum)
+    if isinstance(signal.getsignal(signum), _Handler):
+        signal.signal(signum, signal.SIG_DFL if before is None else before)
+    return True
+
+
+class _Handler:
+    """Reports. A signal that comes while it does is not reported by itself."""
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        self._report = report
+        self._busy = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if self._busy:
+            return
+        try:
+            self._busy = True
+            self._report()
+        except OSError:
+            pass  # nobody reads what it writes, which is no reason to end the program
+        finally:
+            self._busy = False
+
+
+def _check_thread(name: str) -> None:
+    if current_thread() is not main_thread():
+        raise RuntimeError(
+            f"{name}() must be called in the main thread, in which Python runs signal handlers; "
+            "nothing was changed"
+        )

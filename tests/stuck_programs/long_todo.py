@@ -1,0 +1,18 @@
+"""todo: one that is not done, in a thread that passes safepoints otherwise."""
+
+import threading
+
+import stage
+
+begun = threading.Event()
+
+
+def errand() -> None:
+    begun.set()
+    threading.Event().wait()  # here
+
+
+thread = stage.start(stage.pass_safepoints)
+stage.freezer.todo(thread, errand)
+begun.wait()
+stage.wait_to_end()
