@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from freezethreads import _membership, _ownership
+from freezethreads._arguments import check_debug, check_request, check_todo
 from freezethreads._controller import Controller
-from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
@@ -29,6 +28,9 @@ from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
 from freezethreads._todo import Freeze, Todo, covers
 from freezethreads._world import Hold, World
+
+if TYPE_CHECKING:
+    from freezethreads.control import Serving
 
 T = TypeVar("T")
 
@@ -53,7 +55,7 @@ class Freezer:
     def __init__(self, name: str = "freezer", *, debug: bool | None = None) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, not {name!r}")
-        debug = _check_debug(debug)
+        debug = check_debug(debug)
         self.name = name
         self.armed: bool = debug
         if debug:
@@ -224,7 +226,7 @@ class Freezer:
         the future, and so does a KeyboardInterrupt that comes meanwhile. Raises `NotRegistered`, or
         `ThreadExited` if the thread is gone; if it goes later, the future fails with that.
         """
-        _check_todo(fn, priority)
+        check_todo(fn, priority)
         return self._post(self._registry.find(thread), fn, args, priority)
 
     def todo_all(
@@ -234,7 +236,7 @@ class Freezer:
 
         A thread that exits meanwhile is left out.
         """
-        _check_todo(fn, priority)
+        check_todo(fn, priority)
         check_group(group)
         futures = []
         for record in list(self._registry.records.values()):
@@ -261,35 +263,26 @@ class Freezer:
         records = list(registry.records.values())
         return call_shut(registry.own, lambda: registry.recorder.statistics(records))
 
+    def serve(self) -> Serving:
+        """Open this process's control socket, by which this freezer can be used from outside.
+
+        From then on, until the result is closed (it is a context manager) or the process ends,
+        other processes of the same user, and root's, can look at the threads, freeze and thaw them:
+        with the command ``freezethreads`` or `freezethreads.control.connect`. A freeze from outside
+        is a hold with a lease. Nothing that arrives is evaluated. One socket serves all freezers of
+        a process, and who is served twice is served until both are closed. Costs one thread, which
+        waits for a client, and is never stopped. The child of a fork has to call this itself.
+
+        From any thread. Raises `FreezeError` if there is no place for the socket, or another
+        freezer of this name is served; nothing is served then that was not before.
+        """
+        from freezethreads.control import serve  # which nobody else should have to load
+
+        return serve(self)
+
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float
     ) -> Future[T]:
         todo = Todo(fn, args, priority)
         self._registry.post(record, todo)
         return todo.future
-
-
-def _check_debug(debug: bool | None) -> bool:
-    if debug is None:
-        return os.environ.get("FREEZETHREADS_DEBUG", "0") not in ("", "0")
-    if not isinstance(debug, bool):
-        raise TypeError(f"debug must be True, False or None, not {debug!r}")
-    return debug
-
-
-def check_request(
-    timeout: float | None, reason: str, group: str, lease: float | None
-) -> tuple[Deadline, str, str, float | None]:
-    """Check a controller's arguments before anything is touched."""
-    seconds = check_seconds("timeout", timeout)
-    if not isinstance(reason, str):
-        raise TypeError(f"reason must be a string, not {reason!r}")
-    check_group(group)
-    lease = check_seconds("lease", lease, positive=True)
-    return Deadline(seconds), reason, group, lease
-
-
-def _check_todo(fn: object, priority: object) -> None:
-    check_callable("fn", fn)
-    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
-        raise TypeError(f"priority must be a number, not {priority!r}")

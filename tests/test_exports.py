@@ -47,6 +47,7 @@ METHODS = {
     "threads": "()",
     "sites": "()",
     "statistics": "()",
+    "serve": "()",
 }
 
 CLASSES = {

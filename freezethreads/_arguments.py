@@ -1,0 +1,36 @@
+"""What comes from outside is checked here, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+
+from freezethreads._deadline import Deadline, check_seconds
+from freezethreads._registry import check_callable, check_group
+
+
+def check_debug(debug: bool | None) -> bool:
+    """Whether a freezer is to be in debug mode; None: what the environment says."""
+    if debug is None:
+        return os.environ.get("FREEZETHREADS_DEBUG", "0") not in ("", "0")
+    if not isinstance(debug, bool):
+        raise TypeError(f"debug must be True, False or None, not {debug!r}")
+    return debug
+
+
+def check_request(
+    timeout: float | None, reason: str, group: str, lease: float | None
+) -> tuple[Deadline, str, str, float | None]:
+    """Check a controller's arguments before anything is touched."""
+    seconds = check_seconds("timeout", timeout)
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a string, not {reason!r}")
+    check_group(group)
+    lease = check_seconds("lease", lease, positive=True)
+    return Deadline(seconds), reason, group, lease
+
+
+def check_todo(fn: object, priority: object) -> None:
+    """Raise TypeError unless `fn` can be called, and `priority` is a number."""
+    check_callable("fn", fn)
+    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
+        raise TypeError(f"priority must be a number, not {priority!r}")
