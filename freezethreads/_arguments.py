@@ -1,18 +1,15 @@
-"""The checks of what comes from outside, before anything is touched."""
+"""What comes from outside is checked here, before anything is touched."""
 
 from __future__ import annotations
 
 import os
-import sys
-from typing import IO
 
 from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._errors import FreezeError
 from freezethreads._registry import check_callable, check_group
 
 
 def check_debug(debug: bool | None) -> bool:
-    """Whether debug mode is on; None: as the environment says."""
+    """Whether a freezer is to be in debug mode; None: what the environment says."""
     if debug is None:
         return os.environ.get("FREEZETHREADS_DEBUG", "0") not in ("", "0")
     if not isinstance(debug, bool):
@@ -33,16 +30,7 @@ def check_request(
 
 
 def check_todo(fn: object, priority: object) -> None:
-    """Raise TypeError unless this can be a todo."""
+    """Raise TypeError unless `fn` can be called, and `priority` is a number."""
     check_callable("fn", fn)
     if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
         raise TypeError(f"priority must be a number, not {priority!r}")
-
-
-def check_file(file: IO[str] | None) -> IO[str]:
-    """Where a report goes; None: to `sys.stderr`. Raises `FreezeError` if there is none."""
-    if file is not None:
-        return file
-    if sys.stderr is None:
-        raise FreezeError("there is no sys.stderr: say which file the report goes to")
-    return sys.stderr

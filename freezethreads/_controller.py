@@ -11,22 +11,14 @@ from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
-from freezethreads._original import TIMEOUT_MAX, Timer, get_ident, main_thread, monotonic
+from freezethreads._lease import Lease
+from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
-from freezethreads._report import OWN_THREADS, report_stragglers
+from freezethreads._report import report_stragglers
 from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze, pending_freezes
 from freezethreads._turns import Turns
-
-
-class Lease(Timer):
-    """The watchdog of one freeze: a thread of its own, since the controller's may be stuck."""
-
-    def __init__(self, seconds: float, controller: Controller, freeze: Freeze) -> None:
-        super().__init__(min(seconds, TIMEOUT_MAX), controller.expire, (freeze,))
-        self.name = OWN_THREADS + "lease"
-        self.daemon = True
 
 
 class Controller:
@@ -91,9 +83,7 @@ class Controller:
 
     def start_lease(self, freeze: Freeze, seconds: float) -> None:
         """Let a watchdog thaw after so many seconds, counted from now, if nobody did before."""
-        lease = Lease(seconds, self, freeze)
-        freeze.leases[lease] = None
-        lease.start()
+        Lease(seconds, freeze, self.expire).start()
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""
@@ -106,8 +96,10 @@ class Controller:
         """Thaw what its controller did not, and say so. From any thread; may be repeated."""
         if freeze.done:
             return False
+        first = self.release(freeze)
+        # Afterwards: a frozen thread may have the lock of what this is logged to.
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
-        return self.release(freeze)
+        return first
 
     def let_go(self, freeze: Freeze, user: object) -> None:
         """One user of `freeze` is done with it; the last one thaws. May be repeated."""

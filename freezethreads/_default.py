@@ -33,5 +33,6 @@ todo = default_freezer.todo
 todo_all = default_freezer.todo_all
 threads = default_freezer.threads
 sites = default_freezer.sites
+serve = default_freezer.serve
 statistics = default_freezer.statistics
 dump = default_freezer.dump

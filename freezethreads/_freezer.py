@@ -1,4 +1,4 @@
-"""The face: one method a line."""
+"""The face: one method a line, and the checks of what comes from outside."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from freezethreads import _membership, _ownership
-from freezethreads._arguments import check_debug, check_file, check_request, check_todo
+from freezethreads._arguments import check_debug, check_request, check_todo
 from freezethreads._controller import Controller
-from freezethreads._deadline import check_seconds
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
@@ -29,6 +28,9 @@ from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
 from freezethreads._todo import Freeze, Todo, covers
 from freezethreads._world import Hold, World
+
+if TYPE_CHECKING:
+    from freezethreads.control import Serving
 
 T = TypeVar("T")
 
@@ -264,15 +266,30 @@ class Freezer:
     def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
         """Write where all threads stand to `file` (None: `sys.stderr`), for people.
 
-        It stops everybody while it looks, and writes when they have been let go. If not all stop
-        within `timeout` seconds (None: for ever), it says who did not, and shows them all the same.
-        From any thread, registered or not, also in a signal handler, inside a world, and while
-        others have stopped some. Raises what `file.write` does, and TypeError or ValueError.
+        Stops everybody while it looks, and writes when they have been let go. Says who does not
+        stop within `timeout` seconds (None: for ever), and shows those all the same. From any
+        thread, also in a signal handler and inside a world. Raises what `file.write` does.
         """
         from freezethreads._explain import dump  # which nobody needs before
 
-        check_seconds("timeout", timeout)
-        dump(self, check_file(file), timeout)
+        dump(self, file, timeout)
+
+    def serve(self) -> Serving:
+        """Open this process's control socket, by which this freezer can be used from outside.
+
+        From then on, until the result is closed (it is a context manager) or the process ends,
+        other processes of the same user, and root's, can look at the threads, freeze and thaw them:
+        with the command ``freezethreads`` or `freezethreads.control.connect`. A freeze from outside
+        is a hold with a lease. Nothing that arrives is evaluated. One socket serves all freezers of
+        a process, and who is served twice is served until both are closed. Costs one thread, which
+        waits for a client, and is never stopped. The child of a fork has to call this itself.
+
+        From any thread. Raises `FreezeError` if there is no place for the socket, or another
+        freezer of this name is served; nothing is served then that was not before.
+        """
+        from freezethreads.control import serve  # which nobody else should have to load
+
+        return serve(self)
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

@@ -14,6 +14,7 @@ from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident, get_native_
 from threading import Condition, RLock, Thread, Timer
 
 __all__ = [
+    "OWN_THREADS",
     "TIMEOUT_MAX",
     "Condition",
     "LockType",
@@ -32,6 +33,9 @@ __all__ = [
     "monotonic",
     "sleep",
 ]
+
+OWN_THREADS = "freezethreads-"
+"""How the names of this library's own threads begin. Nobody enrols them, and nothing stops them."""
 
 local = threading.local
 monotonic = time.monotonic

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-from freezethreads._original import monotonic
+from freezethreads._original import OWN_THREADS, monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Record
 from freezethreads._registry import Registry, call_shut
@@ -167,8 +167,8 @@ def _step_out(record: Record) -> None:
 
 
 def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """Who is not enrolled parks too while all the threads are to stop; but not a controller that
-    is stopping others, and comes here in a waker or a signal handler."""
+    """Who is not enrolled parks too while all the threads are to stop; but not a controller that is
+    stopping others, in a waker or a signal handler, nor a watchdog, in a finalizer."""
     record = Record(None, "", None)
     for freeze in list(registry.active):
         if freeze.is_by(record):
@@ -176,7 +176,7 @@ def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) 
                 return
         elif freeze.covers(""):
             record.todo[freeze] = None
-    if record.todo and not registry.own.shut:
+    if record.todo and not (registry.own.shut or record.name.startswith(OWN_THREADS)):
         place = place_of(frame, "safepoint", label)
         call_shut(registry.own, lambda: come_back(registry, record, place))
 

@@ -18,14 +18,13 @@ from freezethreads._looks import (
     stack_of,
     with_source,
 )
-from freezethreads._original import Thread, enumerate_threads, monotonic, sleep
+from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
 from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
-OWN_THREADS = "freezethreads-"  # how the names of this library's own threads begin
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
 _LOOKS = 5  # at most
 

@@ -24,7 +24,7 @@ from freezethreads._record import Record, logger
 from freezethreads._refrigerator import place_of, visit
 from freezethreads._registry import check_callable
 from freezethreads._todo import Freeze, pending_freeze
-from freezethreads._world import World
+from freezethreads._world import Hold, World
 
 
 class Doorbell(Bell):
@@ -164,3 +164,61 @@ class FreezeRequest:
         self._armed = True
         self._freeze.barred = False
         self._controller._arm(self._freeze)
+
+
+class HoldRequest:
+    """What `freezer.hold(...)` asks for, by a thread that has something to watch while it waits.
+
+    The group is asked to stop at once. For threads that are not registered: a registered one would
+    have to count as stopped meanwhile. The arguments and their errors are those of `Freezer.hold`.
+    """
+
+    __slots__ = ("_deadline", "_freeze", "_freezer", "_lease", "_user")
+
+    def __init__(
+        self,
+        freezer: Freezer,
+        *,
+        timeout: float | None = 20.0,
+        reason: str = "",
+        group: str = "",
+        lease: float | None = None,
+    ) -> None:
+        self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        if freezer._registry.own.record is not None:
+            raise FreezeError("the calling thread is registered: it is to call hold() itself")
+        self._freezer = freezer
+        self._user = object()
+        self._freeze = Freeze("hold", group, reason)
+        try:
+            freezer._controller._arm(self._freeze)
+        except BaseException as error:
+            self.give_up(error)
+            raise
+
+    def wait(self, seconds: float) -> Hold | None:
+        """Wait for so long at most; the hold when all stand, None until then. By the same thread.
+
+        Raises `FreezeTimeout` at the deadline, and `FreezeError` if somebody else has thawed. Who
+        does not come back until there is a hold has to `give_up`. Whatever it raises, nobody is
+        kept stopped then.
+        """
+        freeze, controller = self._freeze, self._freezer._controller
+        try:
+            if freeze.awaited and not self._deadline.passed():
+                remaining = self._deadline.remaining()
+                freeze.bell.wait(seconds if remaining < 0 else min(seconds, remaining))
+            if freeze.done:
+                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            if freeze.awaited and not self._deadline.passed():
+                return None
+            controller._wait(freeze, self._deadline)  # it does not wait now
+            controller._dequeue_stopped(freeze)
+            return Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
+        except BaseException as error:
+            self.give_up(error)
+            raise
+
+    def give_up(self, error: BaseException) -> None:
+        """Let everybody go, for that reason. From any thread; may be repeated."""
+        self._freezer._controller.give_up(self._freeze, self._user, error)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import IO, Any
 
-from freezethreads._arguments import check_file
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
 from freezethreads._original import current_thread, main_thread
@@ -37,12 +36,12 @@ def register_signal(
     was changed then.
     """
     _check_thread("register_signal")
-    descriptor = check_file(file).fileno()
     import signal
 
     # Whoever stands when the signal comes may be in the middle of an import.
-    from freezethreads._explain._dump import dump_to_descriptor
+    from freezethreads._explain._dump import check_file, dump_to_descriptor
 
+    descriptor = check_file(file).fileno()
     chosen = default_freezer if freezer is None else freezer
     handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, _TIMEOUT))
     before = signal.signal(signum, handler)

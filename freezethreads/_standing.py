@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 
+from freezethreads._errors import FreezeError, LeaseExpired
 from freezethreads._freezer import Freezer
 from freezethreads._record import logger
 from freezethreads._todo import Freeze
+from freezethreads._world import Hold
 
 
 def standing(freezer: Freezer) -> tuple[Freeze, ...]:
@@ -20,6 +22,23 @@ def standing(freezer: Freezer) -> tuple[Freeze, ...]:
 def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
     """Thaw one of them in its controller's place, with a warning in the log. From any thread."""
     freezer._controller.abandon(freeze, why)
+
+
+def renew(hold: Hold, seconds: float) -> None:
+    """Let the lease of a hold run out so many seconds from now. From any thread.
+
+    Raises `LeaseExpired` if it ran out before, `FreezeError` if the hold was thawed.
+    """
+    freeze = hold._freeze
+    in_time = [lease.call_off() for lease in list(freeze.leases)]
+    if not freeze.done and all(in_time):
+        hold._controller.start_lease(freeze, seconds)
+    if freeze.done or not all(in_time):
+        for lease in list(freeze.leases):
+            lease.cancel()  # the thaw may have come before it was there to be cancelled
+        if freeze.expired or not all(in_time):
+            raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")
+        raise FreezeError(f"{freeze!r} was thawed; nothing was renewed")
 
 
 class Abandoned(logging.Handler):

@@ -34,7 +34,6 @@ from freezethreads._completion import Bell, Completion
 from freezethreads._errors import FreezeError
 from freezethreads._original import (
     Condition,
-    Timer,
     allocate_lock,
     current_thread,
     get_ident,
@@ -43,6 +42,7 @@ from freezethreads._original import (
 )
 
 if TYPE_CHECKING:
+    from freezethreads._lease import Lease
     from freezethreads._record import Record
 
 Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
@@ -174,7 +174,7 @@ class Freeze:
         self.awaited: dict[Record, None] = {}
         self.granted: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}
-        self.leases: dict[Timer, None] = {}
+        self.leases: dict[Lease, None] = {}
         self.bell = Bell()
         self.completion = Completion()
         self.armed_at = monotonic()

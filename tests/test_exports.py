@@ -48,6 +48,7 @@ METHODS = {
     "sites": "()",
     "statistics": "()",
     "dump": "(file=None, *, timeout=1.0)",
+    "serve": "()",
 }
 
 # What is the module's alone.

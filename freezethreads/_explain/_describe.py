@@ -12,7 +12,7 @@ the idents of those who did not stop, and ``problem`` why there was no freeze; s
 * ``name ident native_id group registered state``; ``current`` marks the one that looks;
 * ``site`` (``kind label filename lineno function``, or null if it runs) and ``seconds`` there;
   ``last`` and ``last_seconds``: the same of where it was seen last, for one that runs;
-* ``inside``: "no_freeze", "todo" or "world", where it cannot be frozen; ``todos``: how many pend;
+* ``inside``: "no_freeze", "todo" or "world", where it cannot be frozen; ``todo_pending``;
 * ``owns``: locks of `freezethreads.sync` (``lock acquired``), ``awaits`` one (``lock owner
   acquired``), or null. Who owns a lock is known if somebody waits for it, and in debug mode always;
   where it was acquired, in debug mode;
@@ -32,10 +32,9 @@ from freezethreads._errors import FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._frames import current_frames
 from freezethreads._looks import shelter_of
-from freezethreads._original import enumerate_threads, get_ident, getpid, monotonic
+from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
-from freezethreads._report import OWN_THREADS
 from freezethreads._states import State
 from freezethreads._statistics import site_of
 from freezethreads._todo import Freeze, Place, pending_todos
@@ -171,13 +170,13 @@ class _Threads:
         last = record.last if place is None else None
         return {
             "group": record.group,
-            "state": state.name,
+            "state": state.value,
             "site": None if place is None else _site(place),
             "seconds": None if place is None else self._now - place[4],
             "last": None if last is None else _site(last),
             "last_seconds": None if last is None else self._now - last[4],
             "inside": inside,
-            "todos": len(pending_todos(record.todo)),
+            "todo_pending": len(pending_todos(record.todo)),
         }
 
     def _awaited(self, ident: int) -> Description | None:
@@ -199,13 +198,13 @@ class _Threads:
 # What there is to say of the standing of a thread that is not enrolled.
 _UNREGISTERED: Description = {
     "group": "",
-    "state": "RUNNING",
+    "state": "running",
     "site": None,
     "seconds": None,
     "last": None,
     "last_seconds": None,
     "inside": None,
-    "todos": 0,
+    "todo_pending": 0,
 }
 
 

@@ -8,8 +8,8 @@ from types import CodeType
 
 from freezethreads._frames import current_frames
 from freezethreads._looks import processor_time, stack_at
-from freezethreads._original import Thread, enumerate_threads, get_ident, sleep
-from freezethreads._report import OWN_THREADS, ThreadInfo
+from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, get_ident, sleep
+from freezethreads._report import ThreadInfo
 
 _MOMENT = 0.02  # seconds between two looks
 

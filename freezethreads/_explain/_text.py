@@ -89,7 +89,7 @@ def _standing(thread: Mapping[str, Any], late: bool) -> str:
     if not thread["registered"]:
         words.append("not registered")
     else:
-        words.append(thread["state"])
+        words.append(thread["state"].upper())
         if thread["site"]:
             words[-1] += f" for {duration(thread['seconds'])} at {site(thread['site'])}"
     if late:
@@ -100,8 +100,8 @@ def _standing(thread: Mapping[str, Any], late: bool) -> str:
         words.append(_WITHIN[thread["inside"]])
     if thread["last"]:
         words.append(f"seen {duration(thread['last_seconds'])} ago at {site(thread['last'])}")
-    if thread["todos"]:
-        words.append(f"{thread['todos']} todo{_s(thread['todos'])} pending")
+    if thread["todo_pending"]:
+        words.append(f"{thread['todo_pending']} todo{_s(thread['todo_pending'])} pending")
     return ", ".join(words)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from freezethreads._freezer import Freezer
 from freezethreads._install._patches import Function, Switch
 from freezethreads._membership import enrol_beneath, leave_beneath
-from freezethreads._original import Thread
-from freezethreads._report import OWN_THREADS, other_threads
+from freezethreads._original import OWN_THREADS, Thread
+from freezethreads._report import other_threads
 from freezethreads._threads import run_inside
 from freezethreads._wait import Plain, plumbing
 

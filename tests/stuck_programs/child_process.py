@@ -1,13 +1,10 @@
 """waiting: for the end of a process, deep in the standard library."""
 
 import subprocess
-import sys
 
 import stage
 
-child = subprocess.Popen(
-    [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
-)
+child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
 
 
 def work() -> None:

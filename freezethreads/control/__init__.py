@@ -1,0 +1,47 @@
+"""Looking at a running program from outside, and stopping it there.
+
+::
+
+    freezethreads.serve()                          # in the program
+
+    with freezethreads.control.connect(pid) as client:         # in another process
+        client.request("freeze", timeout=5, reason="to look at it")
+        print(client.request("threads"))
+        client.request("thaw")
+
+The command ``freezethreads`` (``ps``, ``threads``, ``freeze``, ``thaw``, ``sites``) does it for a
+person. The server is `_server`, the requests are in `_requests`, and `_protocol` is what is spoken.
+"""
+
+from freezethreads.control._client import Client, connect, find_processes
+from freezethreads.control._errors import (
+    ControlError,
+    FreezeFailed,
+    NoAnswer,
+    NoSuchProcess,
+    NotPermitted,
+    NotPython,
+    NotServing,
+    ProcessEnded,
+    ProcessKilled,
+    RequestRefused,
+)
+from freezethreads.control._serving import Serving, serve
+
+__all__ = [
+    "Client",
+    "ControlError",
+    "FreezeFailed",
+    "NoAnswer",
+    "NoSuchProcess",
+    "NotPermitted",
+    "NotPython",
+    "NotServing",
+    "ProcessEnded",
+    "ProcessKilled",
+    "RequestRefused",
+    "Serving",
+    "connect",
+    "find_processes",
+    "serve",
+]

@@ -1,0 +1,48 @@
+"""A request's arguments, checked before anything is touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from freezethreads.control._errors import RequestError
+
+__all__ = ["Arguments", "check_names", "flag", "seconds", "text"]
+
+Arguments = Mapping[str, object]
+
+_LONGEST: Final = 200  # characters of a name or a reason
+
+
+def check_names(arguments: Arguments, *known: str) -> None:
+    """Refuse arguments that this request does not have."""
+    for name in arguments:
+        if name not in known:
+            raise RequestError("wrong", f"no such argument: {name!r:.50}")
+
+
+def text(arguments: Arguments, name: str, default: str = "") -> str:
+    """Return a string of reasonable length."""
+    value = arguments.get(name, default)
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise RequestError("wrong", f"{name} must be a string of at most {_LONGEST} characters")
+    return value
+
+
+def seconds(arguments: Arguments, name: str, default: float, least: float = 0.0) -> float:
+    """Return a finite duration of more than `least`."""
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RequestError("wrong", f"{name} must be a number of seconds")
+    if not least < value < math.inf:
+        raise RequestError("wrong", f"{name} must be a number of seconds above {least:g}")
+    return float(value)
+
+
+def flag(arguments: Arguments, name: str, default: bool) -> bool:
+    """Return true or false."""
+    value = arguments.get(name, default)
+    if not isinstance(value, bool):
+        raise RequestError("wrong", f"{name} must be true or false")
+    return value

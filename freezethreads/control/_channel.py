@@ -1,0 +1,82 @@
+"""One end of a connection: messages in and out, each within a length and a time.
+
+Its socket is the class in C, whose waits are nobody's to replace: `freezethreads.install()` changes
+the methods of the class in Python that is derived from it.
+"""
+
+from __future__ import annotations
+
+import errno
+from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR
+from _socket import socket as Socket
+from collections.abc import Mapping
+
+from freezethreads._deadline import Deadline
+from freezethreads.control._protocol import Message, ProtocolError, decode, encode
+
+__all__ = ["Channel", "Socket"]
+
+_CHUNK = 64 * 1024
+
+
+class Channel:
+    """A connected socket. By one thread at a time, but for `end` and `forget`."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self._buffer = bytearray()
+
+    def receive(self, longest: int, idle: float, seconds: float) -> Message | None:
+        """Return the next message, or None if there is none and the other end has closed.
+
+        It may have `longest` bytes. Raises TimeoutError if it has not begun within `idle` seconds,
+        or is not complete `seconds` after that; `ProtocolError`; OSError.
+        """
+        if not self._buffer and not self._fill(Deadline(idle)):
+            return None
+        deadline = Deadline(seconds)
+        looked = 0
+        while (end := self._buffer.find(b"\n", looked)) < 0 and len(self._buffer) <= longest:
+            looked = len(self._buffer)
+            if not self._fill(deadline):
+                raise ProtocolError("the line ended in its middle")
+        if not 0 <= end <= longest:
+            raise ProtocolError(f"a line of more than {longest} bytes")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return decode(line)
+
+    def _fill(self, deadline: Deadline) -> bool:
+        """Take what has come, and wait for it. Returns False if the other end has closed."""
+        if deadline.passed():
+            raise TimeoutError(errno.ETIMEDOUT, "nothing came in time")
+        self.socket.settimeout(deadline.remaining() or 1e-6)  # 0 would mean not to wait at all
+        data = self.socket.recv(_CHUNK)
+        self._buffer += data
+        return bool(data)
+
+    def send(self, message: Mapping[str, object], seconds: float) -> None:
+        """Send a message. Raises TimeoutError if it is not taken in time; OSError; ValueError."""
+        line = encode(message)
+        self.socket.settimeout(seconds)
+        self.socket.sendall(line)
+
+    def is_closed(self) -> bool:
+        """Whether the other end has closed its side, and has nothing more to say. Does not wait."""
+        try:
+            return not self._buffer and not self.socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def end(self) -> None:
+        """End the connection, for both ends, and wake who waits in it. From any thread."""
+        try:
+            self.socket.shutdown(SHUT_RDWR)
+        except OSError:
+            pass  # it has ended
+
+    def forget(self) -> None:
+        """Close it in this process alone: a fork has the same one."""
+        self.socket.close()

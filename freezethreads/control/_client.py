@@ -1,0 +1,157 @@
+"""The other side: a connection to a process that serves, for the command line and for tools."""
+
+from __future__ import annotations
+
+import os
+from _socket import AF_UNIX, SOCK_STREAM
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from freezethreads._deadline import check_seconds
+from freezethreads.control._channel import Channel, Socket
+from freezethreads.control._errors import (
+    ControlError,
+    FreezeFailed,
+    NoAnswer,
+    NotPermitted,
+    ProcessEnded,
+    RequestRefused,
+)
+from freezethreads.control._paths import find_sockets, sockets_of
+from freezethreads.control._peer import peer_of
+from freezethreads.control._processes import exists, explain, owner_of
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, result_of
+
+__all__ = ["Client", "connect", "find_processes"]
+
+_PATIENCE: Final = 10.0  # seconds until an answer has to come, on top of what was asked for
+_FAILED: Final = ("timeout", "freeze")  # kinds of errors
+
+
+class Client:
+    """A connection to one process. By one thread at a time; a context manager, which closes it.
+
+    What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends.
+    ``hello`` is what the process said of itself at first.
+    """
+
+    def __init__(self, pid: int, channel: Channel, patience: float) -> None:
+        self.pid = pid
+        self._channel = channel
+        self._patience = patience
+        self.hello: dict[str, Any] = self.request("hello")
+
+    def request(self, name: str, **arguments: object) -> dict[str, Any]:
+        """Ask for something, and return the result: see `freezethreads.control._requests`.
+
+        An argument of None is left out. Waits for the answer for the client's patience, in seconds,
+        and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
+        `ProcessEnded`; `NoAnswer`; TypeError or ValueError for what is not JSON. After any of the
+        last three the connection is of no use any more.
+        """
+        given = {key: value for key, value in arguments.items() if value is not None}
+        patience = self._patience
+        if isinstance(timeout := given.get("timeout"), (int, float)):
+            patience += timeout
+        try:
+            self._channel.send({"request": name, "arguments": given}, self._patience)
+            message = self._channel.receive(LONGEST_ANSWER, patience, patience)
+            if message is None:
+                raise self._ended()
+            result, error = result_of(message)
+        except TimeoutError:
+            raise NoAnswer(
+                f"process {self.pid} did not answer within {patience:g} s: it is stopped by a "
+                "signal, or in a call that keeps all its threads from running"
+            ) from None
+        except ProtocolError as error_of_theirs:
+            if not exists(self.pid):
+                raise self._ended() from None
+            raise ControlError(
+                f"process {self.pid} said what cannot be understood: {error_of_theirs}"
+            ) from error_of_theirs
+        except OSError:
+            raise self._ended() from None
+        if result is None:
+            raise self._refused(error)
+        return result
+
+    def _ended(self) -> ProcessEnded:
+        how = "ceased to serve" if exists(self.pid) else "ended"
+        return ProcessEnded(f"process {self.pid} {how} in the middle of this")
+
+    def _refused(self, error: dict[str, Any]) -> RequestRefused:
+        kind = str(error.pop("kind"))
+        message = f"process {self.pid}: {error.pop('message')}"
+        made = FreezeFailed if kind in _FAILED else RequestRefused
+        return made(message, kind, error)
+
+    def close(self) -> None:
+        """End the connection. May be repeated."""
+        self._channel.end()
+        self._channel.forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
+    """Connect to a process of this user (root: of any user) that serves.
+
+    `patience` is how many seconds each answer may take. Raises `NoSuchProcess`, `ProcessKilled`,
+    `NotPermitted`, `NotPython`, `NotServing`, `NoAnswer`, `ProcessEnded`, `RequestRefused`.
+    """
+    check_seconds("patience", patience, positive=True)
+    owner = owner_of(pid)
+    paths = sockets_of(pid, owner)
+    for path in paths:
+        channel = _open(pid, path, owner, patience)
+        if channel is not None:
+            try:
+                return Client(pid, channel, patience)
+            except BaseException:
+                channel.end()
+                channel.forget()
+                raise
+    raise explain(pid, left_a_socket=bool(paths))
+
+
+def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
+    """Connect to a socket; None if nobody listens there any more."""
+    socket = Socket(AF_UNIX, SOCK_STREAM)
+    try:
+        socket.settimeout(patience)
+        socket.connect(os.fspath(path))
+        server = peer_of(socket)
+        if server is not None and server.uid not in (owner, os.geteuid(), 0):
+            raise NotPermitted(f"process {pid} is another user's: {path} is answered by that one")
+        return Channel(socket)
+    except (ConnectionRefusedError, FileNotFoundError):
+        pass
+    except TimeoutError:
+        raise NoAnswer(f"process {pid} takes no more clients now") from None
+    except BaseException:
+        socket.close()
+        raise
+    socket.close()
+    return None
+
+
+def find_processes() -> list[int]:
+    """The processes of this user that have a socket, in order. What killed ones left is removed."""
+    found = []
+    for pid, path in find_sockets(os.geteuid()):
+        if exists(pid):
+            found.append(pid)
+        else:
+            path.unlink(missing_ok=True)
+    return sorted(set(found))

@@ -1,0 +1,100 @@
+"""What a number stands for: which process, whose, and why it may not answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from freezethreads.control._errors import (
+    ControlError,
+    NoSuchProcess,
+    NotPermitted,
+    NotPython,
+    NotServing,
+    ProcessKilled,
+)
+
+__all__ = ["exists", "explain", "owner_of"]
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    except OverflowError:
+        return False
+    return _state_of(pid) not in ("Z", "X")
+
+
+def owner_of(pid: int) -> int:
+    """The user whose process it is; this one where that cannot be told."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return os.geteuid()
+
+
+def explain(pid: int, *, left_a_socket: bool) -> ControlError:
+    """Why nobody answers for a process. From what the system says now."""
+    if not exists(pid):
+        if left_a_socket:
+            return ProcessKilled(
+                f"process {pid} was killed: its control socket is still there, but no process; "
+                "whatever stood frozen in it has ended with it"
+            )
+        return NoSuchProcess(f"there is no process {pid}")
+    if not _is_own(pid):
+        return NotPermitted(
+            f"process {pid} belongs to another user: only that user and root may talk to it"
+        )
+    if _is_python(pid) is False:
+        return NotPython(f"process {pid} ({_name_of(pid)}) is no Python")
+    return NotServing(
+        f"process {pid} does not serve: it has to call freezethreads.serve(), or to be started by "
+        "'FREEZETHREADS_CONTROL=1 freezethreads run ...'"
+    )
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return os.geteuid() in (0, owner_of(pid))
+
+
+def _state_of(pid: int) -> str:
+    """A letter, as `ps` shows it, or "" where the system has no /proc."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return ""
+    return status.rpartition(")")[2].split()[0]
+
+
+def _name_of(pid: int) -> str:
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        name = ""
+    return name if name.isprintable() else ascii(name)
+
+
+def _is_python(pid: int) -> bool | None:
+    """Whether it runs Python, itself or as a library; None where that cannot be told."""
+    if sys.platform != "linux":
+        return None
+    try:
+        if "python" in os.path.basename(os.readlink(f"/proc/{pid}/exe")):
+            return True
+        with open(f"/proc/{pid}/maps", errors="replace") as maps:
+            return any("libpython" in line for line in maps)
+    except OSError:
+        return None

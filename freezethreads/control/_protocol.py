@@ -1,0 +1,73 @@
+"""JSON lines: one request, one answer, each a line with the version of this protocol in it.
+
+::
+
+    {"version": 1, "request": "freeze", "arguments": {"group": "io", "timeout": 5}}
+    {"version": 1, "result": {"threads": 12, "waited": 0.002, "lease": 60.0}}
+    {"version": 1, "error": {"kind": "timeout", "message": "1 of 12 ...", "stragglers": [...]}}
+
+Nothing that arrives is evaluated or unpickled, and what is not exactly this is an error. A line has
+a longest length, and has to be there within a time, for whoever reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, TypeAlias
+
+Message: TypeAlias = dict[str, Any]
+
+VERSION: Final = 1
+LONGEST_REQUEST: Final = 64 * 1024
+LONGEST_ANSWER: Final = 64 * 1024 * 1024
+
+
+class ProtocolError(ValueError):
+    """What came is no message of this protocol. Nothing was done."""
+
+
+def encode(message: Mapping[str, object]) -> bytes:
+    """Return the line of a message. Raises TypeError or ValueError for what is not JSON."""
+    text = json.dumps({"version": VERSION, **message}, allow_nan=False, separators=(",", ":"))
+    return text.encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Return the message of a line, without its version. Raises `ProtocolError`."""
+    try:
+        message = json.loads(line.decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ProtocolError("no JSON line: it is nested too deeply") from None
+    except ValueError as error:  # the decoding of UTF-8 as well
+        raise ProtocolError(f"no JSON line: {error}") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("a message is a JSON object")
+    version = message.pop("version", None)
+    if type(version) is not int or version != VERSION:
+        raise ProtocolError(
+            f"version {VERSION} of the protocol is spoken here, not {version!r:.50}"
+        )
+    return message
+
+
+def request_of(message: Message) -> tuple[str, dict[str, object]]:
+    """Return the name and the arguments of a request. Raises `ProtocolError`."""
+    name, arguments = message.pop("request", None), message.pop("arguments", {})
+    if not isinstance(name, str) or not isinstance(arguments, dict) or message:
+        raise ProtocolError('a request is {"version": ..., "request": "name", "arguments": {...}}')
+    return name, arguments
+
+
+def result_of(message: Message) -> tuple[Message | None, Message]:
+    """Return the result of an answer, or None, and its error. Raises `ProtocolError`."""
+    result, error = message.get("result"), message.get("error")
+    if isinstance(result, dict):
+        return result, {}
+    if isinstance(error, dict) and isinstance(error.get("message"), str) and "kind" in error:
+        return None, error
+    raise ProtocolError("an answer has a result or an error")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ProtocolError(f"{name} is no JSON")

@@ -1,0 +1,121 @@
+"""One server a process, for all freezers that are served.
+
+One lock orders beginning and ending: a fork waits for it, so that no child finds half a server. It
+can be acquired again by its owner, for a signal handler that forks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from freezethreads import FreezeError, Freezer
+from freezethreads._original import RLock
+from freezethreads.control._paths import make_directory
+from freezethreads.control._server import Server
+
+__all__ = ["Serving", "serve"]
+
+_lock = RLock()
+_server: Server | None = None  # guarded by the lock, as what follows
+_servings: dict[Serving, None] = {}
+
+
+class Serving:
+    """That a freezer is served: got from `Freezer.serve`. A context manager, which closes it."""
+
+    def __init__(self, freezer: Freezer, path: Path) -> None:
+        self.freezer = freezer
+        self.path = path
+        """The control socket, which is there until the last of a process's servings is closed."""
+
+    def __repr__(self) -> str:
+        state = "open" if self in _servings else "closed"
+        return f"<Serving of {self.freezer!r} on {self.path}, {state}>"
+
+    def close(self) -> None:
+        """Serve this freezer no more, unless `serve()` was called for it once more than this.
+
+        What was frozen from outside is thawed with the last serving of the process. From any
+        thread; may be repeated. A serving that is not closed ends with the process.
+        """
+        with _lock:
+            _servings.pop(self, None)
+            if not _servings:
+                _stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def serve(freezer: Freezer) -> Serving:
+    """What `Freezer.serve` does, and says."""
+    global _server
+    with _lock:
+        other = _freezers().get(freezer.name, freezer)
+        if other is not freezer:
+            raise FreezeError(
+                f"another freezer of the name {freezer.name!r} is served by this process: who "
+                "talks to one names it, so give them names of their own"
+            )
+        if _server is None:
+            _server = _start()
+        serving = Serving(freezer, _server.path)
+        _servings[serving] = None
+        return serving
+
+
+def _freezers() -> dict[str, Freezer]:
+    """The freezers that are served, by name. From any thread."""
+    return {serving.freezer.name: serving.freezer for serving in list(_servings)}
+
+
+def _start() -> Server:
+    """Called with the lock held."""
+    path = make_directory() / f"{os.getpid()}.sock"
+    try:
+        server = Server(path, _freezers)
+    except OSError as error:
+        raise FreezeError(f"no control socket: {path}: {error.strerror or error}") from error
+    try:
+        server.start()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+@atexit.register
+def _stop() -> None:
+    global _server
+    with _lock:
+        server, _server = _server, None
+        _servings.clear()
+    if server is not None:
+        server.close()
+
+
+def _after_fork_in_child() -> None:
+    global _server
+    server, _server = _server, None
+    _servings.clear()
+    _lock.release()
+    if server is not None:
+        server.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )

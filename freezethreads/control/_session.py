@@ -1,0 +1,112 @@
+"""What a request knows: the freezers that are served, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from freezethreads import Freezer, Hold, default_freezer
+from freezethreads._request import HoldRequest
+from freezethreads.control._arguments import Arguments, text
+from freezethreads.control._errors import RequestError
+from freezethreads.control._holds import Holds, Key
+from freezethreads.control._peer import Peer
+
+__all__ = ["ClientGone", "Session"]
+
+_LOOK = 0.2  # seconds between two looks at the client, while threads are being stopped for it
+
+
+class ClientGone(Exception):
+    """The client has closed its side, and nobody waits for the answer."""
+
+
+class Session:
+    """One client's connection, for the thread that answers it.
+
+    `is_gone` tells, without waiting, whether the client has gone.
+    """
+
+    def __init__(
+        self,
+        freezers: Callable[[], Mapping[str, Freezer]],
+        holds: Holds,
+        peer: Peer,
+        is_gone: Callable[[], bool],
+    ) -> None:
+        self._freezers = freezers
+        self._holds = holds
+        self._unanswered: list[tuple[Key, Hold]] = []
+        self.peer = peer
+        self.is_gone = is_gone
+
+    @property
+    def freezers(self) -> Mapping[str, Freezer]:
+        """The freezers that are served now, by name."""
+        return self._freezers()
+
+    def freezer(self, arguments: Arguments) -> Freezer:
+        """The freezer that a request names, or else the only one, or the default one.
+
+        Raises `RequestError`.
+        """
+        freezers = self.freezers
+        names = ", ".join(map(repr, freezers))
+        if "freezer" in arguments:
+            name = text(arguments, "freezer")
+            if name not in freezers:
+                raise RequestError("wrong", f"no freezer {name!r} is served here, but {names}")
+            return freezers[name]
+        if len(freezers) == 1:
+            return next(iter(freezers.values()))
+        if default_freezer in freezers.values():
+            return default_freezer
+        raise RequestError("wrong", f"which freezer? There are {names}")
+
+    def freeze(
+        self, freezer: Freezer, *, group: str, timeout: float, lease: float, reason: str, keep: bool
+    ) -> Hold:
+        """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
+
+        Raises FreezeTimeout, `RequestError`, and `ClientGone` if the client went meanwhile; nobody
+        is kept stopped then.
+        """
+        key = Key(None if keep else self, freezer, group)
+        self._holds.check_room(key)
+        try:
+            request = HoldRequest(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
+        except ValueError as error:
+            raise RequestError("wrong", str(error)) from None
+        hold = self._wait(request)
+        self._unanswered.append((key, hold))
+        self._holds.put(key, hold, lease)
+        return hold
+
+    def _wait(self, request: HoldRequest) -> Hold:
+        # A lock and a socket cannot be waited for at once, and a pipe would have to stay open as
+        # long as anybody may ring: so this looks at the client now and then.
+        while (hold := request.wait(_LOOK)) is None:
+            if self.is_gone():
+                gone = ClientGone("while it waited for a freeze")
+                request.give_up(gone)
+                raise gone
+        return hold
+
+    def renew(self, lease: float | None) -> float | None:
+        """Renew what this connection holds; the shortest lease now, or None if it holds nothing."""
+        leases = [self._holds.renew(key, lease) for key in self._holds.of(self)]
+        return min((one for one in leases if one is not None), default=None)
+
+    def thaw(self) -> int:
+        """Thaw what this connection holds, and every hold that is kept. Returns how many stood."""
+        return sum([self._holds.thaw(key) for key in self._holds.of(None, self)])
+
+    def answered(self) -> None:
+        """The client has its answer: it knows of its hold."""
+        self._unanswered.clear()
+
+    def close(self) -> None:
+        """The connection is over. What the client has not heard of is not kept either."""
+        for key, hold in self._unanswered:
+            self._holds.thaw(key, hold)
+        for key in self._holds.of(self):
+            self._holds.thaw(key)
