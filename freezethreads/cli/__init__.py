@@ -6,16 +6,17 @@ Exit status: 0 done, 1 failed, 2 wrong use (nothing was touched), 128 + N ended 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from freezethreads.cli import _demo, _run
+from freezethreads.cli import _demo, _freeze, _ps, _run, _sites, _thaw, _threads
 from freezethreads.cli._parser import Parser, WrongUse
 
 __all__ = ["main"]
 
 # Each has `NAME`, `SUMMARY`, `describe(parser)`, and `run(arguments)`, which returns the status.
-_VERBS = (_demo, _run)
+_VERBS = (_demo, _run, _ps, _threads, _freeze, _thaw, _sites)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit.
     """
     parser = _make_parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how a command line could go on
+        _complete(parser)
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -46,6 +49,14 @@ def _make_parser() -> Parser:
         verb.describe(subparser)
         subparser.set_defaults(run=verb.run, parser=subparser)
     return parser
+
+
+def _complete(parser: Parser) -> None:
+    try:
+        import argcomplete
+    except ModuleNotFoundError:
+        return  # the shell gets nothing to choose from
+    argcomplete.autocomplete(parser)
 
 
 class _Version(argparse.Action):

@@ -29,12 +29,14 @@ SUMMARY = "run a Python program with all its threads freezable"
 DESCRIPTION = """\
 Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` would. All threads that
 it starts, and its main thread, are enrolled with the default freezer, and the standard library's
-waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze().
+waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
+FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID.
 """
 EPILOG = """\
 examples:
   freezethreads run server.py --port 8000
   freezethreads run -m http.server
+  FREEZETHREADS_CONTROL=1 freezethreads run server.py
 """
 
 
@@ -60,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.module is None:
         _check_script(argv[0])
     freezethreads.install().enrol()
+    if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
+        _serve()
     sys.modules["__main__"] = main = ModuleType("__main__")
     if "__mp_main__" in sys.modules:  # where multiprocessing, once imported, finds the program
         sys.modules["__mp_main__"] = main
@@ -74,6 +78,16 @@ def run(arguments: argparse.Namespace) -> int:
         _hide_own_frames()
         raise
     return 0
+
+
+def _serve() -> None:
+    """Open the control socket, here and in each child that the program forks."""
+    try:
+        freezethreads.serve()
+    except freezethreads.FreezeError as error:
+        raise WrongUse(f"FREEZETHREADS_CONTROL is set, but {error}") from error
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=freezethreads.serve)
 
 
 def _check_script(path: str) -> None:

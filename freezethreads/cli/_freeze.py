@@ -1,0 +1,108 @@
+"""``freezethreads freeze PID`` stops the threads of a process, and leaves them stopped."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from freezethreads.cli._parser import seconds
+from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._signals import signals_to
+
+if TYPE_CHECKING:
+    from freezethreads.control import Client
+
+__all__ = ["NAME", "SUMMARY", "describe", "run"]
+
+NAME = "freeze"
+SUMMARY = "stop the threads of a process at their safepoints"
+
+DESCRIPTION = """\
+Stops all registered threads of a process, or those of a group, and returns when they stand. They
+stand until 'freezethreads thaw PID', or until the lease ends: so whoever forgets them leaves a
+running program behind. Freezing again starts the lease anew. With --wait the command stays, and
+renews the lease, until Ctrl-C; the threads go on when it ends, however it ends. If some thread does
+not stop in time, the report says which and where, everybody is let go, and the status is 1.
+"""
+EPILOG = """\
+examples:
+  freezethreads freeze 4711 --reason "to look at the queues"
+  freezethreads freeze 4711 --group io --timeout 5 --lease 600
+  freezethreads freeze 4711 --wait
+"""
+_RENEWAL = 5.0  # seconds between two renewals, or a third of the lease if that is less
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_pid(parser)
+    add = parser.add_argument
+    add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")
+    add(
+        "--timeout",
+        type=seconds,
+        metavar="S",
+        default=20.0,
+        help="give up if not all stand within S seconds (default: 20)",
+    )
+    add(
+        "--lease",
+        type=seconds,
+        metavar="S",
+        default=60.0,
+        help="let them go by themselves S seconds after they stand (default: 60)",
+    )
+    add("--reason", metavar="TEXT", default="", help="shown to whoever looks meanwhile")
+    add("--wait", action="store_true", help="stay, and thaw at the end")
+    add_freezer(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Freeze, and return the status. Raises `WrongUse`."""
+    return talk(arguments, lambda client: _wait_in(client, arguments, _freeze(client, arguments)))
+
+
+def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
+    answer = client.request(
+        "freeze",
+        freezer=arguments.freezer,
+        group=arguments.group,
+        timeout=arguments.timeout,
+        lease=arguments.lease,
+        reason=arguments.reason,
+        keep=not arguments.wait,
+    )
+    count, lease = answer["threads"], answer["lease"]
+    if arguments.json:
+        print_json(answer)
+    else:
+        end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
+        say(f"process {client.pid}: {count} thread{' stands' if count == 1 else 's stand'} {end}")
+    return answer
+
+
+def _wait_in(client: Client, arguments: argparse.Namespace, answer: dict[str, Any]) -> int:
+    """With --wait, hold on until a signal comes."""
+    if arguments.wait:
+        every = min(_RENEWAL, answer["lease"] / 3)
+        signals: SimpleQueue[signal.Signals] = SimpleQueue()
+        with signals_to(signals.put):
+            while _is_empty(signals, every):
+                client.request("renew")
+        client.request("thaw")
+    return 0
+
+
+def _is_empty(signals: SimpleQueue[signal.Signals], wait: float) -> bool:
+    """Whether no signal comes for so many seconds."""
+    try:
+        signals.get(timeout=wait)
+        return False
+    except Empty:
+        return True

@@ -1,0 +1,61 @@
+"""``freezethreads ps``: which processes can be looked at and frozen."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from freezethreads.cli._remote import add_json, print_json, say
+from freezethreads.cli._table import table_of
+
+__all__ = ["NAME", "SUMMARY", "describe", "run"]
+
+NAME = "ps"
+SUMMARY = "list the processes that can be frozen from outside"
+
+_PATIENCE = 2.0  # seconds for each process
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = (
+        "The processes of this user that serve: those in which somebody has called serve(), or "
+        "that were started by 'FREEZETHREADS_CONTROL=1 freezethreads run ...'."
+    )
+    parser.epilog = "example: freezethreads ps --json"
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List them, and return 0."""
+    from freezethreads.control import find_processes
+
+    found = [one for one in map(_ask, find_processes()) if one is not None]
+    if arguments.json:
+        print_json({"processes": found})
+    elif found:
+        say(table_of(("PID", "THREADS", "STATE", "COMMAND"), [_row(one) for one in found]))
+    else:
+        say("no process of this user serves")
+    return 0
+
+
+def _ask(pid: int) -> dict[str, Any] | None:
+    """What a process says of itself; None if it is gone, or its socket is what another left."""
+    from freezethreads.control import ControlError, NoAnswer, RequestRefused, connect
+
+    try:
+        with connect(pid, patience=_PATIENCE) as client:
+            return client.hello
+    except (NoAnswer, RequestRefused) as error:
+        return {"pid": pid, "state": "no answer", "threads": None, "command": [f"({error})"]}
+    except ControlError:
+        return None
+
+
+def _row(process: dict[str, Any]) -> tuple[object, ...]:
+    command = process["command"]
+    words = command[0] if process["threads"] is None else shlex.join(command)
+    threads = "-" if process["threads"] is None else process["threads"]
+    return process["pid"], threads, process["state"], words

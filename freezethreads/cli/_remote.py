@@ -1,0 +1,104 @@
+"""What the verbs share that talk to a process: its number, the options, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from freezethreads.cli._parser import WrongUse
+
+if TYPE_CHECKING:
+    from freezethreads.control import Client
+
+__all__ = ["add_freezer", "add_json", "add_pid", "in_words", "print_json", "say", "talk"]
+
+
+def add_pid(parser: argparse.ArgumentParser) -> None:
+    """The number of the process."""
+    action = parser.add_argument("pid", type=process, metavar="PID", help="see freezethreads ps")
+    action.completer = _complete_pid  # type: ignore[attr-defined] # argcomplete looks there
+
+
+def add_freezer(parser: argparse.ArgumentParser) -> None:
+    """Which of its freezers."""
+    help = "a freezer by its name, if the process serves several"
+    parser.add_argument("--freezer", metavar="NAME", help=help)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """For programs that read the output."""
+    help = "print one JSON object, and nothing else"
+    parser.add_argument("--json", action="store_true", help=help)
+
+
+def process(text: str) -> int:
+    """Return `text` as the number of a process, for `type=`."""
+    if not text.isdecimal() or not 0 < int(text[:20]) < 2**31:
+        raise argparse.ArgumentTypeError(f"must be the number of a process, not {text!r}")
+    return int(text)
+
+
+def talk(arguments: argparse.Namespace, act: Callable[[Client], int]) -> int:
+    """Connect to the process, and return the status that `act` returns.
+
+    Or 1 if it fails, with the reason on standard error. Raises `WrongUse` if there is no such
+    process, or it does not serve.
+    """
+    from freezethreads.control import (  # which no other verb should have to load
+        ControlError,
+        FreezeFailed,
+        NoAnswer,
+        ProcessEnded,
+        RequestRefused,
+        connect,
+    )
+
+    try:
+        with connect(arguments.pid) as client:
+            return act(client)
+    except ControlError as error:
+        if isinstance(error, FreezeFailed) and arguments.json:
+            problem = {"kind": error.kind, "message": str(error), **error.details}
+            print_json({"error": problem})
+        is_wrong = isinstance(error, RequestRefused) and error.kind == "wrong"
+        if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
+            raise WrongUse(str(error)) from error
+        print(f"{arguments.parser.prog}: {error}", file=sys.stderr)
+        return 1
+
+
+def print_json(value: object) -> None:
+    """Print what a program is to read."""
+    say(json.dumps(value, indent=2))
+
+
+def say(text: str) -> None:
+    """Print lines, unless who reads them has gone, as `head` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # also for what is to come
+
+
+def in_words(freezer: dict[str, Any]) -> str:
+    """How many threads it has, and who has stopped them: a line for each freeze that stands."""
+    count = freezer["threads"]
+    lines = [f"{count} thread{'' if count == 1 else 's'}, {freezer['state']}"]
+    return "\n".join([*lines, *map(_freeze_in_words, freezer["freezes"])])
+
+
+def _freeze_in_words(freeze: dict[str, Any]) -> str:
+    group = f" of group {freeze['group']!r}" if freeze["group"] else ""
+    why = f", for {freeze['reason']!r}" if freeze["reason"] else ""
+    how = "stands" if freeze["state"] == "frozen" else "is waited for"
+    return f"  a {freeze['kind']}{group} by {freeze['by']} {how}, {freeze['seconds']:.1f} s{why}"
+
+
+def _complete_pid(**_: object) -> Iterable[str]:
+    from freezethreads.control import find_processes
+
+    return map(str, find_processes())

@@ -1,0 +1,34 @@
+"""Tables of plain text, which a pipe can carry and `grep` can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["clean", "format_seconds", "table_of"]
+
+
+def table_of(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out rows below a header. Numbers are put to the right; the last column is not padded."""
+    numeric = [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = []
+    for row in cells:
+        parts = zip(row, widths, numeric, strict=True)
+        padded = [text.rjust(width) if right else text.ljust(width) for text, width, right in parts]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def clean(text: str) -> str:
+    """Take out what would move the cursor, or worse: names come from other programs."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def format_seconds(seconds: float | None) -> str:
+    """A duration for a column; "-" for None."""
+    return "-" if seconds is None else f"{seconds:.1f}"
+
+
+def _cell(value: object) -> str:
+    return clean(str(value)) or "-"

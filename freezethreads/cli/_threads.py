@@ -1,0 +1,103 @@
+"""``freezethreads threads PID``: what each thread of a process does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from freezethreads.cli._parser import WrongUse
+from freezethreads.cli._remote import (
+    add_freezer,
+    add_json,
+    add_pid,
+    in_words,
+    print_json,
+    say,
+    talk,
+)
+from freezethreads.cli._table import clean, format_seconds, table_of
+
+if TYPE_CHECKING:
+    from freezethreads.control import Client
+
+__all__ = ["HEADER", "NAME", "SUMMARY", "describe", "row_of", "run"]
+
+NAME = "threads"
+SUMMARY = "show what each thread of a process does"
+
+DESCRIPTION = """\
+One line a thread: its name, its state, the site where it stopped, its group, the seconds that it
+has been there, and the todos that it has still to make. With --watch the table stays and is kept up
+to date, and a key freezes (f), thaws (t), or quits (q), which thaws what was frozen by key.
+"""
+EPILOG = """\
+examples:
+  freezethreads threads 4711
+  freezethreads threads 4711 --watch
+"""
+HEADER = ("NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS")
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_pid(parser)
+    add_freezer(parser)
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--watch", action="store_true", help="keep the table up to date")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, and return the status. Raises `WrongUse`."""
+    if arguments.watch:
+        return _watch(arguments)
+
+    def show(client: Client) -> int:
+        answer = client.request("threads", freezer=arguments.freezer)
+        if arguments.json:
+            print_json(answer)
+        else:
+            say(f"process {client.pid}: {clean_lines(in_words(answer['freezer']))}")
+            say(table_of(HEADER, [row_of(thread) for thread in answer["threads"]]))
+        return 0
+
+    return talk(arguments, show)
+
+
+def clean_lines(text: str) -> str:
+    """`clean`, line by line."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def row_of(thread: dict[str, Any]) -> tuple[object, ...]:
+    """The cells of a thread, below `HEADER`."""
+    seconds = format_seconds(thread["seconds"])
+    site = site_in_words(thread["site"])
+    todos = thread["todo_pending"]
+    return thread["name"], thread["state"], site, thread["group"], seconds, todos
+
+
+def site_in_words(site: dict[str, Any] | None) -> str:
+    """Where a thread stopped, or ""."""
+    if site is None:
+        return ""
+    label = f"{site['label']!r} " if site["label"] is not None else ""
+    return f"{site['kind']} {label}at {site['filename']}:{site['lineno']}"
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        raise WrongUse("--watch is for people, and --json for programs: give one of them")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise WrongUse("--watch needs a terminal")
+    try:
+        from freezethreads.cli._watch import Watch
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "rich":
+            raise
+        raise WrongUse("--watch needs rich: pip install 'freezethreads[cli]'") from None
+    return talk(arguments, lambda client: Watch(client, arguments.freezer).run())

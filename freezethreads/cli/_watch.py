@@ -1,0 +1,114 @@
+"""``freezethreads threads PID --watch``: the table that is kept up to date, and its keys."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from freezethreads.cli._remote import in_words
+from freezethreads.cli._table import clean
+from freezethreads.cli._threads import HEADER, clean_lines, row_of
+
+if TYPE_CHECKING:
+    from freezethreads.control import Client
+
+__all__ = ["Watch"]
+
+_EVERY = 0.5  # seconds between two looks
+_TIMEOUT = 5.0  # seconds that a freeze by key may take
+_KEYS = "f: freeze   t: thaw   q: quit, and thaw what was frozen here"
+
+
+class Watch:
+    """One run of it, on a terminal."""
+
+    def __init__(self, client: Client, freezer: str | None) -> None:
+        self._client = client
+        self._freezer = freezer
+        self._holds = False
+        self._message = ""
+
+    def run(self) -> int:
+        """Show the table until q is pressed; return 0. Raises ControlError if the process goes."""
+        with _single_keys() as keys, Live(auto_refresh=False, screen=True) as live:
+            while True:
+                live.update(self._look(), refresh=True)
+                if not self._obey(keys(_EVERY)):
+                    return 0
+
+    def _look(self) -> Group:
+        if self._holds:
+            self._renew()
+        answer = self._client.request("threads", freezer=self._freezer)
+        title = clean_lines(in_words(answer["freezer"]))
+        table = Table(box=None, pad_edge=False)
+        for name in HEADER:
+            right = name in ("SECONDS", "TODOS")
+            table.add_column(name, justify="right" if right else "left", overflow="fold")
+        for thread in answer["threads"]:
+            table.add_row(*_cells(thread))
+        head = Text(f"process {self._client.pid}: {title}")
+        return Group(head, Text(_KEYS), Text(clean_lines(self._message), style="bold"), table)
+
+    def _obey(self, key: str) -> bool:
+        """Do what a key asks; whether to go on."""
+        if key == "f":
+            self._freeze()
+        elif key == "t":
+            thawed = self._client.request("thaw")["thawed"]
+            self._holds = False
+            self._message = "thawed" if thawed else "nothing was frozen from outside"
+        return key not in ("q", "\x03", "\x04")
+
+    def _freeze(self) -> None:
+        from freezethreads.control import RequestRefused
+
+        try:
+            reason = "freezethreads threads --watch"
+            self._client.request("freeze", freezer=self._freezer, timeout=_TIMEOUT, reason=reason)
+            self._holds = True
+            self._message = "frozen"
+        except RequestRefused as error:
+            self._message = str(error)
+
+    def _renew(self) -> None:
+        from freezethreads.control import RequestRefused
+
+        try:
+            self._client.request("renew")
+        except RequestRefused as error:  # somebody else has thawed it
+            self._holds = False
+            self._message = str(error)
+
+
+def _cells(thread: dict[str, Any]) -> list[Text]:
+    style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
+    return [Text(clean(str(value)), style=style) for value in row_of(thread)]
+
+
+@contextmanager
+def _single_keys() -> Iterator[Any]:
+    """Keys as they are pressed: a function that waits for one so many seconds, or returns ""."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal)
+        yield lambda wait: _read_key(terminal, wait)
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _read_key(terminal: int, wait: float) -> str:
+    ready, _, _ = select.select([terminal], [], [], wait)
+    return os.read(terminal, 1).decode("latin-1") or "q" if ready else ""
