@@ -18,6 +18,8 @@ def render(description: Mapping[str, Any]) -> str:
     lines += [f"  {_freeze(freeze)}" for freeze in description["freezes"]]
     if description["problem"]:
         lines.append(f"  {description['problem']}")
+    if description.get("note"):
+        lines.append(f"  {description['note']}")
     for thread in description["threads"]:
         lines += ["", *render_thread(thread, thread["ident"] in description["late"])]
     return "\n".join([*lines, ""])
@@ -75,7 +77,7 @@ def render_thread(thread: Mapping[str, Any], late: bool) -> Iterator[str]:
         yield f"  owns {lock['lock']}{acquired}"
     if thread["awaits"]:
         yield f"  waits for {_lock(thread['awaits'])}"
-    yield from _stack(thread["stack"])
+    yield from frames(thread["stack"])
 
 
 def _title(thread: Mapping[str, Any]) -> str:
@@ -117,7 +119,7 @@ def _lock(awaited: Mapping[str, Any]) -> str:
     return f"{awaited['lock']}{owner}{acquired}"
 
 
-def _stack(stack: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def frames(stack: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """One line a frame. Frames of this library that follow each other are one line."""
     if not stack:
         yield "    (no Python frame)"
@@ -139,6 +141,7 @@ def _fold(count: int) -> Iterator[str]:
 
 def _frame(frame: Mapping[str, Any]) -> Iterator[str]:
     mark = "-->" if frame["site"] else "   "
-    yield f"{mark} {frame['function']} ({frame['filename']}:{frame['lineno']})"
+    line = f":{frame['lineno']}" if frame["lineno"] else ""  # what is in C has none
+    yield f"{mark} {frame['function']} ({frame['filename']}{line})"
     for variable in frame.get("locals", ()):
         yield f"        {variable['name']} = {variable['value']}"

@@ -10,13 +10,13 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from freezethreads.cli import _demo, _freeze, _ps, _run, _sites, _thaw, _threads
+from freezethreads.cli import _demo, _dump, _freeze, _ps, _run, _sites, _stuck, _thaw, _threads
 from freezethreads.cli._parser import Parser, WrongUse
 
 __all__ = ["main"]
 
 # Each has `NAME`, `SUMMARY`, `describe(parser)`, and `run(arguments)`, which returns the status.
-_VERBS = (_demo, _run, _ps, _threads, _freeze, _thaw, _sites)
+_VERBS = (_demo, _run, _ps, _threads, _freeze, _thaw, _dump, _stuck, _sites)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

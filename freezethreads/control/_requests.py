@@ -15,6 +15,7 @@ from freezethreads.control._describe import (
     describe_threads,
 )
 from freezethreads.control._errors import RequestError
+from freezethreads.control._reports import stacks, stuck
 from freezethreads.control._session import Session
 
 __all__ = ["LEASE", "REQUESTS", "TIMEOUT", "call"]
@@ -121,4 +122,6 @@ REQUESTS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, object]]
     "thaw": _thaw,
     "sites": _sites,
     "statistics": _statistics,
+    "stacks": stacks,
+    "stuck": stuck,
 }

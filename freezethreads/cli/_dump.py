@@ -1,0 +1,111 @@
+"""``freezethreads dump PID``: where all threads of a process stand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from freezethreads.cli._parser import seconds
+from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._table import clean
+
+if TYPE_CHECKING:
+    from freezethreads.control import Client
+
+__all__ = ["NAME", "SUMMARY", "describe", "run"]
+
+NAME = "dump"
+SUMMARY = "show where all threads of a process stand, frozen at their safepoints"
+
+DESCRIPTION = """\
+Freezes a process, shows each thread with its stack and with what the freezer knows of it, and lets
+it go on. The stacks are those that py-spy reads from outside (the extra 'debug'), or those which
+the process itself reports where it cannot; '-->' marks where a frozen thread has stopped. When this
+command ends, however it does, the process goes on. If some thread does not stop in time, all are
+shown as they run, and the status is 1: 'freezethreads stuck PID' tells why.
+"""
+EPILOG = """\
+examples:
+  freezethreads dump 4711
+  freezethreads dump 4711 --locals
+"""
+_LEASE = 60.0  # seconds; guards the process against this command's being stopped for long
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_pid(parser)
+    add = parser.add_argument
+    add("--locals", action="store_true", help="with the local variables (by py-spy)")
+    add(
+        "--native",
+        action="store_true",
+        help="with frames of C (by py-spy, which stops the process for a moment to see them)",
+    )
+    add("--no-freeze", action="store_true", help="stop nobody, and look while all go on")
+    add(
+        "--timeout",
+        type=seconds,
+        metavar="S",
+        default=5.0,
+        help="look all the same if not all stand within S seconds (default: 5)",
+    )
+    add_freezer(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show them, and return the status. Raises `WrongUse`."""
+    try:
+        return talk(arguments, lambda client: _dump(client, arguments))
+    except KeyboardInterrupt:
+        return 130  # the connection is closed, so all go on
+
+
+def _dump(client: Client, arguments: argparse.Namespace) -> int:
+    frozen = {} if arguments.no_freeze else _freeze(client, arguments)
+    description = _look(client, arguments)
+    client.close()  # which thaws, before anybody reads what is printed
+    description.update(frozen)
+    if arguments.json:
+        print_json(description)
+    else:
+        from freezethreads._explain import render
+
+        say("\n".join(map(clean, render(description).rstrip("\n").split("\n"))))
+    return 1 if description["problem"] else 0
+
+
+def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Hold everybody for as long as the connection is there; return how that went."""
+    from freezethreads.control import FreezeFailed
+
+    try:
+        answer = client.request(
+            "freeze",
+            freezer=arguments.freezer,
+            timeout=arguments.timeout,
+            lease=_LEASE,
+            reason="dump",
+        )
+    except FreezeFailed as error:
+        late = [straggler["ident"] for straggler in error.details.get("stragglers", ())]
+        problem = str(error).partition("\n")[0].removesuffix(":")
+        return {"waited": arguments.timeout, "late": late, "problem": problem}
+    return {"frozen": True, "waited": answer["waited"]}
+
+
+def _look(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
+    from freezethreads.cli._pyspy import Spy, Unreadable, join
+
+    with Spy(client.pid, variables=arguments.locals, native=arguments.native) as spy:
+        description = client.request("stacks", freezer=arguments.freezer)
+        try:
+            join(description, spy.threads())
+            description["note"] = None
+        except Unreadable as error:
+            description["note"] = f"{error}. The stacks are those that the process reports itself."
+    return description

@@ -1,0 +1,26 @@
+"""The requests that explain: where the threads stand, and why one does not stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from freezethreads._explain import describe, diagnose
+from freezethreads.control._arguments import check_names, seconds
+from freezethreads.control._session import Session
+
+__all__ = ["stacks", "stuck"]
+
+_TIMEOUT = 5.0  # seconds within which all have to stop, unless the request says otherwise
+
+
+def stacks(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+    """All threads of the process where they are now: see `freezethreads._explain`. Stops nobody."""
+    check_names(arguments, "freezer")
+    return describe(session.freezer(arguments))
+
+
+def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Stop everybody, let them go, and say who did not stop in time, and why."""
+    check_names(arguments, "freezer", "timeout")
+    freezer = session.freezer(arguments)
+    return diagnose(freezer, seconds(arguments, "timeout", _TIMEOUT))
