@@ -168,8 +168,10 @@ class Controller:
 
         def wait() -> None:
             turns.wait(freeze, deadline)
-            if record is not None and pending_freeze(record.todo):
-                turns.leave(freeze)  # a frozen thread must not keep others from their turn
+            # A thread that stops on its way back must not keep others from their turn. One that
+            # does not, in a signal handler while it stands frozen, say, goes on with it.
+            if record is not None and freeze.barred and pending_freeze(record.todo):
+                turns.leave(freeze)
 
         while turns.current is not freeze and not freeze.done:
             freeze.barred = record is not None and not record.depth and not record.shut

@@ -53,11 +53,11 @@ def line_of(filename: str, lineno: int) -> str:
 def call_of(entry: FrameSummary) -> str:
     """What a frame calls at the moment, as it is written there, without arguments; or ""."""
     line = linecache.getline(entry.filename, entry.lineno or 0)
+    if line.strip().startswith(("with ", "async with ")):
+        return line.partition("  #")[0].strip()
     if entry.end_lineno != entry.lineno or entry.colno is None or entry.end_colno is None:
         return line.strip().partition("(")[0]
     text = line.encode()[entry.colno : entry.end_colno].decode(errors="replace")
-    if line.strip().startswith(("with ", "async with ")):
-        return line.partition("  #")[0].strip()
     # The last pair of parentheses is that of the call: `poll().recv(1)` calls `poll().recv`.
     return _before_last_parenthesis(text)
 

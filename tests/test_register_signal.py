@@ -1,0 +1,144 @@
+"""The report when a signal comes: who may ask for it, where it goes, and also while frozen."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from freezethreads import Freezer, register_signal, unregister_signal
+from freezing import looping
+from helpers import ROOT, WAIT, start
+
+SIGNAL = signal.SIGUSR2
+
+
+@pytest.fixture(autouse=True)
+def handler_of_before() -> Iterator[None]:
+    before = signal.getsignal(SIGNAL)
+    yield
+    unregister_signal(SIGNAL)
+    assert signal.getsignal(SIGNAL) == before
+
+
+@contextmanager
+def file_of(tmp_path: Path) -> Iterator[IO[str]]:
+    with open(tmp_path / "report", "w+") as file:
+        yield file
+
+
+def test_a_signal_writes_the_report_past_the_buffer(tmp_path: Path) -> None:
+    freezer = Freezer("signalled")
+    with looping(freezer, 1), file_of(tmp_path) as file:
+        register_signal(SIGNAL, freezer=freezer, file=file)
+        signal.raise_signal(SIGNAL)
+        text = (tmp_path / "report").read_text()
+    assert "freezer 'signalled': 1 registered thread, " in text
+    assert "loop-0 (ident" in text
+    assert "FROZEN for" in text
+
+
+def test_unregistering_gives_the_old_handler_back() -> None:
+    before = signal.getsignal(SIGNAL)
+    register_signal(SIGNAL)
+    register_signal(SIGNAL)
+    assert signal.getsignal(SIGNAL) != before
+    assert unregister_signal(SIGNAL)
+    assert signal.getsignal(SIGNAL) == before
+    assert not unregister_signal(SIGNAL)
+
+
+def test_a_handler_that_somebody_put_there_since_stays() -> None:
+    def other(*_: object) -> None: ...
+
+    before = signal.getsignal(SIGNAL)
+    register_signal(SIGNAL)
+    signal.signal(SIGNAL, other)
+    assert unregister_signal(SIGNAL)
+    assert signal.getsignal(SIGNAL) is other
+    signal.signal(SIGNAL, before)
+
+
+@pytest.mark.parametrize("call", [register_signal, unregister_signal])
+def test_from_another_thread_it_is_refused(call: object) -> None:
+    before = signal.getsignal(SIGNAL)
+    worker = start(call, SIGNAL)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="in the main thread"):
+        worker.finish()
+    assert signal.getsignal(SIGNAL) == before
+
+
+def test_a_file_without_a_descriptor_is_refused() -> None:
+    before = signal.getsignal(SIGNAL)
+    with pytest.raises(io.UnsupportedOperation):
+        register_signal(SIGNAL, file=io.StringIO())
+    assert signal.getsignal(SIGNAL) == before
+
+
+def test_a_signal_that_cannot_be_handled_is_refused() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        register_signal(signal.SIGKILL)
+    assert not unregister_signal(signal.SIGKILL)
+
+
+def test_nobody_who_reads_is_no_reason_to_end() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as file:
+        register_signal(SIGNAL, freezer=Freezer(), file=file)
+        signal.raise_signal(SIGNAL)
+
+
+# The main thread stands frozen, for a thread that has a world; the signal comes from outside.
+FROZEN = """
+import threading, time
+import freezethreads
+
+def freeze():
+    with freezethreads.freeze(reason="backup"):
+        print("frozen", flush=True)
+        input()
+    print("thawed", flush=True)
+
+freezethreads.register_signal()
+thread = threading.Thread(target=freeze)
+with freezethreads.register("main"):
+    thread.start()
+    while thread.is_alive():
+        time.sleep(0.001)
+        freezethreads.safepoint("main loop")
+"""
+
+
+def test_while_the_main_thread_stands_frozen() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", FROZEN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "frozen\n"
+        process.send_signal(signal.SIGQUIT)
+        lines = [process.stderr.readline()]
+        while "<module>" not in lines[-1]:
+            lines.append(process.stderr.readline())
+        out, _ = process.communicate("\n", timeout=WAIT)
+    text = "".join(lines)
+    assert (process.returncode, out) == (0, "thawed\n")
+    assert "frozen within " in text
+    assert "a world by Thread-1 (freeze) for 'backup' stands" in text
+    assert re.search(r"^main .* FROZEN for .* at safepoint 'main loop'", text, re.MULTILINE)
+    assert lines[-1] == "--> <module> (<string>:17)\n"
