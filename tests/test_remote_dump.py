@@ -1,0 +1,300 @@
+"""``freezethreads dump``: what py-spy sees and what the process knows, joined, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freezethreads.cli import main
+from freezethreads.cli._pyspy import join
+from freezethreads.control import connect
+from helpers import ROOT, WAIT
+
+# A thread at a safepoint, in another group one in a region, and a lock that one has and one wants.
+PROGRAM = """
+import os, sys, threading, time
+import freezethreads
+from freezethreads import sync
+
+class Worker:
+    def work(self, started):
+        secret = "swordfish"
+        with freezethreads.register("worker", group="io.disk"):
+            with lock:
+                started.set()
+                while True:
+                    time.sleep(0.001)
+                    freezethreads.safepoint("between files")  # here
+
+def nap(started):
+    with freezethreads.register("napper"):
+        with freezethreads.blocking("nap"):
+            started.set()
+            time.sleep(3600)
+
+def want(started):
+    with freezethreads.register("wanting"):
+        started.set()
+        with lock:
+            print("never")
+
+def compute(started):
+    with freezethreads.register("late", group="late"):
+        started.set()
+        while True:
+            time.sleep(0.001)
+
+lock = sync.Lock()
+for work in [Worker().work, nap, want, *([compute] if "late" in sys.argv else [])]:
+    started = threading.Event()
+    threading.Thread(target=work, args=(started,), daemon=True).start()
+    started.wait()
+with freezethreads.serve():
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+LINE = next(number for number, line in enumerate(PROGRAM.splitlines(), 1) if "# here" in line)
+
+
+class Program:
+    """The program, in a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.path = folder / "program.py"
+        self.path.write_text(PROGRAM)
+        self.process = subprocess.Popen(
+            [sys.executable, str(self.path), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+        self.pid = str(self.process.pid)
+
+    def state(self) -> str:
+        """Whether somebody has stopped it."""
+        with connect(self.process.pid) as client:
+            return str(client.hello["state"])
+
+    def command(self, *options: str) -> subprocess.Popen[str]:
+        """The command, in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "freezethreads", "dump", self.pid, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    patch = pytest.MonkeyPatch()
+    path = Path(tempfile.mkdtemp(prefix="ft-"))  # short, as the path of a socket has to be
+    patch.setenv("XDG_RUNTIME_DIR", str(path))
+    patch.setenv("PYTHONPATH", str(ROOT))
+    yield path
+    shutil.rmtree(path)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def program(folder: Path) -> Iterator[Program]:
+    running = Program(folder)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def dump(program: Program, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command in this process; returns what it prints."""
+
+    def run(*options: str, status: int = 0) -> str:
+        assert main(["dump", program.pid, *options]) == status
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert program.state() == "running"
+        return out
+
+    return run
+
+
+def part(text: str, name: str) -> str:
+    """What the output says of one thread."""
+    (found,) = (block for block in text.split("\n\n") if block.startswith(f"{name} (ident"))
+    return found
+
+
+def hide_pyspy(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str | None) -> None:
+    """Have the command find this in py-spy's place, or nothing."""
+    path = folder / "fakes"
+    path.mkdir(exist_ok=True)
+    fake = path / "py-spy"
+    fake.unlink(missing_ok=True)
+    if script is not None:
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+    monkeypatch.setattr("freezethreads.cli._pyspy._path", lambda: str(path))
+
+
+def is_readable() -> bool:
+    """Whether py-spy reads this Python: a free-threaded one it does not."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def test_all_is_joined(program: Program, dump: Any) -> None:
+    text = dump()
+    worker = part(text, "worker")
+    assert "3 registered threads, 1 other; frozen within " in text
+    assert "'dump' stands for" in text
+    assert re.search(
+        r"group io\.disk\): FROZEN for .* at safepoint 'between files' \(.*:\d+\)$",
+        worker.splitlines()[0],
+    )
+    assert re.search(r"^  owns <locked freezethreads.sync.Lock ", worker, re.MULTILINE)
+    mark = rf"^--> (Worker\.)?work \({re.escape(str(program.path))}:{LINE}\)$"
+    assert re.search(r"\(\d+ frames of freezethreads\)\n" + mark[1:], worker, re.MULTILINE)
+    assert re.search(r": FROZEN for .* at blocking 'nap'", part(text, "napper"))
+    assert "held by worker" in part(text, "wanting")
+    assert "not registered" in part(text, "MainThread")
+
+
+def test_as_json_with_locals(dump: Any) -> None:
+    description = json.loads(dump("--json", "--locals"))
+    threads = {thread["name"]: thread for thread in description["threads"]}
+    assert set(threads) == {"worker", "napper", "wanting", "MainThread"}
+    worker = threads["worker"]
+    assert (worker["state"], worker["group"]) == ("frozen", "io.disk")
+    (marked,) = (frame for frame in worker["stack"] if frame["site"])
+    assert (marked["lineno"], worker["site"]["lineno"]) == (LINE, LINE)
+    assert (description["frozen"], description["late"]) == (True, [])
+    if is_readable():
+        assert description["note"] is None
+        variables = {one["name"]: one["value"] for one in marked["locals"]}
+        assert "swordfish" in variables["secret"]
+        assert "owns_gil" in worker
+    else:
+        assert "py-spy cannot read" in description["note"]
+
+
+def test_the_text_has_locals_too(dump: Any) -> None:
+    assert ('        secret = "swordfish"' in part(dump("--locals"), "worker")) == is_readable()
+
+
+def test_native_frames(dump: Any) -> None:
+    text = dump("--native")
+    assert re.search(r"^--> (Worker\.)?work ", part(text, "worker"), re.MULTILINE)
+    if is_readable() and "cannot read" not in text:
+        assert re.search(r"\.so", part(text, "napper"))
+
+
+def test_without_a_freeze(dump: Any) -> None:
+    text = dump("--no-freeze")
+    assert "; not frozen. " in text
+    assert "FROZEN" not in text
+    assert "BLOCKED for " in part(text, "napper")
+
+
+@pytest.mark.parametrize(
+    ("script", "note"),
+    [
+        (None, "no py-spy: pip install 'freezethreads[debug]'."),
+        (
+            "echo 'Error: Permission Denied: Try running again with elevated permissions.' >&2; "
+            "exit 1",
+            "py-spy cannot read the process: Permission Denied: Try running again with elevated "
+            "permissions.",
+        ),
+        (
+            "printf 'Error: Failed to open\\n\\nCaused by:\\n    0: reading\\n    1: denied\\n\\n"
+            "Stack backtrace:\\n   0: <E as anyhow>\\n' >&2; exit 1",
+            "py-spy cannot read the process: Failed to open (denied).",
+        ),
+        ("exit 3", "py-spy cannot read the process: it does not say why."),
+        ("echo '['", "py-spy said what is no JSON."),
+        ("echo '[]'", "py-spy saw no thread."),
+    ],
+)
+def test_where_pyspy_cannot_read_the_process_reports_itself(
+    folder: Path,
+    program: Program,
+    dump: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str | None,
+    note: str,
+) -> None:
+    hide_pyspy(monkeypatch, folder, script)
+    text = dump("--locals")
+    assert f"\n  {note} The stacks are those that the process reports itself.\n" in text
+    assert f"--> Worker.work ({program.path}:{LINE})\n" in part(text, "worker") + "\n"
+
+
+def test_a_process_that_does_not_stop_is_shown_all_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = Program(folder, "late")
+    try:
+        assert main(["dump", running.pid, "--timeout", "0.1"]) == 1
+        assert running.state() == "running"
+    finally:
+        running.kill()
+    text = capsys.readouterr().out
+    assert "1 did not stop within 100 ms" in text
+    assert "RUNNING, DID NOT STOP" in part(text, "late")
+    assert "DID NOT STOP" not in part(text, "worker")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
+    folder: Path, program: Program, number: int
+) -> None:
+    """A py-spy that does not come back is the longest moment of it."""
+    code = (
+        "import sys; from freezethreads.cli import _pyspy, main\n"
+        f"_pyspy._path = lambda: {str(folder / 'fakes')!r}\n"
+        f"sys.exit(main(['dump', '{program.pid}']))"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        hide_pyspy(patch, folder, "echo $$ >&3; exec sleep 60")
+    reading, writing = os.pipe()
+    command = ["/bin/sh", "-c", f'exec 3>&{writing}; exec "$0" -c "$1"', sys.executable, code]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.PIPE) as process:
+        os.close(writing)
+        spy = int(os.read(reading, 20))
+        assert program.state() == "frozen"
+        process.send_signal(number)
+        assert process.wait(WAIT) == {signal.SIGINT: 130}.get(number, -number)
+        if number == signal.SIGKILL:
+            os.kill(spy, signal.SIGKILL)
+        assert process.communicate(timeout=WAIT)[1] == b""
+    os.close(reading)
+    with connect(program.process.pid) as client:
+        while client.request("threads")["freezer"]["state"] != "running":
+            pass
+
+
+def test_a_frame_is_marked_once_and_in_the_right_thread() -> None:
+    """Recursion: of frames that are the same to py-spy the innermost one is at the site."""
+    frame = {"function": "A.walk", "filename": "a.py", "lineno": 3, "own": False}
+    seen = {"name": "walk", "filename": "a.py", "line": 3, "module": None}
+    known = [{**frame, "site": True}, {**frame, "site": False}]
+    description = {"threads": [{"native_id": 7, "ident": 9, "stack": known}]}
+    spied = {"os_thread_id": 7, "thread_id": 1, "frames": [seen, seen]}
+    join(description, [{**spied, "active": False, "owns_gil": False}])
+    assert [one["site"] for one in description["threads"][0]["stack"]] == [True, False]
