@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._original import OWN_THREADS, TIMEOUT_MAX, Timer
-from freezethreads._todo import ABSENT, Freeze
+from freezethreads._original import OWN_THREADS, TIMEOUT_MAX, Timer, allocate_lock
+from freezethreads._todo import Freeze
 
 
 class Lease(Timer):
@@ -16,15 +16,20 @@ class Lease(Timer):
         self.name = OWN_THREADS + "lease"
         self.daemon = True
         self._freeze = freeze
+        # Whoever gets it decides, and nobody gives it back: a renewal in time, or the end.
+        self._claim = allocate_lock()
         self._expire = expire
         freeze.leases[self] = None
 
     def call_off(self) -> bool:
-        """See to it that this one does not thaw. Returns False if it is too late for that."""
+        """See to it that this one does not thaw. Returns False, and leaves it on the freeze's list,
+        if it is too late for that. From any thread."""
         self.cancel()
-        return self._freeze.leases.pop(self, ABSENT) is not ABSENT
+        in_time = self._claim.acquire(False)
+        if in_time:
+            self._freeze.leases.pop(self, None)
+        return in_time
 
     def _run_out(self) -> None:
-        # Whoever takes it off the list decides: a renewal that comes now, or this.
-        if self._freeze.leases.pop(self, ABSENT) is not ABSENT:
+        if self._claim.acquire(False):
             self._expire(self._freeze)

@@ -25,7 +25,7 @@ def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
 
 
 def renew(hold: Hold, seconds: float) -> None:
-    """Let the lease of a hold run out so many seconds from now. From any thread.
+    """Let the lease of a hold run out so many seconds from now. By one thread at a time.
 
     Raises `LeaseExpired` if it ran out before, `FreezeError` if the hold was thawed.
     """

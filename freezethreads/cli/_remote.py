@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import WrongUse
+from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -64,10 +65,11 @@ def talk(arguments: argparse.Namespace, act: Callable[[Client], int]) -> int:
         if isinstance(error, FreezeFailed) and arguments.json:
             problem = {"kind": error.kind, "message": str(error), **error.details}
             print_json({"error": problem})
+        told = "\n".join(map(clean, str(error).split("\n")))
         is_wrong = isinstance(error, RequestRefused) and error.kind == "wrong"
         if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
-            raise WrongUse(str(error)) from error
-        print(f"{arguments.parser.prog}: {error}", file=sys.stderr)
+            raise WrongUse(told) from error
+        print(f"{arguments.parser.prog}: {told}", file=sys.stderr)
         return 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -35,7 +35,7 @@ def seconds(arguments: Arguments, name: str, default: float, least: float = 0.0)
     value = arguments.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RequestError("wrong", f"{name} must be a number of seconds")
-    if not least < value < math.inf:
+    if not least < value <= sys.float_info.max:
         raise RequestError("wrong", f"{name} must be a number of seconds above {least:g}")
     return float(value)
 

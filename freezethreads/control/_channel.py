@@ -7,16 +7,19 @@ the methods of the class in Python that is derived from it.
 from __future__ import annotations
 
 import errno
-from _socket import MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR
+import os
+from _socket import AF_UNIX, MSG_PEEK, SHUT_RDWR, SOCK_STREAM
 from _socket import socket as Socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from freezethreads._deadline import Deadline
 from freezethreads.control._protocol import Message, ProtocolError, decode, encode
 
-__all__ = ["Channel", "Socket"]
+__all__ = ["Channel", "Socket", "answers"]
 
 _CHUNK = 64 * 1024
+_LONGEST_WAIT = 1e6  # seconds
 
 
 class Channel:
@@ -50,7 +53,8 @@ class Channel:
         """Take what has come, and wait for it. Returns False if the other end has closed."""
         if deadline.passed():
             raise TimeoutError(errno.ETIMEDOUT, "nothing came in time")
-        self.socket.settimeout(deadline.remaining() or 1e-6)  # 0 would mean not to wait at all
+        # 0 would mean not to wait at all, and a month is more than a socket can.
+        self.socket.settimeout(min(deadline.remaining() or 1e-6, _LONGEST_WAIT))
         data = self.socket.recv(_CHUNK)
         self._buffer += data
         return bool(data)
@@ -64,7 +68,8 @@ class Channel:
     def is_closed(self) -> bool:
         """Whether the other end has closed its side, and has nothing more to say. Does not wait."""
         try:
-            return not self._buffer and not self.socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
+            self.socket.settimeout(0)
+            return not self._buffer and not self.socket.recv(1, MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
@@ -80,3 +85,18 @@ class Channel:
     def forget(self) -> None:
         """Close it in this process alone: a fork has the same one."""
         self.socket.close()
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens there: if not, a killed process has left its socket behind."""
+    probe = Socket(AF_UNIX, SOCK_STREAM)
+    try:
+        probe.settimeout(1.0)
+        probe.connect(os.fspath(path))
+        return True
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError:
+        return True  # it exists, and is busy
+    finally:
+        probe.close()

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from freezethreads._deadline import check_seconds
-from freezethreads.control._channel import Channel, Socket
+from freezethreads._original import TIMEOUT_MAX
+from freezethreads.control._channel import Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
     FreezeFailed,
@@ -53,9 +54,9 @@ class Client:
         given = {key: value for key, value in arguments.items() if value is not None}
         patience = self._patience
         if isinstance(timeout := given.get("timeout"), (int, float)):
-            patience += timeout
+            patience += min(max(timeout, 0), TIMEOUT_MAX)
         try:
-            self._channel.send({"request": name, "arguments": given}, self._patience)
+            self._send({"request": name, "arguments": given})
             message = self._channel.receive(LONGEST_ANSWER, patience, patience)
             if message is None:
                 raise self._ended()
@@ -76,6 +77,12 @@ class Client:
         if result is None:
             raise self._refused(error)
         return result
+
+    def _send(self, request: dict[str, object]) -> None:
+        try:
+            self._channel.send(request, self._patience)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has closed, and may have said why
 
     def _ended(self) -> ProcessEnded:
         how = "ceased to serve" if exists(self.pid) else "ended"
@@ -137,7 +144,7 @@ def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
         return Channel(socket)
     except (ConnectionRefusedError, FileNotFoundError):
         pass
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):  # the latter at once, if too many wait already
         raise NoAnswer(f"process {pid} takes no more clients now") from None
     except BaseException:
         socket.close()
@@ -150,7 +157,7 @@ def find_processes() -> list[int]:
     """The processes of this user that have a socket, in order. What killed ones left is removed."""
     found = []
     for pid, path in find_sockets(os.geteuid()):
-        if exists(pid):
+        if exists(pid) or answers(path):
             found.append(pid)
         else:
             path.unlink(missing_ok=True)

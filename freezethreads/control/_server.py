@@ -21,7 +21,7 @@ from typing import Final
 
 from freezethreads import FreezeError, Freezer
 from freezethreads._original import OWN_THREADS, Thread, getpid, sleep
-from freezethreads.control._channel import Channel, Socket
+from freezethreads.control._channel import Channel, Socket, answers
 from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds
 from freezethreads.control._log import logger
@@ -35,6 +35,7 @@ __all__ = ["IDLE", "MOST_CLIENTS", "Server"]
 MOST_CLIENTS: Final = 8
 IDLE: Final = 60.0
 """Seconds that a client may say nothing."""
+_BACKLOG: Final = 64  # clients that wait to be let in; more are turned away by the system
 _SLOW = 5.0  # seconds that a line may take, in either direction
 _PAUSE = 0.5  # seconds, when the process has no file descriptor or thread left for a client
 
@@ -62,7 +63,7 @@ class Server:
 
     def _bind(self) -> None:
         """Take the path. A socket that is there is a killed process's, which had this number."""
-        if _answers(self.path):
+        if answers(self.path):
             raise FreezeError(
                 f"{self.path} is served already, by a process that has the same number as this "
                 "one, perhaps in another container"
@@ -70,7 +71,7 @@ class Server:
         self.path.unlink(missing_ok=True)
         self._listener.bind(os.fspath(self.path))
         os.chmod(self.path, 0o600)  # nobody else could enter its directory meanwhile
-        self._listener.listen(MOST_CLIENTS)
+        self._listener.listen(_BACKLOG)
 
     def start(self) -> None:
         """Begin to answer. Raises RuntimeError if no thread can be started."""
@@ -85,7 +86,7 @@ class Server:
         try:
             self._listener.shutdown(SHUT_RDWR)
         except OSError:
-            _answers(self.path)  # not every system wakes by a shutdown who accepts
+            answers(self.path)  # not every system wakes by a shutdown who accepts
         self.path.unlink(missing_ok=True)
         for channel in list(self._clients):
             channel.end()
@@ -174,18 +175,3 @@ def refuse(channel: Channel, kind: str, message: str) -> None:
         channel.send({"error": {"kind": kind, "message": message}}, 0.1)
     except OSError:
         pass
-
-
-def _answers(path: Path) -> bool:
-    """Whether somebody listens there."""
-    probe = Socket(AF_UNIX, SOCK_STREAM)
-    try:
-        probe.settimeout(1.0)
-        probe.connect(os.fspath(path))
-        return True
-    except (FileNotFoundError, ConnectionRefusedError):
-        return False
-    except OSError:
-        return True  # it exists, and is busy
-    finally:
-        probe.close()
