@@ -34,6 +34,7 @@ LIMITS = {
     "thaw() seen by the controller, 1000 threads": (0.5, 0.05),
     "last of 1000 running again after the thaw, waiting between safepoints": (1.5, 1.0),
     "a registered thread, bytes": (3, 1),
+    "dump of a process with 200 threads": (3, 2),
 }
 ALTERNATIVES = (
     "Event and counting Condition",

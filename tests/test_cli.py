@@ -212,7 +212,7 @@ def test_help_has_an_example(
 
 
 def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("freezethreads.cli.version", lambda name: f"1.2.3 of {name}")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"1.2.3 of {name}")
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0

@@ -260,9 +260,9 @@ def test_a_process_that_does_not_stop_is_shown_all_the_same(
     assert "DID NOT STOP" not in part(text, "worker")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
-    folder: Path, program: Program, number: int
+    folder: Path, program: Program, number: signal.Signals, status: int
 ) -> None:
     """A py-spy that does not come back is the longest moment of it."""
     code = (
@@ -271,19 +271,18 @@ def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
         f"sys.exit(main(['dump', '{program.pid}']))"
     )
     with pytest.MonkeyPatch.context() as patch:
-        hide_pyspy(patch, folder, "echo $$ >&3; exec sleep 60")
-    reading, writing = os.pipe()
-    command = ["/bin/sh", "-c", f'exec 3>&{writing}; exec "$0" -c "$1"', sys.executable, code]
-    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.PIPE) as process:
-        os.close(writing)
-        spy = int(os.read(reading, 20))
+        hide_pyspy(patch, folder, f"echo $$ > {folder}/fifo; exec sleep 60")
+    os.mkfifo(folder / "fifo")
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        spy = int((folder / "fifo").read_text())  # waits until it writes
         assert program.state() == "frozen"
         process.send_signal(number)
-        assert process.wait(WAIT) == {signal.SIGINT: 130}.get(number, -number)
+        assert process.wait(WAIT) == status
         if number == signal.SIGKILL:
             os.kill(spy, signal.SIGKILL)
         assert process.communicate(timeout=WAIT)[1] == b""
-    os.close(reading)
+    (folder / "fifo").unlink()
     with connect(program.process.pid) as client:
         while client.request("threads")["freezer"]["state"] != "running":
             pass
@@ -294,7 +293,7 @@ def test_a_frame_is_marked_once_and_in_the_right_thread() -> None:
     frame = {"function": "A.walk", "filename": "a.py", "lineno": 3, "own": False}
     seen = {"name": "walk", "filename": "a.py", "line": 3, "module": None}
     known = [{**frame, "site": True}, {**frame, "site": False}]
-    description = {"threads": [{"native_id": 7, "ident": 9, "stack": known}]}
+    description: dict[str, Any] = {"threads": [{"native_id": 7, "ident": 9, "stack": known}]}
     spied = {"os_thread_id": 7, "thread_id": 1, "frames": [seen, seen]}
     join(description, [{**spied, "active": False, "owns_gil": False}])
     assert [one["site"] for one in description["threads"][0]["stack"]] == [True, False]

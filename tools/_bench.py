@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, freezes, micro, report, scale, waits
+from benchmarks import alternatives, dumps, freezes, micro, report, scale, waits
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
@@ -16,6 +16,7 @@ GROUPS: tuple[Group, ...] = (
     *waits.GROUPS,
     *freezes.GROUPS,
     *scale.GROUPS,
+    *dumps.GROUPS,
     *alternatives.GROUPS,
 )
 

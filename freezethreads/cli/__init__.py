@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from freezethreads.cli import _demo, _dump, _freeze, _ps, _run, _sites, _stuck, _thaw, _threads
 from freezethreads.cli._parser import Parser, WrongUse
@@ -66,6 +65,8 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             found = version("freezethreads")
         except PackageNotFoundError:

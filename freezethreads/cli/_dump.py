@@ -62,14 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return talk(arguments, lambda client: _dump(client, arguments))
     except KeyboardInterrupt:
-        return 130  # the connection is closed, so all go on
+        return 130  # the connection is closed, and with that all go on
 
 
 def _dump(client: Client, arguments: argparse.Namespace) -> int:
     frozen = {} if arguments.no_freeze else _freeze(client, arguments)
     description = _look(client, arguments)
-    client.close()  # which thaws, before anybody reads what is printed
     description.update(frozen)
+    if not arguments.no_freeze:
+        client.request("thaw", own=True)  # before anybody reads what is printed
     if arguments.json:
         print_json(description)
     else:

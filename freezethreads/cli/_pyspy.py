@@ -88,7 +88,7 @@ def _reason(err: bytes) -> str:
     errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
     causes = [line.partition(": ")[2] for line in lines if line.startswith(("0: ", "1: ", "2: "))]
     reason = errors[0] if errors else (lines[0] if lines else "it does not say why")
-    return f"{reason.rstrip('.')} ({causes[-1]})" if causes else reason
+    return reason.rstrip(".") + (f" ({causes[-1]})" if causes else "")
 
 
 def join(description: Description, spied: list[Description]) -> None:

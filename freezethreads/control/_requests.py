@@ -90,9 +90,12 @@ def _renew(session: Session, arguments: Mapping[str, object]) -> dict[str, objec
 
 
 def _thaw(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
-    """End what was frozen from outside. What is frozen still, the program itself has stopped."""
-    check_names(arguments)
-    thawed = session.thaw()
+    """End what was frozen from outside; with `own`, what this connection alone holds.
+
+    What is frozen still, the program itself has stopped, or with `own` somebody else outside.
+    """
+    check_names(arguments, "own")
+    thawed = session.thaw(own=flag(arguments, "own", False))
     freezers = [describe_freezer(freezer) for freezer in session.freezers.values()]
     return {"thawed": thawed, "freezers": freezers}
 

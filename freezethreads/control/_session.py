@@ -96,9 +96,11 @@ class Session:
         leases = [self._holds.renew(key, lease) for key in self._holds.of(self)]
         return min((one for one in leases if one is not None), default=None)
 
-    def thaw(self) -> int:
-        """Thaw what this connection holds, and every hold that is kept. Returns how many stood."""
-        return sum([self._holds.thaw(key) for key in self._holds.of(None, self)])
+    def thaw(self, *, own: bool) -> int:
+        """Thaw what this connection holds, and, unless it is its `own` alone, every hold that is
+        kept. Returns how many stood."""
+        owners = (self,) if own else (None, self)
+        return sum([self._holds.thaw(key) for key in self._holds.of(*owners)])
 
     def answered(self) -> None:
         """The client has its answer: it knows of its hold."""
