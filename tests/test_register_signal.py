@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -69,9 +69,9 @@ def test_a_handler_that_somebody_put_there_since_stays() -> None:
 
 
 @pytest.mark.parametrize("call", [register_signal, unregister_signal])
-def test_from_another_thread_it_is_refused(call: object) -> None:
+def test_from_another_thread_it_is_refused(call: Callable[..., object]) -> None:
     before = signal.getsignal(SIGNAL)
-    worker = start(call, SIGNAL)  # type: ignore[arg-type]
+    worker = start(lambda: call(SIGNAL))
     with pytest.raises(RuntimeError, match="in the main thread"):
         worker.finish()
     assert signal.getsignal(SIGNAL) == before
