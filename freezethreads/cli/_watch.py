@@ -69,7 +69,7 @@ class Watch:
             thawed = self._client.request("thaw")["thawed"]
             self._holds = False
             self._message = "thawed" if thawed else "nothing was frozen from outside"
-        return key not in ("q", "\x03", "\x04")
+        return key not in ("q", "\x04")
 
     def _freeze(self) -> None:
         from freezethreads.control import RequestRefused
