@@ -137,7 +137,6 @@ def test_without_rich_the_extra_is_named(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("rich")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "freezethreads.cli._watch", raising=False)
     monkeypatch.setitem(sys.modules, "rich", None)
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True)

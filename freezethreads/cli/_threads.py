@@ -93,9 +93,9 @@ def _watch(arguments: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise WrongUse("--watch needs a terminal")
     try:
-        from freezethreads.cli._watch import Watch
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "rich":
-            raise
+        import rich.live  # noqa: F401 - before anything is asked of the process
+    except ModuleNotFoundError:
         raise WrongUse("--watch needs rich: pip install 'freezethreads[cli]'") from None
+    from freezethreads.cli._watch import Watch
+
     return talk(arguments, lambda client: Watch(client, arguments.freezer).run())
