@@ -11,6 +11,7 @@ import pytest
 import _bench
 import _check
 import _storm
+import _transcript
 from benchmarks.rows import select
 from freezethreads.cli import _make_parser
 from freezethreads.testing.pytest_plugin import pytest_addoption
@@ -86,6 +87,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/test": check_test,
     "./tools/bench": check_bench,
     "./tools/storm": check_storm,
+    "./tools/transcript": _transcript.parse,
     "freezethreads": check_command,
     "python": check_python,
     "pytest": check_pytest,

@@ -41,7 +41,9 @@ def diagnose(freezer: Freezer, timeout: float | None) -> dict[str, Any]:
     try:
         with freezer.hold(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            warnings = [_stranger(*seen) for seen in look_at_strangers(hold.threads)]
+            controllers = {freeze.owner for freeze in list(freezer._registry.active)}
+            strangers = look_at_strangers(hold.threads, controllers)
+            warnings = [_stranger(*seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
         findings = [find(straggler) for straggler in error.stragglers]

@@ -28,12 +28,13 @@ class _Glance:
         self.processor = processor_time(thread.native_id or 0)
 
 
-def look_at_strangers(stopped: Iterable[ThreadInfo]) -> Iterator[Seen]:
+def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> Iterator[Seen]:
     """Who is not among `stopped`, nor this library's, and moves: its name, identifiers, two stacks.
 
-    Takes 20 ms. One that merely waits is not worth a warning: whoever it waits for may be stopped.
+    `controllers` are those who have stopped others, and are to move. Takes 20 ms. One that merely
+    waits is not worth a warning: whoever it waits for may be stopped.
     """
-    covered = {info.ident for info in stopped} | {get_ident(), None}
+    covered = {info.ident for info in stopped} | controllers | {get_ident(), None}
     strangers = [
         thread
         for thread in enumerate_threads()

@@ -52,7 +52,7 @@ def _stacks(stacks: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
         yield "  It is at, most recent call first:"
         yield from frames(first)
         return
-    yield "  At the deadline it was at, most recent call first:"
+    yield "  It was at, most recent call first:"
     yield from frames(first)
     yield "  and a moment later at:"
     yield from frames(later)

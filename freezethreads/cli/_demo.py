@@ -60,6 +60,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     only("--no-compare", action="store_true", help="only the run with freezing")
     add("--json", action="store_true", help="print one JSON object, and nothing else")
     add("--plot", type=Path, metavar="FILE", help="draw each freeze into FILE (.png, .svg, .pdf)")
+    add("--serve", action="store_true", help="let 'freezethreads ps' and others look at it")
     add("--verbose", action="store_true", help="print a line about each snapshot")
 
 

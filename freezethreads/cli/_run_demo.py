@@ -40,7 +40,9 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Run the demo as `arguments` say, and return the exit status. Raises `WrongUse`."""
     root = (arguments.root or standard_library()).resolve()
     documents = _check(arguments, root)
-    settings = Settings(root, _make_out(arguments), arguments.threads, arguments.every)
+    settings = Settings(
+        root, _make_out(arguments), arguments.threads, arguments.every, arguments.serve
+    )
     view = View(quiet=arguments.json, verbose=arguments.verbose)
     events: SimpleQueue[Event] = SimpleQueue()
     demo = Demo(settings, documents, view, events)

@@ -6,6 +6,7 @@ import platform
 import shlex
 import tempfile
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -39,6 +40,8 @@ class Settings:
     threads: int
     every: float
     """Seconds between two snapshots."""
+    served: bool = False
+    """Whether other processes may look at the run with freezing, and freeze it."""
 
 
 class Demo:
@@ -98,7 +101,8 @@ class Demo:
     def _index(self, beginning: Beginning) -> None:
         freezer = Freezer("freezing")
         camera = FreezingCamera(beginning.store, beginning.recorder, self._view.detail, freezer)
-        self.outcome.freezing = self._run(freezer, beginning.index, camera, None)
+        with freezer.serve() if self._settings.served else nullcontext():
+            self.outcome.freezing = self._run(freezer, beginning.index, camera, None)
         camera.save()
 
     def _run(self, freezer: Freezer, index: Index, camera: Camera, limit: float | None) -> Result:
