@@ -76,6 +76,12 @@ class Program:
         assert line, self.process.communicate()[1]
         return line.strip()
 
+    def say(self, line: str) -> None:
+        """Let it read a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
     def close_input(self) -> None:
         """Let it read to the end."""
         assert self.process.stdin is not None

@@ -10,7 +10,14 @@ import pytest
 
 from control_programs import PREAMBLE, SERVE, STAY, Program, program, wait_until
 from control_programs import runtime as runtime
-from freezethreads.control import NotServing, _processes, connect, find_processes
+from freezethreads.control import (
+    NotServing,
+    ProcessEnded,
+    ProcessKilled,
+    _processes,
+    connect,
+    find_processes,
+)
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -36,12 +43,29 @@ def test_a_fork_leaves_the_parent_its_socket(then: str) -> None:
             assert client.request("freeze")["threads"] == 2
             with pytest.raises(NotServing):
                 connect(child)
-        assert served.process.stdin is not None
-        served.process.stdin.write("\n")
-        served.process.stdin.flush()
+            client.request("thaw")
+        served.say("end")
         wait_until(lambda: not _processes.exists(child) or then == "pass")
         assert served.end() == (0, "")
         assert not os.path.exists(served.socket)
+
+
+def test_a_child_does_not_keep_the_sockets_of_a_parent_that_was_killed() -> None:
+    """Else nobody would be told: the system would go on taking clients in for the parent."""
+    quiet = "import warnings; warnings.simplefilter('ignore')\n"
+    code = quiet + STAY.replace("sys.stdin.read()", "sys.stdin.readline()")
+    with program(code + FORK.format(then="pass")) as served, connect(served.pid) as client:
+        served.say("fork")
+        child = int(served.line().removeprefix("child "))
+        served.process.kill()
+        served.process.wait()
+        try:
+            with pytest.raises(ProcessEnded):
+                client.request("hello")
+            with pytest.raises(ProcessKilled):
+                connect(served.pid, patience=1)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_child_can_serve_by_itself() -> None:

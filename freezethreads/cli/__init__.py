@@ -56,7 +56,7 @@ def _complete(parser: Parser) -> None:
         import argcomplete
     except ModuleNotFoundError:
         return  # the shell gets nothing to choose from
-    argcomplete.autocomplete(parser)
+    argcomplete.autocomplete(parser, always_complete_options=False)
 
 
 class _Version(argparse.Action):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def add_freezer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--freezer", metavar="NAME", help=help)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """For programs that read the output."""
     help = "print one JSON object, and nothing else"
     parser.add_argument("--json", action="store_true", help=help)
@@ -61,6 +62,8 @@ def talk(arguments: argparse.Namespace, act: Callable[[Client], int]) -> int:
     try:
         with connect(arguments.pid) as client:
             return act(client)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except ControlError as error:
         if isinstance(error, FreezeFailed) and arguments.json:
             problem = {"kind": error.kind, "message": str(error), **error.details}

@@ -48,7 +48,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_freezer(parser)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--watch", action="store_true", help="keep the table up to date")
-    add_json(parser)
+    add_json(either)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,14 +90,12 @@ def site_in_words(site: dict[str, Any] | None) -> str:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    if arguments.json:
-        raise WrongUse("--watch is for people, and --json for programs: give one of them")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise WrongUse("--watch needs a terminal")
     try:
-        from freezethreads.cli._watch import Watch
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "rich":
-            raise
+        import rich.live  # noqa: F401 - before anything is asked of the process
+    except ModuleNotFoundError:
         raise WrongUse("--watch needs rich: pip install 'freezethreads[cli]'") from None
+    from freezethreads.cli._watch import Watch
+
     return talk(arguments, lambda client: Watch(client, arguments.freezer).run())

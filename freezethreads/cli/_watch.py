@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from freezethreads.cli._remote import in_words
 from freezethreads.cli._table import clean
 from freezethreads.cli._threads import HEADER, clean_lines, row_of
 
 if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
     from freezethreads.control import Client
 
 __all__ = ["Watch"]
@@ -41,6 +39,8 @@ class Watch:
 
     def run(self) -> int:
         """Show the table until q is pressed; return 0. Raises ControlError if the process goes."""
+        from rich.live import Live  # of the extra `cli`, as all of rich
+
         with _single_keys() as keys, Live(auto_refresh=False, screen=True) as live:
             while True:
                 live.update(self._look(), refresh=True)
@@ -48,6 +48,10 @@ class Watch:
                     return 0
 
     def _look(self) -> Group:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
         if self._holds:
             self._renew()
         answer = self._client.request("threads", freezer=self._freezer)
@@ -69,7 +73,7 @@ class Watch:
             thawed = self._client.request("thaw")["thawed"]
             self._holds = False
             self._message = "thawed" if thawed else "nothing was frozen from outside"
-        return key not in ("q", "\x03", "\x04")
+        return key not in ("q", "\x04")
 
     def _freeze(self) -> None:
         from freezethreads.control import RequestRefused
@@ -93,6 +97,8 @@ class Watch:
 
 
 def _cells(thread: dict[str, Any]) -> list[Text]:
+    from rich.text import Text
+
     style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
     return [Text(clean(str(value)), style=style) for value in row_of(thread)]
 

@@ -1,0 +1,147 @@
+"""threads --watch, on a terminal of its own: what it shows, and its keys."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from control_programs import Program, program, wait_until
+from control_programs import runtime as runtime
+from freezethreads.cli import main
+from freezethreads.control import connect
+from helpers import ROOT, WAIT
+
+pytestmark = pytest.mark.usefixtures("runtime")
+
+
+class Terminal:
+    """A terminal that a command runs on, and whoever looks at it and presses keys."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, 120, 0, 0))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "freezethreads", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.settings = termios.tcgetattr(theirs)
+        self._theirs = theirs
+
+    def see(self, text: str) -> None:
+        """Wait until it shows that, in what comes from now on."""
+        deadline = time.monotonic() + WAIT
+        shown = ""
+        while text not in shown:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self._ours], [], [], max(0.0, left))
+            assert ready, f"{text!r} was not shown in {shown!r}"
+            shown += os.read(self._ours, 65536).decode()
+
+    def press(self, key: str) -> None:
+        os.write(self._ours, key.encode())
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; its status, and its errors. The terminal is as it was."""
+        assert self.process.stderr is not None
+        errors = self.process.stderr.read()
+        status = self.process.wait(WAIT)
+        assert termios.tcgetattr(self._theirs) == self.settings
+        return status, errors
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self._ours)
+        os.close(self._theirs)
+
+
+@contextmanager
+def watching(served: Program) -> Iterator[Terminal]:
+    terminal = Terminal("threads", str(served.pid), "--watch")
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def state_of(served: Program) -> str:
+    with connect(served.pid) as client:
+        state: str = client.hello["state"]
+        return state
+
+
+def test_a_key_freezes_thaws_and_quits() -> None:
+    with program() as served, watching(served) as terminal:
+        terminal.see("2 threads, running")
+        terminal.press("f")
+        terminal.see("2 threads, frozen")
+        terminal.see("between two counts")
+        assert state_of(served) == "frozen"
+        terminal.press("t")
+        terminal.see("2 threads, running")
+        assert state_of(served) == "running"
+        terminal.press("f")
+        wait_until(lambda: state_of(served) == "frozen")
+        terminal.press("q")
+        assert terminal.end() == (0, "")
+        wait_until(lambda: state_of(served) == "running")
+
+
+def test_a_freeze_that_fails_is_shown() -> None:
+    with program() as served, watching(served) as terminal:
+        terminal.see("2 threads, running")
+        with connect(served.pid) as client:
+            client.request("freeze")
+            terminal.press("t")
+            terminal.see("nothing was frozen from outside")
+            terminal.see("2 threads, frozen")
+        terminal.press("\x04")
+        assert terminal.end() == (0, "")
+
+
+def test_a_process_that_ends_ends_it() -> None:
+    with program() as served, watching(served) as terminal:
+        terminal.see("2 threads, running")
+        served.kill()
+        status, errors = terminal.end()
+        assert status == 1
+        assert errors.endswith(f"process {served.pid} ended in the middle of this\n")
+
+
+def test_an_interrupt_ends_it_quietly() -> None:
+    with program() as served, watching(served) as terminal:
+        terminal.see("2 threads, running")
+        terminal.process.send_signal(signal.SIGINT)  # as Ctrl-C does on a terminal of one's own
+        assert terminal.end() == (130, "")
+
+
+def test_without_rich_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("rich")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    with pytest.raises(SystemExit) as ended:
+        main(["threads", "1", "--watch"])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert err == "freezethreads threads: --watch needs rich: pip install 'freezethreads[cli]'\n"
