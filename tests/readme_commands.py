@@ -6,6 +6,7 @@ import configparser
 import re
 from collections.abc import Callable, Sequence
 
+import argcomplete
 import pytest
 
 import _bench
@@ -81,12 +82,18 @@ def check_python(arguments: Sequence[str]) -> None:
         check_pip(arguments)
 
 
+def check_eval(arguments: Sequence[str]) -> None:
+    assert arguments == ["$(register-python-argcomplete freezethreads)"]
+    assert callable(argcomplete.autocomplete)
+
+
 CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
     "./tools/storm": check_storm,
     "freezethreads": check_command,
+    "eval": check_eval,
     "python": check_python,
     "pytest": check_pytest,
 }
