@@ -6,6 +6,7 @@ import configparser
 import re
 from collections.abc import Callable, Sequence
 
+import argcomplete
 import pytest
 
 import _bench
@@ -82,6 +83,11 @@ def check_python(arguments: Sequence[str]) -> None:
         check_pip(arguments)
 
 
+def check_eval(arguments: Sequence[str]) -> None:
+    assert arguments == ["$(register-python-argcomplete freezethreads)"]
+    assert callable(argcomplete.autocomplete)
+
+
 CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
@@ -89,6 +95,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/storm": check_storm,
     "./tools/transcript": _transcript.parse,
     "freezethreads": check_command,
+    "eval": check_eval,
     "python": check_python,
     "pytest": check_pytest,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import configparser
 import doctest
+import itertools
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import _bench
 import freezethreads
 import freezethreads.checkpoint
+import freezethreads.control
 import freezethreads.testing
 from demo_runs import copy_sources, run_demo
 from helpers import ROOT, run_python
@@ -70,6 +72,7 @@ COMMANDS = [
     if block.language == "console"
     for line in block.text.splitlines()
 ]
+ENVIRONMENT = re.compile(r"[A-Z_]+=")  # how a word begins that sets a variable for the command
 DEMO = "freezing   no freezing"
 
 
@@ -140,8 +143,9 @@ def test_the_table_is_what_the_demo_prints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("command", "line"), COMMANDS)
 def test_a_command_can_be_given(command: str, line: int) -> None:
-    prompt, program, *arguments = shlex.split(command)
+    prompt, *words = shlex.split(command)
     assert prompt == "$"
+    program, *arguments = itertools.dropwhile(ENVIRONMENT.match, words)
     assert program in CHECKS, f"line {line}: add a check for {program}"
     if program.startswith("./"):
         assert (ROOT / program).is_file()
@@ -184,7 +188,8 @@ def test_every_name_in_the_prose_exists() -> None:
 
 
 def test_every_class_and_error_in_the_prose_exists() -> None:
-    known = {*freezethreads.__all__, *freezethreads.checkpoint.__all__, *vars(builtins)}
+    known = {*freezethreads.__all__, *vars(builtins)}
+    known |= {*freezethreads.checkpoint.__all__, *freezethreads.control.__all__}
     known |= {"Event", "Lock", "PATH", "RLock", "SIGSTOP", "SimpleQueue"}  # of others
     words = {code for code in CODE if re.fullmatch(r"[A-Z]\w+", code)}
     assert not words - known
