@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -81,35 +82,36 @@ VERBS = (
 )
 
 
+PROGRAMS = (
+    "freezethreads demo --serve --threads 2",
+    "FREEZETHREADS_CONTROL=1 freezethreads run server.py",
+)
+
+
 def walk_all() -> list[Walk]:
-    """Start the programs one after the other, and give each verb to each."""
+    """Start the programs, each in a world of its own, and give each verb to each."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(_walk, PROGRAMS, (_demo, _server)))
+
+
+def _walk(program: str, start: Start) -> Walk:
     with tempfile.TemporaryDirectory(prefix="ft-") as folder:  # a short path, for a socket
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "XDG_RUNTIME_DIR": folder,
             "TMPDIR": folder,
-            "COLUMNS": "200",
         }
         (Path(folder) / "server.py").write_text(_SERVER)
-        return [
-            _walk("freezethreads demo --serve --threads 2", _demo, environment, folder),
-            _walk(
-                "FREEZETHREADS_CONTROL=1 freezethreads run server.py", _server, environment, folder
-            ),
-        ]
-
-
-def _walk(program: str, start: Start, environment: dict[str, str], folder: str) -> Walk:
-    with start(folder, environment) as pid:
-        return Walk(program, [_step(verb, pid, environment, folder) for verb in VERBS])
+        with start(folder, environment) as pid:
+            return Walk(program, [_step(verb, pid, environment, folder) for verb in VERBS])
 
 
 @contextmanager
 def _running(
     arguments: Sequence[str], environment: Mapping[str, str], threads: int
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process, from when so many threads of it are registered."""
+    """A process, from when so many threads of it are registered. It ends with the block."""
     with subprocess.Popen(
         [*_COMMAND, *arguments],
         stdout=subprocess.PIPE,
