@@ -17,6 +17,7 @@ _PROGRAMS = os.path.join(PACKAGE, "demo")  # is in the package, and a program th
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__))
 _THIRD = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
+Loop = ast.For | ast.While | ast.AsyncFor
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
@@ -76,19 +77,25 @@ def loop_around(filename: str, lineno: int) -> int | None:
 
     A loop that has a safepoint already, by itself and not in a loop further in, does not count.
     """
+    loop = _innermost_loop(filename, lineno)
+    return None if loop is None or _has_safepoint(loop) else loop.lineno
+
+
+def has_safepoint_around(filename: str, lineno: int) -> bool:
+    """Whether the innermost loop around a line, in the same function, passes a safepoint."""
+    loop = _innermost_loop(filename, lineno)
+    return loop is not None and _has_safepoint(loop)
+
+
+def _innermost_loop(filename: str, lineno: int) -> Loop | None:
+    """The last loop on the way in, unless a function or class begins after it."""
     found = None
     for node in _path_to(_tree_of(filename), lineno):
         if isinstance(node, _SCOPES):
             found = None
         elif isinstance(node, _LOOPS) and lineno <= (node.body[-1].end_lineno or 0):
-            found = None if _has_safepoint(node) else node.lineno
+            found = node
     return found
-
-
-def has_safepoint_around(filename: str, lineno: int) -> bool:
-    """Whether the innermost loop around a line passes a safepoint."""
-    nodes = [node for node in _path_to(_tree_of(filename), lineno) if isinstance(node, _LOOPS)]
-    return bool(nodes) and _has_safepoint(nodes[-1])
 
 
 def _path_to(tree: ast.AST | None, lineno: int) -> Iterator[ast.AST]:
