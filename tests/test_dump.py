@@ -218,6 +218,8 @@ def test_no_freeze_is_told() -> None:
         text = report(freezer, timeout=0.01)
         release.set()
         waiting.result(WAIT)
+        (after,) = (one for one in describe(freezer)["threads"] if one["registered"])
+    assert after["inside"] is None
     assert "inside no_freeze()" in part(text, "puppet")
     evidence = caught.value.stragglers[0].evidence
     assert evidence is not None

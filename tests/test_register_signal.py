@@ -98,6 +98,25 @@ def test_nobody_who_reads_is_no_reason_to_end() -> None:
         signal.raise_signal(SIGNAL)
 
 
+def test_a_signal_that_comes_during_the_report_is_not_reported_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would wait for the hold of its own thread, which waits for it."""
+    reports: list[int] = []
+
+    def report(*_: object) -> None:
+        reports.append(SIGNAL)
+        if len(reports) < 3:
+            signal.raise_signal(SIGNAL)
+
+    monkeypatch.setattr("freezethreads._explain._dump.dump_to_descriptor", report)
+    register_signal(SIGNAL, file=sys.__stderr__)
+    signal.raise_signal(SIGNAL)
+    assert len(reports) == 1
+    signal.raise_signal(SIGNAL)
+    assert len(reports) == 2
+
+
 # The main thread stands frozen, for a thread that has a world; the signal comes from outside.
 FROZEN = """
 import threading, time

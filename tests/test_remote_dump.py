@@ -211,6 +211,17 @@ def test_without_a_freeze(dump: Any) -> None:
     assert "BLOCKED for " in part(text, "napper")
 
 
+def test_what_somebody_else_holds_stays_frozen(
+    program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["freeze", program.pid, "--reason", "lunch"]) == 0
+    assert main(["dump", program.pid]) == 0
+    assert program.state() == "frozen"
+    assert main(["thaw", program.pid]) == 0
+    assert program.state() == "running"
+    assert "for 'lunch' stands for" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("script", "note"),
     [
