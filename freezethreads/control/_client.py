@@ -22,7 +22,7 @@ from freezethreads.control._errors import (
 from freezethreads.control._paths import find_sockets, sockets_of
 from freezethreads.control._peer import peer_of
 from freezethreads.control._processes import exists, explain, owner_of
-from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, result_of
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode, result_of
 
 __all__ = ["Client", "connect", "find_processes"]
 
@@ -52,11 +52,12 @@ class Client:
         last three the connection is of no use any more.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
+        line = encode({"request": name, "arguments": given})
         patience = self._patience
         if isinstance(timeout := given.get("timeout"), (int, float)):
             patience += min(max(timeout, 0), TIMEOUT_MAX)
         try:
-            self._send({"request": name, "arguments": given})
+            self._send(line)
             message = self._channel.receive(LONGEST_ANSWER, patience, patience)
             if message is None:
                 raise self._ended()
@@ -78,9 +79,9 @@ class Client:
             raise self._refused(error)
         return result
 
-    def _send(self, request: dict[str, object]) -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            self._channel.send(request, self._patience)
+            self._channel.send(line, self._patience)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has closed, and may have said why
 
