@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from control_programs import own_threads, wait_until
 from control_programs import runtime as runtime
 from control_programs import serving as serving
 from freezethreads import FreezeError, Freezer
-from freezethreads.control import RequestRefused, Serving, connect
+from freezethreads.control import ProcessEnded, RequestRefused, Serving, connect
+from freezethreads.control._session import Session
 from freezing import looping
 
 ME = os.getpid()
@@ -102,3 +104,18 @@ def test_a_socket_that_somebody_answers_is_left_alone(runtime: Path, freezer: Fr
             freezer.serve()
     assert path.exists()
     assert own_threads() == []
+
+
+def test_who_asks_at_the_very_end_is_told_that_it_is_over(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request has come in when the last freezer is closed, and its client is dropped then."""
+    freezer_of = Session.freezer
+
+    def close_first(self: Session, arguments: Mapping[str, object]) -> Freezer:
+        serving.close()
+        return freezer_of(self, arguments)
+
+    monkeypatch.setattr(Session, "freezer", close_first)
+    with connect(ME) as client, pytest.raises(ProcessEnded, match="ceased to serve"):
+        client.request("threads")

@@ -34,7 +34,7 @@ from freezethreads.control._protocol import (
     request_of,
 )
 from freezethreads.control._requests import call
-from freezethreads.control._session import ClientGone, Session
+from freezethreads.control._session import Session, SessionOver
 
 __all__ = ["IDLE", "MOST_CLIENTS", "Server"]
 
@@ -153,7 +153,7 @@ class Server:
             refuse(channel, "protocol", str(error))
         except TimeoutError:
             refuse(channel, "slow", f"nothing in {IDLE:g} s, or half a line in {_SLOW:g} s")
-        except (ClientGone, OSError):
+        except (SessionOver, OSError):
             pass  # nobody is there to be told
         finally:
             session.close()
@@ -162,13 +162,13 @@ class Server:
 
 def answer(session: Session, message: Message) -> bytes:
     """Do what a message asks, and return the line that answers. Raises `ProtocolError`,
-    `ClientGone`."""
+    `SessionOver`."""
     name, arguments = request_of(message)
     try:
         return encode({"result": call(session, name, arguments)})
     except RequestError as error:
         return error_line(error.kind, error.message, **error.details)
-    except ClientGone:
+    except SessionOver:
         raise
     except Exception as error:  # noqa: BLE001 - it ends neither the server nor the program
         # A fault of ours, or of a request whose result is not JSON.
