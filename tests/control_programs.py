@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from freezethreads import Freezer
+from freezethreads.control import Serving
 from helpers import ROOT, WAIT
 
 PREAMBLE = """
@@ -116,3 +119,20 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.005)
+
+
+# In this very process.
+
+
+@pytest.fixture
+def serving(runtime: Path) -> Iterator[Serving]:
+    """A freezer of its own, served."""
+    with Freezer("served").serve() as serving:
+        yield serving
+    wait_until(lambda: not own_threads())
+
+
+def own_threads() -> list[str]:
+    """The threads of the server, and of its clients."""
+    names = [thread.name for thread in threading.enumerate()]
+    return sorted(name for name in names if name.startswith("freezethreads-control"))

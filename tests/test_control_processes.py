@@ -28,6 +28,7 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
+from freezethreads.control._protocol import encode
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -104,7 +105,7 @@ def test_one_that_ends_while_it_is_asked() -> None:
         "threading.Thread(target=stay, daemon=True).start()\n"
     )
     with program(code + SERVE + "sys.stdin.read()") as served, connect(served.pid) as client:
-        client._channel.send({"request": "freeze"}, 1)
+        client._channel.send(encode({"request": "freeze"}), 1)
         served.close_input()
         with pytest.raises(ProcessEnded, match=r"(ended|ceased to serve) in the middle"):
             client.request("hello")

@@ -152,7 +152,7 @@ def test_a_line_that_comes_too_slowly(pair: Pair) -> None:
 def test_an_answer_that_nobody_takes(pair: Pair) -> None:
     one, _ = pair
     with pytest.raises(TimeoutError):
-        one.send({"x": "x" * 10_000_000}, 0.01)
+        one.send(b"x" * 10_000_000, 0.01)
 
 
 def test_whether_the_other_end_has_gone_is_told_without_waiting(pair: Pair) -> None:

@@ -7,14 +7,13 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
+from control_programs import own_threads, wait_until
 from control_programs import runtime as runtime
-from control_programs import wait_until
-from freezethreads import FreezeError, Freezer
+from control_programs import serving as serving
 from freezethreads.control import RequestRefused, Serving, _server, connect
 from freezethreads.control._peer import Peer, is_trusted
 from freezethreads.control._protocol import encode
@@ -25,23 +24,6 @@ from helpers import WAIT
 
 HELLO = encode({"request": "hello"})
 ME = os.getpid()
-
-
-@pytest.fixture
-def freezer() -> Freezer:
-    return Freezer("served")
-
-
-@pytest.fixture
-def serving(runtime: Path, freezer: Freezer) -> Iterator[Serving]:
-    with freezer.serve() as serving:
-        yield serving
-    wait_until(lambda: not own_threads())
-
-
-def own_threads() -> list[str]:
-    names = [thread.name for thread in threading.enumerate()]
-    return sorted(name for name in names if name.startswith("freezethreads-control"))
 
 
 def raw(serving: Serving) -> socket.socket:
@@ -66,90 +48,6 @@ def say(serving: Serving, data: bytes, *, half_closed: bool = False) -> list[byt
 def error_of(line: bytes) -> str:
     kind: str = json.loads(line)["error"]["kind"]
     return kind
-
-
-# Its life.
-
-
-def test_it_is_one_thread_until_somebody_connects(serving: Serving) -> None:
-    assert own_threads() == ["freezethreads-control"]
-    with connect(ME):
-        assert own_threads() == ["freezethreads-control", f"freezethreads-control-for-{ME}"]
-    wait_until(lambda: own_threads() == ["freezethreads-control"])
-
-
-def test_the_socket_is_this_users_and_goes_at_the_end(runtime: Path, freezer: Freezer) -> None:
-    with freezer.serve() as serving:
-        assert serving.path == runtime / f"{ME}.sock"
-        assert serving.path.stat().st_mode & 0o777 == 0o600
-    assert not serving.path.exists()
-    serving.close()
-    with freezer.serve() as again, connect(ME) as client:
-        assert again.path == serving.path
-        assert client.hello["pid"] == ME
-
-
-def test_who_is_served_twice_is_served_until_both_are_closed(serving: Serving) -> None:
-    second = serving.freezer.serve()
-    assert second is not serving
-    second.close()
-    second.close()
-    assert "closed" in repr(second)
-    assert "open" in repr(serving)
-    with connect(ME) as client:
-        assert [one["name"] for one in client.hello["freezers"]] == ["served"]
-
-
-def test_the_end_of_the_last_ends_the_clients_and_their_freezes(
-    runtime: Path, freezer: Freezer
-) -> None:
-    with looping(freezer, 1) as loops:
-        serving = freezer.serve()
-        with connect(ME) as client, connect(ME) as other:
-            client.request("freeze")
-            other.request("freeze", keep=True)
-            serving.close()
-            loops.progress()
-            with pytest.raises(Exception, match="ceased to serve"):
-                client.request("hello")
-
-
-def test_several_freezers_share_the_socket(serving: Serving) -> None:
-    second = Freezer("second")
-    with second.serve() as other, connect(ME) as client:
-        assert other.path == serving.path
-        assert client.request("threads", freezer="second")["freezer"]["name"] == "second"
-        with pytest.raises(RequestRefused, match="'served', 'second'"):
-            client.request("threads")
-        with pytest.raises(RequestRefused, match="no freezer 'third'"):
-            client.request("threads", freezer="third")
-
-
-def test_two_of_one_name_cannot_be_told_apart(serving: Serving) -> None:
-    with pytest.raises(FreezeError, match="another freezer of the name 'served'"):
-        Freezer("served").serve()
-
-
-def test_a_socket_that_was_left_behind_is_replaced(runtime: Path, freezer: Freezer) -> None:
-    runtime.mkdir(mode=0o700)
-    path = runtime / f"{ME}.sock"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
-        dead.listen()
-    with freezer.serve(), connect(ME) as client:
-        assert client.hello["pid"] == ME
-
-
-def test_a_socket_that_somebody_answers_is_left_alone(runtime: Path, freezer: Freezer) -> None:
-    runtime.mkdir(mode=0o700)
-    path = runtime / f"{ME}.sock"
-    with socket.socket(socket.AF_UNIX) as alive:
-        alive.bind(str(path))
-        alive.listen()
-        with pytest.raises(FreezeError, match="served already"):
-            freezer.serve()
-    assert path.exists()
-    assert own_threads() == []
 
 
 # Whoever may talk to it.
@@ -266,6 +164,16 @@ def test_a_fault_of_ours_is_told_and_ends_nothing(
         monkeypatch.undo()
         assert client.request("hello")["pid"] == ME
     assert "the request 'hello' failed" in caplog.text
+
+
+def test_a_result_that_is_not_json_is_a_fault_as_well(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REQUESTS, "wrong", lambda session, arguments: {"x": object()})
+    with connect(ME) as client:
+        with pytest.raises(RequestRefused, match="TypeError: Object of type object is not JSON"):
+            client.request("wrong")
+        assert client.request("hello")["pid"] == ME
 
 
 def test_a_client_that_no_thread_is_left_for_is_dropped(

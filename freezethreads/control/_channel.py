@@ -10,11 +10,10 @@ import errno
 import os
 from _socket import AF_UNIX, MSG_PEEK, SHUT_RDWR, SOCK_STREAM
 from _socket import socket as Socket
-from collections.abc import Mapping
 from pathlib import Path
 
 from freezethreads._deadline import Deadline
-from freezethreads.control._protocol import Message, ProtocolError, decode, encode
+from freezethreads.control._protocol import Message, ProtocolError, decode
 
 __all__ = ["Channel", "Socket", "answers"]
 
@@ -59,9 +58,8 @@ class Channel:
         self._buffer += data
         return bool(data)
 
-    def send(self, message: Mapping[str, object], seconds: float) -> None:
-        """Send a message. Raises TimeoutError if it is not taken in time; OSError; ValueError."""
-        line = encode(message)
+    def send(self, line: bytes, seconds: float) -> None:
+        """Send an encoded message. Raises TimeoutError if it is not taken in time; OSError."""
         self.socket.settimeout(seconds)
         self.socket.sendall(line)
 

@@ -21,8 +21,8 @@ from freezethreads.control._errors import (
 )
 from freezethreads.control._paths import find_sockets, sockets_of
 from freezethreads.control._peer import peer_of
-from freezethreads.control._processes import exists, explain, owner_of
-from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, result_of
+from freezethreads.control._processes import ends, exists, explain, owner_of
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode, result_of
 
 __all__ = ["Client", "connect", "find_processes"]
 
@@ -48,15 +48,16 @@ class Client:
 
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
-        `ProcessEnded`; `NoAnswer`; TypeError or ValueError for what is not JSON. After any of the
-        last three the connection is of no use any more.
+        `ProcessEnded`; `NoAnswer`, and the connection is of no use any more then; TypeError or
+        ValueError for what is not JSON.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
+        line = encode({"request": name, "arguments": given})
         patience = self._patience
         if isinstance(timeout := given.get("timeout"), (int, float)):
             patience += min(max(timeout, 0), TIMEOUT_MAX)
         try:
-            self._send({"request": name, "arguments": given})
+            self._send(line)
             message = self._channel.receive(LONGEST_ANSWER, patience, patience)
             if message is None:
                 raise self._ended()
@@ -67,7 +68,7 @@ class Client:
                 "signal, or in a call that keeps all its threads from running"
             ) from None
         except ProtocolError as error_of_theirs:
-            if not exists(self.pid):
+            if ends(self.pid):
                 raise self._ended() from None
             raise ControlError(
                 f"process {self.pid} said what cannot be understood: {error_of_theirs}"
@@ -78,14 +79,14 @@ class Client:
             raise self._refused(error)
         return result
 
-    def _send(self, request: dict[str, object]) -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            self._channel.send(request, self._patience)
+            self._channel.send(line, self._patience)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has closed, and may have said why
 
     def _ended(self) -> ProcessEnded:
-        how = "ceased to serve" if exists(self.pid) else "ended"
+        how = "ended" if ends(self.pid) else "ceased to serve"
         return ProcessEnded(f"process {self.pid} {how} in the middle of this")
 
     def _refused(self, error: dict[str, Any]) -> RequestRefused:

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from freezethreads._deadline import Deadline
+from freezethreads._original import sleep
 from freezethreads.control._errors import (
     ControlError,
     NoSuchProcess,
@@ -15,7 +17,7 @@ from freezethreads.control._errors import (
     ProcessKilled,
 )
 
-__all__ = ["exists", "explain", "owner_of"]
+__all__ = ["ends", "exists", "explain", "owner_of"]
 
 
 def exists(pid: int) -> bool:
@@ -29,6 +31,19 @@ def exists(pid: int) -> bool:
     except OverflowError:
         return False
     return _state_of(pid) not in ("Z", "X")
+
+
+def ends(pid: int) -> bool:
+    """Whether a process that has closed its socket ends: it does that a moment later.
+
+    Takes as long as that, and 0.2 s if it does not.
+    """
+    deadline = Deadline(0.2)
+    while exists(pid):
+        if deadline.passed():
+            return False
+        sleep(0.01)  # of a process that is not its child nobody is told
+    return True
 
 
 def owner_of(pid: int) -> int:

@@ -27,7 +27,7 @@ LEASE: Final = 60.0
 
 
 def call(session: Session, name: str, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Do what a client asks, and return the result. Raises `RequestError`, `ClientGone`."""
+    """Do what a client asks, and return the result. Raises `RequestError`, `SessionOver`."""
     request = REQUESTS.get(name)
     if request is None:
         raise RequestError(

@@ -26,9 +26,15 @@ from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds
 from freezethreads.control._log import logger
 from freezethreads.control._peer import Peer, is_trusted, peer_of
-from freezethreads.control._protocol import LONGEST_REQUEST, Message, ProtocolError, request_of
+from freezethreads.control._protocol import (
+    LONGEST_REQUEST,
+    Message,
+    ProtocolError,
+    encode,
+    request_of,
+)
 from freezethreads.control._requests import call
-from freezethreads.control._session import ClientGone, Session
+from freezethreads.control._session import Session, SessionOver
 
 __all__ = ["IDLE", "MOST_CLIENTS", "Server"]
 
@@ -147,31 +153,37 @@ class Server:
             refuse(channel, "protocol", str(error))
         except TimeoutError:
             refuse(channel, "slow", f"nothing in {IDLE:g} s, or half a line in {_SLOW:g} s")
-        except (ClientGone, OSError):
+        except (SessionOver, OSError):
             pass  # nobody is there to be told
         finally:
             session.close()
             self._drop(channel)
 
 
-def answer(session: Session, message: Message) -> dict[str, object]:
-    """Do what a message asks, and return the answer. Raises `ProtocolError`, `ClientGone`."""
+def answer(session: Session, message: Message) -> bytes:
+    """Do what a message asks, and return the line that answers. Raises `ProtocolError`,
+    `SessionOver`."""
     name, arguments = request_of(message)
     try:
-        return {"result": call(session, name, arguments)}
+        return encode({"result": call(session, name, arguments)})
     except RequestError as error:
-        return {"error": {"kind": error.kind, "message": error.message, **error.details}}
-    except ClientGone:
+        return error_line(error.kind, error.message, **error.details)
+    except SessionOver:
         raise
     except Exception as error:  # noqa: BLE001 - it ends neither the server nor the program
-        # A fault of ours.
+        # A fault of ours, or of a request whose result is not JSON.
         logger.exception("the request %r failed", name)
-        return {"error": {"kind": "internal", "message": f"{type(error).__name__}: {error}"}}
+        return error_line("internal", f"{type(error).__name__}: {error}")
+
+
+def error_line(kind: str, message: str, **details: object) -> bytes:
+    """The answer that says what is wrong."""
+    return encode({"error": {"kind": kind, "message": message, **details}})
 
 
 def refuse(channel: Channel, kind: str, message: str) -> None:
     """Tell a client that is about to be dropped why, if it listens."""
     try:
-        channel.send({"error": {"kind": kind, "message": message}}, 0.1)
+        channel.send(error_line(kind, message), 0.1)
     except OSError:
         pass

@@ -11,13 +11,13 @@ from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds, Key
 from freezethreads.control._peer import Peer
 
-__all__ = ["ClientGone", "Session"]
+__all__ = ["Session", "SessionOver"]
 
 _LOOK = 0.2  # seconds between two looks at the client, while threads are being stopped for it
 
 
-class ClientGone(Exception):
-    """The client has closed its side, and nobody waits for the answer."""
+class SessionOver(Exception):
+    """Nobody waits for the answer: the client has closed its side, or serving has ended."""
 
 
 class Session:
@@ -47,9 +47,11 @@ class Session:
     def freezer(self, arguments: Arguments) -> Freezer:
         """The freezer that a request names, or else the only one, or the default one.
 
-        Raises `RequestError`.
+        Raises `RequestError`, `SessionOver`.
         """
         freezers = self.freezers
+        if not freezers:
+            raise SessionOver("serving has ended meanwhile")
         names = ", ".join(map(repr, freezers))
         if "freezer" in arguments:
             name = text(arguments, "freezer")
@@ -67,7 +69,7 @@ class Session:
     ) -> Hold:
         """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
 
-        Raises FreezeTimeout, `RequestError`, and `ClientGone` if the client went meanwhile; nobody
+        Raises FreezeTimeout, `RequestError`, and `SessionOver` if the client went meanwhile; nobody
         is kept stopped then.
         """
         key = Key(None if keep else self, freezer, group)
@@ -86,9 +88,9 @@ class Session:
         # long as anybody may ring: so this looks at the client now and then.
         while (hold := request.wait(_LOOK)) is None:
             if self.is_gone():
-                gone = ClientGone("while it waited for a freeze")
-                request.give_up(gone)
-                raise gone
+                over = SessionOver("while it waited for a freeze")
+                request.give_up(over)
+                raise over
         return hold
 
     def renew(self, lease: float | None) -> float | None:
