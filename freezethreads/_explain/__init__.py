@@ -8,7 +8,8 @@ text.
 from freezethreads._explain._describe import describe, look
 from freezethreads._explain._diagnosis import diagnose
 from freezethreads._explain._dump import dump
+from freezethreads._explain._silent import diagnose_silent
 from freezethreads._explain._text import render
 from freezethreads._explain._verdict import render_diagnosis
 
-__all__ = ["describe", "diagnose", "dump", "look", "render", "render_diagnosis"]
+__all__ = ["describe", "diagnose", "diagnose_silent", "dump", "look", "render", "render_diagnosis"]

@@ -30,6 +30,7 @@ class Cause(Enum):
     OUTSIDE = "outside"  # it has no Python frame
     SLOW = "slow"  # it stopped just after the deadline
     CONTROLLER = "controller"  # no thread is late: another controller had the turn
+    SILENT = "silent"  # the process does not answer: a call of C has its interpreter
     UNREGISTERED = "unregistered"  # a warning: it runs on, and no freeze waits for it
 
 

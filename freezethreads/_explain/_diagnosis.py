@@ -73,10 +73,10 @@ def find(straggler: Straggler) -> Finding:
         "ident": straggler.ident,
         "native_id": straggler.native_id,
         "group": straggler.group,
-        **_where(place),
+        **where(place),
         "why": explain(cause, straggler, evidence, place),
         "advice": advise(cause, evidence, place),
-        "stacks": [_stack(straggler.stack), _stack(evidence.later)],
+        "stacks": [stack_of_finding(straggler.stack), stack_of_finding(evidence.later)],
     }
 
 
@@ -104,7 +104,8 @@ def _loop_in(stack: Sequence[FrameSummary]) -> Place | None:
     return _nearest(stack)
 
 
-def _where(place: Place | None) -> Finding:
+def where(place: Place | None) -> Finding:
+    """What a finding says of its place."""
     if place is None:
         return {"filename": None, "lineno": None, "function": None, "line": None}
     return {
@@ -115,7 +116,8 @@ def _where(place: Place | None) -> Finding:
     }
 
 
-def _stack(stack: Sequence[FrameSummary]) -> list[dict[str, Any]]:
+def stack_of_finding(stack: Sequence[FrameSummary]) -> list[dict[str, Any]]:
+    """A stack, the innermost frame last, as a finding has it: the innermost first."""
     return [
         {
             "function": entry.name,
@@ -135,7 +137,7 @@ def _controller(message: str) -> Finding:
         "ident": None,
         "native_id": None,
         "group": None,
-        **_where(None),
+        **where(None),
         "why": f"{message}.",
         "advice": "Have that controller thaw, or give its freeze a lease.",
         "stacks": [],
@@ -150,9 +152,9 @@ def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameS
         "ident": ident,
         "native_id": native_id,
         "group": None,
-        **_where(place),
+        **where(place),
         "why": f"{name} is not registered, and went on while all others stood.",
         "advice": "Register it, if it touches what has to stand still: "
         "`with freezer.register():` around what it does.",
-        "stacks": [_stack(stack) for stack in stacks],
+        "stacks": [stack_of_finding(stack) for stack in stacks],
     }

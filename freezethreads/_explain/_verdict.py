@@ -20,7 +20,10 @@ def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:
 
 def _head(diagnosis: Mapping[str, Any]) -> str:
     threads, late = diagnosis["threads"], len(diagnosis["findings"])
-    where = f"Process {diagnosis['pid']}, freezer {diagnosis['freezer']!r}"
+    where = f"Process {diagnosis['pid']}"
+    if diagnosis["freezer"] is None:
+        return f"{where}: no answer."
+    where += f", freezer {diagnosis['freezer']!r}"
     if diagnosis["healthy"]:
         one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
         return f"{where}: healthy. {one} within {duration(diagnosis['waited'])}."

@@ -59,10 +59,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show them, and return the status. Raises `WrongUse`."""
-    try:
-        return talk(arguments, lambda client: _dump(client, arguments))
-    except KeyboardInterrupt:
-        return 130  # the connection is closed, and with that all go on
+    return talk(arguments, lambda client: _dump(client, arguments))
 
 
 def _dump(client: Client, arguments: argparse.Namespace) -> int:

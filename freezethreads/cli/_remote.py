@@ -44,11 +44,15 @@ def process(text: str) -> int:
     return int(text)
 
 
-def talk(arguments: argparse.Namespace, act: Callable[[Client], int]) -> int:
+def talk(
+    arguments: argparse.Namespace,
+    act: Callable[[Client], int],
+    unanswered: Callable[[str], int] | None = None,
+) -> int:
     """Connect to the process, and return the status that `act` returns.
 
-    Or 1 if it fails, with the reason on standard error. Raises `WrongUse` if there is no such
-    process, or it does not serve.
+    Or 1 if it fails, with the reason on standard error; or what `unanswered` returns for the reason
+    why there is no answer. Raises `WrongUse` if there is no such process, or it does not serve.
     """
     from freezethreads.control import (  # which no other verb should have to load
         ControlError,
@@ -69,6 +73,8 @@ def talk(arguments: argparse.Namespace, act: Callable[[Client], int]) -> int:
             problem = {"kind": error.kind, "message": str(error), **error.details}
             print_json({"error": problem})
         told = "\n".join(map(clean, str(error).split("\n")))
+        if unanswered is not None and isinstance(error, NoAnswer):
+            return unanswered(told)
         is_wrong = isinstance(error, RequestRefused) and error.kind == "wrong"
         if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
             raise WrongUse(told) from error

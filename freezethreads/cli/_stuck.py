@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
@@ -51,13 +51,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain, and return the status. Raises `WrongUse`."""
 
     def explain(client: Client) -> int:
-        diagnosis = client.request("stuck", freezer=arguments.freezer, timeout=arguments.timeout)
-        if arguments.json:
-            print_json(diagnosis)
-        else:
-            from freezethreads._explain import render_diagnosis
+        return _show(
+            arguments,
+            client.request("stuck", freezer=arguments.freezer, timeout=arguments.timeout),
+        )
 
-            say("\n".join(map(clean, render_diagnosis(diagnosis).rstrip("\n").split("\n"))))
-        return 0 if diagnosis["healthy"] else 1
+    return talk(
+        arguments, explain, lambda why: _show(arguments, _look_from_outside(arguments.pid, why))
+    )
 
-    return talk(arguments, explain)
+
+def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
+    if arguments.json:
+        print_json(diagnosis)
+    else:
+        from freezethreads._explain import render_diagnosis
+
+        say("\n".join(map(clean, render_diagnosis(diagnosis).rstrip("\n").split("\n"))))
+    return 0 if diagnosis["healthy"] else 1
+
+
+def _look_from_outside(pid: int, why: str) -> dict[str, Any]:
+    """A process that does not answer cannot say what it is at, but py-spy may see it."""
+    from freezethreads._explain import diagnose_silent
+    from freezethreads.cli._pyspy import Spy, Unreadable
+
+    try:
+        with Spy(pid, variables=False, native=False) as spy:
+            return diagnose_silent(pid, f"{why}.", spy.threads())
+    except Unreadable as error:
+        return diagnose_silent(pid, f"{why}; {error}.", [])
