@@ -83,7 +83,10 @@ class Controller:
 
     def start_lease(self, freeze: Freeze, seconds: float) -> None:
         """Let a watchdog thaw after so many seconds, counted from now, if nobody did before."""
-        Lease(seconds, freeze, self.expire).start()
+        lease = Lease(seconds, freeze, self.expire)
+        lease.start()
+        if freeze.done:
+            lease.cancel()  # the thaw was quicker, and may not have seen it
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""

@@ -30,14 +30,12 @@ def renew(hold: Hold, seconds: float) -> None:
     Raises `LeaseExpired` if it ran out before, `FreezeError` if the hold was thawed.
     """
     freeze = hold._freeze
-    in_time = [lease.call_off() for lease in list(freeze.leases)]
-    if not freeze.done and all(in_time):
+    in_time = all([lease.call_off() for lease in list(freeze.leases)])
+    if in_time and not freeze.done:
         hold._controller.start_lease(freeze, seconds)
-    if freeze.done or not all(in_time):
-        for lease in list(freeze.leases):
-            lease.cancel()  # the thaw may have come before it was there to be cancelled
-        if freeze.expired or not all(in_time):
-            raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")
+    if freeze.expired or not in_time:
+        raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")
+    if freeze.done:
         raise FreezeError(f"{freeze!r} was thawed; nothing was renewed")
 
 

@@ -240,8 +240,9 @@ def test_a_reader_that_has_gone_is_no_error(served: Program) -> None:
 
 
 def test_a_table() -> None:
-    rows = [("a", 1, "x"), ("bb", 10, "")]
-    assert table_of(("NAME", "N", "WHERE"), rows) == "NAME   N  WHERE\na      1  x\nbb    10  -"
+    rows = [("a", 1, None, "x"), ("bb", 10, 0.26, "")]
+    lines = ["NAME   N    S  WHERE", "a      1    -  x", "bb    10  0.3  -"]
+    assert table_of(("NAME", "N", "S", "WHERE"), rows).splitlines() == lines
     assert table_of(("NAME", "N"), []) == "NAME  N"
 
 

@@ -14,7 +14,6 @@ from freezethreads.control import (
     NotServing,
     ProcessEnded,
     ProcessKilled,
-    _processes,
     connect,
     find_processes,
 )
@@ -45,7 +44,6 @@ def test_a_fork_leaves_the_parent_its_socket(then: str) -> None:
                 connect(child)
             client.request("thaw")
         served.say("end")
-        wait_until(lambda: not _processes.exists(child) or then == "pass")
         assert served.end() == (0, "")
         assert not os.path.exists(served.socket)
 
@@ -155,6 +153,15 @@ def test_it_is_not_served_unless_it_is_asked_for(tmp_path: Path, value: str) -> 
     with pytest.raises(NotServing):
         connect(running.pid)
     running.kill()
+
+
+def test_nothing_of_it_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "looks.py").write_text(
+        "import sys\nprint('ready' if 'freezethreads.control' not in sys.modules else 'loaded')"
+    )
+    running = Program("-m", "freezethreads", "run", str(tmp_path / "looks.py"))
+    assert running.line() == "ready"
+    assert running.end() == (0, "")
 
 
 def test_a_program_that_cannot_be_served_is_not_run(tmp_path: Path) -> None:

@@ -67,6 +67,16 @@ def test_it_stands_until_the_thaw(loops: Loops) -> None:
         assert client.request("thaw")["thawed"] == 0
 
 
+def test_what_was_done_is_counted(loops: Loops) -> None:
+    with connect(ME) as client:
+        client.request("freeze")
+        client.request("thaw")
+        statistics = client.request("statistics")["statistics"]
+        assert (statistics["freezes"], statistics["timeouts"]) == (1, 0)
+        (site,) = client.request("sites")["sites"]
+        assert (site["label"], site["hits"]) == ("loop", 2)
+
+
 def test_one_group_alone(loops: Loops, freezer: Freezer) -> None:
     with puppet(freezer, "io") as other, connect(ME) as client:
         other.do(freezer.safepoint)

@@ -176,6 +176,23 @@ def test_a_renewal_in_time_is_not_undone_by_the_watchdog_before_it(
     hold.thaw()
 
 
+def test_no_watchdog_is_left_by_a_thaw_that_comes_before_it(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    1. The hold is about to be renewed: its old lease is off, and the new one is not on the list.
+    2. Another thread thaws, and finds no lease to cancel.
+    3. The new lease is started.
+    """
+    hold = freezer.hold(lease=WAIT)
+    before(monkeypatch, type(freezer._controller), "start_lease", lambda *_: hold.thaw())
+    with pytest.raises(FreezeError, match="was thawed"):
+        renew(hold, WAIT)
+    for lease in hold._freeze.leases:
+        lease.join(WAIT / 2)
+        assert not lease.is_alive()
+
+
 # What a lease must not wait for.
 
 

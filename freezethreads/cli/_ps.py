@@ -57,5 +57,4 @@ def _ask(pid: int) -> dict[str, Any] | None:
 def _row(process: dict[str, Any]) -> tuple[object, ...]:
     command = process["command"]
     words = command[0] if process["threads"] is None else shlex.join(command)
-    threads = "-" if process["threads"] is None else process["threads"]
-    return process["pid"], threads, process["state"], words
+    return process["pid"], process["threads"], process["state"], words

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["clean", "format_seconds", "table_of"]
+__all__ = ["cell", "clean", "table_of"]
 
 
 def table_of(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Lay out rows below a header. Numbers are put to the right; the last column is not padded."""
     numeric = [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
-    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
+    cells = [list(header), *([cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = []
     for row in cells:
@@ -25,10 +25,8 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def format_seconds(seconds: float | None) -> str:
-    """A duration for a column; "-" for None."""
-    return "-" if seconds is None else f"{seconds:.1f}"
-
-
-def _cell(value: object) -> str:
-    return clean(str(value)) or "-"
+def cell(value: object) -> str:
+    """What stands in a column for a value; "-" for None and for an empty text."""
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else clean(str(value)) or "-"

@@ -16,7 +16,7 @@ from freezethreads.cli._remote import (
     say,
     talk,
 )
-from freezethreads.cli._table import clean, format_seconds, table_of
+from freezethreads.cli._table import clean, table_of
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -75,10 +75,8 @@ def clean_lines(text: str) -> str:
 
 def row_of(thread: dict[str, Any]) -> tuple[object, ...]:
     """The cells of a thread, below `HEADER`."""
-    seconds = format_seconds(thread["seconds"])
-    site = site_in_words(thread["site"])
-    todos = thread["todo_pending"]
-    return thread["name"], thread["state"], site, thread["group"], seconds, todos
+    who = thread["name"], thread["state"], site_in_words(thread["site"]), thread["group"]
+    return (*who, thread["seconds"], thread["todo_pending"])
 
 
 def site_in_words(site: dict[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._remote import in_words
-from freezethreads.cli._table import clean
+from freezethreads.cli._table import cell
 from freezethreads.cli._threads import HEADER, clean_lines, row_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _cells(thread: dict[str, Any]) -> list[Text]:
     from rich.text import Text
 
     style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
-    return [Text(clean(str(value)), style=style) for value in row_of(thread)]
+    return [Text(cell(value), style=style) for value in row_of(thread)]
 
 
 @contextmanager
