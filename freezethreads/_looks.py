@@ -12,10 +12,9 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from freezethreads._frames import current_frames
 from freezethreads._original import Thread
@@ -28,8 +27,7 @@ _BETWEEN: Final = ("JUMP", "RESUME", "INSTRUMENTED_JUMP", "INSTRUMENTED_RESUME",
 _JOIN: Final = Thread.join.__code__
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What tells why a thread does not stop, next to its stack at the deadline.
 
     ``later`` is its stack a moment after. ``calling`` is whether its innermost frame was in a call
@@ -50,8 +48,7 @@ class Evidence:
     joins_frozen: bool
 
 
-@dataclass(frozen=True)
-class Glance:
+class Glance(NamedTuple):
     """One thread at one moment: its position, its stack, the seconds of processor it has had."""
 
     position: tuple[CodeType, int] | None

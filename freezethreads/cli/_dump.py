@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
@@ -64,15 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dump(client: Client, arguments: argparse.Namespace) -> int:
     frozen = {} if arguments.no_freeze else _freeze(client, arguments)
-    description = _look(client, arguments)
+    description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:
         client.request("thaw", own=True)  # before anybody reads what is printed
     if arguments.json:
         print_json(description)
     else:
-        from freezethreads._explain import render
-
         say("\n".join(map(clean, render(description).rstrip("\n").split("\n"))))
     return 1 if description["problem"] else 0
 
@@ -96,14 +95,19 @@ def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"frozen": True, "waited": answer["waited"]}
 
 
-def _look(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
+def _look(
+    client: Client, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], Callable[[dict[str, Any]], str]]:
+    """Return what there is to see, and what makes text of it, which is loaded meanwhile."""
     from freezethreads.cli._pyspy import Spy, Unreadable, join
 
     with Spy(client.pid, variables=arguments.locals, native=arguments.native) as spy:
         description = client.request("stacks", freezer=arguments.freezer)
+        from freezethreads._explain import render
+
         try:
             join(description, spy.threads())
             description["note"] = None
         except Unreadable as error:
             description["note"] = f"{error}. The stacks are those that the process reports itself."
-    return description
+    return description, render

@@ -22,6 +22,8 @@ def table_of(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def clean(text: str) -> str:
     """Take out what would move the cursor, or worse: names come from other programs."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -13,6 +13,10 @@ The command ``freezethreads`` (``ps``, ``threads``, ``freeze``, ``thaw``, ``site
 person. The server is `_server`, the requests are in `_requests`, and `_protocol` is what is spoken.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from freezethreads.control._client import Client, connect, find_processes
 from freezethreads.control._errors import (
     ControlError,
@@ -26,7 +30,9 @@ from freezethreads.control._errors import (
     ProcessKilled,
     RequestRefused,
 )
-from freezethreads.control._serving import Serving, serve
+
+if TYPE_CHECKING:
+    from freezethreads.control._serving import Serving, serve
 
 __all__ = [
     "Client",
@@ -45,3 +51,12 @@ __all__ = [
     "find_processes",
     "serve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the server when it is asked for: who is a client is to start quickly."""
+    if name not in ("Serving", "serve"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from freezethreads.control import _serving
+
+    return getattr(_serving, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from freezethreads._explain import describe, diagnose
 from freezethreads.control._arguments import check_names, seconds
 from freezethreads.control._session import Session
 
@@ -15,12 +14,16 @@ _TIMEOUT = 5.0  # seconds within which all have to stop, unless the request says
 
 def stacks(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """All threads of the process where they are now: see `freezethreads._explain`. Stops nobody."""
+    from freezethreads._explain import describe  # which nobody needs before
+
     check_names(arguments, "freezer")
     return describe(session.freezer(arguments))
 
 
 def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """Stop everybody, let them go, and say who did not stop in time, and why."""
+    from freezethreads._explain import diagnose
+
     check_names(arguments, "freezer", "timeout")
     freezer = session.freezer(arguments)
     return diagnose(freezer, seconds(arguments, "timeout", _TIMEOUT))
