@@ -60,7 +60,8 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
         come_back(registry, record, place)
         for todo in pending_todos(record.todo):
             make(registry, record, todo)
-            come_back(registry, record, place)
+            if registry.active:  # looking through a list for each item of it takes its square
+                come_back(registry, record, place)
         _reopen(registry, record, region)
     except BaseException:
         come_back(registry, record, place)
@@ -168,8 +169,7 @@ def _step_out(record: Record) -> None:
 
 
 def _visit_as_stranger(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """Who is not enrolled parks too while all the threads are to stop; but not a controller that
-    is stopping others, and comes here in a waker or a signal handler."""
+    """Who is not enrolled parks too while all are to stop; but not who is stopping others now."""
     record = Record(None, "", None)
     for freeze in list(registry.active):
         if freeze.is_by(record):
