@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -200,7 +201,9 @@ class Lifeline:
         self._args = args
         self._pid = getpid()
 
-    def __del__(self) -> None:
+    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
         # In the child of a fork, the locals of all other threads die before anything is in order.
-        if self._pid == getpid():
+        # At the interpreter's end nobody is left who could be told, and a free-threaded build may
+        # have handed a dict's lock to a daemon thread that does not run any more.
+        if self._pid == getpid() and not _is_over():
             self._at_end(*self._args)

@@ -7,8 +7,9 @@ of it), and where two parties meet, each first writes and then looks, through th
   adds itself to `records`, then copies `active`. So every newcomer is in the copy, or finds
   the freeze, or both.
 * asking: whoever has changed `pending` sets the flag and then looks at `pending` once more.
-  Between these two steps of another a thread may pass one safepoint without noticing, and the
-  next one will do; who is reached by a waker alone may have no next one, and is woken again.
+  Between these two steps of another, who may be preempted there, a thread may pass safepoints
+  without noticing; who is reached by a waker alone may come to none later, and is woken again.
+  (To wait for that other would be a lock, which a daemon thread takes with it at the exit.)
 """
 
 from __future__ import annotations
@@ -224,20 +225,26 @@ class Registry:
         """
         mistaken = False
         while True:
-            asked = bool(list(self.pending))
+            asked = self._is_asked()
             if asked:
                 armed[self] = None
             else:
                 armed.pop(self, None)
             for face in self.faces:
                 face.armed = asked or self.debug  # so that each safepoint is checked
-            if bool(list(self.pending)) == asked:
+            if self._is_asked() == asked:
                 break
             mistaken = True
         if mistaken and asked:
             for record in list(self.records.values()):
                 if record.todo:
                     record.call_waker()
+
+    def _is_asked(self) -> bool:
+        """Whether anybody is asked for anything."""
+        # A pop takes the dict's own lock, so that a free-threaded build reads no older length.
+        self.pending.pop(None, None)
+        return bool(self.pending)
 
 
 def check_group(group: object) -> str:

@@ -29,8 +29,9 @@ class _Exit(functools.partial[None]):
     when it is left, however it is left.
     """
 
-    def __del__(self) -> None:
-        self.args[0].thaw()
+    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not _is_over():  # as below
+            self.args[0].thaw()
 
 
 class _Stopped:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import freezethreads
+
+TURNS = 2
+
+Chain = tuple[tuple[CodeType, int], ...]
+"""Where a thread is: each function of those that are watched, and how far it has come."""
 
 CORE = str(Path(freezethreads.__file__).parent / "_")
 
@@ -28,12 +34,16 @@ class Boom(BaseException):
 class Injection:
     """Within `with`, the calling thread raises Boom at its bytecode number `at`, from 0.
 
-    `hit` says afterwards where that was; it is None if the code was through before.
+    `hit` says afterwards where that was; it is None if the code was through before. With `tried`,
+    which it shares with the injections before it, it passes over what has had its turns; then
+    `at` is where it has come to.
     """
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, tried: Counter[Chain] | None = None) -> None:
         self.hit: tuple[str, int] | None = None
+        self.at = at
         self._left = at
+        self._tried = tried
         self._ident = threading.get_ident()
 
     def __enter__(self) -> Injection:
@@ -54,9 +64,40 @@ class Injection:
         if self._left:
             self._left -= 1
             return
+        if self._tried is not None:
+            chain = _chain_of(sys._getframe(1))
+            self._tried[chain] += 1
+            if self._tried[chain] > TURNS:
+                self.at += 1
+                return
         self.hit = (code.co_qualname, offset)
         _Watch.current = None  # and a trace function that raises is not called again
         raise Boom(f"at {code.co_qualname} +{offset}")
+
+
+def injections() -> Iterator[Injection]:
+    """An injection for each bytecode in each chain of calls, until one comes after the last.
+
+    What is executed again in the same chain, as in a loop, gets `TURNS` injections in all: the
+    first time is often not like the second, but the second is like the third.
+    """
+    tried: Counter[Chain] = Counter()
+    at = 0
+    while True:
+        injection = Injection(at, tried)
+        yield injection
+        if injection.hit is None:
+            return
+        at = injection.at + 1
+
+
+def _chain_of(frame: FrameType | None) -> Chain:
+    chain = []
+    while frame is not None:
+        if frame.f_code in _Watch.codes:
+            chain.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(chain)
 
 
 class _Watch:

@@ -22,7 +22,7 @@ from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, looping, puppet
 from helpers import WAIT, start, wait_for
 from in_steps import wait_until, wait_until_asked
-from injection import Boom, Injection, watching
+from injection import Boom, Injection, injections, watching
 
 
 @pytest.fixture
@@ -249,19 +249,16 @@ def test_an_exception_anywhere_leaves_nobody_frozen(monkeypatch: pytest.MonkeyPa
     # Python reports an exception in `__del__`, and goes on.
     unseen: set[type[BaseException]] = set()
     monkeypatch.setattr(sys, "unraisablehook", lambda report: unseen.add(report.exc_type))
-    at = 0
+    hits = 0
     with obliging(freezer) as thread, watching(*functions()):
-        while True:
-            injection = Injection(at)
+        for injection in injections():
             try:
                 asyncio.run(main(injection))
             except Boom as boom:
                 # Here, since what the traceback refers to is still alive.
                 check_after(freezer, thread, boom)
-            if injection.hit is None:
-                break
-            at += 1
-    assert at > 1000
+            hits += injection.hit is not None
+    assert hits > 1000
     gc.collect()
     # What was cut short as it was made, and what was made and not awaited.
     assert unseen <= {Boom, AttributeError, RuntimeWarning}

@@ -40,8 +40,11 @@ def say(serving: Serving, data: bytes, *, half_closed: bool = False) -> list[byt
             client.sendall(data)
             if half_closed:
                 client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it was dropped already, and told why
+        try:
             return client.makefile("rb").readlines()
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionResetError:
             return []
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,22 +100,37 @@ def run_linters(interpreter: Interpreter) -> list[Run]:
     }
     with prepared(interpreter, LINT_EXTRAS) as environment:
         python = [environment.python, "-m"]
-        return [run([*python, *command], name) for name, command in commands.items()]
+        return [run([[*python, *command]], name) for name, command in commands.items()]
 
 
 def run_mutants(interpreter: Interpreter) -> Run:
     """Torture freezers that break a rule, and this one, on one interpreter. Raises SetUpError."""
     with prepared(interpreter, EXTRAS) as environment:
-        return run([environment.python, "-m", "stress", "--mutants"], "stress --mutants")
+        return run([[environment.python, "-m", "stress", "--mutants"]], "stress --mutants")
 
 
 def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
     """Run pytest on one interpreter. Raises SetUpError."""
     with prepared(interpreter, EXTRAS) as environment, tempfile.TemporaryDirectory() as folder:
-        counts = Path(folder, "counts.json")
-        command = [environment.python, str(ROOT / "tools" / "_totals.py"), str(counts)]
-        name = f"Python {interpreter.label}"
-        return run([*command, "-p", "no:cacheprovider", *arguments], name, counts)
+        commands = []
+        counts: list[Path] = []
+        for selected in parts_of(arguments):
+            counts.append(Path(folder, f"{len(counts)}.json"))
+            totals = [str(ROOT / "tools" / "_totals.py"), str(counts[-1])]
+            commands.append([environment.python, *totals, "-p", "no:cacheprovider", *selected])
+        return run(commands, f"Python {interpreter.label}", counts)
+
+
+def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
+    """The arguments of the runs of pytest that make up one.
+
+    All the tests are two halves, for two processors: most tests wait most of the time. Each file
+    passes alone and in any order, so that it does not matter which ones go together.
+    """
+    if arguments or (os.cpu_count() or 1) < 2:
+        return [arguments]
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+    return [files[half::2] for half in range(2)]
 
 
 def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
@@ -124,18 +142,32 @@ def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
         return Run(f"Python {interpreter.label} (its set-up)", 1, Counter(), 0.0)
 
 
-def run(command: Sequence[str], name: str, counts: Path | None = None) -> Run:
-    """Run `command` in the checkout, its output unchanged; read `counts` if it has written that."""
+def run(commands: Sequence[Sequence[str]], name: str, counts: Iterable[Path] = ()) -> Run:
+    """Run `commands` in the checkout, at once; add up what they have written to `counts`.
+
+    The first one's output comes as it is made, and the others' when all have ended.
+    """
     announce(name)
     began = time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
+        processes = [
+            stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output))
+            for command, output in zip(commands, (None, *outputs), strict=True)
+        ]
         try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            process.wait()  # it was interrupted as well, and has something to say about it
-            raise
-    counted = json.loads(counts.read_text()) if counts and counts.exists() else {}
-    return Run(name, status, Counter(counted), time.monotonic() - began)
+            statuses = [process.wait() for process in processes]
+        finally:
+            # If this was interrupted, so were they, and have something to say about it.
+            for process in processes:
+                process.wait()
+            for output in outputs:
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+                sys.stdout.flush()
+    counted = [Counter(json.loads(path.read_text())) for path in counts if path.exists()]
+    status = next(filter(None, statuses), 0)
+    return Run(name, status, sum(counted, Counter()), time.monotonic() - began)
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:

@@ -32,7 +32,7 @@ BIG: Final[dict[str, Callable[[], object]]] = {
     "hotspot HandshakeWalkExit": partial(handshakes.walk_exit, askers=20, threads=128),
     "hotspot HandshakeWalkOneExit": partial(handshakes.walk_one_exit, askers=20, rounds=128),
     "hotspot HandshakeSuspendExit": partial(
-        handshakes.suspend_exit, suspenders=16, threads=128, holds=100
+        handshakes.suspend_exit, suspenders=16, threads=128, holds=20
     ),
     "hotspot HandshakeDirect": partial(direct.direct, workers=32, todos=300_000),
     "report todos for a parked thread": partial(floods.flood_parked, todos=1000, visits=20),

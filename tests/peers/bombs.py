@@ -73,7 +73,7 @@ class Bomb:
             elif children:
                 break
             self._freezer.safepoint()
-            time.sleep(0)  # where processors are few, the others need one too
+            time.sleep(0.001)  # where processors are few, the others need one too
 
 
 def check_held(freezer: Freezer, bomb: Bomb) -> None:

@@ -22,6 +22,7 @@ class Direct:
         self.freezer = Freezer("direct")
         self.made = [0] * workers
         self.over = threading.Event()
+        self.frozen_once = threading.Event()
         self._share = todos // workers
         self._asked = [0] * workers
         self._idents: list[int] = [0] * workers
@@ -47,7 +48,9 @@ class Direct:
 
     def _ask(self, number: int, choose: random.Random) -> None:
         pending: deque[tuple[int, Future[int]]] = deque()
-        for _ in range(self._share):
+        for number_asked in range(self._share):
+            while number_asked == self._share // 2 and not self.frozen_once.is_set():
+                self._serve()  # so that there is something to freeze
             target = choose.randrange(len(self.made))
             future = self.freezer.todo(self._idents[target], self._make, target)
             pending.append((target, future))
@@ -71,7 +74,7 @@ class Direct:
 
     def _serve(self) -> None:
         self.freezer.safepoint()
-        time.sleep(0)
+        time.sleep(0.001)
 
 
 def direct(workers: int, todos: int, every: float = 0.001, seed: int = 1) -> int:
@@ -90,6 +93,7 @@ def direct(workers: int, todos: int, every: float = 0.001, seed: int = 1) -> int
                 time.sleep(0)
                 assert look() == before, "a todo was made by a frozen thread"
             freezes += 1
+            run.frozen_once.set()
         return freezes
 
     threads = [start(run.work, number) for number in range(workers)]

@@ -52,10 +52,10 @@ class Exiting:
             self._ready.release()
             while self.passing and not self.go.is_set():
                 self.freezer.safepoint()
-                time.sleep(0)  # where processors are few, the others need one too
+                time.sleep(0.001)  # where processors are few, the others need one too
             wait_for(self.go)
             while self.passing and not safepoints and not self.freezer.armed:
-                time.sleep(0)
+                time.sleep(0.001)
             for _ in range(safepoints):
                 self.freezer.safepoint()
 

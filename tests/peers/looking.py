@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 from freezethreads import Freezer, State
 from freezing import Loops, looping
@@ -46,6 +48,19 @@ def take(semaphore: threading.Semaphore, count: int) -> None:
     """Acquire it so many times; fail if one time takes longer than `WAIT`."""
     for taken in range(count):
         assert semaphore.acquire(timeout=WAIT), f"{taken} of {count} came"
+
+
+def serve_until_done(freezer: Freezer, *futures: Future[Any]) -> None:
+    """Pass safepoints until all these are done; fail if that takes longer than `WAIT`.
+
+    One safepoint need not do: another thread may lower the flag by mistake, and be preempted
+    before it looks again. See the top of `_registry`.
+    """
+    deadline = time.monotonic() + WAIT
+    while not all(future.done() for future in futures):
+        assert time.monotonic() < deadline, "a todo was not made"
+        freezer.safepoint()
+        time.sleep(0)
 
 
 def wait_while_progress(done: Callable[[], bool], progress: Callable[[], int]) -> None:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from freezethreads import Freezer, ThreadBlocked, sync
 from helpers import WAIT, Worker, start, wait_for
+from peers.looking import serve_until_done
 
 Seen: TypeAlias = tuple[int, int, frozenset[str]]
 """What a walk finds: its number, the thread that it runs in, and the functions on the stack."""
@@ -123,7 +124,7 @@ class Crowd:
             self._poll()
 
     def _poll(self) -> None:
-        time.sleep(0)  # where processors are few, those who ask need one too
+        time.sleep(0.001)  # where processors are few, those who ask need one too
         if not self.means.polls or self.freezer.armed:
             self.freezer.safepoint()
 
@@ -166,20 +167,20 @@ def walk_stacks_async(means: Means, rounds: int) -> None:
         for _ in range(rounds):
             for thread in threads.threads:
                 asked.append((thread, threads.freezer.todo(thread, walks.new())))
-            threads.freezer.todo(threading.get_ident(), walks.new())
+            own = threads.freezer.todo(threading.get_ident(), walks.new())
         for thread in threads.threads:
             threads.freezer.todo(thread, int, priority=-1).result(WAIT)
-        threads.freezer.safepoint()
+        serve_until_done(threads.freezer, own)
         for thread, walk in asked:
             threads.check_walk(thread, walk.result(0))
         walks.check_each_once()
 
 
 def ask_oneself(freezer: Freezer, walks: Walks) -> Future[Seen]:
-    """A thread can be asked by itself, and makes the walk at its next safepoint."""
+    """A thread can be asked by itself, and makes the walk at a safepoint."""
     walk = freezer.todo(threading.get_ident(), walks.new())
     assert not walk.done()
-    freezer.safepoint()
+    serve_until_done(freezer, walk)
     return walk
 
 
@@ -187,9 +188,7 @@ def ask_all(threads: Crowd, walks: Walks) -> None:
     """Ask all at once, the asker among them: one call, made by each."""
     made: list[int] = []
     asked = threads.freezer.todo_all(lambda: made.append(threading.get_ident()))
-    threads.freezer.safepoint()
-    for each in asked:
-        each.result(WAIT)
+    serve_until_done(threads.freezer, *asked)
     everyone = [thread.ident for thread in (*threads.threads, threading.current_thread())]
     assert sorted(made) == sorted(ident or 0 for ident in everyone)
 
