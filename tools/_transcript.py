@@ -1,7 +1,9 @@
 """Walks through the verbs on programs that run, and shows what each prints: `tools/transcript`.
 
 The walks are the demo, and a waitress server under load, started by `freezethreads run`. With
-`--write`, what is between the marks in the README is made anew.
+`--write`, what is between the marks in the README is made anew. A moment in which the demo has just
+stopped its threads itself shows more than another one: make the walk again then, since the test
+wants every line that is shown to be printed each time.
 """
 
 from __future__ import annotations
