@@ -132,7 +132,7 @@ def test_it_ends_with_its_lease_whatever_the_server_does(
         waiting = start(client.request, "get stuck")
         assert stuck.wait(WAIT)
         loops.progress()
-        assert loops.freezer.statistics().lease_expiries == 1
+        wait_until(lambda: loops.freezer.statistics().lease_expiries == 1)
         over.set()
         waiting.finish()
         with pytest.raises(FreezeFailed, match="the lease of <hold"):

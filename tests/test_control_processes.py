@@ -73,14 +73,14 @@ def test_a_kept_freeze_of_a_killed_client_ends_with_its_lease() -> None:
         with program(CLIENT, str(served.pid), "0.3") as client:
             client.kill()
         wait_until(lambda: state_of(served.pid) == "running")
-        assert expiries_of(served.pid) == 1
+        wait_until(lambda: expiries_of(served.pid) == 1)
 
 
 def test_a_client_that_stands_still_keeps_it_for_its_lease_alone() -> None:
     with program() as served, program(CLIENT, str(served.pid), "0.3") as client:
         os.kill(client.pid, signal.SIGSTOP)
         wait_until(lambda: state_of(served.pid) == "running")
-        assert expiries_of(served.pid) == 1
+        wait_until(lambda: expiries_of(served.pid) == 1)
 
 
 def test_a_process_that_was_killed_while_frozen(runtime: Path) -> None:
