@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,10 @@ from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 
 EXTRAS = ("cli", "plot", "test")
 LINT_EXTRAS = (*EXTRAS, "lint")
+
+# Runs of pytest that all the tests are dealt out to, and how many of them run side by side.
+PARTS = 12
+AT_ONCE = min(os.cpu_count() or 1, 2)
 
 # The order in which pytest itself names them.
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warnings")
@@ -124,13 +126,13 @@ def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
 def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
     """The arguments of the runs of pytest that make up one.
 
-    All the tests are two halves, for two processors: most tests wait most of the time. Each file
-    passes alone and in any order, so that it does not matter which ones go together.
+    All the tests are dealt out to several, of which `AT_ONCE` run at a time, since most tests wait
+    most of the time. Each file passes alone and in any order, so any of them may go together.
     """
-    if arguments or (os.cpu_count() or 1) < 2:
+    if arguments:
         return [arguments]
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
-    return [files[half::2] for half in range(2)]
+    return [files[part::PARTS] for part in range(PARTS)]
 
 
 def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
@@ -143,31 +145,37 @@ def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
 
 
 def run(commands: Sequence[Sequence[str]], name: str, counts: Iterable[Path] = ()) -> Run:
-    """Run `commands` in the checkout, at once; add up what they have written to `counts`.
+    """Run `commands` in the checkout, and add up what they have written to `counts`.
 
-    The first one's output comes as it is made, and the others' when all have ended.
+    A single one's output comes as it is made, and that of each of several when it has ended.
     """
     announce(name)
     began = time.monotonic()
-    with ExitStack() as stack:
-        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
-        processes = [
-            stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output))
-            for command, output in zip(commands, (None, *outputs), strict=True)
-        ]
-        try:
-            statuses = [process.wait() for process in processes]
-        finally:
-            # If this was interrupted, so were they, and have something to say about it.
-            for process in processes:
-                process.wait()
-            for output in outputs:
-                output.seek(0)
-                shutil.copyfileobj(output, sys.stdout.buffer)
-                sys.stdout.flush()
+    if len(commands) == 1:
+        statuses = [run_shown(commands[0])]
+    else:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            statuses = list(pool.map(run_quietly, commands))
     counted = [Counter(json.loads(path.read_text())) for path in counts if path.exists()]
     status = next(filter(None, statuses), 0)
     return Run(name, status, sum(counted, Counter()), time.monotonic() - began)
+
+
+def run_shown(command: Sequence[str]) -> int:
+    """Run it in the checkout, its output unchanged, and return its exit status."""
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # it was interrupted as well, and has something to say about it
+            raise
+
+
+def run_quietly(command: Sequence[str]) -> int:
+    """The same, its output in one piece at its end."""
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    print(done.stdout.decode(errors="replace"), end="", flush=True)
+    return done.returncode
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:
