@@ -123,7 +123,7 @@ def test_the_counts_of_workers_are_added_up(pytester: pytest.Pytester) -> None:
     result = run(pytester, suite, "-p", "xdist", "-n2", "--freeze-a-lot=1")
     result.assert_outcomes(passed=2)
     (line,) = re.findall(r".* freezes stood with .*", result.stdout.str())
-    counted = re.match(r"(\d+) freezes stood with [24] threads .* at most 4\)", line)
+    counted = re.match(r"(\d+) freezes stood with [2-4] threads .* at most 4\)", line)
     assert counted, line
     assert int(counted[1]) > 6
 

@@ -192,7 +192,9 @@ def _step(verb: str, pid: int, environment: Mapping[str, str], folder: str) -> S
 
 def _without_places(text: str, folder: str) -> str:
     """Leave out where things are on this machine."""
-    text = text.replace(f"{folder}/", "").replace(f"{ROOT}/", "").replace(sys.executable, "python")
+    # The interpreter first, which may be below the checkout.
+    text = text.replace(sys.executable, "python").replace(f"{sys.prefix}/", "/")
+    text = text.replace(f"{folder}/", "").replace(f"{ROOT}/", "")
     return re.sub(r"(?<![\w.-])/\S*/(?=\w+\.py\b)", "", text)
 
 
