@@ -40,6 +40,12 @@ def test_the_interpreter_ends_with_idle_workers() -> None:
     assert run("pool = warm_up(ThreadPoolExecutor(1)); print('end')") == ["end"]
 
 
+def without_the_warning(lines: list[str]) -> list[str]:
+    """The lines but the one that tells of the thaw, which is logged when all have been let go."""
+    (warning,) = (line for line in lines if line.endswith("the main thread has ended"))
+    return [line for line in lines if line != warning]
+
+
 @pytest.mark.parametrize("how", ["freeze", "hold"])
 def test_the_interpreter_ends_with_frozen_workers(how: str) -> None:
     """Nobody is left to thaw them. What was submitted is still done, as in the standard pool."""
@@ -51,8 +57,7 @@ def test_the_interpreter_ends_with_frozen_workers(how: str) -> None:
         print(freezethreads.threads()[0].state.name)
     """)
     assert output[0] == "FROZEN"
-    assert output[1].endswith("the main thread has ended")
-    assert output[2:] == ["0", "1", "2"]
+    assert without_the_warning(output[1:]) == ["0", "1", "2"]
 
 
 def test_the_interpreter_ends_with_a_worker_that_waits_to_begin() -> None:
@@ -62,8 +67,7 @@ def test_the_interpreter_ends_with_a_worker_that_waits_to_begin() -> None:
         print("end")
     """)
     assert output[0] == "end"
-    assert output[1].endswith("the main thread has ended")
-    assert output[2:] == ["done"]
+    assert without_the_warning(output[1:]) == ["done"]
 
 
 def test_the_interpreter_waits_for_a_controller_that_lives() -> None:

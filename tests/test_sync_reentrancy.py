@@ -90,6 +90,8 @@ def test_a_put_at_any_moment_of_a_put_or_get(freezer: Freezer, how: str) -> None
 
     previous = sys.gettrace()
     tracer = Tracer(put)
+    # CPython 3.12 reports bytecodes only if some frame has asked for that before settrace().
+    sys._getframe().f_trace_opcodes = True
     with freezer.register():
         sys.settrace(tracer)
         try:
