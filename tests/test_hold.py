@@ -71,9 +71,9 @@ def test_two_threads_that_hold_each_other_have_it_one_after_the_other(
     with puppets(freezer, "a", "b") as (one, two):
         pause = Pause(one.worker)
         after(monkeypatch, freezer._controller, "_arm", pause)
-        first = one.tell(freezer.hold, group="b", timeout=WAIT / 2)
+        first = one.tell(freezer.hold, group="b", timeout=WAIT / 10)
         pause.wait()
-        second = two.tell(freezer.hold, group="a", timeout=WAIT / 2)
+        second = two.tell(freezer.hold, group="a", timeout=WAIT / 10)
         while two.record.state is State.RUNNING and not second.done():
             pass
         pause.go()
