@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from _socket import AF_UNIX, MSG_PEEK, SHUT_RDWR, SOCK_STREAM
+from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM
 from _socket import socket as Socket
 from pathlib import Path
 
@@ -64,10 +64,17 @@ class Channel:
         self.socket.sendall(line)
 
     def is_closed(self) -> bool:
-        """Whether the other end has closed its side, and has nothing more to say. Does not wait."""
+        """Whether the other end has closed its side, or talks on and on. Does not wait.
+
+        What it has said before is kept, and is no reason to take it for alive.
+        """
         try:
             self.socket.settimeout(0)
-            return not self._buffer and not self.socket.recv(1, MSG_PEEK)
+            while len(self._buffer) <= _CHUNK:
+                if not (data := self.socket.recv(_CHUNK)):
+                    return True
+                self._buffer += data
+            return True
         except BlockingIOError:
             return False
         except OSError:
