@@ -174,6 +174,28 @@ def test_a_process_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(1)
 
 
+def test_a_process_that_has_become_another_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was root's when it began to serve, and so is its socket; root finds it there."""
+    with program() as served:
+        monkeypatch.setattr(_client, "owner_of", lambda pid: os.geteuid() + 1)
+        assert state_of(served.pid) == "running"
+
+
+def test_whose_it_is_the_system_tells_also_of_one_that_keeps_its_memory_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its directory in /proc is root's then, as that of a process which has changed its user."""
+    user, stat = os.geteuid(), os.stat
+
+    def of_another(path: Any, **options: Any) -> os.stat_result:
+        values = list(stat(path, **options))
+        values[4] += 1  # the user
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "stat", of_another)
+    assert _processes.owner_of(os.getpid()) == user
+
+
 def test_a_server_of_another_user_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else answers on a path in this user's directory."""
     with program() as served:

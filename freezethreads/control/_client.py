@@ -120,7 +120,8 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
     """
     check_seconds("patience", patience, positive=True)
     owner = owner_of(pid)
-    paths = sockets_of(pid, owner)
+    # In its own user's directory, or in this one's: it was root's when it began to serve.
+    paths = [path for uid in dict.fromkeys((owner, os.geteuid())) for path in sockets_of(pid, uid)]
     for path in paths:
         channel = _open(pid, path, owner, patience)
         if channel is not None:
