@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,6 +202,8 @@ def command(*arguments: object) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
     arguments = ("freeze", str(served.pid), "--wait", "--lease", "1")
+    with connect(served.pid) as client:
+        client.request("freeze", keep=True, group="nobody")
     waiting = Program("-m", "freezethreads", *arguments)
     try:
         assert waiting.line() == f"process {served.pid}: 2 threads stand until Ctrl-C"
@@ -208,17 +211,22 @@ def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
             if number == signal.SIGINT:  # it was renewed by then
                 wait_until(lambda: _seconds_of_freeze(client) > 1.2)
             os.kill(waiting.pid, number)
-            wait_until(lambda: client.request("hello")["state"] == "running")
+            wait_until(lambda: len(_freezes(client)) == 1)
             assert client.request("statistics")["statistics"]["lease_expiries"] == 0
+            assert client.request("thaw")["thawed"] == 1, "what another has frozen is its own"
         assert waiting.end() == (-number if number == signal.SIGKILL else 0, "")
     finally:
         waiting.kill()
 
 
 def _seconds_of_freeze(client: Client) -> float:
-    (freeze,) = client.request("threads")["freezer"]["freezes"]
-    seconds: float = freeze["seconds"]
+    seconds: float = _freezes(client)[-1]["seconds"]
     return seconds
+
+
+def _freezes(client: Client) -> list[dict[str, Any]]:
+    freezes: list[dict[str, Any]] = client.request("threads")["freezer"]["freezes"]
+    return freezes
 
 
 def test_a_reader_that_has_gone_is_no_error(served: Program) -> None:

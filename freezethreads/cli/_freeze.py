@@ -95,7 +95,7 @@ def _wait_in(client: Client, arguments: argparse.Namespace, answer: dict[str, An
         with signals_to(signals.put):
             while _is_empty(signals, every):
                 client.request("renew")
-        client.request("thaw")
+        client.request("thaw", own=True)  # as if it had been killed: others' stays
     return 0
 
 
