@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,8 @@ import pytest
 
 from control_programs import PREAMBLE, SERVE, Program, program, wait_until
 from control_programs import runtime as runtime
-from freezethreads.cli import main
-from freezethreads.cli._table import clean, table_of
+from freezethreads.cli import _freeze, main
 from freezethreads.control import Client, connect
-from helpers import ROOT
 
 Captured = pytest.CaptureFixture[str]
 
@@ -195,10 +192,6 @@ def test_help_has_an_example(capsys: Captured, verb: str) -> None:
 # As a person gives them.
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "freezethreads", *map(str, arguments)]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
     arguments = ("freeze", str(served.pid), "--wait", "--lease", "1")
@@ -219,6 +212,14 @@ def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
         waiting.kill()
 
 
+def test_a_signal_that_comes_as_soon_as_it_stands(
+    served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads that may send one before anything else is done."""
+    monkeypatch.setattr(_freeze, "say", lambda text: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["freeze", str(served.pid), "--wait"]) == 0
+
+
 def _seconds_of_freeze(client: Client) -> float:
     seconds: float = _freezes(client)[-1]["seconds"]
     return seconds
@@ -227,31 +228,3 @@ def _seconds_of_freeze(client: Client) -> float:
 def _freezes(client: Client) -> list[dict[str, Any]]:
     freezes: list[dict[str, Any]] = client.request("threads")["freezer"]["freezes"]
     return freezes
-
-
-def test_a_reader_that_has_gone_is_no_error(served: Program) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    result = subprocess.run(
-        command("threads", served.pid),
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    os.close(writing)
-    assert (result.returncode, result.stderr) == (0, b"")
-
-
-# Tables.
-
-
-def test_a_table() -> None:
-    rows = [("a", 1, None, "x"), ("bb", 10, 0.26, "")]
-    lines = ["NAME   N    S  WHERE", "a      1    -  x", "bb    10  0.3  -"]
-    assert table_of(("NAME", "N", "S", "WHERE"), rows).splitlines() == lines
-    assert table_of(("NAME", "N"), []) == "NAME  N"
-
-
-def test_what_would_move_the_cursor_is_shown_instead() -> None:
-    assert clean("a\x1b[2Jé\n\ud800") == "a\\x1b[2Jé\\n\\ud800"

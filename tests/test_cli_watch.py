@@ -132,6 +132,15 @@ def test_an_interrupt_ends_it_quietly() -> None:
         assert terminal.end() == (130, "")
 
 
+def test_a_closed_input_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as after <&-
+    with pytest.raises(SystemExit, match="2"):
+        main(["threads", "1", "--watch"])
+    assert capsys.readouterr().err == "freezethreads threads: --watch needs a terminal\n"
+
+
 def test_without_rich_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
