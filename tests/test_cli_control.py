@@ -68,6 +68,16 @@ def test_ps_shows_one_that_does_not_answer(
     assert "no answer  (process" in say(capsys, "ps")
 
 
+def test_an_interrupt_of_ps_ends_it_quietly(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(pid: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("freezethreads.cli._ps._ask", interrupt)
+    assert fail(capsys, "ps") == (130, "")
+
+
 def test_ps_removes_what_a_killed_process_left(capsys: Captured, served: Program) -> None:
     served.kill()
     assert os.path.exists(served.socket)
