@@ -133,7 +133,7 @@ def test_one_that_is_stopped_by_a_signal_does_not_answer() -> None:
 
 
 def test_a_number_that_is_no_process() -> None:
-    for pid in (2**22 + 1, 2**31 - 1):
+    for pid in (-1, 0, 2**22 + 1, 2**31 - 1, 2**99):
         with pytest.raises(NoSuchProcess):
             connect(pid)
 

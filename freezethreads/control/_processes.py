@@ -22,6 +22,8 @@ __all__ = ["ends", "exists", "explain", "owner_of"]
 
 def exists(pid: int) -> bool:
     """Whether there is such a process, and it has not ended."""
+    if pid <= 0:
+        return False  # for the system that is a group of them
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
