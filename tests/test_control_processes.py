@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -127,6 +128,12 @@ def test_one_that_is_stopped_by_a_signal_does_not_answer() -> None:
             connect(served.pid, patience=0.1)
         os.kill(served.pid, signal.SIGCONT)
         assert state_of(served.pid) == "running"
+
+
+@pytest.mark.parametrize("patience", [math.inf, 1e300])
+def test_who_has_all_the_time_there_is_may_say_so(patience: float) -> None:
+    with program() as served, connect(served.pid, patience=patience) as client:
+        assert client.hello["pid"] == served.pid
 
 
 # Others.

@@ -11,14 +11,16 @@ import os
 from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM
 from _socket import socket as Socket
 from pathlib import Path
+from typing import Final
 
 from freezethreads._deadline import Deadline
 from freezethreads.control._protocol import Message, ProtocolError, decode
 
-__all__ = ["Channel", "Socket", "answers"]
+__all__ = ["LONGEST_WAIT", "Channel", "Socket", "answers"]
 
 _CHUNK = 64 * 1024
-_LONGEST_WAIT = 1e6  # seconds
+LONGEST_WAIT: Final = 1e6
+"""Seconds that a socket can wait at once, and somewhat less."""
 
 
 class Channel:
@@ -53,7 +55,7 @@ class Channel:
         if deadline.passed():
             raise TimeoutError(errno.ETIMEDOUT, "nothing came in time")
         # 0 would mean not to wait at all, and a month is more than a socket can.
-        self.socket.settimeout(min(deadline.remaining() or 1e-6, _LONGEST_WAIT))
+        self.socket.settimeout(min(deadline.remaining() or 1e-6, LONGEST_WAIT))
         data = self.socket.recv(_CHUNK)
         self._buffer += data
         return bool(data)

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from freezethreads._deadline import check_seconds
 from freezethreads._original import TIMEOUT_MAX
-from freezethreads.control._channel import Channel, Socket, answers
+from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
     FreezeFailed,
@@ -119,6 +119,7 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
     `NotPermitted`, `NotPython`, `NotServing`, `NoAnswer`, `ProcessEnded`, `RequestRefused`.
     """
     check_seconds("patience", patience, positive=True)
+    patience = min(patience, LONGEST_WAIT)
     owner = owner_of(pid)
     # In its own user's directory, or in this one's: it was root's when it began to serve.
     paths = [path for uid in dict.fromkeys((owner, os.geteuid())) for path in sockets_of(pid, uid)]
