@@ -50,10 +50,10 @@ def test_freeze_that_waits_prints_one_object_alone(served: Program) -> None:
         waiting.kill()
 
 
-def print_to(stdout: int, served: Program, **env: str) -> tuple[int, str]:
-    """The status of ``threads PID``, and what it says on standard error."""
+def print_to(stdout: int, *arguments: object, **env: str) -> tuple[int, str]:
+    """The status of a command, and what it says on standard error."""
     result = subprocess.run(
-        [sys.executable, "-m", "freezethreads", "threads", str(served.pid)],
+        [sys.executable, "-m", "freezethreads", *map(str, arguments)],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,20 +66,22 @@ def print_to(stdout: int, served: Program, **env: str) -> tuple[int, str]:
 def test_a_reader_that_has_gone_is_no_error(served: Program) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    assert print_to(writing, served) == (0, "")
+    assert print_to(writing, "threads", served.pid) == (0, "")
+    assert print_to(writing, "--version", PYTHONUNBUFFERED="1") == (0, "")
     os.close(writing)
 
 
 def test_a_place_that_is_full_is_one(served: Program) -> None:
     with open("/dev/full", "w") as full:
         errors = "freezethreads: cannot print: No space left on device\n"
-        assert print_to(full.fileno(), served) == (1, errors)
+        assert print_to(full.fileno(), "threads", served.pid) == (1, errors)
 
 
 def test_a_name_that_cannot_be_encoded_is_escaped(runtime: Path, tmp_path: Path) -> None:
     name = "\N{SNOWFLAKE}"
     with open(tmp_path / "out", "w+b") as out, program(STAY.replace("two", name)) as served:
-        assert print_to(out.fileno(), served, PYTHONIOENCODING="latin-1") == (0, "")
+        arguments = (out.fileno(), "threads", served.pid)
+        assert print_to(*arguments, PYTHONIOENCODING="latin-1") == (0, "")
         out.seek(0)
         assert b"\n\\u2744 " in out.read()
 
