@@ -16,6 +16,7 @@ from freezethreads import FreezeError, Freezer
 from freezethreads.control import ProcessEnded, RequestRefused, Serving, _server, connect
 from freezethreads.control._session import Session
 from freezing import looping
+from helpers import WAIT
 
 ME = os.getpid()
 
@@ -88,7 +89,7 @@ def test_the_end_ends_all_if_the_socket_cannot_be_removed(
 def test_a_time_out_for_all_sockets_is_none_of_its_own(
     runtime: Path, freezer: Freezer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_server, "_PAUSE", 2.0)
+    monkeypatch.setattr(_server, "_PAUSE", 2 * WAIT)
     socket.setdefaulttimeout(0)
     try:
         serving = freezer.serve()
@@ -96,7 +97,7 @@ def test_a_time_out_for_all_sockets_is_none_of_its_own(
         socket.setdefaulttimeout(None)
     with serving:
         for _ in range(2):
-            connect(ME, patience=1).close()
+            connect(ME, patience=WAIT).close()
             wait_until(lambda: own_threads() == ["freezethreads-control"])
 
 
