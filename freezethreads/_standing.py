@@ -27,12 +27,14 @@ def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
 def renew(hold: Hold, seconds: float) -> None:
     """Let the lease of a hold run out so many seconds from now. By one thread at a time.
 
-    Raises `LeaseExpired` if it ran out before, `FreezeError` if the hold was thawed.
+    Raises `LeaseExpired` if it ran out before, `FreezeError` if the hold was thawed. Raises
+    RuntimeError if no thread can be started; the lease is what it was then.
     """
     freeze = hold._freeze
-    in_time = all([lease.call_off() for lease in list(freeze.leases)])
-    if in_time and not freeze.done:
+    before = list(freeze.leases)
+    if not freeze.done:
         hold._controller.start_lease(freeze, seconds)
+    in_time = all([lease.call_off() for lease in before])
     if freeze.expired or not in_time:
         raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")
     if freeze.done:

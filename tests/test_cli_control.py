@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from control_programs import PREAMBLE, SERVE, Program, program, wait_until
 from control_programs import runtime as runtime
-from freezethreads.cli import main
-from freezethreads.cli._table import clean, table_of
+from freezethreads.cli import _freeze, main
 from freezethreads.control import Client, connect
-from helpers import ROOT
 
 Captured = pytest.CaptureFixture[str]
 
@@ -68,6 +66,16 @@ def test_ps_shows_one_that_does_not_answer(
     monkeypatch.setattr("freezethreads.cli._ps._PATIENCE", 0.1)
     os.kill(served.pid, signal.SIGSTOP)
     assert "no answer  (process" in say(capsys, "ps")
+
+
+def test_an_interrupt_of_ps_ends_it_quietly(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(pid: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("freezethreads.cli._ps._ask", interrupt)
+    assert fail(capsys, "ps") == (130, "")
 
 
 def test_ps_removes_what_a_killed_process_left(capsys: Captured, served: Program) -> None:
@@ -194,13 +202,11 @@ def test_help_has_an_example(capsys: Captured, verb: str) -> None:
 # As a person gives them.
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "freezethreads", *map(str, arguments)]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
     arguments = ("freeze", str(served.pid), "--wait", "--lease", "1")
+    with connect(served.pid) as client:
+        client.request("freeze", keep=True, group="nobody")
     waiting = Program("-m", "freezethreads", *arguments)
     try:
         assert waiting.line() == f"process {served.pid}: 2 threads stand until Ctrl-C"
@@ -208,42 +214,27 @@ def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
             if number == signal.SIGINT:  # it was renewed by then
                 wait_until(lambda: _seconds_of_freeze(client) > 1.2)
             os.kill(waiting.pid, number)
-            wait_until(lambda: client.request("hello")["state"] == "running")
+            wait_until(lambda: len(_freezes(client)) == 1)
             assert client.request("statistics")["statistics"]["lease_expiries"] == 0
+            assert client.request("thaw")["thawed"] == 1, "what another has frozen is its own"
         assert waiting.end() == (-number if number == signal.SIGKILL else 0, "")
     finally:
         waiting.kill()
 
 
+def test_a_signal_that_comes_as_soon_as_it_stands(
+    served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads that may send one before anything else is done."""
+    monkeypatch.setattr(_freeze, "say", lambda text: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["freeze", str(served.pid), "--wait"]) == 0
+
+
 def _seconds_of_freeze(client: Client) -> float:
-    (freeze,) = client.request("threads")["freezer"]["freezes"]
-    seconds: float = freeze["seconds"]
+    seconds: float = _freezes(client)[-1]["seconds"]
     return seconds
 
 
-def test_a_reader_that_has_gone_is_no_error(served: Program) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    result = subprocess.run(
-        command("threads", served.pid),
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    os.close(writing)
-    assert (result.returncode, result.stderr) == (0, b"")
-
-
-# Tables.
-
-
-def test_a_table() -> None:
-    rows = [("a", 1, None, "x"), ("bb", 10, 0.26, "")]
-    lines = ["NAME   N    S  WHERE", "a      1    -  x", "bb    10  0.3  -"]
-    assert table_of(("NAME", "N", "S", "WHERE"), rows).splitlines() == lines
-    assert table_of(("NAME", "N"), []) == "NAME  N"
-
-
-def test_what_would_move_the_cursor_is_shown_instead() -> None:
-    assert clean("a\x1b[2Jé\n\ud800") == "a\\x1b[2Jé\\n\\ud800"
+def _freezes(client: Client) -> list[dict[str, Any]]:
+    freezes: list[dict[str, Any]] = client.request("threads")["freezer"]["freezes"]
+    return freezes

@@ -125,11 +125,22 @@ def test_a_process_that_ends_ends_it() -> None:
         assert errors.endswith(f"process {served.pid} ended in the middle of this\n")
 
 
-def test_an_interrupt_ends_it_quietly() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_quietly(number: signal.Signals) -> None:
     with program() as served, watching(served) as terminal:
         terminal.see("2 threads, running")
-        terminal.process.send_signal(signal.SIGINT)  # as Ctrl-C does on a terminal of one's own
-        assert terminal.end() == (130, "")
+        terminal.process.send_signal(number)  # as Ctrl-C does SIGINT on a terminal of one's own
+        assert terminal.end() == (128 + number, "")
+        terminal.see("\x1b[?1049l")  # what was shown before is there again
+
+
+def test_a_closed_input_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as after <&-
+    with pytest.raises(SystemExit, match="2"):
+        main(["threads", "1", "--watch"])
+    assert capsys.readouterr().err == "freezethreads threads: --watch needs a terminal\n"
 
 
 def test_without_rich_the_extra_is_named(

@@ -174,6 +174,25 @@ def test_a_program_that_cannot_be_served_is_not_run(tmp_path: Path) -> None:
     assert "FREEZETHREADS_CONTROL is set, but no directory" in errors
 
 
+def test_children_that_end_without_a_word_do_not_leave_ever_more_sockets(tmp_path: Path) -> None:
+    """As those of multiprocessing do, and whoever is killed."""
+    (tmp_path / "forks.py").write_text(
+        "import os, sys\n"
+        "for _ in range(5):\n"
+        "    if os.fork() == 0: os._exit(0)\n"
+        "    os.wait()\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
+    )
+    arguments = ("-W", "ignore", "-m", "freezethreads", "run", str(tmp_path / "forks.py"))
+    running = Program(*arguments, FREEZETHREADS_CONTROL="1")
+    try:
+        assert running.line() == "ready"
+        left = set(os.listdir(os.path.dirname(running.socket)))
+        assert (len(left), f"{running.pid}.sock" in left) == (2, True)  # and the last child's
+    finally:
+        assert running.end() == (0, "")
+
+
 def test_the_children_that_it_forks_are_served_as_well(tmp_path: Path) -> None:
     (tmp_path / "forks.py").write_text(
         "import os, sys\n"

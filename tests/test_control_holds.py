@@ -205,24 +205,33 @@ def test_other_clients_are_answered_while_one_waits(loops: Loops, freezer: Freez
         passing.result(WAIT)
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("more", [b"", b"x"])
+@pytest.mark.parametrize(
+    "arguments", [("freeze", True), ("freeze", False), ("stuck", None)], ids=str
+)
 def test_a_client_that_goes_while_it_waits_lets_all_go(
-    loops: Loops, freezer: Freezer, monkeypatch: pytest.MonkeyPatch, keep: bool
+    loops: Loops,
+    freezer: Freezer,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, bool | None],
+    more: bytes,
 ) -> None:
+    """Also if it has said something more meanwhile, that nobody has read."""
     monkeypatch.setattr(_session, "_LOOK", 0.02)
     with puppet(freezer):
         client = connect(ME)
-        waiting = start(_ask, client, keep)
+        waiting = start(_ask, client, *arguments)
         wait_until(lambda: bool(standing(freezer)))
+        client._channel.socket.sendall(more)
         client.close()
         waiting.finish()
         loops.progress()
         assert not standing(freezer)
 
 
-def _ask(client: Client, keep: bool) -> None:
+def _ask(client: Client, name: str, keep: bool | None) -> None:
     with pytest.raises(Exception, match="ceased to serve"):
-        client.request("freeze", timeout=600, keep=keep)
+        client.request(name, timeout=600, keep=keep)
 
 
 def test_a_client_that_cannot_be_told_does_not_keep_it(
@@ -239,7 +248,7 @@ def test_a_client_that_cannot_be_told_does_not_keep_it(
 
     monkeypatch.setattr(_holds.Holds, "put", put_late)
     client = connect(ME)
-    waiting = start(_ask, client, True)
+    waiting = start(_ask, client, "freeze", True)
     assert stood.wait(WAIT)
     client.close()
     gone.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -129,11 +130,17 @@ def test_one_that_is_stopped_by_a_signal_does_not_answer() -> None:
         assert state_of(served.pid) == "running"
 
 
+@pytest.mark.parametrize("patience", [math.inf, 1e300])
+def test_who_has_all_the_time_there_is_may_say_so(patience: float) -> None:
+    with program() as served, connect(served.pid, patience=patience) as client:
+        assert client.hello["pid"] == served.pid
+
+
 # Others.
 
 
 def test_a_number_that_is_no_process() -> None:
-    for pid in (2**22 + 1, 2**31 - 1):
+    for pid in (-1, 0, 2**22 + 1, 2**31 - 1, 2**99):
         with pytest.raises(NoSuchProcess):
             connect(pid)
 
@@ -172,6 +179,28 @@ def test_a_process_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_processes, "owner_of", lambda pid: 12345)
     with pytest.raises(NotPermitted):
         connect(1)
+
+
+def test_a_process_that_has_become_another_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was root's when it began to serve, and so is its socket; root finds it there."""
+    with program() as served:
+        monkeypatch.setattr(_client, "owner_of", lambda pid: os.geteuid() + 1)
+        assert state_of(served.pid) == "running"
+
+
+def test_whose_it_is_the_system_tells_also_of_one_that_keeps_its_memory_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its directory in /proc is root's then, as that of a process which has changed its user."""
+    user, stat = os.geteuid(), os.stat
+
+    def of_another(path: Any, **options: Any) -> os.stat_result:
+        values = list(stat(path, **options))
+        values[4] += 1  # the user
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "stat", of_another)
+    assert _processes.owner_of(os.getpid()) == user
 
 
 def test_a_server_of_another_user_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

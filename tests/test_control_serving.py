@@ -13,9 +13,10 @@ from control_programs import own_threads, wait_until
 from control_programs import runtime as runtime
 from control_programs import serving as serving
 from freezethreads import FreezeError, Freezer
-from freezethreads.control import ProcessEnded, RequestRefused, Serving, connect
+from freezethreads.control import ProcessEnded, RequestRefused, Serving, _server, connect
 from freezethreads.control._session import Session
 from freezing import looping
+from helpers import WAIT
 
 ME = os.getpid()
 
@@ -66,6 +67,38 @@ def test_the_end_of_the_last_ends_the_clients_and_their_freezes(
             loops.progress()
             with pytest.raises(Exception, match="ceased to serve"):
                 client.request("hello")
+
+
+def test_the_end_ends_all_if_the_socket_cannot_be_removed(
+    runtime: Path, freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the process has become another user's, who must not."""
+    with looping(freezer, 1) as loops:
+        serving = freezer.serve()
+        with connect(ME) as client:
+            client.request("freeze", keep=True)
+            serving.path.unlink()
+            serving.path.mkdir()
+            serving.close()
+            loops.progress()
+            with pytest.raises(ProcessEnded):
+                client.request("hello")
+    assert "the control socket is left behind" in caplog.text
+
+
+def test_a_time_out_for_all_sockets_is_none_of_its_own(
+    runtime: Path, freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_server, "_PAUSE", 2 * WAIT)
+    socket.setdefaulttimeout(0)
+    try:
+        serving = freezer.serve()
+    finally:
+        socket.setdefaulttimeout(None)
+    with serving:
+        for _ in range(2):
+            connect(ME, patience=WAIT).close()
+            wait_until(lambda: own_threads() == ["freezethreads-control"])
 
 
 def test_several_freezers_share_the_socket(serving: Serving) -> None:

@@ -110,6 +110,23 @@ def test_a_renewal_ends_the_watchdog_before_it(freezer: Freezer) -> None:
     assert not [one for one in hold._freeze.leases if one.is_alive()]
 
 
+def test_a_renewal_that_fails_leaves_the_lease_as_it_was(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(lease: Lease) -> None:
+        raise RuntimeError("can't start new thread")
+
+    hold = freezer.hold(lease=0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "start", fail)
+        with pytest.raises(RuntimeError):
+            renew(hold, WAIT)
+    for lease in list(hold._freeze.leases):
+        if lease.ident is not None:
+            lease.join(WAIT)
+    assert hold.expired
+
+
 def test_a_hold_without_a_lease_can_be_given_one(freezer: Freezer) -> None:
     with freezer.hold() as hold:
         renew(hold, WAIT)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from freezethreads.cli import _demo, _dump, _freeze, _ps, _run, _sites, _stuck, _thaw, _threads
 from freezethreads.cli._parser import Parser, WrongUse
+from freezethreads.cli._remote import say
 
 __all__ = ["main"]
 
@@ -71,5 +72,5 @@ class _Version(argparse.Action):
             found = version("freezethreads")
         except PackageNotFoundError:
             found = "(not installed: this is a checkout)"
-        print(f"freezethreads {found}")
+        say(f"freezethreads {found}")
         parser.exit()

@@ -65,11 +65,31 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Freeze, and return the status. Raises `WrongUse`."""
-    return talk(arguments, lambda client: _wait_in(client, arguments, _freeze(client, arguments)))
+    act = _freeze_and_wait if arguments.wait else _freeze
+    return talk(arguments, lambda client: act(client, arguments))
 
 
-def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
-    answer = client.request(
+def _freeze(client: Client, arguments: argparse.Namespace) -> int:
+    _tell(client, arguments, _ask(client, arguments))
+    return 0
+
+
+def _freeze_and_wait(client: Client, arguments: argparse.Namespace) -> int:
+    """Hold on until a signal comes."""
+    answer = _ask(client, arguments)
+    every = min(_RENEWAL, answer["lease"] / 3)
+    signals: SimpleQueue[signal.Signals] = SimpleQueue()
+    with signals_to(signals.put):
+        _tell(client, arguments, answer)  # who reads it may send one at once
+        arguments.json = False  # that was the object: what goes wrong now is told in words
+        while _is_empty(signals, every):
+            client.request("renew")
+    client.request("thaw", own=True)  # as if it had been killed: others' stays
+    return 0
+
+
+def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
+    return client.request(
         "freeze",
         freezer=arguments.freezer,
         group=arguments.group,
@@ -78,25 +98,15 @@ def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         reason=arguments.reason,
         keep=not arguments.wait,
     )
-    count, lease = answer["threads"], answer["lease"]
+
+
+def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
     if arguments.json:
         print_json(answer)
-    else:
-        end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
-        say(f"process {client.pid}: {count} thread{' stands' if count == 1 else 's stand'} {end}")
-    return answer
-
-
-def _wait_in(client: Client, arguments: argparse.Namespace, answer: dict[str, Any]) -> int:
-    """With --wait, hold on until a signal comes."""
-    if arguments.wait:
-        every = min(_RENEWAL, answer["lease"] / 3)
-        signals: SimpleQueue[signal.Signals] = SimpleQueue()
-        with signals_to(signals.put):
-            while _is_empty(signals, every):
-                client.request("renew")
-        client.request("thaw")
-    return 0
+        return
+    count, lease = answer["threads"], answer["lease"]
+    end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
+    say(f"process {client.pid}: {count} thread{' stands' if count == 1 else 's stand'} {end}")
 
 
 def _is_empty(signals: SimpleQueue[signal.Signals], wait: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 from typing import Any
 
 from freezethreads.cli._remote import add_json, print_json, say
@@ -28,10 +29,13 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List them, and return 0."""
+    """List them, and return the status."""
     from freezethreads.control import find_processes
 
-    found = [one for one in map(_ask, find_processes()) if one is not None]
+    try:
+        found = [one for one in map(_ask, find_processes()) if one is not None]
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     if arguments.json:
         print_json({"processes": found})
     elif found:

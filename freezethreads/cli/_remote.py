@@ -51,12 +51,12 @@ def talk(
 ) -> int:
     """Connect to the process, and return the status that `act` returns.
 
-    Or 1 if it fails, with the reason on standard error; or what `unanswered` returns for the reason
-    why there is no answer. Raises `WrongUse` if there is no such process, or it does not serve.
+    Or 1 if it fails, with the reason on standard error, and with --json as an object besides; or
+    what `unanswered` returns for the reason why there is no answer. Raises `WrongUse` if there is
+    no such process, or it does not serve.
     """
     from freezethreads.control import (  # which no other verb should have to load
         ControlError,
-        FreezeFailed,
         NoAnswer,
         ProcessEnded,
         RequestRefused,
@@ -69,12 +69,12 @@ def talk(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except ControlError as error:
-        if isinstance(error, FreezeFailed) and arguments.json:
-            problem = {"kind": error.kind, "message": str(error), **error.details}
-            print_json({"error": problem})
         told = "\n".join(map(clean, str(error).split("\n")))
         if unanswered is not None and isinstance(error, NoAnswer):
             return unanswered(told)
+        if arguments.json:
+            details = error.details if isinstance(error, RequestRefused) else {}
+            print_json({"error": {"kind": error.kind, "message": str(error), **details}})
         is_wrong = isinstance(error, RequestRefused) and error.kind == "wrong"
         if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
             raise WrongUse(told) from error
@@ -88,11 +88,17 @@ def print_json(value: object) -> None:
 
 
 def say(text: str) -> None:
-    """Print lines, unless who reads them has gone, as `head` does."""
+    """Print lines, unless who reads them has gone, as `head` does.
+
+    What cannot be encoded is escaped. Raises SystemExit with the reason if they cannot be written.
+    """
+    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # also for what is to come
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"freezethreads: cannot print: {error.strerror}")
 
 
 def in_words(freezer: dict[str, Any]) -> str:

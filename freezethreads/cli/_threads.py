@@ -88,7 +88,7 @@ def site_in_words(site: dict[str, Any] | None) -> str:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         raise WrongUse("--watch needs a terminal")
     try:
         import rich.live  # noqa: F401 - before anything is asked of the process

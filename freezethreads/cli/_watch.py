@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import termios
 import tty
@@ -41,7 +42,7 @@ class Watch:
         """Show the table until q is pressed; return 0. Raises ControlError if the process goes."""
         from rich.live import Live  # of the extra `cli`, as all of rich
 
-        with _single_keys() as keys, Live(auto_refresh=False, screen=True) as live:
+        with _ends_undone(), _single_keys() as keys, Live(auto_refresh=False, screen=True) as live:
             while True:
                 live.update(self._look(), refresh=True)
                 if not self._obey(keys(_EVERY)):
@@ -101,6 +102,21 @@ def _cells(thread: dict[str, Any]) -> list[Text]:
 
     style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
     return [Text(cell(value), style=style) for value in row_of(thread)]
+
+
+@contextmanager
+def _ends_undone() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: with the terminal as it was."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
-from _socket import AF_UNIX, MSG_PEEK, SHUT_RDWR, SOCK_STREAM
+from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM
 from _socket import socket as Socket
 from pathlib import Path
+from typing import Final
 
 from freezethreads._deadline import Deadline
 from freezethreads.control._protocol import Message, ProtocolError, decode
 
-__all__ = ["Channel", "Socket", "answers"]
+__all__ = ["LONGEST_WAIT", "Channel", "Socket", "answers"]
 
 _CHUNK = 64 * 1024
-_LONGEST_WAIT = 1e6  # seconds
+LONGEST_WAIT: Final = 1e6
+"""Seconds that a socket can wait at once, and somewhat less."""
 
 
 class Channel:
@@ -53,7 +55,7 @@ class Channel:
         if deadline.passed():
             raise TimeoutError(errno.ETIMEDOUT, "nothing came in time")
         # 0 would mean not to wait at all, and a month is more than a socket can.
-        self.socket.settimeout(min(deadline.remaining() or 1e-6, _LONGEST_WAIT))
+        self.socket.settimeout(min(deadline.remaining() or 1e-6, LONGEST_WAIT))
         data = self.socket.recv(_CHUNK)
         self._buffer += data
         return bool(data)
@@ -64,10 +66,17 @@ class Channel:
         self.socket.sendall(line)
 
     def is_closed(self) -> bool:
-        """Whether the other end has closed its side, and has nothing more to say. Does not wait."""
+        """Whether the other end has closed its side, or talks on and on. Does not wait.
+
+        What it has said before is kept, and is no reason to take it for alive.
+        """
         try:
             self.socket.settimeout(0)
-            return not self._buffer and not self.socket.recv(1, MSG_PEEK)
+            while len(self._buffer) <= _CHUNK:
+                if not (data := self.socket.recv(_CHUNK)):
+                    return True
+                self._buffer += data
+            return True
         except BlockingIOError:
             return False
         except OSError:

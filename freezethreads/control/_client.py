@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from freezethreads._deadline import check_seconds
 from freezethreads._original import TIMEOUT_MAX
-from freezethreads.control._channel import Channel, Socket, answers
+from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
     FreezeFailed,
@@ -119,8 +119,10 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
     `NotPermitted`, `NotPython`, `NotServing`, `NoAnswer`, `ProcessEnded`, `RequestRefused`.
     """
     check_seconds("patience", patience, positive=True)
+    patience = min(patience, LONGEST_WAIT)
     owner = owner_of(pid)
-    paths = sockets_of(pid, owner)
+    # In its own user's directory, or in this one's: it was root's when it began to serve.
+    paths = [path for uid in dict.fromkeys((owner, os.geteuid())) for path in sockets_of(pid, uid)]
     for path in paths:
         channel = _open(pid, path, owner, patience)
         if channel is not None:

@@ -21,35 +21,54 @@ __all__ = [
 
 
 class ControlError(Exception):
-    """A process could not be reached, or did not do what it was asked. The base of the others."""
+    """A process could not be reached, or did not do what it was asked. The base of the others.
+
+    ``kind`` says what went wrong in a word or two, for programs.
+    """
+
+    kind = "nonsense"
 
 
 class NoSuchProcess(ControlError):
     """There is no process of that number."""
 
+    kind = "no such process"
+
 
 class ProcessKilled(ControlError):
     """The process was killed while it served: only its socket is left."""
+
+    kind = "killed"
 
 
 class NotPermitted(ControlError):
     """The process is another user's."""
 
+    kind = "permission"
+
 
 class NotPython(ControlError):
     """The process runs, and is no Python."""
+
+    kind = "no python"
 
 
 class NotServing(ControlError):
     """The process runs, and nobody in it has called `serve()`."""
 
+    kind = "not serving"
+
 
 class ProcessEnded(ControlError):
     """The process ended, or ceased to serve, in the middle of a request."""
 
+    kind = "ended"
+
 
 class NoAnswer(ControlError):
     """The process did not answer in time. What it was asked for may still be done."""
+
+    kind = "no answer"
 
 
 class RequestRefused(ControlError):

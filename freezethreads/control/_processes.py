@@ -22,6 +22,8 @@ __all__ = ["ends", "exists", "explain", "owner_of"]
 
 def exists(pid: int) -> bool:
     """Whether there is such a process, and it has not ended."""
+    if pid <= 0:
+        return False  # for the system that is a group of them
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -48,10 +50,12 @@ def ends(pid: int) -> bool:
 
 def owner_of(pid: int) -> int:
     """The user whose process it is; this one where that cannot be told."""
-    try:
-        return os.stat(f"/proc/{pid}").st_uid
+    try:  # whose the directory in /proc is would not do: of who has changed its user it is root's
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     except OSError:
         return os.geteuid()
+    (line,) = [line for line in status.splitlines() if line.startswith("Uid:")]
+    return int(line.split()[2])  # real, effective, saved, that for files
 
 
 def explain(pid: int, *, left_a_socket: bool) -> ControlError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from freezethreads.control._arguments import check_names, seconds
 from freezethreads.control._session import Session
@@ -26,4 +27,5 @@ def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object
 
     check_names(arguments, "freezer", "timeout")
     freezer = session.freezer(arguments)
-    return diagnose(freezer, seconds(arguments, "timeout", _TIMEOUT))
+    timeout = seconds(arguments, "timeout", _TIMEOUT)
+    return diagnose(freezer, timeout, partial(session.hold, freezer))

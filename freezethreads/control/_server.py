@@ -62,6 +62,7 @@ class Server:
         self._clients: dict[Channel, None] = {}
         self._listener = Socket(AF_UNIX, SOCK_STREAM)
         try:
+            self._listener.settimeout(None)  # whatever socket.setdefaulttimeout() says
             self._bind()
         except BaseException:
             self._listener.close()
@@ -85,7 +86,10 @@ class Server:
 
     def close(self) -> None:
         """Remove the socket, drop all clients and thaw what they hold. From any thread; does not
-        wait for them. May be repeated; does nothing in the child of a fork."""
+        wait for them. May be repeated; does nothing in the child of a fork.
+
+        That the socket cannot be removed, by who is not its user any more, say, is logged.
+        """
         if self._closing or self._pid != getpid():
             return
         self._closing = True
@@ -93,11 +97,20 @@ class Server:
             self._listener.shutdown(SHUT_RDWR)
         except OSError:
             answers(self.path)  # not every system wakes by a shutdown who accepts
-        self.path.unlink(missing_ok=True)
+        problem = self._remove()
         for channel in list(self._clients):
             channel.end()
         for key in self._holds.of(None):
             self._holds.thaw(key)
+        if problem is not None:  # only now: a frozen thread may have the lock of what is logged to
+            logger.warning("the control socket is left behind: %s", problem)
+
+    def _remove(self) -> OSError | None:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            return error
+        return None
 
     def forget(self) -> None:
         """In the child of a fork: close what is the parent's, and leave it alone."""

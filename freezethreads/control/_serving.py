@@ -14,6 +14,7 @@ from typing import Self
 
 from freezethreads import FreezeError, Freezer
 from freezethreads._original import RLock
+from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server
 
@@ -85,6 +86,7 @@ def _start() -> Server:
     """Called with the lock held."""
     path = make_directory() / f"{os.getpid()}.sock"
     try:
+        find_processes()  # which removes the sockets of the dead: they would become ever more
         server = Server(path, _freezers)
     except OSError as error:
         raise FreezeError(f"no control socket: {path}: {error.strerror or error}") from error

@@ -74,16 +74,28 @@ class Session:
         """
         key = Key(None if keep else self, freezer, group)
         self._holds.check_room(key)
-        try:
-            request = HoldRequest(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
-        except ValueError as error:
-            raise RequestError("wrong", str(error)) from None
-        hold = self._wait(request)
+        hold = self.hold(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
         self._unanswered.append((key, hold))
         self._holds.put(key, hold, lease)
         return hold
 
-    def _wait(self, request: HoldRequest) -> Hold:
+    def hold(
+        self,
+        freezer: Freezer,
+        *,
+        timeout: float,
+        reason: str,
+        group: str = "",
+        lease: float | None = None,
+    ) -> Hold:
+        """What `freezer.hold` does, for as long as the client waits for it.
+
+        Raises FreezeTimeout, `RequestError`, and `SessionOver` if the client went meanwhile.
+        """
+        try:
+            request = HoldRequest(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
+        except ValueError as error:
+            raise RequestError("wrong", str(error)) from None
         # A lock and a socket cannot be waited for at once, and a pipe would have to stay open as
         # long as anybody may ring: so this looks at the client now and then.
         while (hold := request.wait(_LOOK)) is None:
