@@ -205,14 +205,20 @@ def test_other_clients_are_answered_while_one_waits(loops: Loops, freezer: Freez
         passing.result(WAIT)
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("freeze", {"keep": True}), ("freeze", {"keep": False}), ("stuck", {})]
+)
 def test_a_client_that_goes_while_it_waits_lets_all_go(
-    loops: Loops, freezer: Freezer, monkeypatch: pytest.MonkeyPatch, keep: bool
+    loops: Loops,
+    freezer: Freezer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    arguments: dict[str, Any],
 ) -> None:
     monkeypatch.setattr(_session, "_LOOK", 0.02)
     with puppet(freezer):
         client = connect(ME)
-        waiting = start(_ask, client, keep)
+        waiting = start(_ask, client, name, arguments)
         wait_until(lambda: bool(standing(freezer)))
         client.close()
         waiting.finish()
@@ -220,9 +226,9 @@ def test_a_client_that_goes_while_it_waits_lets_all_go(
         assert not standing(freezer)
 
 
-def _ask(client: Client, keep: bool) -> None:
+def _ask(client: Client, name: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(Exception, match="ceased to serve"):
-        client.request("freeze", timeout=600, keep=keep)
+        client.request(name, timeout=600, **arguments)
 
 
 def test_a_client_that_cannot_be_told_does_not_keep_it(
@@ -239,7 +245,7 @@ def test_a_client_that_cannot_be_told_does_not_keep_it(
 
     monkeypatch.setattr(_holds.Holds, "put", put_late)
     client = connect(ME)
-    waiting = start(_ask, client, True)
+    waiting = start(_ask, client, "freeze", {"keep": True})
     assert stood.wait(WAIT)
     client.close()
     gone.set()

@@ -8,7 +8,7 @@ a moment later, each the innermost frame first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from traceback import FrameSummary
 from typing import TYPE_CHECKING, Any
 
@@ -23,23 +23,28 @@ from freezethreads._report import Straggler
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
+    from freezethreads._world import Hold
 
 Finding = dict[str, Any]
 
 
-def diagnose(freezer: Freezer, timeout: float | None) -> dict[str, Any]:
+def diagnose(
+    freezer: Freezer, timeout: float | None, hold_all: Callable[..., Hold] | None = None
+) -> dict[str, Any]:
     """Stop everybody within `timeout` seconds (None: for ever), and say who does not, and why.
 
     Everybody has been let go when this returns: a dict with ``healthy`` (whether all stopped),
     ``pid freezer library threads waited`` (seconds), ``findings``, and ``warnings``: findings about
-    threads which no freeze waits for, and which went on. From any thread.
+    threads which no freeze waits for, and which went on. From any thread. `hold_all` takes the
+    place of `freezer.hold`, for who has something to watch meanwhile.
     """
+    hold_all = hold_all or freezer.hold
     began = monotonic()
     findings: list[Finding] = []
     warnings: list[Finding] = []
     threads = len(freezer.threads())
     try:
-        with freezer.hold(timeout=timeout, reason="a diagnosis") as hold:
+        with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
             controllers = {freeze.owner for freeze in list(freezer._registry.active)}
             strangers = look_at_strangers(hold.threads, controllers)

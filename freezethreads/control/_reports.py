@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from freezethreads.control._arguments import check_names, seconds
 from freezethreads.control._session import Session
@@ -21,9 +22,13 @@ def stacks(session: Session, arguments: Mapping[str, object]) -> dict[str, objec
 
 
 def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Stop everybody, let them go, and say who did not stop in time, and why."""
+    """Stop everybody, let them go, and say who did not stop in time, and why.
+
+    They are let go as well, and at once, if the client has gone before.
+    """
     from freezethreads._explain import diagnose
 
     check_names(arguments, "freezer", "timeout")
     freezer = session.freezer(arguments)
-    return diagnose(freezer, seconds(arguments, "timeout", _TIMEOUT))
+    timeout = seconds(arguments, "timeout", _TIMEOUT)
+    return diagnose(freezer, timeout, partial(session.hold, freezer))

@@ -83,6 +83,11 @@ class Session:
         self._holds.put(key, hold, lease)
         return hold
 
+    def hold(self, freezer: Freezer, *, timeout: float, reason: str) -> Hold:
+        """Hold all threads, for as long as an answer takes. Raises FreezeTimeout, and `SessionOver`
+        if the client went meanwhile; nobody is kept stopped then."""
+        return self._wait(HoldRequest(freezer, timeout=timeout, reason=reason))
+
     def _wait(self, request: HoldRequest) -> Hold:
         # A lock and a socket cannot be waited for at once, and a pipe would have to stay open as
         # long as anybody may ring: so this looks at the client now and then.
