@@ -80,7 +80,7 @@ def find(straggler: Straggler) -> Finding:
         "group": straggler.group,
         **where(place),
         "why": explain(cause, straggler, evidence, place),
-        "advice": advise(cause, evidence, place),
+        "advice": advise(cause, evidence, place, _loop_in(evidence.later)),
         "stacks": [stack_of_finding(straggler.stack), stack_of_finding(evidence.later)],
     }
 
@@ -88,7 +88,8 @@ def find(straggler: Straggler) -> Finding:
 def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place | None:
     """The line that a finding is about: where a safepoint, or a region, would help."""
     if cause is Cause.COMPUTING:
-        return _loop_in(common(straggler.stack, evidence.later) or evidence.later)
+        stack = common(straggler.stack, evidence.later) or evidence.later
+        return _loop_in(stack) or _nearest(stack)
     if cause is Cause.NO_FREEZE and evidence.inside_at is not None:
         site = evidence.inside_at
         return Place(site.filename, site.lineno, site.function, False)
@@ -101,12 +102,14 @@ def _nearest(stack: Sequence[FrameSummary]) -> Place | None:
 
 
 def _loop_in(stack: Sequence[FrameSummary]) -> Place | None:
-    """The innermost loop in which the program's own code is, else its innermost line."""
+    """The innermost loop in which the program's own code is, and that passes no safepoint."""
     for entry in of_the_program(stack):
-        loop = loop_around(entry.filename, entry.lineno or 0)
+        # What surrounds a lambda or generator on its line is where it was made, and not in it.
+        within = entry.name == "<module>" or not entry.name.startswith("<")
+        loop = loop_around(entry.filename, entry.lineno or 0) if within else None
         if loop is not None:
             return Place(entry.filename, loop, entry.name, True)
-    return _nearest(stack)
+    return None
 
 
 def where(place: Place | None) -> Finding:
@@ -150,7 +153,7 @@ def _controller(message: str) -> Finding:
 
 
 def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]) -> Finding:
-    place = _loop_in(stacks[-1])
+    place = _loop_in(stacks[-1]) or _nearest(stacks[-1])
     return {
         "cause": Cause.UNREGISTERED.value,
         "thread": name,
