@@ -247,4 +247,5 @@ def test_one_that_computes_without_a_world_is() -> None:
     (warning,) = (one for one in diagnosis["warnings"] if one["thread"] == "actor")
     text = render_diagnosis(diagnosis)
     assert f"warning: actor: unregistered at {__file__}:{warning['lineno']}" in text
+    assert "actor is not registered with freezer 'freezer', and went on" in text
     assert "    while not over.is_set():\n" in text

@@ -180,6 +180,23 @@ def test_a_registered_thread_with_a_world_is_told_of() -> None:
     assert "FROZEN for" in part(text, "loop-0")
 
 
+def test_a_thread_in_a_region_of_its_own_world_is_told_of_as_well() -> None:
+    """It counts as stopped nowhere, though it stands at a site."""
+    freezer = Freezer()
+    over = threading.Event()
+    with puppet(freezer) as controller:
+        world = controller.do(freezer.freeze, timeout=WAIT)
+        region = controller.block(over, "disk")
+        text = report(freezer, timeout=0.05)
+        over.set()
+        region.result(WAIT)
+        controller.do(world.thaw)
+    assert re.search(
+        r"BLOCKED for .* at blocking 'disk' .*, DID NOT STOP, with a world of its own",
+        part(text, "puppet"),
+    )
+
+
 def test_by_default_it_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     Freezer("lonely").dump()
     out, err = capsys.readouterr()

@@ -167,7 +167,8 @@ class _Threads:
     def _standing(self, record: Record) -> Description:
         """What the freezer knows of one that is enrolled."""
         place, state = record.place, record.state
-        inside, _ = shelter_of(record) if state is State.RUNNING else (None, None)
+        may_run = state is State.RUNNING or record.commands
+        inside, _ = shelter_of(record) if may_run else (None, None)
         last = record.last if place is None else None
         return {
             "group": record.group,

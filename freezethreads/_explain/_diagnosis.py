@@ -48,7 +48,7 @@ def diagnose(
             threads, waited = len(hold.threads), hold.waited
             controllers = {freeze.owner for freeze in list(freezer._registry.active)}
             strangers = look_at_strangers(hold.threads, controllers)
-            warnings = [_stranger(*seen) for seen in strangers]
+            warnings = [_stranger(freezer.name, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
         findings = [find(straggler) for straggler in error.stragglers]
@@ -152,7 +152,9 @@ def _controller(message: str) -> Finding:
     }
 
 
-def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]) -> Finding:
+def _stranger(
+    freezer: str, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
+) -> Finding:
     place = _loop_in(stacks[-1]) or _nearest(stacks[-1])
     return {
         "cause": Cause.UNREGISTERED.value,
@@ -161,7 +163,8 @@ def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameS
         "native_id": native_id,
         "group": None,
         **where(place),
-        "why": f"{name} is not registered, and went on while all others stood.",
+        "why": f"{name} is not registered with freezer {freezer!r}, and went on while all others "
+        "stood.",
         "advice": "Register it, if it touches what has to stand still: "
         "`with freezer.register():` around what it does.",
         "stacks": [stack_of_finding(stack) for stack in stacks],
