@@ -31,6 +31,10 @@ examples:
   freezethreads dump 4711 --locals
 """
 _LEASE = 60.0  # seconds; guards the process against this command's being stopped for long
+_EXPIRED = (
+    "the lease ran out before all was read; the threads have been running since, so what is shown "
+    "may not be consistent"
+)
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +72,9 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
     description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:
-        client.request("thaw", own=True)  # before anybody reads what is printed
+        thawed = client.request("thaw", own=True)["thawed"]  # before anybody reads what is printed
+        if description["frozen"] and not thawed:
+            description.update(frozen=False, waited=None, problem=_EXPIRED)
     if arguments.json:
         print_json(description)
     else:
