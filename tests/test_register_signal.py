@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import pytest
 
 from freezethreads import Freezer, register_signal, unregister_signal
 from freezing import looping
-from helpers import ROOT, WAIT, start
+from helpers import ROOT, WAIT, start, wait_for
 
 SIGNAL = signal.SIGUSR2
 
@@ -48,6 +49,33 @@ def test_a_signal_writes_the_report_past_the_buffer(tmp_path: Path) -> None:
     assert "freezer 'signalled': 1 registered thread, " in text
     assert "loop-0 (ident" in text
     assert "FROZEN for" in text
+
+
+def test_in_the_middle_of_a_hold_of_the_same_thread(tmp_path: Path) -> None:
+    """It would wait for that hold, which waits for it, and all others stand meanwhile."""
+    freezer = Freezer()
+    registered, over = threading.Event(), threading.Event()
+
+    def stand_by() -> None:
+        with (
+            freezer.register("stand-by", waker=lambda: signal.raise_signal(SIGNAL)),
+            freezer.blocking(),
+        ):
+            registered.set()
+            wait_for(over)
+
+    with file_of(tmp_path) as file, freezer.register("main"):
+        register_signal(SIGNAL, freezer=freezer, file=file)
+        thread = start(stand_by)
+        wait_for(registered)
+        freezer.hold(timeout=WAIT, reason="lunch").thaw()  # which calls the waker, in this thread
+        over.set()
+        with freezer.blocking():
+            thread.finish()
+        text = (tmp_path / "report").read_text()
+    assert "2 registered threads; not frozen. " in text
+    assert "  <hold by MainThread for 'lunch'> is under way in this very thread, " in text
+    assert "stand-by (ident" in text
 
 
 def test_unregistering_gives_the_old_handler_back() -> None:

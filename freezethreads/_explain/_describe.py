@@ -29,7 +29,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._errors import FreezeTimeout
+from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._frames import current_frames
 from freezethreads._looks import shelter_of
@@ -52,7 +52,8 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
     """Stop everybody, describe, and let them go. From any thread, whoever else has stopped whom.
 
     If not all stop within `timeout` seconds (None: for ever) they are described all the same, going
-    on, and it says who was late.
+    on, and it says who was late. So they are in a signal handler that has interrupted a hold of its
+    own thread on its way, where nobody else can be stopped.
     """
     began = monotonic()
     try:
@@ -65,6 +66,9 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
         description["waited"] = monotonic() - began
         description["late"] = [straggler.ident for straggler in error.stragglers]
         description["problem"] = str(error).partition("\n")[0].removesuffix(":")
+    except FreezeError as error:
+        description = describe(freezer)
+        description["problem"] = str(error)
     return description
 
 
