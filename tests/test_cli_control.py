@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from control_programs import PREAMBLE, SERVE, Program, program, wait_until
 from control_programs import runtime as runtime
-from freezethreads.cli import main
+from freezethreads.cli import _remote, main
 from freezethreads.cli._table import clean, table_of
 from freezethreads.control import Client, connect
 from helpers import ROOT
@@ -247,3 +248,12 @@ def test_a_table() -> None:
 
 def test_what_would_move_the_cursor_is_shown_instead() -> None:
     assert clean("a\x1b[2Jé\n\ud800") == "a\\x1b[2Jé\\n\\ud800"
+
+
+def test_what_the_terminal_does_not_have_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    _remote.say("an Übung")
+    monkeypatch.undo()
+    terminal.seek(0)
+    assert terminal.read() == "an \\xdcbung\n"

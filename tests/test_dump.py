@@ -197,6 +197,14 @@ def test_a_thread_in_a_region_of_its_own_world_is_told_of_as_well() -> None:
     )
 
 
+def test_a_name_cannot_end_its_line_or_move_the_cursor() -> None:
+    freezer = Freezer("shop\x1b[2J")
+    with freezer.register("one\x1b[2J\n\ntwo (ident 7): FROZEN\udcff"):
+        text = report(freezer)
+    assert "\none\\x1b[2J\\n\\ntwo (ident 7): FROZEN\\udcff (ident " in text
+    assert "\x1b" not in text
+
+
 def test_by_default_it_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     Freezer("lonely").dump()
     out, err = capsys.readouterr()

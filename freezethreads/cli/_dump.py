@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -78,7 +77,7 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(description)
     else:
-        say("\n".join(map(clean, render(description).rstrip("\n").split("\n"))))
+        say(render(description).rstrip("\n"))
     return 1 if description["problem"] else 0
 
 

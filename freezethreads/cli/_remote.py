@@ -88,9 +88,11 @@ def print_json(value: object) -> None:
 
 
 def say(text: str) -> None:
-    """Print lines, unless who reads them has gone, as `head` does."""
+    """Print lines, unless who reads them has gone, as `head` does; escape what the terminal's
+    encoding does not have."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # also for what is to come
 

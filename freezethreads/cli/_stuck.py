@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -67,7 +66,7 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
     else:
         from freezethreads._explain import render_diagnosis
 
-        say("\n".join(map(clean, render_diagnosis(diagnosis).rstrip("\n").split("\n"))))
+        say(render_diagnosis(diagnosis).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
 
 
