@@ -157,6 +157,22 @@ def test_inside_a_world_by_its_controller() -> None:
     assert "FROZEN for" in part(text, "loop-0")
 
 
+def test_by_a_registered_thread_that_has_a_hold() -> None:
+    """It is no safepoint: the thread would stop for that hold, with nobody to let it go."""
+    freezer = Freezer()
+    with looping(freezer, 1), puppet(freezer) as thread:
+        hold = thread.do(freezer.hold, timeout=WAIT, reason="lunch")
+        asked = thread.tell(report, freezer)
+        try:
+            text = asked.result(WAIT / 2)
+        finally:
+            hold.thaw()
+    assert "frozen within " in text
+    assert re.search(r"^  a hold by puppet for 'lunch' stands for ", text, re.MULTILINE)
+    assert "makes this report" in part(text, "puppet")
+    assert "FROZEN for" in part(text, "loop-0")
+
+
 def test_while_somebody_else_has_stopped_all() -> None:
     freezer = Freezer()
     with looping(freezer, 1) as loops, actor() as controller:

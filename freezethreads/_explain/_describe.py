@@ -36,9 +36,10 @@ from freezethreads._looks import shelter_of
 from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
+from freezethreads._registry import call_shut
 from freezethreads._states import State
 from freezethreads._statistics import site_of
-from freezethreads._todo import Freeze, Place, pending_todos
+from freezethreads._todo import Freeze, Place, pending_freezes, pending_todos
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,6 +56,18 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
     on, and it says who was late. So they are in a signal handler that has interrupted a hold of its
     own thread on its way, where nobody else can be stopped.
     """
+    own = freezer._registry.own
+    if own.record is not None and _has_hold(own.record):
+        # It stops for that at its next safepoint, and nobody else may be there to let it go.
+        return call_shut(own, lambda: _look(freezer, timeout))
+    return _look(freezer, timeout)
+
+
+def _has_hold(record: Record) -> bool:
+    return any(freeze.is_by(record) for freeze in pending_freezes(record.todo))
+
+
+def _look(freezer: Freezer, timeout: float | None) -> Description:
     began = monotonic()
     try:
         with freezer.hold(timeout=timeout, reason="a report") as hold:
