@@ -74,7 +74,10 @@ def _look_from_outside(pid: int, why: str) -> dict[str, Any]:
     """A process that does not answer cannot say what it is at, but py-spy may see it."""
     from freezethreads._explain import diagnose_silent
     from freezethreads.cli._pyspy import Spy, Unreadable
+    from freezethreads.control._processes import is_suspended
 
+    if is_suspended(pid):  # by nobody in there: whoever has the interpreter just happens to
+        return diagnose_silent(pid, f"{why}.", [])
     try:
         with Spy(pid, variables=False, native=False) as spy:
             return diagnose_silent(pid, f"{why}.", spy.threads())
