@@ -63,9 +63,16 @@ class Controller:
         """Stop the group for a hold: at any time, whoever else has stopped somebody.
 
         The calling thread, if it is in the group, is asked last, and stops at its next safepoint.
-        Registered threads take turns: of two that hold each other the second is held first.
+        Registered threads take turns: of two that hold each other the second is held first. Raises
+        `FreezeError` in a signal handler that has interrupted the thread while it was doing that:
+        it would wait for itself.
         """
         record = self._registry.own.record
+        own = self._hold_turns.of_thread(get_ident())
+        if own is not None:
+            raise FreezeError(
+                f"{own!r} is under way in this very thread, which cannot hold as well"
+            )
 
         def wait_until_it_stands() -> None:
             self._wait(freeze, deadline)

@@ -203,7 +203,8 @@ class Freezer:
         Holds overlap freely, with worlds too: a thread runs when nobody holds it any more. The
         calling thread, if it is in the group, stops at its own next safepoint, until another thread
         thaws. Registered threads wait for each other's holds to stand, and so for their turn.
-        Arguments as for `freeze`, and its errors but for those of one's own world.
+        Arguments as for `freeze`, and its errors but for those of one's own world; `FreezeError` in
+        a signal handler that has interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         freeze = Freeze("hold", group, reason)

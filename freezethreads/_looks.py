@@ -4,6 +4,7 @@ Two looks a moment apart tell a thread that moves from one that does not. One th
 call of C, or in a loop so short that every look finds it at the same instruction; which of the two,
 the instruction tells. And whether that call computes or waits is told by the processor time that
 it takes: the system's clock of a thread, and its word on whether the thread wants a processor.
+(Whether it is one long call, or one of many that all looks have met, nothing tells.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import CodeType, FrameType
 from typing import Final, NamedTuple
 
 from freezethreads._frames import current_frames
-from freezethreads._original import Thread
+from freezethreads._original import Thread, monotonic
 from freezethreads._record import Record
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
@@ -25,15 +26,16 @@ from freezethreads._todo import pending_todos
 # Instructions between which CPython lets other threads look: what is found at one is in no call.
 _BETWEEN: Final = ("JUMP", "RESUME", "INSTRUMENTED_JUMP", "INSTRUMENTED_RESUME", "POP_JUMP")
 _JOIN: Final = Thread.join.__code__
+_LITTLE: Final = 0.1  # of a processor: short waits that are made again and again take some as well
 
 
 class Evidence(NamedTuple):
     """What tells why a thread does not stop, next to its stack at the deadline.
 
     ``later`` is its stack a moment after. ``calling`` is whether its innermost frame was in a call
-    of C both times, and ``busy`` whether it took processor time meanwhile (None: the system does
-    not say). ``inside`` is "no_freeze", "todo" or "world" if it cannot be frozen for that reason,
-    and ``inside_at`` where it entered that, if that is known. ``waker`` is whether it is registered
+    of C both times, and ``busy`` whether it computed meanwhile (None: the system does not say).
+    ``inside`` is "no_freeze", "todo" or "world" if it cannot be frozen for that reason, and
+    ``inside_at`` where it entered that, if that is known. ``waker`` is whether it is registered
     with one. ``joins`` is the name of the thread whose end it waits for, and ``joins_frozen``
     whether that one stands frozen.
     """
@@ -49,13 +51,16 @@ class Evidence(NamedTuple):
 
 
 class Glance(NamedTuple):
-    """One thread at one moment: its position, its stack, the seconds of processor it has had."""
+    """One thread at one moment: its position, its stack, the seconds of processor it has had, and
+    whether it wants a processor; and when that was."""
 
     position: tuple[CodeType, int] | None
     stack: traceback.StackSummary
     calling: bool
     joins: int | None
     processor: float | None
+    runnable: bool
+    at: float
 
 
 def glance_at(records: Iterable[Record]) -> dict[Record, Glance]:
@@ -68,15 +73,16 @@ def glance_at(records: Iterable[Record]) -> dict[Record, Glance]:
 
 
 def _glance(record: Record, frame: FrameType | None) -> Glance:
-    if frame is None:
-        return Glance(None, _summary([]), False, None, processor_time(record.native_id))
-    position = (frame.f_code, frame.f_lasti)
+    position = None if frame is None else (frame.f_code, frame.f_lasti)
+    calling = position is not None and _is_calling(*position)
     return Glance(
-        position,
-        stack_at(frame),
-        _is_calling(*position),
-        _joined_by(frame),
-        processor_time(record.native_id),
+        position=position,
+        stack=stack_at(frame),
+        calling=calling,
+        joins=_joined_by(frame),
+        processor=processor_time(record.native_id),
+        runnable=calling and _is_runnable(record.native_id),
+        at=monotonic(),
     )
 
 
@@ -88,7 +94,7 @@ def evidence_of(record: Record, glances: list[Glance], members: Mapping[int, Rec
     return Evidence(
         later=last.stack,
         calling=all(glance.calling for glance in glances),
-        busy=_is_busy(record, glances),
+        busy=_is_busy(glances),
         inside=inside,
         inside_at=at,
         waker=record.waker is not None,
@@ -118,11 +124,12 @@ def shelter_of(record: Record) -> tuple[str | None, Site | None]:
     return (None, None) if place is None else ("no_freeze", site_of(place))
 
 
-def _is_busy(record: Record, glances: list[Glance]) -> bool | None:
-    first, last = glances[0].processor, glances[-1].processor
-    if first is None or last is None:
+def _is_busy(glances: list[Glance]) -> bool | None:
+    first, last = glances[0], glances[-1]
+    if first.processor is None or last.processor is None:
         return None
-    return last > first or _is_runnable(record.native_id)
+    took = last.processor - first.processor
+    return took > _LITTLE * (last.at - first.at) or all(glance.runnable for glance in glances)
 
 
 def processor_time(native_id: int) -> float | None:
@@ -153,7 +160,7 @@ def _is_calling(code: CodeType, offset: int) -> bool:
     return offset >= 0 and not opname[code.co_code[offset]].startswith(_BETWEEN)
 
 
-def _joined_by(frame: FrameType) -> int | None:
+def _joined_by(frame: FrameType | None) -> int | None:
     """The ident of the thread for whose end the owner of `frame` waits."""
     for each in islice(_outwards(frame), 4):
         if each.f_code is _JOIN:

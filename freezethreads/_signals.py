@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
-from freezethreads._original import current_thread, main_thread
+from freezethreads._original import current_thread, getpid, main_thread
 
 _TIMEOUT = 1.0  # seconds
 
@@ -27,9 +27,9 @@ def register_signal(
     """Have `Freezer.dump` write its report to `file` whenever this signal comes.
 
     `freezer` None is the default freezer. `file` None is what `sys.stderr` is now; it must have a
-    `fileno()`, stays in use, and is written to past its buffer. The report works while threads
-    stand frozen, the main thread too. What cannot be written is lost. Calling this again replaces
-    the arrangement; `unregister_signal` ends it.
+    `fileno()`, is kept, and is written to past its buffer. The report works while threads
+    stand frozen, the main thread too. What cannot be written is lost, as is all once the file is
+    closed. Calling this again replaces the arrangement; `unregister_signal` ends it.
 
     From the main thread alone; raises `RuntimeError` in any other, ValueError or OSError for a
     signal that cannot be handled, TypeError or ValueError for a file without a descriptor. Nothing
@@ -41,9 +41,10 @@ def register_signal(
     # Whoever stands when the signal comes may be in the middle of an import.
     from freezethreads._explain._dump import check_file, dump_to_descriptor
 
-    descriptor = check_file(file).fileno()
+    file = check_file(file)
+    descriptor = file.fileno()
     chosen = default_freezer if freezer is None else freezer
-    handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, _TIMEOUT))
+    handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, _TIMEOUT), file)
     before = signal.signal(signum, handler)
     if not isinstance(before, _Handler):
         _before[signum] = before
@@ -67,22 +68,26 @@ def unregister_signal(signum: int = SIGQUIT) -> bool:
 
 
 class _Handler:
-    """Reports. A signal that comes while it does is not reported by itself."""
+    """Reports. A signal that comes while it does is not reported by itself.
 
-    def __init__(self, report: Callable[[], None]) -> None:
+    It keeps the file: the number of a file that was dropped, or closed, is soon another one's.
+    """
+
+    def __init__(self, report: Callable[[], None], file: IO[str]) -> None:
         self._report = report
-        self._busy = False
+        self._file = file
+        self._busy = 0  # the process in which it reports: a child of a fork does not go on with it
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if self._busy:
+        if self._busy == getpid() or self._file.closed:
             return
         try:
-            self._busy = True
+            self._busy = getpid()
             self._report()
         except OSError:
             pass  # nobody reads what it writes, which is no reason to end the program
         finally:
-            self._busy = False
+            self._busy = 0
 
 
 def _check_thread(name: str) -> None:

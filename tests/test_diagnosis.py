@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 import threading
+from concurrent.futures import _base as futures
 from pathlib import Path
 from traceback import FrameSummary
 from typing import NoReturn
@@ -13,6 +15,7 @@ import pytest
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._explain._causes import common, of_the_program, takes_something, waits_in
+from freezethreads._explain._diagnosis import _loop_in
 from freezethreads._explain._source import (
     PACKAGE,
     call_of,
@@ -139,6 +142,61 @@ def test_a_wait_in_a_queue_takes_something(source: str) -> None:
     assert waits_in([]) == "a call"
 
 
+def test_whether_what_is_waited_for_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "waits.py"
+    lines = ["with lock:", "with urlopen(page) as answer:", "requests.get(page)", "jobs.get()"]
+    path.write_text("\n".join(lines))
+    lock, page, get, jobs = (entry(str(path), n, end=len(text)) for n, text in enumerate(lines, 1))
+    standard = Path(threading.__file__).parent
+    ssl, future = entry(f"{standard}/ssl.py", 9999), entry(futures.__file__)
+    inside = entry(f"{standard}/multiprocessing/queues.py")
+    assert waits_in([lock]) == "lock.acquire, at the beginning of `with lock:`"
+    assert waits_in([page, ssl]) == f"`{lines[1]}` (in `` at ssl.py:9999)"
+    assert waits_in([page]) == f"`{lines[1]}`"
+    assert takes_something([lock])
+    assert takes_something([jobs])
+    assert takes_something([jobs, inside])
+    assert not takes_something([page, ssl])
+    assert not takes_something([get, ssl])
+    assert not takes_something([get, future, entry(threading.__file__)])
+
+
+def test_an_event_loop_is_not_to_be_put_into_a_blocking_region() -> None:
+    def run() -> None:
+        with freezer.register():
+            asyncio.run(nap())
+
+    async def nap() -> None:
+        woken = asyncio.Event()
+        naps.append((asyncio.get_running_loop(), woken))
+        asleep.set()
+        await woken.wait()
+
+    freezer = Freezer()
+    naps: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    asleep = threading.Event()
+    thread = start(run)
+    wait_for(asleep)
+    (finding,) = diagnose(freezer, 0.05)["findings"]
+    loop, woken = naps[0]
+    loop.call_soon_threadsafe(woken.set)
+    thread.finish()
+    assert (finding["cause"], finding["line"]) == ("waiting", "asyncio.run(nap())")
+    assert "blocking()" not in finding["advice"]
+    assert "asyncio_loop.enrol()" in finding["advice"]
+
+
+def test_what_is_made_in_a_loop_is_not_in_it(source: str) -> None:
+    """A lambda's line, or a generator's, tells where it was written, and not who runs it."""
+    lineno = line("            step(one)")
+    found = _loop_in([entry(source, lineno, "run")])
+    assert found is not None
+    assert (found.lineno, found.is_loop) == (line("for one in ones"), True)
+    assert _loop_in([entry(source, lineno, "<lambda>")]) is None
+    assert _loop_in([entry(source, lineno, "<genexpr>")]) is None
+    assert _loop_in([entry(source, lineno, "<module>")]) == found._replace(function="<module>")
+
+
 def test_another_controller_who_has_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise FreezeTimeout("the time ran out while <hold by other> had the freezer")
@@ -189,4 +247,5 @@ def test_one_that_computes_without_a_world_is() -> None:
     (warning,) = (one for one in diagnosis["warnings"] if one["thread"] == "actor")
     text = render_diagnosis(diagnosis)
     assert f"warning: actor: unregistered at {__file__}:{warning['lineno']}" in text
+    assert "actor is not registered with freezer 'freezer', and went on" in text
     assert "    while not over.is_set():\n" in text

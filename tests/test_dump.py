@@ -157,6 +157,22 @@ def test_inside_a_world_by_its_controller() -> None:
     assert "FROZEN for" in part(text, "loop-0")
 
 
+def test_by_a_registered_thread_that_has_a_hold() -> None:
+    """It is no safepoint: the thread would stop for that hold, with nobody to let it go."""
+    freezer = Freezer()
+    with looping(freezer, 1), puppet(freezer) as thread:
+        hold = thread.do(freezer.hold, timeout=WAIT, reason="lunch")
+        asked = thread.tell(report, freezer)
+        try:
+            text = asked.result(WAIT / 2)
+        finally:
+            hold.thaw()
+    assert "frozen within " in text
+    assert re.search(r"^  a hold by puppet for 'lunch' stands for ", text, re.MULTILINE)
+    assert "makes this report" in part(text, "puppet")
+    assert "FROZEN for" in part(text, "loop-0")
+
+
 def test_while_somebody_else_has_stopped_all() -> None:
     freezer = Freezer()
     with looping(freezer, 1) as loops, actor() as controller:
@@ -178,6 +194,31 @@ def test_a_registered_thread_with_a_world_is_told_of() -> None:
         controller.do(world.thaw)
     assert "DID NOT STOP, with a world of its own" in part(text, "puppet")
     assert "FROZEN for" in part(text, "loop-0")
+
+
+def test_a_thread_in_a_region_of_its_own_world_is_told_of_as_well() -> None:
+    """It counts as stopped nowhere, though it stands at a site."""
+    freezer = Freezer()
+    over = threading.Event()
+    with puppet(freezer) as controller:
+        world = controller.do(freezer.freeze, timeout=WAIT)
+        region = controller.block(over, "disk")
+        text = report(freezer, timeout=0.05)
+        over.set()
+        region.result(WAIT)
+        controller.do(world.thaw)
+    assert re.search(
+        r"BLOCKED for .* at blocking 'disk' .*, DID NOT STOP, with a world of its own",
+        part(text, "puppet"),
+    )
+
+
+def test_a_name_cannot_end_its_line_or_move_the_cursor() -> None:
+    freezer = Freezer("shop\x1b[2J")
+    with freezer.register("one\x1b[2J\n\ntwo (ident 7): FROZEN\udcff"):
+        text = report(freezer)
+    assert "\none\\x1b[2J\\n\\ntwo (ident 7): FROZEN\\udcff (ident " in text
+    assert "\x1b" not in text
 
 
 def test_by_default_it_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

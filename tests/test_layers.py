@@ -18,6 +18,7 @@ PACKAGE = ROOT / "freezethreads"
 CORE = (
     "_original",
     "_errors",
+    "_plain",
     "_special",
     "_frames",
     "_states",
@@ -54,7 +55,7 @@ CORE = (
 )
 # These stand on the public package, and on nothing else of the core but a few of its lowest rooms.
 UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
-GROUND = ("_explain", "_original", "_errors", "_deadline", "_request", "_standing")
+GROUND = ("_explain", "_original", "_errors", "_plain", "_deadline", "_request", "_standing")
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.
 DOORS = {("_freezer", "control")}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +21,7 @@ import pytest
 
 from freezethreads import Freezer, register_signal, unregister_signal
 from freezing import looping
-from helpers import ROOT, WAIT, start
+from helpers import ROOT, WAIT, start, wait_for
 
 SIGNAL = signal.SIGUSR2
 
@@ -45,6 +49,33 @@ def test_a_signal_writes_the_report_past_the_buffer(tmp_path: Path) -> None:
     assert "freezer 'signalled': 1 registered thread, " in text
     assert "loop-0 (ident" in text
     assert "FROZEN for" in text
+
+
+def test_in_the_middle_of_a_hold_of_the_same_thread(tmp_path: Path) -> None:
+    """It would wait for that hold, which waits for it, and all others stand meanwhile."""
+    freezer = Freezer()
+    registered, over = threading.Event(), threading.Event()
+
+    def stand_by() -> None:
+        with (
+            freezer.register("stand-by", waker=lambda: signal.raise_signal(SIGNAL)),
+            freezer.blocking(),
+        ):
+            registered.set()
+            wait_for(over)
+
+    with file_of(tmp_path) as file, freezer.register("main"):
+        register_signal(SIGNAL, freezer=freezer, file=file)
+        thread = start(stand_by)
+        wait_for(registered)
+        freezer.hold(timeout=WAIT, reason="lunch").thaw()  # which calls the waker, in this thread
+        over.set()
+        with freezer.blocking():
+            thread.finish()
+        text = (tmp_path / "report").read_text()
+    assert "2 registered threads; not frozen. " in text
+    assert "  <hold by MainThread for 'lunch'> is under way in this very thread, " in text
+    assert "stand-by (ident" in text
 
 
 def test_unregistering_gives_the_old_handler_back() -> None:
@@ -96,6 +127,51 @@ def test_nobody_who_reads_is_no_reason_to_end() -> None:
     with os.fdopen(writing, "w") as file:
         register_signal(SIGNAL, freezer=Freezer(), file=file)
         signal.raise_signal(SIGNAL)
+
+
+def test_a_file_is_kept_and_once_closed_its_number_is_not_written_to(tmp_path: Path) -> None:
+    """The number of a file that was dropped, or closed, is soon that of another one."""
+    opened: list[IO[str]] = [open(tmp_path / "report", "w")]  # noqa: SIM115 - to be dropped
+    register_signal(SIGNAL, freezer=Freezer("signalled"), file=opened[0])
+    kept = weakref.ref(opened.pop())
+    gc.collect()
+    signal.raise_signal(SIGNAL)
+    assert "freezer 'signalled'" in (tmp_path / "report").read_text()
+    file = kept()
+    assert file is not None
+    number = file.fileno()
+    file.close()
+    with open(tmp_path / "other", "w") as other:
+        assert other.fileno() == number
+        signal.raise_signal(SIGNAL)
+    assert not (tmp_path / "other").read_text()
+
+
+def test_a_child_that_was_forked_during_a_report_makes_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread: the main thread's report is not gone on with there."""
+    statuses: list[int] = []
+
+    def report(*_: object) -> None:
+        if statuses:
+            os._exit(7)  # in the child
+        statuses.append(0)
+        start(fork).finish()
+
+    def fork() -> None:
+        child = os.fork()
+        if child == 0:
+            signal.getsignal(SIGNAL)(SIGNAL, None)  # type: ignore[operator, misc]
+            os._exit(1)
+        statuses.append(os.waitpid(child, 0)[1])
+
+    monkeypatch.setattr("freezethreads._explain._dump.dump_to_descriptor", report)
+    register_signal(SIGNAL, file=sys.__stderr__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        signal.raise_signal(SIGNAL)
+    assert [os.waitstatus_to_exitcode(status) for status in statuses] == [0, 7]
 
 
 def test_a_signal_that_comes_during_the_report_is_not_reported_by_itself(

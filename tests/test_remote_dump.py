@@ -176,6 +176,18 @@ def test_where_pyspy_cannot_read_the_process_reports_itself(
     assert f"--> Worker.work ({program.path}:{LINE})\n" in part(text, "worker") + "\n"
 
 
+def test_a_lease_that_runs_out_meanwhile_is_told(
+    folder: Path, dump: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody had stopped this command, say; the stacks may be of different moments."""
+    hide_pyspy(monkeypatch, folder, "sleep 0.3; echo '[]'")
+    monkeypatch.setattr("freezethreads.cli._dump._LEASE", 0.05)
+    text = dump(status=1)
+    assert "; not frozen. " in text
+    assert "\n  the lease ran out before all was read; " in text
+    assert json.loads(dump("--json", status=1))["frozen"] is False
+
+
 def test_a_process_that_does_not_stop_is_shown_all_the_same(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,7 +214,7 @@ def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
         f"sys.exit(main(['dump', '{program.pid}']))"
     )
     with pytest.MonkeyPatch.context() as patch:
-        hide_pyspy(patch, folder, f"echo $$ > {folder}/fifo; exec sleep 60")
+        hide_pyspy(patch, folder, f"sleep 60 & echo $! > {folder}/fifo; wait")
     os.mkfifo(folder / "fifo")
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
@@ -210,8 +222,7 @@ def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
         assert program.state() == "frozen"
         process.send_signal(number)
         assert process.wait(WAIT) == status
-        if number == signal.SIGKILL:
-            os.kill(spy, signal.SIGKILL)
+        os.kill(spy, signal.SIGKILL)  # whatever it has started
         assert process.communicate(timeout=WAIT)[1] == b""
     (folder / "fifo").unlink()
     with connect(program.process.pid) as client:

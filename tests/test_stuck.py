@@ -142,7 +142,7 @@ def test_what_a_wait_is_for_is_said(running: Running) -> None:
     assert "waits in `child.wait` (in `os.waitpid` at subprocess.py:" in why("child_process")
     assert "the end of worker, which stands frozen" in why("join_of_frozen")
     assert "held by owner, frozen by this freeze" in why("owned_lock")
-    assert "inside a call of C (`hashlib.pbkdf2_hmac`)" in why("c_call")
+    assert "inside a call of C, `hashlib.pbkdf2_hmac`: " in why("c_call")
     assert "it waits in `threading.Event().wait`" in why("long_todo")
 
 
@@ -150,6 +150,15 @@ def test_a_plain_lock_is_not_to_be_put_into_a_blocking_region(running: Running) 
     (finding,) = running.found["plain_lock"]["findings"]
     assert "blocking()" not in finding["advice"]
     assert "freezethreads.sync" in finding["advice"]
+
+
+def test_where_a_call_of_c_may_be_one_of_many_the_loop_is_named_too(running: Running) -> None:
+    """Whether it ever returns nothing tells."""
+    (finding,) = running.found["many_c_calls"]["findings"]
+    loop = f"{PROGRAMS['many_c_calls']}:{wanted('many_c_calls')[1] - 1}"
+    assert f"If it is one of many, put freezer.safepoint() into the loop at {loop}." in str(finding)
+    (finding,) = running.found["c_call"]["findings"]
+    assert "one of many" not in finding["advice"]
 
 
 def test_a_healthy_program_is_healthy(running: Running) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,16 @@ def test_the_thread_that_has_the_interpreter_is_named(
     assert (finding["thread"], finding["lineno"]) == ("culprit", LINE)
     assert finding["cause"] == ("silent" if HAS_GIL else "c-call")
     assert not diagnosis["healthy"]
+
+
+def test_nobody_is_blamed_in_a_process_that_a_signal_has_stopped(
+    pid: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.kill(int(pid), signal.SIGSTOP)
+    assert main(["stuck", pid, "--timeout", "0.3"]) == 1
+    text = capsys.readouterr().out
+    assert f"a signal or a debugger has stopped it, and `kill -CONT {pid}` may help" in text
+    assert "culprit" not in text
 
 
 def test_the_text_says_it_and_without_pyspy_why_it_says_no_more(

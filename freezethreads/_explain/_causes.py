@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
+from concurrent.futures import _base as futures
 from enum import Enum
 from traceback import FrameSummary
 
@@ -13,6 +14,11 @@ from freezethreads._explain._source import call_of, nearest, remoteness
 from freezethreads._looks import Evidence
 from freezethreads._report import Straggler
 from freezethreads._states import State
+
+_STANDARD = os.path.dirname(threading.__file__) + os.sep
+_TAKERS = (queue.__file__, threading.__file__, f"{_STANDARD}multiprocessing{os.sep}")
+_FUTURES = futures.__file__
+_ASYNCIO = f"{_STANDARD}asyncio{os.sep}"
 
 
 class Cause(Enum):
@@ -37,8 +43,8 @@ class Cause(Enum):
 def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:
     """The first cause that the evidence shows: what keeps it from stopping goes before what it does
     meanwhile."""
-    if straggler.state is not State.RUNNING:
-        return Cause.SLOW
+    if straggler.state is not State.RUNNING and evidence.inside != "world":
+        return Cause.SLOW  # (in a world of its own a thread may wait in a region, and stops not)
     if straggler.waits_for is not None:
         return Cause.LOCK
     if evidence.inside is not None:
@@ -59,19 +65,32 @@ def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:
 def waits_in(stack: Sequence[FrameSummary]) -> str:
     """What a thread that does not move waits in, in the words of the program's own line.
 
-    The call in a `with` statement that waits is that of a lock.
+    If that is a `with` statement that calls nothing, and nothing in Python is called by it, it
+    waits for a lock.
     """
     user = nearest(stack)
     if user is None:
         return "a call"
     call = call_of(user)
-    if call.startswith(("with ", "async with ")):
+    if stack[-1] is user and _is_with(call) and "(" not in call:
         return f"lock.acquire, at the beginning of `{call}`"
+    if stack[-1] is user and call.endswith(".acquire"):
+        return f"lock.acquire, by `{call}`"
+    return called_in(stack)
+
+
+def called_in(stack: Sequence[FrameSummary]) -> str:
+    """The call that the program's own line makes, and in which one further in that is."""
+    user = nearest(stack)
+    if user is None:
+        return "a call"
     inner = stack[-1]
-    if inner is user:
-        return f"`{call}`" if not call.endswith(".acquire") else f"lock.acquire, by `{call}`"
-    where = f"{os.path.basename(inner.filename)}:{inner.lineno}"
-    return f"`{call}` (in `{call_of(inner)}` at {where})"
+    where = f" (in `{call_of(inner)}` at {os.path.basename(inner.filename)}:{inner.lineno})"
+    return f"`{call_of(user)}`" + ("" if inner is user else where)
+
+
+def _is_with(call: str) -> bool:
+    return call.startswith(("with ", "async with "))
 
 
 def takes_something(stack: Sequence[FrameSummary]) -> bool:
@@ -80,11 +99,25 @@ def takes_something(stack: Sequence[FrameSummary]) -> bool:
     user = nearest(stack)
     if user is None:
         return False
-    inside = {entry.filename for entry in stack[stack.index(user) + 1 :]}
-    if inside & {queue.__file__, threading.__file__}:
-        return True
+    inside = _files_inside(stack, user)
+    if _FUTURES in inside:
+        return False  # whose result is there for everybody
+    if inside:
+        return any(file.startswith(_TAKERS) for file in inside)
     call = call_of(user)
-    return call.startswith(("with ", "async with ")) or call.endswith((".acquire", ".get", ".put"))
+    return _is_with(call) or call.endswith((".acquire", ".get", ".put"))
+
+
+def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:
+    """Whether the program's own line runs a loop of asyncio, which is what does not stop."""
+    user = nearest(stack)
+    files = () if user is None else _files_inside(stack, user)
+    return any(file.startswith(_ASYNCIO) for file in files)
+
+
+def _files_inside(stack: Sequence[FrameSummary], user: FrameSummary) -> set[str]:
+    """The files of what the program's own line calls."""
+    return {entry.filename for entry in stack[stack.index(user) + 1 :]}
 
 
 def common(first: Sequence[FrameSummary], later: Sequence[FrameSummary]) -> list[FrameSummary]:

@@ -29,16 +29,17 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._errors import FreezeTimeout
+from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._frames import current_frames
 from freezethreads._looks import shelter_of
 from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
+from freezethreads._registry import call_shut
 from freezethreads._states import State
 from freezethreads._statistics import site_of
-from freezethreads._todo import Freeze, Place, pending_todos
+from freezethreads._todo import Freeze, Place, pending_freezes, pending_todos
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -52,8 +53,21 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
     """Stop everybody, describe, and let them go. From any thread, whoever else has stopped whom.
 
     If not all stop within `timeout` seconds (None: for ever) they are described all the same, going
-    on, and it says who was late.
+    on, and it says who was late. So they are in a signal handler that has interrupted a hold of its
+    own thread on its way, where nobody else can be stopped.
     """
+    own = freezer._registry.own
+    if own.record is not None and _has_hold(own.record):
+        # It stops for that at its next safepoint, and nobody else may be there to let it go.
+        return call_shut(own, lambda: _look(freezer, timeout))
+    return _look(freezer, timeout)
+
+
+def _has_hold(record: Record) -> bool:
+    return any(freeze.is_by(record) for freeze in pending_freezes(record.todo))
+
+
+def _look(freezer: Freezer, timeout: float | None) -> Description:
     began = monotonic()
     try:
         with freezer.hold(timeout=timeout, reason="a report") as hold:
@@ -65,6 +79,9 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
         description["waited"] = monotonic() - began
         description["late"] = [straggler.ident for straggler in error.stragglers]
         description["problem"] = str(error).partition("\n")[0].removesuffix(":")
+    except FreezeError as error:
+        description = describe(freezer)
+        description["problem"] = str(error)
     return description
 
 
@@ -167,7 +184,8 @@ class _Threads:
     def _standing(self, record: Record) -> Description:
         """What the freezer knows of one that is enrolled."""
         place, state = record.place, record.state
-        inside, _ = shelter_of(record) if state is State.RUNNING else (None, None)
+        may_run = state is State.RUNNING or record.commands
+        inside, _ = shelter_of(record) if may_run else (None, None)
         last = record.last if place is None else None
         return {
             "group": record.group,

@@ -29,25 +29,26 @@ Finding = dict[str, Any]
 
 
 def diagnose(
-    freezer: Freezer, timeout: float | None, hold: Callable[..., Hold] | None = None
+    freezer: Freezer, timeout: float | None, hold_all: Callable[..., Hold] | None = None
 ) -> dict[str, Any]:
     """Stop everybody within `timeout` seconds (None: for ever), and say who does not, and why.
 
-    `hold` does what `freezer.hold` does (None: that itself), and what it raises besides is raised.
     Everybody has been let go when this returns: a dict with ``healthy`` (whether all stopped),
     ``pid freezer library threads waited`` (seconds), ``findings``, and ``warnings``: findings about
-    threads which no freeze waits for, and which went on. From any thread.
+    threads which no freeze waits for, and which went on. From any thread. `hold_all` takes the
+    place of `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
+    hold_all = hold_all or freezer.hold
     began = monotonic()
     findings: list[Finding] = []
     warnings: list[Finding] = []
     threads = len(freezer.threads())
     try:
-        with (hold or freezer.hold)(timeout=timeout, reason="a diagnosis") as held:
-            threads, waited = len(held.threads), held.waited
+        with hold_all(timeout=timeout, reason="a diagnosis") as hold:
+            threads, waited = len(hold.threads), hold.waited
             controllers = {freeze.owner for freeze in list(freezer._registry.active)}
-            strangers = look_at_strangers(held.threads, controllers)
-            warnings = [_stranger(*seen) for seen in strangers]
+            strangers = look_at_strangers(hold.threads, controllers)
+            warnings = [_stranger(freezer.name, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
         findings = [find(straggler) for straggler in error.stragglers]
@@ -79,7 +80,7 @@ def find(straggler: Straggler) -> Finding:
         "group": straggler.group,
         **where(place),
         "why": explain(cause, straggler, evidence, place),
-        "advice": advise(cause, evidence, place),
+        "advice": advise(cause, evidence, place, _loop_in(evidence.later)),
         "stacks": [stack_of_finding(straggler.stack), stack_of_finding(evidence.later)],
     }
 
@@ -87,7 +88,8 @@ def find(straggler: Straggler) -> Finding:
 def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place | None:
     """The line that a finding is about: where a safepoint, or a region, would help."""
     if cause is Cause.COMPUTING:
-        return _loop_in(common(straggler.stack, evidence.later) or evidence.later)
+        stack = common(straggler.stack, evidence.later) or evidence.later
+        return _loop_in(stack) or _nearest(stack)
     if cause is Cause.NO_FREEZE and evidence.inside_at is not None:
         site = evidence.inside_at
         return Place(site.filename, site.lineno, site.function, False)
@@ -100,12 +102,14 @@ def _nearest(stack: Sequence[FrameSummary]) -> Place | None:
 
 
 def _loop_in(stack: Sequence[FrameSummary]) -> Place | None:
-    """The innermost loop in which the program's own code is, else its innermost line."""
+    """The innermost loop in which the program's own code is, and that passes no safepoint."""
     for entry in of_the_program(stack):
-        loop = loop_around(entry.filename, entry.lineno or 0)
+        # What surrounds a lambda or generator on its line is where it was made, and not in it.
+        within = entry.name == "<module>" or not entry.name.startswith("<")
+        loop = loop_around(entry.filename, entry.lineno or 0) if within else None
         if loop is not None:
             return Place(entry.filename, loop, entry.name, True)
-    return _nearest(stack)
+    return None
 
 
 def where(place: Place | None) -> Finding:
@@ -148,8 +152,10 @@ def _controller(message: str) -> Finding:
     }
 
 
-def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]) -> Finding:
-    place = _loop_in(stacks[-1])
+def _stranger(
+    freezer: str, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
+) -> Finding:
+    place = _loop_in(stacks[-1]) or _nearest(stacks[-1])
     return {
         "cause": Cause.UNREGISTERED.value,
         "thread": name,
@@ -157,7 +163,8 @@ def _stranger(name: str, ident: int, native_id: int | None, *stacks: list[FrameS
         "native_id": native_id,
         "group": None,
         **where(place),
-        "why": f"{name} is not registered, and went on while all others stood.",
+        "why": f"{name} is not registered with freezer {freezer!r}, and went on while all others "
+        "stood.",
         "advice": "Register it, if it touches what has to stand still: "
         "`with freezer.register():` around what it does.",
         "stacks": [stack_of_finding(stack) for stack in stacks],

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from freezethreads._explain._causes import Cause, takes_something, waits_in
-from freezethreads._explain._source import call_of, has_safepoint_around, nearest
+from freezethreads._explain._causes import (
+    Cause,
+    called_in,
+    runs_event_loop,
+    takes_something,
+    waits_in,
+)
+from freezethreads._explain._source import has_safepoint_around
 from freezethreads._looks import Evidence
 from freezethreads._report import Straggler
 
@@ -32,9 +38,7 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
         frozen = ", which stands frozen" if evidence.joins_frozen else ""
         return f"{name} waits for the end of {evidence.joins}{frozen}, in {waits_in(stack)}."
     if cause is Cause.C_CALL:
-        entry = nearest(stack)
-        call = "" if entry is None else f" (`{call_of(entry)}`)"
-        return f"{name} computes inside a call of C{call} that does not return."
+        return f"{name} computes inside a call of C, {called_in(stack)}: each look found it there."
     if cause is Cause.NO_FREEZE:
         since = "" if evidence.inside_at is None else f", which it entered at {place}"
         return f"{name} is inside no_freeze(){since}; {_activity(straggler, evidence)}."
@@ -58,16 +62,21 @@ def _activity(straggler: Straggler, evidence: Evidence) -> str:
     return f"it waits in {waits_in(evidence.later)}"
 
 
-def advise(cause: Cause, evidence: Evidence, place: Place | None) -> str:
-    """What would help."""
+def advise(cause: Cause, evidence: Evidence, place: Place | None, loop: Place | None) -> str:
+    """What would help. `loop` is a loop around a call of C that passes no safepoint, if any."""
     at = "there" if place is None else f"at {place}"
+    if cause in (Cause.WAITING, Cause.C_CALL) and runs_event_loop(evidence.later):
+        return (
+            "Have that event loop stop, by freezethreads.integrations.asyncio_loop.enrol() in it."
+        )
     if cause is Cause.COMPUTING:
         return _advise_safepoint(place)
     if cause in (Cause.WAITING, Cause.JOIN):
         return _advise_wait(evidence, at)
     sentences = {
         Cause.C_CALL: f"Split the call {at} into shorter ones with freezer.safepoint() in between, "
-        "or, if it touches nothing shared, wrap it in `with freezer.blocking():`.",
+        "or, if it touches nothing shared, wrap it in `with freezer.blocking():`."
+        + ("" if loop is None else f" If it is one of many, {_into_loop(loop)}."),
         Cause.LOCK: "Release the lock before the safepoint, blocking region or wait where its "
         "owner stopped; Freezer(debug=True) finds such places.",
         Cause.NO_FREEZE: f"Make the no_freeze() region {at} shorter.",
@@ -85,11 +94,15 @@ def _advise_safepoint(place: Place | None) -> str:
     if place is None:
         return "Put freezer.safepoint() into its loop."
     if place.is_loop:
-        return f"Put freezer.safepoint() into the loop at {place}."
+        return f"P{_into_loop(place)[1:]}."
     why = ""
     if has_safepoint_around(place.filename, place.lineno):
         why = ", whose loop has one, but takes long between two"
     return f"Put freezer.safepoint() into {place.function}() at {place}{why}."
+
+
+def _into_loop(loop: Place) -> str:
+    return f"put freezer.safepoint() into the loop at {loop}"
 
 
 def _advise_wait(evidence: Evidence, at: str) -> str:

@@ -39,7 +39,7 @@ def _anonymous(why: str) -> Finding:
         "group": None,
         **where(None),
         "why": why,
-        "advice": "Look at it as root, or with a debugger.",
+        "advice": "If that is no help, look at it as root, or with a debugger.",
         "stacks": [],
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from freezethreads._plain import clean
+
 _WITHIN = {
     "no_freeze": "inside no_freeze()",
     "todo": "making a todo",
@@ -22,7 +24,7 @@ def render(description: Mapping[str, Any]) -> str:
         lines.append(f"  {description['note']}")
     for thread in description["threads"]:
         lines += ["", *render_thread(thread, thread["ident"] in description["late"])]
-    return "\n".join([*lines, ""])
+    return "\n".join([*map(clean, lines), ""])
 
 
 def _head(description: Mapping[str, Any]) -> str:

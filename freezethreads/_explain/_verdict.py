@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from freezethreads._explain._text import duration, frames
+from freezethreads._plain import clean
 
 
 def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:
@@ -15,7 +16,7 @@ def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:
         lines += ["", *_finding(finding)]
     for warning in diagnosis["warnings"]:
         lines += ["", *_finding(warning, "warning: ")]
-    return "\n".join([*lines, ""])
+    return "\n".join([*map(clean, lines), ""])
 
 
 def _head(diagnosis: Mapping[str, Any]) -> str:

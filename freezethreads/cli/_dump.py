@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -31,6 +30,10 @@ examples:
   freezethreads dump 4711 --locals
 """
 _LEASE = 60.0  # seconds; guards the process against this command's being stopped for long
+_EXPIRED = (
+    "the lease ran out before all was read; the threads have been running since, so what is shown "
+    "may not be consistent"
+)
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +71,13 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
     description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:
-        client.request("thaw", own=True)  # before anybody reads what is printed
+        thawed = client.request("thaw", own=True)["thawed"]  # before anybody reads what is printed
+        if description["frozen"] and not thawed:
+            description.update(frozen=False, waited=None, problem=_EXPIRED)
     if arguments.json:
         print_json(description)
     else:
-        say("\n".join(map(clean, render(description).rstrip("\n").split("\n"))))
+        say(render(description).rstrip("\n"))
     return 1 if description["problem"] else 0
 
 

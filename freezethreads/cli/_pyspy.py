@@ -54,8 +54,8 @@ class Spy:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+            with self._process:  # closes the pipes: who else has them may live on
+                self._process.kill()
 
     def threads(self) -> list[Description]:
         """Wait for what it has seen: one dict for each thread. Raises `Unreadable`."""

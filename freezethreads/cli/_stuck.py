@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -67,7 +66,7 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
     else:
         from freezethreads._explain import render_diagnosis
 
-        say("\n".join(map(clean, render_diagnosis(diagnosis).rstrip("\n").split("\n"))))
+        say(render_diagnosis(diagnosis).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
 
 
@@ -75,7 +74,10 @@ def _look_from_outside(pid: int, why: str) -> dict[str, Any]:
     """A process that does not answer cannot say what it is at, but py-spy may see it."""
     from freezethreads._explain import diagnose_silent
     from freezethreads.cli._pyspy import Spy, Unreadable
+    from freezethreads.control._processes import is_suspended
 
+    if is_suspended(pid):  # by nobody in there: whoever has the interpreter just happens to
+        return diagnose_silent(pid, f"{why}.", [])
     try:
         with Spy(pid, variables=False, native=False) as spy:
             return diagnose_silent(pid, f"{why}.", spy.threads())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from freezethreads._plain import clean
+
 __all__ = ["cell", "clean", "table_of"]
 
 
@@ -18,13 +20,6 @@ def table_of(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         padded = [text.rjust(width) if right else text.ljust(width) for text, width, right in parts]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
-
-
-def clean(text: str) -> str:
-    """Take out what would move the cursor, or worse: names come from other programs."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def cell(value: object) -> str:

@@ -21,7 +21,7 @@ from freezethreads.control._errors import (
 )
 from freezethreads.control._paths import find_sockets, sockets_of
 from freezethreads.control._peer import peer_of
-from freezethreads.control._processes import ends, exists, explain, owner_of
+from freezethreads.control._processes import ends, exists, explain, is_suspended, owner_of
 from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode, result_of
 
 __all__ = ["Client", "connect", "find_processes"]
@@ -64,8 +64,7 @@ class Client:
             result, error = result_of(message)
         except TimeoutError:
             raise NoAnswer(
-                f"process {self.pid} did not answer within {patience:g} s: it is stopped by a "
-                "signal, or in a call that keeps all its threads from running"
+                f"process {self.pid} did not answer within {patience:g} s: {self._why_silent()}"
             ) from None
         except ProtocolError as error_of_theirs:
             if ends(self.pid):
@@ -84,6 +83,11 @@ class Client:
             self._channel.send(line, self._patience)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has closed, and may have said why
+
+    def _why_silent(self) -> str:
+        if is_suspended(self.pid):
+            return f"a signal or a debugger has stopped it, and `kill -CONT {self.pid}` may help"
+        return "it was stopped, or is in a call that keeps all its threads from running"
 
     def _ended(self) -> ProcessEnded:
         how = "ended" if ends(self.pid) else "ceased to serve"

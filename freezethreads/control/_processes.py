@@ -17,7 +17,7 @@ from freezethreads.control._errors import (
     ProcessKilled,
 )
 
-__all__ = ["ends", "exists", "explain", "owner_of"]
+__all__ = ["ends", "exists", "explain", "is_suspended", "owner_of"]
 
 
 def exists(pid: int) -> bool:
@@ -46,6 +46,11 @@ def ends(pid: int) -> bool:
             return False
         sleep(0.01)  # of a process that is not its child nobody is told
     return True
+
+
+def is_suspended(pid: int) -> bool:
+    """Whether a signal or a debugger has stopped it; False where the system does not say."""
+    return _state_of(pid) in ("T", "t")
 
 
 def owner_of(pid: int) -> int:

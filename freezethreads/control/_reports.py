@@ -22,7 +22,10 @@ def stacks(session: Session, arguments: Mapping[str, object]) -> dict[str, objec
 
 
 def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Stop everybody, let them go, and say who did not stop in time, and why."""
+    """Stop everybody, let them go, and say who did not stop in time, and why.
+
+    They are let go as well, and at once, if the client has gone before.
+    """
     from freezethreads._explain import diagnose
 
     check_names(arguments, "freezer", "timeout")
