@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -227,6 +228,9 @@ def test_while_the_main_thread_stands_frozen() -> None:
         assert process.stderr is not None
         assert process.stdout.readline() == "frozen\n"
         process.send_signal(signal.SIGQUIT)
+        # One that comes just before CPython begins to wait for a lock is heard with the next one.
+        while not select.select([process.stderr], [], [], 1)[0]:
+            process.send_signal(signal.SIGQUIT)
         lines = [process.stderr.readline()]
         while "<module>" not in lines[-1]:
             lines.append(process.stderr.readline())
