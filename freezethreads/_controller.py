@@ -179,8 +179,9 @@ class Controller:
         def wait() -> None:
             turns.wait(freeze, deadline)
             # A thread that stops on its way back must not keep others from their turn. One that
-            # does not, in a signal handler while it stands frozen, say, goes on with it.
-            if record is not None and freeze.barred and pending_freeze(record.todo):
+            # does not, in a signal handler while it stands frozen, say, goes on with its hold.
+            leaves = freeze.barred or turns is not self._hold_turns
+            if record is not None and leaves and pending_freeze(record.todo):
                 turns.leave(freeze)
 
         while turns.current is not freeze and not freeze.done:
