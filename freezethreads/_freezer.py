@@ -220,7 +220,7 @@ class Freezer:
     def todo(
         self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
     ) -> Future[T]:
-        """Have `thread`, and no other, call `fn(*args)` at its next safepoint or region's end.
+        """Have only `thread` call `fn(*args)` at its next, rarely a later, safepoint or region end.
 
         `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From any thread, also in a
         signal handler. Higher priorities first, then in order of arrival. What `fn` raises goes to

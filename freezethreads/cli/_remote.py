@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._plain import clean_lines
 from freezethreads.cli._parser import WrongUse
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -69,7 +69,7 @@ def talk(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except ControlError as error:
-        told = "\n".join(map(clean, str(error).split("\n")))
+        told = clean_lines(str(error))
         if unanswered is not None and isinstance(error, NoAnswer):
             return unanswered(told)
         if arguments.json:

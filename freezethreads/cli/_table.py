@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from freezethreads._plain import clean
 
-__all__ = ["cell", "clean", "table_of"]
+__all__ = ["cell", "table_of"]
 
 
 def table_of(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

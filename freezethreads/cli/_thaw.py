@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from freezethreads._plain import clean_lines
 from freezethreads.cli._remote import add_json, add_pid, in_words, print_json, say, talk
-from freezethreads.cli._table import clean
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -40,8 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"process {client.pid}: {done}")
         for freezer in answer["freezers"]:
             if freezer["freezes"]:
-                lines = f"{freezer['name']}: {in_words(freezer)}".split("\n")
-                say("\n".join(map(clean, lines)))
+                say(clean_lines(f"{freezer['name']}: {in_words(freezer)}"))
         return 0
 
     return talk(arguments, thaw)

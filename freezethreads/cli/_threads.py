@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._plain import clean_lines
 from freezethreads.cli._parser import WrongUse
 from freezethreads.cli._remote import (
     add_freezer,
@@ -16,7 +17,7 @@ from freezethreads.cli._remote import (
     say,
     talk,
 )
-from freezethreads.cli._table import clean, table_of
+from freezethreads.cli._table import table_of
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -66,11 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
 
     return talk(arguments, show)
-
-
-def clean_lines(text: str) -> str:
-    """`clean`, line by line."""
-    return "\n".join(map(clean, text.split("\n")))
 
 
 def row_of(thread: dict[str, Any]) -> tuple[object, ...]:

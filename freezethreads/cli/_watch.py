@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._plain import clean_lines
 from freezethreads.cli._remote import in_words
 from freezethreads.cli._table import cell
-from freezethreads.cli._threads import HEADER, clean_lines, row_of
+from freezethreads.cli._threads import HEADER, row_of
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -24,7 +24,7 @@ LONGEST_WAIT: Final = 1e6
 
 
 class Channel:
-    """A connected socket. By one thread at a time, but for `end` and `forget`."""
+    """A connected socket. By one thread at a time, but for `end`, `forget` and `close`."""
 
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
@@ -92,6 +92,11 @@ class Channel:
     def forget(self) -> None:
         """Close it in this process alone: a fork has the same one."""
         self.socket.close()
+
+    def close(self) -> None:
+        """End the connection, and close it here. From any thread."""
+        self.end()
+        self.forget()
 
 
 def answers(path: Path) -> bool:

@@ -101,8 +101,7 @@ class Client:
 
     def close(self) -> None:
         """End the connection. May be repeated."""
-        self._channel.end()
-        self._channel.forget()
+        self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -133,8 +132,7 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
             try:
                 return Client(pid, channel, patience)
             except BaseException:
-                channel.end()
-                channel.forget()
+                channel.close()
                 raise
     raise explain(pid, left_a_socket=bool(paths))
 

@@ -149,8 +149,7 @@ class Server:
 
     def _drop(self, channel: Channel) -> None:
         self._clients.pop(channel, None)
-        channel.end()
-        channel.forget()
+        channel.close()
 
     def _attend(self, channel: Channel, peer: Peer) -> None:
         """In a client's thread, from its first request to its last."""
