@@ -78,10 +78,6 @@ class Completion:
             if slow:
                 self._wake_one()
 
-    def finish(self) -> None:
-        """Say that it is done. Wakes nobody yet. May be repeated."""
-        self.done = True
-
     def complete_all(self) -> None:
         """Let everybody go. May be repeated.
 

@@ -133,7 +133,7 @@ class Controller:
 
     def _release(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
-        freeze.completion.finish()
+        freeze.done = True
         for record in list(freeze.members):
             parked = record.todo.pop(freeze, None) is not None
             if parked and pending_freeze(record.todo) is None:

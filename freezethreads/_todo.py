@@ -132,9 +132,12 @@ class Freeze:
     worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
     yet to come back from waiting for its turn, so that a freeze of its thread can keep it there;
     `in_steps` if that thread does not wait, but comes back from time to time (see `_request`).
-    `members` are whom it was posted to, `awaited` those of them that have not stopped yet, and
-    `completion` is what they wait for in the refrigerator. On a list its value is the `Place` of
-    a thread that is parked for it, else None. A record in `granted` was made RUNNING by the thaw.
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet. On a
+    list its value is the `Place` of a thread that is parked for it, else None: its mark.
+
+    It is `done` when it was thawed, or given up: it parks nobody any more. A moment later, when
+    all marks are off, `completion` lets those go who are parked. So who wakes knows what the thaw
+    made of it: a record in `granted` is RUNNING since then.
     """
 
     __slots__ = (
@@ -143,6 +146,7 @@ class Freeze:
         "barred",
         "bell",
         "completion",
+        "done",
         "errands",
         "expired",
         "granted",
@@ -176,6 +180,7 @@ class Freeze:
         self.errands: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()
+        self.done = False
         self.completion = Completion()
         self.armed_at = monotonic()
         self.stood_at: float | None = None
@@ -184,11 +189,6 @@ class Freeze:
         why = f" for {self.reason!r}" if self.reason else ""
         group = f" of group {self.group!r}" if self.group else ""
         return f"<{self.kind}{group} by {self.thread.name}{why}>"
-
-    @property
-    def done(self) -> bool:
-        """Whether it was thawed, or given up. A request that is done parks nobody."""
-        return self.completion.done
 
     @property
     def stands(self) -> bool:
@@ -205,7 +205,7 @@ class Freeze:
 
     def cancel(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
-        self.completion.done = True
+        self.done = self.completion.done = True
         self.members.clear()
         self.awaited.clear()
         self.leases.clear()
@@ -226,13 +226,16 @@ TodoList: TypeAlias = dict[object, Place | None]
 
 
 def pending_freezes(todo: TodoList) -> Iterator[Freeze]:
-    """The freezes on a list which are not done; those which are, are dropped. From any thread."""
+    """The freezes on a list which are not done; those which are, are dropped. From any thread.
+
+    But not with a mark, which is for the thaw to take, or for the parked thread when it wakes.
+    """
     for item in list(todo):
         if type(item) is Freeze:
-            if item.completion.done:
-                todo.pop(item, None)
-            else:
+            if not item.done:
                 yield item
+            elif todo.get(item) is None:
+                todo.pop(item, None)
 
 
 def pending_freeze(todo: TodoList) -> Freeze | None:

@@ -8,8 +8,8 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._completion import Completion
-from freezing import Pause, actor, before, looping, puppet
-from helpers import WAIT
+from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
+from helpers import WAIT, wait_for
 
 
 def test_between_two_freezes_each_thread_runs_as_far_as_its_next_safepoint() -> None:
@@ -54,6 +54,44 @@ def test_a_thread_thawed_before_it_began_to_wait_runs_too(
         with freezer.freeze(timeout=WAIT):
             assert counts[0] > was
         stop.set()
+        looping_on.result(WAIT)
+
+
+def test_a_thread_at_which_somebody_looks_during_the_thaw_runs_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread stands; the thaw has begun, and has not come to it
+    2. somebody looks at all threads, and finds the freeze done
+    3. the thaw ends, and the next freeze is asked for, before the thread has woken
+    4. that freeze waits until the thread has run as far as its next safepoint
+    """
+    freezer = Freezer()
+    stop = threading.Event()
+    counts = [0]
+
+    def loop() -> None:
+        while not stop.is_set():
+            counts[0] += 1
+            freezer.safepoint()
+
+    with puppet(freezer) as thread, actor() as next_one:
+        wakes = Pause(thread.worker)
+        before(monkeypatch, Completion, "leave", wakes)
+        looping_on = thread.tell(loop)
+        world = freezer.freeze(timeout=WAIT)
+        was = counts[0]
+        members = world._freeze.members
+        world._freeze.members = RiggedDict(members, after_list=freezer.threads)
+        world.thaw()
+        wakes.wait()
+        asks = at_bell(monkeypatch, next_one.worker)
+        freezing = next_one.tell(freezer.freeze, timeout=WAIT)
+        wait_for(asks)
+        wakes.go()
+        with freezing.result(WAIT):
+            stop.set()
+            assert counts[0] > was
         looping_on.result(WAIT)
 
 

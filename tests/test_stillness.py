@@ -8,10 +8,9 @@ from concurrent.futures import wait
 import pytest
 
 from freezethreads import Freezer, State, _refrigerator
-from freezethreads._completion import Completion
 from freezethreads._record import Record
 from freezethreads._todo import AWAY
-from freezing import Pause, actor, after, at_bell, before, looping, puppet, rig_todo
+from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet, rig_todo
 from helpers import WAIT, wait_for
 
 
@@ -120,9 +119,7 @@ def test_a_freeze_that_counted_on_the_marker_is_found_when_it_comes_off(
         registered.result(WAIT)
 
 
-def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw() -> None:
     """
     1. a thaw has said that it is done and knows who waits; it wakes nobody yet
     2. a thread that waits is woken by something else, goes on and enters a blocking region
@@ -135,7 +132,7 @@ def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw(
         passing = thread.pass_safepoints(stop)
         world = controller.do(freezer.freeze, timeout=WAIT)
         pause = Pause(controller.worker)
-        after(monkeypatch, Completion, "finish", pause)
+        world._freeze.members = RiggedDict(world._freeze.members, after_list=pause)
         stop.set()
         thawed = controller.tell(world.thaw)
         pause.wait()
@@ -153,9 +150,7 @@ def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw(
         region.result(WAIT)
 
 
-def test_of_two_thaws_at_once_the_slower_takes_nothing_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_two_thaws_at_once_the_slower_takes_nothing_off() -> None:
     """
     1. the lease thaws; it knows who waits, and wakes nobody yet
     2. the controller thaws; the thread goes on and enters a blocking region
@@ -168,7 +163,7 @@ def test_of_two_thaws_at_once_the_slower_takes_nothing_off(
         passing = thread.pass_safepoints(stop)
         world = freezer.freeze(timeout=WAIT)
         pause = Pause(watchdog.worker)
-        after(monkeypatch, Completion, "finish", pause)
+        world._freeze.members = RiggedDict(world._freeze.members, after_list=pause)
         stop.set()
         expired = watchdog.tell(freezer._controller.expire, world._freeze)
         pause.wait()
