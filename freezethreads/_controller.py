@@ -26,8 +26,8 @@ class Controller:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._turns = Turns()
-        self._hold_turns = Turns()
+        self._turns = registry.turns["freeze"]
+        self._hold_turns = registry.turns["hold"]
 
     def own_world(self) -> Freeze | None:
         """The freeze with which the calling thread has a world that stands, if it has one.
@@ -53,9 +53,9 @@ class Controller:
         """
         record = self._registry.own.record
         self._take_turn(self._turns, freeze, deadline, place)
-        self._tie(freeze)
         if record is not None and not record.depth:  # in a region it counts as stopped
             record.world = freeze.completion
+        self._tie(freeze)
         self._arm(freeze)
         self._wait(freeze, deadline)
 
@@ -77,7 +77,6 @@ class Controller:
         def wait_until_it_stands() -> None:
             self._wait(freeze, deadline)
             self._hold_turns.leave(freeze)
-            self._dequeue_stopped(freeze)
 
         if record is not None:
             self._take_turn(self._hold_turns, freeze, deadline, place)
@@ -162,8 +161,6 @@ class Controller:
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
-        self._turns.reset()
-        self._hold_turns.reset()
         self._registry.reset()
 
     def _tie(self, freeze: Freeze) -> None:
@@ -173,22 +170,19 @@ class Controller:
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
     def _take_turn(self, turns: Turns, freeze: Freeze, deadline: Deadline, place: Place) -> None:
-        """Wait for the turn as a stopped thread, and come back with it."""
+        """Wait for the turn as a stopped thread, and come back with it.
+
+        Who has to stop on the way back passes it on, and queues again. Who does not, being in a
+        region, or in a signal handler while it stands frozen, goes on with it.
+        """
         record = self._registry.own.record
-
-        def wait() -> None:
-            turns.wait(freeze, deadline)
-            # A thread that stops on its way back must not keep others from their turn. One that
-            # does not, in a signal handler while it stands frozen, say, goes on with its hold.
-            leaves = freeze.barred or turns is not self._hold_turns
-            if record is not None and leaves and pending_freeze(record.todo):
-                turns.leave(freeze)
-
-        while turns.current is not freeze and not freeze.done:
-            freeze.barred = record is not None and not record.depth and not record.shut
+        while True:
+            freeze.barred = True
             turns.join(freeze)
-            self._wait_away(record, place, wait)
-        freeze.barred = False
+            self._wait_away(record, place, lambda: turns.wait(freeze, deadline))
+            freeze.barred = False  # and then look: a signal handler may have stood until now
+            if turns.current is freeze or freeze.done:
+                return
 
     def _arm(self, freeze: Freeze) -> None:
         registry = self._registry
@@ -204,7 +198,6 @@ class Controller:
             place = record.todo.get(AWAY)
             if self._has_stopped(record) and freeze.arrive(record):
                 registry.recorder.visited(place or record.place)
-        self._pass_turn_of_stopped(freeze)
         for record in members:
             record.call_waker()
 
@@ -219,27 +212,6 @@ class Controller:
             for other in pending_freezes(owner.todo):
                 if self._has_stopped(owner):
                     other.arrive(owner)
-
-    def _pass_turn_of_stopped(self, freeze: Freeze) -> None:
-        """A controller stopped on its way back from its turn does not keep others from theirs."""
-        for turns in (self._turns, self._hold_turns):
-            current = turns.current
-            if current is not None and self._is_kept(current, freeze):
-                turns.dequeue(current)
-
-    def _dequeue_stopped(self, freeze: Freeze) -> None:
-        """A hold may stand for long, and a thread that takes its turn in steps cannot give way now.
-
-        It queues up again when it runs. (Who waits for the turn gives way when it comes.)
-        """
-        for request in self._turns.waiting():
-            if request.in_steps and self._is_kept(request, freeze):
-                self._turns.dequeue(request)
-
-    def _is_kept(self, request: Freeze, freeze: Freeze) -> bool:
-        """Whether `freeze` has stopped the thread of `request` before that could arm it."""
-        owner = self._registry.records.get(request.owner)
-        return request.barred and owner in freeze.members and request.is_by(owner) and owner.stopped
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""

@@ -151,6 +151,8 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
     record.last = place
     if record.waiter is not None:
         record.waiter.step_aside()
+    for turns in registry.turns.values():
+        turns.pass_on(record, freeze)
     # Whatever a region has called has returned, so no lock of a C library is held any more.
     record.todo[freeze] = (*place[:5], True, None)
     _tell(registry, record, place, freeze)

@@ -22,6 +22,7 @@ from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record
 from freezethreads._statistics import Recorder
 from freezethreads._todo import ABSENT, Freeze, Todo
+from freezethreads._turns import Turns
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ armed: dict[Registry, None] = {}
 
 
 class Registry:
-    """The threads enrolled with one freezer, and what is asked of them."""
+    """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
     def __init__(self, face: Flagged, debug: bool) -> None:
         self.debug = debug
@@ -91,6 +92,7 @@ class Registry:
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
         self.faces: list[Flagged] = [face]
+        self.turns = {"freeze": Turns(), "hold": Turns()}
         self.own = Own()
         self.recorder = Recorder()
 
@@ -182,6 +184,8 @@ class Registry:
         forks. So its list and its bell stay what they are, and it is made to look.
         """
         record = self.own.record
+        for turns in self.turns.values():
+            turns.reset()
         for freeze in self.active:
             freeze.cancel()
         for item in self.pending:

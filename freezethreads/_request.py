@@ -95,7 +95,8 @@ class FreezeRequest:
         """
         try:
             if not self._armed and not self._freeze.done and self._take_turn():
-                self._arm()
+                self._armed = True
+                self._controller._arm(self._freeze)
             if self._freeze.done:
                 raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
             if self._armed and (not self._freeze.awaited or self._deadline.passed()):
@@ -115,12 +116,7 @@ class FreezeRequest:
         The thread that asked must call it when it is done, so that it can be stopped again.
         """
         self._controller.let_go(self._freeze, self._user)
-        record = self._record
-        if record is not None and record.ident == get_ident():
-            self._record = None
-            record.shut -= 1
-            if record.todo:
-                record.call_waker()  # what was asked meanwhile has met shut doors
+        self._open()
 
     def abandon(self, why: str) -> None:
         """Let everybody go, since the thread that asked does not come. From any thread, repeatable.
@@ -150,20 +146,29 @@ class FreezeRequest:
             turns.wait(freeze, self._deadline)  # it does not wait now
             # A freeze that asks from now on waits for this thread, and so for its thaw.
             if record is None or record.shut or pending_freeze(record.todo) is None:
-                return True
-            turns.leave(freeze)  # a frozen thread must not keep others from their turn
-            place = place_of(sys._getframe(2), "safepoint", "waiting for its turn to freeze")
-            visit(self._registry, record, place)
+                self._shut(record)
+                freeze.barred = False  # and then look: a signal handler may have stood until now
+                if turns.current is freeze:
+                    return True
+                self._open()
+            else:
+                place = place_of(sys._getframe(2), "safepoint", "waiting for its turn to freeze")
+                visit(self._registry, record, place)
 
-    def _arm(self) -> None:
-        """Shut the doors, and ask the group to stop."""
-        record = self._registry.own.record
+    def _shut(self, record: Record | None) -> None:
+        """Shut the doors, if the thread has any."""
         if record is not None:
             self._record = record
             record.shut += 1
-        self._armed = True
-        self._freeze.barred = False
-        self._controller._arm(self._freeze)
+
+    def _open(self) -> None:
+        """The contrary, by the same thread; may be repeated."""
+        record = self._record
+        if record is not None and record.ident == get_ident():
+            self._record = None
+            record.shut -= 1
+            if record.todo:
+                record.call_waker()  # what was asked meanwhile has met shut doors
 
 
 class HoldRequest:
@@ -213,7 +218,6 @@ class HoldRequest:
             if freeze.awaited and not self._deadline.passed():
                 return None
             controller._wait(freeze, self._deadline)  # it does not wait now
-            controller._dequeue_stopped(freeze)
             return Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
         except BaseException as error:
             self.give_up(error)

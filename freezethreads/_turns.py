@@ -3,12 +3,16 @@
 The queue is a dict in order of arrival; whose freeze comes first in it has the turn. Who leaves,
 for whatever reason, rings the bell of the first one left. As everything here it is
 level-triggered: leaving twice is harmless.
+
+Who stands frozen has no turn: others want it, and some of them let nobody go before they had it. So
+each thread passes its turn on by itself, in the refrigerator's door, and queues again when it runs.
 """
 
 from __future__ import annotations
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeTimeout
+from freezethreads._record import Record
 from freezethreads._todo import Freeze
 
 
@@ -49,13 +53,17 @@ class Turns:
         if first is not None:
             first.bell.ring()
 
-    def dequeue(self, freeze: Freeze) -> None:
-        """The same for another thread, which is stopped: it is told, and queues again when it runs.
+    def pass_on(self, record: Record, freeze: Freeze) -> None:
+        """The calling thread is about to stand for `freeze`, and has not used its turn.
 
-        It may be asleep although it was the first one: who left before it may have found it gone.
+        It queues again when it runs, and is told to. But who takes its turn in steps, and so waits
+        for it while it runs and stops, keeps its place during a world, which ends before its turn.
         """
-        self.leave(freeze)
-        freeze.bell.ring()
+        for request in self.waiting():
+            keeps_its_place = request.in_steps and freeze.kind == "freeze"
+            if request.barred and request.is_by(record) and not keeps_its_place:
+                self.leave(request)
+                request.bell.ring()
 
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it."""

@@ -29,6 +29,7 @@ CORE = (
     "_ownership",
     "_lease",
     "_record",
+    "_turns",
     "_registry",
     "_refrigerator",
     "_no_freeze",
@@ -37,7 +38,6 @@ CORE = (
     "_looks",
     "_report",
     "sync",  # so that it cannot reach the controller
-    "_turns",
     "_controller",
     "_arguments",
     "_fork",

@@ -7,6 +7,7 @@ from typing import Any
 from freezethreads._controller import Controller
 from freezethreads._record import Record
 from freezethreads._todo import Freeze
+from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put
 
 
@@ -21,6 +22,11 @@ def worlds_overlap() -> None:
         turns.join(freeze)
 
     put(Controller, "_take_turn", take_turn)
+
+
+@breaks("who stands frozen passes its turn on", "controllers")
+def turn_taken_along() -> None:
+    put(Turns, "pass_on", lambda self, record, freeze: None)
 
 
 @breaks("the last user of a world thaws, and nobody before", "controllers")
