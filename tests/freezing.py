@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +23,7 @@ from freezethreads._record import Record
 from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")
+Region = AbstractContextManager[None]
 
 
 class Loops:
@@ -140,14 +141,18 @@ class Puppet(Actor):
 
     def block(self, until: threading.Event, label: str = "puppet") -> Future[None]:
         """Have it wait in a blocking region; returns when it is there."""
+        return self.wait_in(self.freezer.blocking(label), until)
+
+    def wait_in(self, region: Region, until: threading.Event) -> Future[None]:
+        """Have it wait in that region; returns when it is there."""
         inside = threading.Event()
-        future = self.tell(self.wait_in_region, until, inside, label)
+        future = self.tell(self.pass_through, region, until, inside)
         wait_for(inside)
         return future
 
-    def wait_in_region(self, until: threading.Event, inside: threading.Event, label: str) -> None:
-        """What `block` has the thread do."""
-        with self.freezer.blocking(label):
+    def pass_through(self, region: Region, until: threading.Event, inside: threading.Event) -> None:
+        """What `wait_in` has the thread do."""
+        with region:
             inside.set()
             wait_for(until)
 

@@ -44,7 +44,7 @@ def test_each_thread_with_its_state_site_and_stack() -> None:
     )
     assert re.search(r"^--> Loops\._loop \(.*freezing\.py:\d+\)$", looper, re.MULTILINE)
     assert re.search(r"group net\): FROZEN for .* at blocking 'poll'", blocked)
-    assert re.search(r"^--> Puppet\.wait_in_region ", blocked, re.MULTILINE)
+    assert re.search(r"^--> Puppet\.pass_through ", blocked, re.MULTILINE)
     assert f"ident {thread.worker.ident}, native {thread.worker.native_id}" in blocked
     assert "MainThread" in text
 
@@ -244,16 +244,9 @@ def test_without_standard_error_it_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_freeze_is_told() -> None:
     freezer = Freezer()
-    inside, release = threading.Event(), threading.Event()
-
-    def region() -> None:
-        with freezer.no_freeze():
-            inside.set()
-            wait_for(release)
-
+    release = threading.Event()
     with puppet(freezer) as thread:
-        waiting = thread.tell(region)
-        wait_for(inside)
+        waiting = thread.wait_in(freezer.no_freeze(), release)
         with pytest.raises(FreezeTimeout) as caught:
             freezer.freeze(timeout=0)
         text = report(freezer, timeout=0.01)
@@ -266,4 +259,4 @@ def test_no_freeze_is_told() -> None:
     assert evidence is not None
     assert evidence.inside == "no_freeze"
     assert evidence.inside_at is not None
-    assert evidence.inside_at.function.endswith("region")
+    assert evidence.inside_at.function.endswith("pass_through")

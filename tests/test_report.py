@@ -80,16 +80,9 @@ def test_a_second_look_tells_whether_it_moves() -> None:
 
 def test_no_freeze_is_told_as_the_reason() -> None:
     freezer = Freezer()
-    release, inside = threading.Event(), threading.Event()
-
-    def region() -> None:
-        with freezer.no_freeze():
-            inside.set()
-            wait_for(release)
-
+    release = threading.Event()
     with puppet(freezer) as thread:
-        waiting = thread.tell(region)
-        wait_for(inside)
+        waiting = thread.wait_in(freezer.no_freeze(), release)
         (late,) = stragglers_of(freezer)
         release.set()
         waiting.result(WAIT)

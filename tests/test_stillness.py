@@ -139,7 +139,7 @@ def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw() -> N
         thread.record.bell.ring()
         # Whether a waiter may go on as early as that is the thaw's affair; it must go on later.
         early = wait([passing], timeout=0.2).done
-        region = thread.tell(thread.wait_in_region, over, inside, "region")
+        region = thread.tell(thread.pass_through, freezer.blocking("region"), over, inside)
         if early:
             wait_for(inside)
         pause.go()
