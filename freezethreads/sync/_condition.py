@@ -75,6 +75,8 @@ class Condition(threading.Condition):
         Raises RuntimeError if the calling thread has not acquired the lock.
         """
         waiters = self._waiters  # type: ignore[attr-defined]
+        if not waiters and self._is_owned():  # type: ignore[attr-defined]
+            return
         if (
             n < len(waiters)
             and self._is_owned()  # type: ignore[attr-defined]

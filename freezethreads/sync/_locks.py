@@ -168,11 +168,14 @@ class Lock(_Mutex):
         self._waiters.clear()
         self._note_left()
 
-    # For Condition, which asks whether *somebody* has such a lock.
-    _is_owned = _Mutex.locked
+    def locked(self) -> bool:
+        """Whether somebody has it."""
+        return bool(self._owner)
+
+    _is_owned = locked  # for Condition, which asks whether *somebody* has such a lock
     acquire_lock = acquire
     release_lock = release
-    locked_lock = _Mutex.locked
+    locked_lock = locked
 
 
 class Latch(Lock):

@@ -23,6 +23,10 @@ plumbing.add(__file__)
 T = TypeVar("T")
 
 
+_put = queue.Queue.put  # `super()` makes an object each time before Python 3.12
+_get = queue.Queue.get
+
+
 class _Freezable(queue.Queue[T]):
     """What the three have in common. To be named before the standard class.
 
@@ -41,13 +45,13 @@ class _Freezable(queue.Queue[T]):
         """As the standard queue's."""
         if armed:
             stop_if_asked("Queue.put")
-        super().put(item, block, timeout)
+        _put(self, item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
         """As the standard queue's."""
         if armed:
             stop_if_asked("Queue.get")
-        return super().get(block, timeout)
+        return _get(self, block, timeout)
 
 
 class Queue(_Freezable[T]):
