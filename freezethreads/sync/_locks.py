@@ -86,11 +86,10 @@ class _Mutex(Waitable):
 class Lock(_Mutex):
     """`threading.Lock`, waiting freezably. From any thread; any thread may release it."""
 
-    __slots__ = ("_drop", "_owner")
+    __slots__ = ("_owner",)
 
     def __init__(self) -> None:
         self._owner: dict[int, int] = {}
-        self._drop = self._owner.pop
         super().__init__()
 
     @property
@@ -115,7 +114,7 @@ class Lock(_Mutex):
         except BaseException:
             if self._owner.get(0) is me:
                 _ownership.note_released(self)
-                self._drop(0, None)
+                self._owner.pop(0, None)
                 self._wake_next()
             raise
 
@@ -124,7 +123,7 @@ class Lock(_Mutex):
         if _ownership.tracking:
             _ownership.note_released(self)
         try:
-            if self._drop(0, None) is None:
+            if self._owner.pop(0, None) is None:
                 raise RuntimeError("release unlocked lock")
             if self._waiters:
                 self._wake()
@@ -138,7 +137,7 @@ class Lock(_Mutex):
         if _ownership.tracking:
             _ownership.note_released(self)
         try:
-            if self._drop(0, None) is None:
+            if self._owner.pop(0, None) is None:
                 raise RuntimeError("release unlocked lock")
             if self._waiters:
                 self._wake()
