@@ -8,8 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads.control import Serving
-from helpers import ROOT, WAIT
+from helpers import ROOT, WAIT, wait_until
 
 PREAMBLE = """
 import os, signal, sys, threading, time
@@ -111,14 +110,6 @@ def program(code: str = STAY, *arguments: str, **env: str) -> Iterator[Program]:
         yield running
     finally:
         running.kill()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Look again and again, for what another process gives no sign of."""
-    deadline = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to hold"
-        time.sleep(0.005)
 
 
 # In this very process.

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,6 +66,14 @@ def start(
 def wait_for(event: threading.Event) -> None:
     """Wait until `event` is set; fail after `WAIT` seconds."""
     assert event.wait(WAIT), f"the event was not set within {WAIT} s"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look until `condition()` holds, for what there is no event of; fail after `WAIT` seconds."""
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {WAIT} s: {condition}"
+        time.sleep(0.001)
 
 
 def stack_of(thread: threading.Thread) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from freezethreads import Freezer, World
 from freezethreads._request import FreezeRequest
 from freezing import Puppet
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, wait_for, wait_until
 
 
 class Request(FreezeRequest):
@@ -37,14 +36,6 @@ def passing(freezer: Freezer, thread: Puppet) -> Iterator[None]:
     yield
     over.set()
     done.result(WAIT)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when `condition()` is true; other threads come and go meanwhile."""
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline, f"not so within {WAIT} s: {condition}"
-        start(int).finish()
 
 
 def wait_until_asked(thread: Puppet) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, ThreadBlocked, World
-from helpers import WAIT, Worker, start, wait_for
+from helpers import WAIT, Worker, start, wait_for, wait_until
 from injection import Boom, Injection, watching
 
 
@@ -114,14 +114,6 @@ class Subject:
         self._end.set()
         for thread in (*self.others, self.thread):
             thread.finish()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look until `condition()` holds. For what the core has no event for."""
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0)
 
 
 def at_a_safepoint(subject: Subject) -> None:

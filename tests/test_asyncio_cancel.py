@@ -20,8 +20,8 @@ from asyncio_loops import running_loop
 from freezethreads import FreezeError, Freezer, State
 from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, looping, puppet
-from helpers import WAIT, start, wait_for
-from in_steps import wait_until, wait_until_asked
+from helpers import WAIT, start, wait_for, wait_until
+from in_steps import wait_until_asked
 from injection import Boom, Injection, injections, watching
 
 

@@ -12,8 +12,7 @@ import pytest
 from asyncio_loops import LoopThread, run_in_default, running_loop
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State, default_freezer
 from freezethreads.integrations import asyncio_loop
-from helpers import WAIT, run_python, start, wait_for
-from in_steps import wait_until
+from helpers import WAIT, run_python, start, wait_for, wait_until
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import pytest
 from asyncio_loops import LoopThread, assert_still, run_in_default, running_loop
 from freezethreads import Freezer, State, ThreadPoolExecutor
 from freezethreads.integrations import asyncio_loop
-from helpers import WAIT, wait_for
-from in_steps import wait_until
+from helpers import WAIT, wait_for, wait_until
 
 
 @pytest.fixture

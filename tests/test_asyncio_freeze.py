@@ -21,8 +21,8 @@ from freezethreads import (
 )
 from freezethreads.integrations import asyncio_loop
 from freezing import looping, puppet
-from helpers import WAIT, wait_for
-from in_steps import wait_until, wait_until_asked
+from helpers import WAIT, wait_for, wait_until
+from in_steps import wait_until_asked
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from freezethreads import (
     State,
 )
 from freezethreads.integrations import asyncio_loop
-from helpers import WAIT, start, wait_for
-from in_steps import wait_until
+from helpers import WAIT, start, wait_for, wait_until
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from asyncio_loops import Block, LoopThread, assert_still, running_loop
 from freezethreads import FreezeError, Freezer
 from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping, puppet
-from helpers import WAIT, start, wait_for
-from in_steps import wait_until, wait_until_asked
+from helpers import WAIT, start, wait_for, wait_until
+from in_steps import wait_until_asked
 
 
 @pytest.fixture

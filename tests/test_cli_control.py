@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from control_programs import PREAMBLE, SERVE, Program, program, wait_until
+from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
 from freezethreads.cli import _freeze, main
 from freezethreads.control import Client, connect
+from helpers import wait_until
 
 Captured = pytest.CaptureFixture[str]
 
@@ -169,7 +170,7 @@ WRONG: dict[tuple[object, ...], str] = {
     ("freeze", 1, "--timeout", "x"): "--timeout: must be a number of seconds above 0",
     ("threads", 2**31 - 1): f"there is no process {2**31 - 1}",
     ("thaw", 2**31 - 1): "there is no process",
-    ("sites", os.getpid()): "does not serve",
+    ("sites", "this process"): "does not serve",
     ("threads", 1, "--watch"): "--watch needs a terminal",
     ("threads", 1, "--watch", "--json"): "not allowed with",
 }
@@ -177,7 +178,8 @@ WRONG: dict[tuple[object, ...], str] = {
 
 @pytest.mark.parametrize("arguments", WRONG, ids=lambda words: " ".join(map(str, words))[:40])
 def test_wrong_use(capsys: Captured, runtime: Path, arguments: tuple[object, ...]) -> None:
-    status, err = fail(capsys, *arguments)
+    words = (os.getpid() if word == "this process" else word for word in arguments)
+    status, err = fail(capsys, *words)
     assert (status, err.count("\n")) == (2, 1)
     assert err.startswith(f"freezethreads {arguments[0]}: ")
     assert WRONG[arguments] in err

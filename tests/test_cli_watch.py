@@ -17,11 +17,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from control_programs import Program, program, wait_until
+from control_programs import Program, program
 from control_programs import runtime as runtime
 from freezethreads.cli import main
 from freezethreads.control import connect
-from helpers import ROOT, WAIT
+from helpers import ROOT, WAIT, wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from control_programs import PREAMBLE, SERVE, STAY, Program, program, wait_until
+from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
 from freezethreads.control import (
     NotServing,
@@ -17,6 +17,7 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
+from helpers import wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from control_programs import runtime as runtime
-from control_programs import wait_until
 from freezethreads import Freezer
 from freezethreads._standing import standing
 from freezethreads.control import (
@@ -25,7 +24,7 @@ from freezethreads.control import (
 )
 from freezethreads.control._requests import REQUESTS
 from freezing import Loops, looping, puppet
-from helpers import WAIT, start
+from helpers import WAIT, start, wait_until
 
 ME = os.getpid()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from control_programs import PREAMBLE, SERVE, program, wait_until
+from control_programs import PREAMBLE, SERVE, program
 from control_programs import runtime as runtime
 from freezethreads.control import (
     ControlError,
@@ -30,6 +30,7 @@ from freezethreads.control import (
     find_processes,
 )
 from freezethreads.control._protocol import encode
+from helpers import wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from control_programs import own_threads, wait_until
+from control_programs import own_threads
 from control_programs import runtime as runtime
 from control_programs import serving as serving
 from freezethreads.control import RequestRefused, Serving, _server, connect
@@ -20,7 +20,7 @@ from freezethreads.control._protocol import encode
 from freezethreads.control._requests import REQUESTS
 from freezethreads.control._session import Session
 from freezing import looping
-from helpers import WAIT
+from helpers import WAIT, wait_until
 
 HELLO = encode({"request": "hello"})
 ME = os.getpid()

@@ -10,8 +10,8 @@ import pytest
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State
 from freezethreads._controller import Controller
 from freezing import Pause, actor, before, puppet
-from helpers import WAIT, wait_for
-from in_steps import Request, passing, wait_until
+from helpers import WAIT, wait_for, wait_until
+from in_steps import Request, passing
 
 
 @pytest.fixture

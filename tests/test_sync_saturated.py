@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, World, sync
-from helpers import WAIT, Worker, start
-from in_steps import wait_until
+from helpers import WAIT, Worker, start, wait_until
 
 FREEZES = 1000
 
