@@ -167,14 +167,12 @@ class Lock(_Mutex):
         self._waiters.clear()
         self._note_left()
 
-    def locked(self) -> bool:
-        """Whether somebody has it."""
+    def _is_owned(self) -> bool:  # for Condition, which asks whether *somebody* has such a lock
         return bool(self._owner)
 
-    _is_owned = locked  # for Condition, which asks whether *somebody* has such a lock
     acquire_lock = acquire
     release_lock = release
-    locked_lock = locked
+    locked_lock = _Mutex.locked
 
 
 class Latch(Lock):
