@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
-from freezethreads._record import Lifeline, Record
+from freezethreads._record import Lifeline, Record, parking
 from freezethreads._statistics import Recorder
 from freezethreads._todo import ABSENT, Freeze, Todo
 from freezethreads._turns import Turns
@@ -186,10 +186,10 @@ class Registry:
         record = self.own.record
         for turns in self.turns.values():
             turns.reset()
-        for freeze in self.active:
-            freeze.cancel()
         for item in self.pending:
-            if type(item) is Todo and not (item.is_begun() and record and item in record.todo):
+            if type(item) is Freeze:
+                item.cancel()  # one, perhaps, whose thaw was under way
+            elif type(item) is Todo and not (item.is_begun() and record and item in record.todo):
                 item.orphan(ThreadExited("the process was forked before the call was made"))
         self.records, self.active, self.pending = {}, {}, {}
         self.recorder.reset()
@@ -198,7 +198,7 @@ class Registry:
             record.native_id = get_native_id()
             self.records[record.ident] = record
             record.todo.clear()
-            record.bell.ring()
+        parking.bell.ring()  # also who is not enrolled may have stood
 
     def find(self, thread: Any) -> Record:
         """The record of a Thread, a native ident, or a ThreadInfo.

@@ -19,7 +19,9 @@ from fork_helpers import (
     in_child,
 )
 from freezethreads import Freezer, _fork
-from helpers import WAIT, start, wait_for
+from freezethreads._completion import Bell
+from freezing import Pause, RiggedDict, actor, before, puppet
+from helpers import WAIT, start, wait_for, wait_until
 
 
 class Kept(logging.Handler):
@@ -227,3 +229,44 @@ def test_a_thread_that_was_looking_at_a_future_does_not_hang_the_child() -> None
             watcher.finish()
         freezer.safepoint()
         assert future.result(WAIT) == 0
+
+
+@pytest.mark.parametrize("registered", [True, False])
+@pytest.mark.parametrize("ask", ["freeze", "hold"])
+def test_the_child_of_a_parked_thread_runs_although_a_thaw_was_under_way(
+    monkeypatch: pytest.MonkeyPatch, registered: bool, ask: str
+) -> None:
+    """
+    1. a thread is parked; the thaw has begun, and has let nobody go
+    2. a signal handler in the thread forks
+    3. in the child nobody goes on with the thaw, and the thread must not wait for it
+    """
+    freezer = Freezer()
+    asleep, go, over = threading.Event(), threading.Event(), threading.Event()
+    with puppet(freezer) if registered else actor() as thread, actor() as controller:
+
+        def stand(fork: Fork) -> None:
+            def handler(*_: object) -> None:
+                if threading.current_thread() is thread.worker and not asleep.is_set():
+                    asleep.set()
+                    wait_for(go)
+                    fork()
+                    over.set()
+
+            before(monkeypatch, Bell, "wait", handler)
+            freezer.safepoint()
+
+        asking = controller.tell(getattr(freezer, ask), timeout=WAIT)
+        wait_until(lambda: freezer.armed)
+        standing = thread.tell(forked, stand, lambda: None)
+        stopped = asking.result(WAIT)
+        wait_for(asleep)
+        thaws = Pause(controller.worker)
+        stopped._freeze.members = RiggedDict(stopped._freeze.members, after_list=thaws)
+        thawing = controller.tell(stopped.thaw)
+        thaws.wait()
+        go.set()
+        wait_for(over)
+        thaws.go()
+        thawing.result(WAIT)
+        standing.result(WAIT)
