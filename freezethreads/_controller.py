@@ -51,10 +51,7 @@ class Controller:
         The wait for the turn counts as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
-        record = self._registry.own.record
         self._take_turn(self._turns, freeze, deadline, place)
-        if record is not None and not record.depth:  # in a region it counts as stopped
-            record.world = freeze.completion
         self._tie(freeze)
         self._arm(freeze)
         self._wait(freeze, deadline)
@@ -125,8 +122,9 @@ class Controller:
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
-        A thread that is parked becomes RUNNING when its mark is taken off, unless another freeze is
-        on its list by then. What is posted later finds no mark, and waits for its next safepoint.
+        A thread that is parked becomes RUNNING when its mark is taken off: what is posted later
+        finds none, and waits for its next safepoint. If another freeze is on its list by then, that
+        one has the mark from now on, and so its thaw has the decision.
         """
         return call_shut(self._registry.own, lambda: self._release(freeze))
 
@@ -134,9 +132,9 @@ class Controller:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True
         for record in list(freeze.members):
-            parked = record.todo.pop(freeze, None) is not None
-            if parked and pending_freeze(record.todo) is None:
-                freeze.granted[record] = None
+            mark = record.todo.pop(freeze, None)
+            if mark is not None:
+                self._pass_mark_on(record, mark)
         freeze.completion.complete_all()
         self._recount_owner(freeze)
         self._turns.leave(freeze)
@@ -149,6 +147,17 @@ class Controller:
         if first and freeze.stood_at is not None:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first
+
+    def _pass_mark_on(self, record: Record, mark: Place) -> None:
+        """Say that the thread which has set `mark` runs, or for which freeze it stands now."""
+        todo = record.todo
+        while (other := pending_freeze(todo)) is not None:
+            if todo.get(other) is not None:
+                return
+            todo[other] = mark
+            if not other.done or todo.pop(other, None) is None:
+                return  # its thaw takes the mark off, or did so in this moment, and decides
+        record.granted = mark
 
     def release_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
@@ -180,9 +189,21 @@ class Controller:
             freeze.barred = True
             turns.join(freeze)
             self._wait_away(record, place, lambda: turns.wait(freeze, deadline))
-            freeze.barred = False  # and then look: a signal handler may have stood until now
-            if turns.current is freeze or freeze.done:
+            if call_shut(self._registry.own, lambda: self._keep_turn(turns, freeze)):
                 return
+
+    def _keep_turn(self, turns: Turns, freeze: Freeze) -> bool:
+        """Whether it is `freeze`'s turn, which its thread does not pass on from now on.
+
+        With its doors shut, since it was not to stand with that, as it did in a signal handler.
+        """
+        freeze.barred = False
+        if turns.current is not freeze and not freeze.done:
+            return False
+        record = self._registry.own.record
+        if turns is self._turns and record is not None and not record.depth:
+            record.world = freeze.completion  # in a region it counts as stopped
+        return True
 
     def _arm(self, freeze: Freeze) -> None:
         registry = self._registry

@@ -58,10 +58,11 @@ class Record:
     `shut_at` is where the outermost `no_freeze()` was entered, for reports.
     The thread is marked as away if and only if it is in
     a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
-    is the freeze for which it is parked, or going to. `beneath` says that an installation enrolled
-    it, and that its own `register()` goes before that. `waiter` is the freezable wait that it is
-    in, or on its way out of. `world` is the completion of the last world that it asked for with its
-    turn.
+    is the freeze for which it is parked, or going to. `granted` is the last mark that a thaw has
+    taken off with nothing left to stand for: who had set it is RUNNING since then. `beneath` says
+    that an installation enrolled it, and that its own `register()` goes before that. `waiter` is
+    the freezable wait that it is in, or on its way out of. `world` is the completion of the last
+    world that it asked for with its turn.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Record:
         "depth",
         "errands",
         "exited",
+        "granted",
         "group",
         "ident",
         "last",
@@ -103,6 +105,7 @@ class Record:
         self.shut_at: Place | None = None
         self.region: Place | None = None
         self.standing: Freeze | None = None
+        self.granted: Place | None = None
         self.waiter: StepsAside | None = None
         self.world: Completion | None = None
         self.exited = False

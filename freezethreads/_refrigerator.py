@@ -106,6 +106,9 @@ def come_back(registry: Registry, record: Record, place: Place) -> None:
     while True:
         try:
             record.shut = shut + 1
+            if kept is not None:
+                for turns in registry.turns.values():
+                    turns.ring()  # which it may have kept this thread from doing
             _stand(registry, record, place)
             record.shut = shut
             break
@@ -118,33 +121,37 @@ def come_back(registry: Registry, record: Record, place: Place) -> None:
 def _stand(registry: Registry, record: Record, place: Place) -> None:
     """The refrigerator. May be begun again at any point."""
     todo = record.todo
+    mark: Place | None = None
     _step_out(record)
     while True:
         freeze = record.freeze_to_stop_for()
-        if freeze is None:
-            # A freeze that came before the mark was taken off has counted on it: look again.
-            if todo.pop(AWAY, ABSENT) is ABSENT:
-                return
-            continue
-        todo.pop(AWAY, None)  # its own wait is over
-        _park(registry, record, freeze, place)
-        if record in freeze.granted:
-            return  # the thaw has made it RUNNING: what came since waits for the next visit
+        if mark is not None and record.granted is mark:
+            break  # the thaw has made it RUNNING: what came since waits for the next visit
+        if freeze is not None:
+            todo.pop(AWAY, None)  # its own wait is over
+            mark = _park(registry, record, freeze, place)
+        elif todo.pop(AWAY, ABSENT) is ABSENT:
+            break
+        # A freeze that came before a mark was taken off has counted on it: look again.
+    for item in list(todo):
+        if type(item) is Freeze and item.done:
+            todo.pop(item, None)  # the mark of one that was done before it was set
 
 
 def _tell(registry: Registry, record: Record, place: Place, mark: object) -> None:
     """Tell those who wait for it, unless a thaw was quicker, and has taken its mark: it runs."""
-    waiting = list(pending_freezes(record.todo))
+    waiting = pending_freezes(record.todo)
     if not record.commands and record.todo.get(mark) is not None:
         for freeze in waiting:
             if freeze.arrive(record):
                 registry.recorder.visited(place)
 
 
-def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> None:
+def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> Place:
     """Wait for the thaw, and make the calls that a world asks of its parked thread meanwhile.
 
-    To do so it leaves those who wait to be woken: a thaw does not wait for such a call.
+    To do so it leaves those who wait to be woken: a thaw does not wait for such a call. Returns the
+    mark that it has set.
     """
     completion = freeze.completion
     record.standing = freeze
@@ -154,7 +161,7 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
     for turns in registry.turns.values():
         turns.pass_on(record, freeze)
     # Whatever a region has called has returned, so no lock of a C library is held any more.
-    record.todo[freeze] = (*place[:5], True, None)
+    record.todo[freeze] = mark = (*place[:5], True, None)
     _tell(registry, record, place, freeze)
     while not completion.done:
         for errand in list(record.errands):
@@ -166,6 +173,7 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> N
             record.bell.wait()
     _step_out(record)
     record.todo.pop(freeze, None)
+    return mark
 
 
 def _step_out(record: Record) -> None:

@@ -25,7 +25,7 @@ asynchronous exception, and would deadlock with a signal handler that calls `tod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -136,8 +136,7 @@ class Freeze:
     list its value is the `Place` of a thread that is parked for it, else None: its mark.
 
     It is `done` when it was thawed, or given up: it parks nobody any more. A moment later, when
-    all marks are off, `completion` lets those go who are parked. So who wakes knows what the thaw
-    made of it: a record in `granted` is RUNNING since then.
+    all marks are off, `completion` lets those go who are parked.
     """
 
     __slots__ = (
@@ -149,7 +148,6 @@ class Freeze:
         "done",
         "errands",
         "expired",
-        "granted",
         "group",
         "in_steps",
         "kind",
@@ -176,7 +174,6 @@ class Freeze:
         self.in_steps = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
-        self.granted: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()
@@ -225,22 +222,29 @@ class Freeze:
 TodoList: TypeAlias = dict[object, Place | None]
 
 
-def pending_freezes(todo: TodoList) -> Iterator[Freeze]:
+def pending_freezes(todo: TodoList) -> list[Freeze]:
     """The freezes on a list which are not done; those which are, are dropped. From any thread.
 
-    But not with a mark, which is for the thaw to take, or for the parked thread when it wakes.
+    None means that there was a moment without any: one that is found to be done may have hidden a
+    later one, which has counted on it. So this looks again until it finds no other. With a mark
+    they are not dropped: that is for the thaw to take, or for the parked thread when it runs.
     """
-    for item in list(todo):
-        if type(item) is Freeze:
-            if not item.done:
-                yield item
-            elif todo.get(item) is None:
-                todo.pop(item, None)
+    known: list[Freeze] = []
+    while True:
+        freezes = [item for item in list(todo) if type(item) is Freeze]
+        pending = [freeze for freeze in freezes if not freeze.done]
+        if pending or all([freeze in known for freeze in freezes]):
+            return pending
+        known = freezes
+        for freeze in freezes:
+            if todo.get(freeze) is None:
+                todo.pop(freeze, None)
 
 
 def pending_freeze(todo: TodoList) -> Freeze | None:
     """The first of them, or None."""
-    return next(pending_freezes(todo), None)
+    pending = pending_freezes(todo)
+    return pending[0] if pending else None
 
 
 def pending_todos(todo: TodoList) -> list[Todo]:

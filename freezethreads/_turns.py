@@ -4,7 +4,7 @@ The queue is a dict in order of arrival; whose freeze comes first in it has the 
 for whatever reason, rings the bell of the first one left. As everything here it is
 level-triggered: leaving twice is harmless.
 
-Who stands frozen has no turn: others want it, and some of them let nobody go before they had it. So
+Who is parked has no turn: others want it, and some of them let nobody go before they had it. So
 each thread passes its turn on by itself, in the refrigerator's door, and queues again when it runs.
 """
 
@@ -49,6 +49,10 @@ class Turns:
     def leave(self, freeze: Freeze) -> None:
         """Give the turn back, or stop waiting for it. From any thread; may be repeated."""
         self._queue.pop(freeze, None)
+        self.ring()
+
+    def ring(self) -> None:
+        """Have the first one look whether it is its turn. From any thread; may be repeated."""
         first = self.current
         if first is not None:
             first.bell.ring()
@@ -56,11 +60,12 @@ class Turns:
     def pass_on(self, record: Record, freeze: Freeze) -> None:
         """The calling thread is about to stand for `freeze`, and has not used its turn.
 
-        It queues again when it runs, and is told to. But who takes its turn in steps, and so waits
-        for it while it runs and stops, keeps its place during a world, which ends before its turn.
+        It queues again when it runs, and is told to. But who waits for a world keeps its place
+        during another one, which ends before its turn. (It may stand for that while it waits: in a
+        signal handler, or because it takes its turn in steps.)
         """
         for request in self.waiting():
-            keeps_its_place = request.in_steps and freeze.kind == "freeze"
+            keeps_its_place = request.kind == freeze.kind == "freeze"
             if request.barred and request.is_by(record) and not keeps_its_place:
                 self.leave(request)
                 request.bell.ring()

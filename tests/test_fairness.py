@@ -95,6 +95,21 @@ def test_a_thread_at_which_somebody_looks_during_the_thaw_runs_too(
         looping_on.result(WAIT)
 
 
+def test_a_thread_that_stood_for_a_world_and_a_hold_that_overlap_runs_after_both() -> None:
+    """Which were thawed before it woke; so the one had no need to let it go, and the other found it
+    standing for the one."""
+    freezer = Freezer()
+    with looping(freezer, 1) as loops:
+        before_it = -1
+        for _ in range(50):
+            world = freezer.freeze(timeout=WAIT)
+            hold = freezer.hold(timeout=WAIT)
+            assert loops.counts[0] > before_it
+            before_it = loops.counts[0]
+            world.thaw()
+            hold.thaw()
+
+
 def test_freezes_back_to_back_do_not_keep_anybody_out() -> None:
     freezer = Freezer()
     stop = threading.Event()

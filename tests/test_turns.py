@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
 from freezethreads import Freezer, _controller, _refrigerator
+from freezethreads._completion import Bell
+from freezethreads._todo import Freeze
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, puppet
-from helpers import WAIT, wait_for
+from helpers import WAIT, wait_for, wait_until
 
 
 def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
@@ -113,3 +118,125 @@ def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_
         with holding.result(WAIT):
             third.do(third.do(getattr(freezer, ask), group="nobody", timeout=WAIT / 2).thaw)
         controller.do(mine.result(WAIT).thaw)
+
+
+def test_an_exception_between_leaving_the_queue_and_the_ring_loses_no_wake_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. A registered controller has its turn, and a hold stands for which it is to stand.
+    2. It has left the queue when an exception comes, before it rings the next one.
+    3. The next one has the hold, and does not let it go before it had its turn.
+    """
+    freezer = Freezer()
+    with puppet(freezer, "c") as controller, actor() as holder, actor() as before_it:
+        world = before_it.do(freezer.freeze, group="nobody")
+        waits = at_bell(monkeypatch, controller.worker)
+        mine = controller.tell(freezer.freeze, group="nobody", timeout=WAIT)
+        wait_for(waits)
+        hold = holder.do(freezer.hold, group="c", timeout=WAIT)
+        waits = at_bell(monkeypatch, holder.worker)
+        wanted = holder.tell(freezer.freeze, group="nobody", timeout=None)
+        wait_for(waits)
+        hits = iter([KeyboardInterrupt])
+
+        def hit(_: object) -> None:
+            if threading.current_thread() is controller.worker:
+                for error in hits:
+                    raise error
+
+        turns = freezer._controller._turns
+        turns._queue = RiggedDict(turns._queue, after_pop=hit)
+        before_it.do(world.thaw)
+        try:
+            other_world = wanted.result(WAIT / 2)
+        finally:
+            hold.thaw()
+        holder.do(other_world.thaw)
+        assert isinstance(mine.exception(WAIT), KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("ask", ["freeze", "hold"])
+def test_a_signal_handler_that_stands_for_a_world_leaves_its_thread_its_place(
+    monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """
+    1. A world is asked for. A registered controller queues, and counts as stopped.
+    2. A signal handler in its thread comes to a safepoint: the thread stands there for the world.
+    3. A third queues. After the thaw the first is first, but with a hold, since others may want one
+       while the world stands.
+    """
+    freezer = Freezer()
+    stood: list[str] = []
+    with puppet(freezer) as thread, actor() as one, actor() as two:
+
+        def handler(*_: object) -> None:
+            if threading.current_thread() is thread.worker and not stood:
+                stood.append("handler")
+                freezer.safepoint("handler")
+
+        def stop(name: str) -> None:
+            with getattr(freezer, ask)(group="nobody", timeout=WAIT):
+                stood.append(name)
+
+        asking = one.tell(freezer.freeze, timeout=WAIT)
+        wait_until(lambda: freezer.armed)
+        before(monkeypatch, Bell, "wait", handler)
+        first = thread.tell(stop, "first")
+        world = asking.result(WAIT)
+        wait_until(lambda: thread.record.standing is not None)
+        turns = freezer._registry.turns[ask]
+        second = two.tell(stop, "second")
+        if ask == "freeze":
+            wait_until(lambda: len(turns.waiting()) == 3)
+        else:
+            second.result(WAIT)
+        one.do(world.thaw)
+        first.result(WAIT)
+        second.result(WAIT)
+        in_order = ["first", "second"] if ask == "freeze" else ["second", "first"]
+        assert stood == ["handler", *in_order]
+
+
+def test_a_signal_handler_stands_nowhere_with_its_threads_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. A registered controller has its turn, and would not pass it on any more; it has not armed.
+    2. A hold asks it to stop. A signal handler in its thread comes to a safepoint.
+    3. Who asks for the hold wants a world before it lets go: it would wait for the controller.
+    """
+    freezer = Freezer()
+    with puppet(freezer, "c") as controller, actor() as holder:
+        turns = freezer._controller._turns
+        pause = Pause(controller.worker)
+        asked: list[Freeze] = []
+
+        def note(freeze: Any) -> None:
+            if threading.current_thread() is controller.worker:
+                asked.append(freeze)
+
+        def handler() -> None:
+            if threading.current_thread() is controller.worker and asked and not asked[0].barred:
+                asked.clear()
+                pause()
+                freezer.safepoint("handler")
+
+        def ask() -> None:
+            freezer.freeze(group="nobody", timeout=WAIT).thaw()
+            freezer.safepoint("after it")
+
+        turns._queue = RiggedDict(
+            turns._queue,
+            after_set=note,
+            after_list=handler,
+        )
+        mine = controller.tell(ask)
+        pause.wait()
+        waits = at_bell(monkeypatch, holder.worker)
+        holding = holder.tell(freezer.hold, group="c", timeout=WAIT)
+        wait_for(waits)
+        pause.go()
+        with holding.result(WAIT):
+            holder.do(holder.do(freezer.freeze, group="nobody", timeout=WAIT / 2).thaw)
+        mine.result(WAIT)
