@@ -17,12 +17,7 @@ from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import (
-    Blocking,
-    CheckedBlocking,
-    place_of,
-    visit_safepoint,
-)
+from freezethreads._refrigerator import Blocking, CheckedBlocking, place_of, visit_safepoint
 from freezethreads._registry import Registry, call_shut, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
@@ -202,9 +197,10 @@ class Freezer:
 
         Holds overlap freely, with worlds too: a thread runs when nobody holds it any more. The
         calling thread, if it is in the group, stops at its own next safepoint, until another thread
-        thaws. Registered threads wait for each other's holds to stand, and so for their turn.
-        Arguments as for `freeze`, and its errors but for those of one's own world; `FreezeError` in
-        a signal handler that has interrupted a hold of its own, registered thread on its way.
+        thaws. Registered threads wait for each other's holds to stand, and so for their turn (in
+        one's own world in vain, if such a hold waits for that world). Arguments as for `freeze`,
+        and its errors but for those of one's own world; `FreezeError` in a signal handler that has
+        interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         freeze = Freeze("hold", group, reason)

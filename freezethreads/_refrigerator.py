@@ -125,8 +125,9 @@ def _stand(registry: Registry, record: Record, place: Place) -> None:
     _step_out(record)
     while True:
         freeze = record.freeze_to_stop_for()
+        # Afterwards: the next world is asked for when the thaw of the last one has decided.
         if mark is not None and record.granted is mark:
-            break  # the thaw has made it RUNNING: what came since waits for the next visit
+            break  # it is RUNNING since then: what came later waits for the next visit
         if freeze is not None:
             todo.pop(AWAY, None)  # its own wait is over
             mark = _park(registry, record, freeze, place)
