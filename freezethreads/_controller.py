@@ -124,9 +124,16 @@ class Controller:
 
         A thread that is parked becomes RUNNING when its mark is taken off: what is posted later
         finds none, and waits for its next safepoint. If another freeze is on its list by then, that
-        one has the mark from now on, and so its thaw has the decision.
+        one has the mark from now on, and so its thaw has the decision. An exception in the middle
+        (a KeyboardInterrupt, in the `__del__` of a world that was dropped, say) is raised when all
+        are let go: nobody else might come to do it.
         """
-        return call_shut(self._registry.own, lambda: self._release(freeze))
+        own = self._registry.own
+        try:
+            return call_shut(own, lambda: self._release(freeze))
+        except BaseException:
+            call_shut(own, lambda: self._release(freeze))
+            raise
 
     def _release(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
