@@ -105,7 +105,18 @@ class Controllers(Scenario):
                 actor.pause(self.stand)
                 actor.check(world)
                 member.commands = False
+                held = self.keep(actor, group)
+            if held is not None:
+                with held:
+                    self.look(actor, group)
             actor.step()
+
+    def keep(self, actor: Actor, group: str) -> Hold | None:
+        """Now and then a hold that outlives the world. (Who is registered would have to wait for
+        those who wait for its world.)"""
+        if actor.role.registered or actor.random.random() < 0.5:
+            return None
+        return self.freezer.hold(timeout=self.patient, group=group)
 
     def freeze_again(self, actor: Actor, outer: str) -> None:
         """Inside one's own world: at once, if that covers the group, and not at all if not."""
