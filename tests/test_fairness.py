@@ -12,6 +12,20 @@ from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 
 
+class Counting:
+    """What a puppet does until it is `over`: it counts, and passes safepoints."""
+
+    def __init__(self, freezer: Freezer) -> None:
+        self.freezer = freezer
+        self.count = 0
+        self.over = False
+
+    def loop(self) -> None:
+        while not self.over:
+            self.count += 1
+            self.freezer.safepoint()
+
+
 def test_between_two_freezes_each_thread_runs_as_far_as_its_next_safepoint() -> None:
     freezer = Freezer()
     with looping(freezer, 4) as loops:
@@ -32,28 +46,21 @@ def test_a_thread_thawed_before_it_began_to_wait_runs_too(
     3. that freeze waits for the thread, which runs as far as its next safepoint
     """
     freezer = Freezer()
-    stop = threading.Event()
-    counts = [0]
-
-    def loop() -> None:
-        while not stop.is_set():
-            counts[0] += 1
-            freezer.safepoint()
-
+    counting = Counting(freezer)
     with puppet(freezer) as thread:
         pause = Pause(thread.worker)
         before(monkeypatch, Completion, "enter", pause)
-        looping_on = thread.tell(loop)
+        looping_on = thread.tell(counting.loop)
         world = freezer.freeze(timeout=WAIT)
         pause.wait()
         world.thaw()
-        was = counts[0]
+        was = counting.count
         with pytest.raises(FreezeTimeout):
             freezer.freeze(timeout=0.05)
         pause.go()
         with freezer.freeze(timeout=WAIT):
-            assert counts[0] > was
-        stop.set()
+            assert counting.count > was
+        counting.over = True
         looping_on.result(WAIT)
 
 
@@ -67,20 +74,13 @@ def test_a_thread_at_which_somebody_looks_during_the_thaw_runs_too(
     4. that freeze waits until the thread has run as far as its next safepoint
     """
     freezer = Freezer()
-    stop = threading.Event()
-    counts = [0]
-
-    def loop() -> None:
-        while not stop.is_set():
-            counts[0] += 1
-            freezer.safepoint()
-
+    counting = Counting(freezer)
     with puppet(freezer) as thread, actor() as next_one:
         wakes = Pause(thread.worker)
         before(monkeypatch, Completion, "leave", wakes)
-        looping_on = thread.tell(loop)
+        looping_on = thread.tell(counting.loop)
         world = freezer.freeze(timeout=WAIT)
-        was = counts[0]
+        was = counting.count
         members = world._freeze.members
         world._freeze.members = RiggedDict(members, after_list=freezer.threads)
         world.thaw()
@@ -90,8 +90,8 @@ def test_a_thread_at_which_somebody_looks_during_the_thaw_runs_too(
         wait_for(asks)
         wakes.go()
         with freezing.result(WAIT):
-            stop.set()
-            assert counts[0] > was
+            counting.over = True
+            assert counting.count > was
         looping_on.result(WAIT)
 
 
