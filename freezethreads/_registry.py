@@ -111,8 +111,8 @@ class Registry:
         """Put on `record`'s list every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
-                freeze.members[record] = None
                 record.todo[freeze] = None
+                freeze.members[record] = None  # and now it is listed, as one that is frozen
 
     def expel(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""

@@ -17,7 +17,7 @@ from freezethreads import (
 )
 from freezethreads._record import Record
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
-from helpers import WAIT, stack_of, wait_for
+from helpers import WAIT, stack_of, wait_for, wait_until
 
 
 def test_who_registers_during_a_freeze_waits_for_the_thaw(
@@ -60,6 +60,21 @@ def test_who_registers_while_a_freeze_is_armed_is_in_it(moment: str) -> None:
                 pass
             assert not registered.done()
         registered.result(WAIT)
+
+
+def test_who_registers_during_a_freeze_is_listed_as_frozen_from_the_first_moment() -> None:
+    freezer = Freezer()
+    states: list[State] = []
+    with actor() as newcomer:
+        world = freezer.freeze(timeout=WAIT)
+        world._freeze.members = RiggedDict(
+            {}, after_set=lambda _: states.extend(info.state for info in world.threads)
+        )
+        registering = newcomer.tell(freezer.register)
+        wait_until(lambda: bool(states))
+        world.thaw()
+        registering.result(WAIT)
+    assert states == [State.FROZEN]
 
 
 def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
