@@ -15,6 +15,7 @@ import pytest
 from checkpoints import Counters, last_of
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, CheckpointError, FileStore, _child
+from freezing import after
 from helpers import WAIT, run_python, start
 
 
@@ -135,6 +136,26 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_as_the_child_is_forked(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is heard when the signals are let in again; by then somebody knows the child."""
+    parent = os.getpid()
+
+    def interrupt() -> None:
+        if os.getpid() == parent:
+            os.kill(parent, signal.SIGINT)
+
+    after(monkeypatch, os, "fork", interrupt)
+    freezer = Freezer()
+    checkpointer = Checkpointer(freezer, store, hang, mode="fork", timeout=WAIT)
+    with pytest.raises(KeyboardInterrupt) as caught:  # which keeps the frames, and all in them
+        checkpointer.checkpoint()
+    assert no_child_left(), caught
+    freezer.freeze(timeout=0).thaw()
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,8 @@ def test_a_child_forked_under_a_lease_that_ran_out_is_ended(
     """1. All stand, and the child is forked. 2. The lease runs out: they go on. 3. The thaw."""
     children: list[Child] = []
 
-    def start_slowly(work: Callable[[], int | None]) -> Child:
-        children.append(start_child(work))
+    def start_slowly(work: Callable[[], int | None], at_end: ExitStack) -> Child:
+        children.append(start_child(work, at_end))
         counters.assert_running()
         return children[0]
 

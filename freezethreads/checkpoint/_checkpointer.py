@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
@@ -135,8 +136,8 @@ class Checkpointer:
         case nobody is left frozen, and the last good checkpoint stays.
         """
         deadline = Deadline(self._timeout)
-        with Turn(self._freezer, self._lock) as turn:
-            snapshot = self._mode.snap(turn, deadline)
+        with Turn(self._freezer, self._lock) as turn, ExitStack() as at_end:
+            snapshot = self._mode.snap(turn, deadline, at_end)
             begun = monotonic()
             region = self._freezer.blocking("checkpoint: saving", fork_safe=self._mode.fork_safe)
             with region, turn:

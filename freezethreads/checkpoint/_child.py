@@ -127,14 +127,16 @@ class Child:
         return size
 
 
-def start_child(work: Callable[[], int | None]) -> Child:
+def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
     """Fork a child that calls `work`, says what it returned or raised, and ends.
 
-    Called while all registered threads of the process stand still. CheckpointError if the system
+    Called while all registered threads of the process stand still. The child lives no longer than
+    until `at_end` is closed, whatever comes before it is waited for. CheckpointError if the system
     refuses.
     """
     parent = os.getpid()
-    # A signal that came between the fork and `_leave` would run the parent's handler in the child.
+    # A signal that came between the fork and `_leave` would run the parent's handler in the child;
+    # and in the parent its handler could raise with a child that nobody knows.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with ExitStack() as closing:
@@ -146,8 +148,10 @@ def start_child(work: Callable[[], int | None]) -> Child:
                 _live(work, says, held, mask)
             says.close()
             held.close()
+            child = Child(pid, report, leash)
+            at_end.callback(child.kill)
             closing.pop_all()
-            return Child(pid, report, leash)
+            return child
     except OSError as error:
         raise CheckpointError(f"no child could be forked: {error}; nothing was saved") from error
     finally:

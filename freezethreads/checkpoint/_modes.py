@@ -58,8 +58,11 @@ class Mode:
         self._take = take
         self._lease = lease
 
-    def snap(self, turn: Turn, deadline: Deadline) -> Snapshot:
-        """Stop the world, take the turn, get hold of the payload, thaw."""
+    def snap(self, turn: Turn, deadline: Deadline, at_end: ExitStack) -> Snapshot:
+        """Stop the world, take the turn, get hold of the payload, thaw.
+
+        What has to go when it was saved, or was not, is left with `at_end`.
+        """
         raise NotImplementedError
 
     @contextmanager
@@ -81,7 +84,7 @@ class InlineMode(Mode):
 
     fork_safe = False  # a save may be in the middle of the store's C library
 
-    def snap(self, turn: Turn, deadline: Deadline) -> Snapshot:
+    def snap(self, turn: Turn, deadline: Deadline, at_end: ExitStack) -> Snapshot:
         """As above."""
         with self._frozen(turn, deadline) as world:
             stood = monotonic()
@@ -106,7 +109,7 @@ class ForkMode(Mode):
         self._save_timeout = save_timeout
         self._warned = False
 
-    def snap(self, turn: Turn, deadline: Deadline) -> Snapshot:
+    def snap(self, turn: Turn, deadline: Deadline, at_end: ExitStack) -> Snapshot:
         """As above; ForkUnsafe if the world never stood in a way that lets a child run.
 
         A thread in a blocking region may hold a lock of a C library that the child would wait for.
@@ -115,7 +118,7 @@ class ForkMode(Mode):
         pause = 0.001
         while True:
             try:
-                return self._fork(turn, deadline)
+                return self._fork(turn, deadline, at_end)
             except ForkUnsafe:
                 turn.give()
                 if 0 <= deadline.remaining() <= pause:
@@ -125,21 +128,18 @@ class ForkMode(Mode):
                 sleep(pause)
             pause = min(2 * pause, 0.1)
 
-    def _fork(self, turn: Turn, deadline: Deadline) -> Snapshot:
-        with ExitStack() as undo:
-            with self._frozen(turn, deadline) as world:
-                stood = monotonic()
-                unsafe = [info for info in world.threads if info.site and not info.site.fork_safe]
-                if unsafe:
-                    raise ForkUnsafe(_refusal(unsafe))
-                strangers = [] if self._warned else _strangers(world)
-                child = start_child(self._save)
-                undo.callback(child.kill)
-            frozen = monotonic() - stood
-            if strangers:
-                self._warned = True
-                logger.warning(_WARNING, ", ".join(strangers))
-            undo.pop_all()
+    def _fork(self, turn: Turn, deadline: Deadline, at_end: ExitStack) -> Snapshot:
+        with self._frozen(turn, deadline) as world:
+            stood = monotonic()
+            unsafe = [info for info in world.threads if info.site and not info.site.fork_safe]
+            if unsafe:
+                raise ForkUnsafe(_refusal(unsafe))
+            strangers = [] if self._warned else _strangers(world)
+            child = start_child(self._save, at_end)
+        frozen = monotonic() - stood
+        if strangers:
+            self._warned = True
+            logger.warning(_WARNING, ", ".join(strangers))
         return Snapshot(world.waited, frozen, partial(child.wait, self._save_timeout))
 
     def _save(self) -> int | None:
