@@ -26,7 +26,7 @@ from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
-_LOOKS = 5  # at most
+_LOOKS = 16  # at most
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,9 @@ def report_stragglers(
 ) -> tuple[Straggler, ...]:
     """Look twice at the threads that do not stop, of all that a freeze asked to.
 
-    Takes some 10 ms, or a few times as long where somebody seems to compute in C: he may only be
-    there whenever one looks. Nobody is let go meanwhile.
+    Takes some 10 ms, or up to 0.2 s where somebody seems to compute in C: he may only be there
+    whenever one looks, since CPython lets others look when a call has returned. (In a loop with
+    four such points half of the looks met the same one.) Nobody is let go meanwhile.
     """
     late = list(records)
     owners = {record.ident: record for record in members if not record.exited}

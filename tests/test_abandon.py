@@ -14,8 +14,6 @@ import pytest
 
 from fork_helpers import looping, state_of
 from freezethreads import Freezer, Hold, NotRegistered, State, World
-from freezethreads._controller import Controller
-from freezing import before
 from helpers import WAIT, Worker, start
 
 Stopped = World | Hold
@@ -126,24 +124,6 @@ def test_thread_of_a_world_fails(
         start(fail, name="controller").finish()
     assert runs(freezer, worker)
     assert_abandoned(caplog, "its thread has ended")
-
-
-@pytest.mark.parametrize("step", ["_pass_mark_on", "_recount_owner"])
-def test_an_interrupt_of_it_leaves_nobody_frozen(
-    freezer: Freezer, worker: Worker[None], monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    hits = iter([KeyboardInterrupt])
-
-    def hit(*_: object) -> None:
-        for error in hits:
-            raise error
-
-    world = freezer.freeze(timeout=WAIT)
-    before(monkeypatch, Controller, step, hit)
-    with pytest.raises(KeyboardInterrupt):
-        freezer._controller.abandon(world._freeze, "as a test")
-    assert runs(freezer, worker)
-    freezer.freeze(timeout=WAIT).thaw()
 
 
 def test_the_next_controller_gets_the_turn_of_one_that_died(

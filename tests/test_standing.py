@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, _refrigerator
-from freezing import Pause, actor, before, puppet, rig_todo
+from freezethreads._controller import Controller
+from freezing import Pause, actor, before, looping, puppet, rig_todo
 from helpers import WAIT, wait_until
 
 MOMENT = 0.2
@@ -98,3 +99,23 @@ def test_a_mark_that_comes_after_the_thaw_does_not_stay_if_an_exception_comes_th
         parks.go()
         assert isinstance(passing.exception(WAIT), KeyboardInterrupt)
         assert not thread.record.todo
+
+
+@pytest.mark.parametrize("step", ["_pass_mark_on", "_recount_owner"])
+def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    freezer = Freezer()
+    hits = iter([KeyboardInterrupt])
+
+    def hit(*_: object) -> None:
+        for error in hits:
+            raise error
+
+    with looping(freezer, 1) as loops:
+        world = freezer.freeze(timeout=WAIT)
+        before(monkeypatch, Controller, step, hit)
+        with pytest.raises(KeyboardInterrupt):
+            freezer._controller.abandon(world._freeze, "as a test")
+        loops.progress()
+        freezer.freeze(timeout=WAIT).thaw()
