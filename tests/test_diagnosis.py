@@ -109,7 +109,7 @@ def test_what_is_called(source: str) -> None:
     assert call_of(entry(source, line("recv"), end=len(text))) == "socket.poll().recv"
     assert call_of(entry(source, line("with lock"))) == "with lock:"
     assert call_of(entry(source, line("step("))) == "step"
-    assert call_of(entry("<string>")) == ""
+    assert call_of(entry("<a text>")) == ""
 
 
 def test_whose_code_it_is() -> None:
