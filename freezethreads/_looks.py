@@ -73,7 +73,7 @@ def glance_at(records: Iterable[Record]) -> dict[Record, Glance]:
 
 
 def _glance(record: Record, frame: FrameType | None) -> Glance:
-    position = None if frame is None else (frame.f_code, frame.f_lasti)
+    position = next(((code, each.f_lasti) for each, code in outwards(frame)), None)
     calling = position is not None and _is_calling(*position)
     return Glance(
         position=position,
@@ -157,13 +157,15 @@ def _is_calling(code: CodeType, offset: int) -> bool:
     """Whether a frame whose last instruction is this one, and that is innermost, is in C."""
     from opcode import opname  # nobody needs it before a freeze fails
 
-    return offset >= 0 and not opname[code.co_code[offset]].startswith(_BETWEEN)
+    if not 0 <= offset < len(code.co_code):
+        return False
+    return not opname[code.co_code[offset]].startswith(_BETWEEN)
 
 
 def _joined_by(frame: FrameType | None) -> int | None:
     """The ident of the thread for whose end the owner of `frame` waits."""
-    for each in islice(_outwards(frame), 4):
-        if each.f_code is _JOIN:
+    for each, code in islice(outwards(frame), 4):
+        if code is _JOIN:
             ident: int | None = getattr(each.f_locals.get("self"), "ident", None)
             return ident
     return None
@@ -184,21 +186,29 @@ def with_source(stack: traceback.StackSummary) -> traceback.StackSummary:
 
 def stack_at(frame: FrameType | None) -> traceback.StackSummary:
     """The stack whose innermost frame this is: the innermost last, with columns, no source yet."""
-    return _summary([_entry(each) for each in _outwards(frame)][::-1])
+    return _summary([_entry(each, code) for each, code in outwards(frame)][::-1])
 
 
 def _summary(entries: list[traceback.FrameSummary]) -> traceback.StackSummary:
     return traceback.StackSummary.from_list(entries)
 
 
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+def outwards(frame: FrameType | None) -> Iterator[tuple[FrameType, CodeType]]:
+    """The frames from this one on outwards, with their codes.
+
+    A free-threaded CPython 3.13 has been seen to have a function for the code of a frame that its
+    thread was leaving; nothing can be told from there on.
+    """
     while frame is not None:
-        yield frame
+        code: object = frame.f_code
+        if not isinstance(code, CodeType):
+            return
+        yield frame, code
         frame = frame.f_back
 
 
-def _entry(frame: FrameType) -> traceback.FrameSummary:
-    code, offset = frame.f_code, frame.f_lasti
+def _entry(frame: FrameType, code: CodeType) -> traceback.FrameSummary:
+    offset = frame.f_lasti
     positions = next(islice(code.co_positions(), max(offset, 0) // 2, None), None)
     line, end_line, column, end_column = positions or (None, None, None, None)
     return traceback.FrameSummary(

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._frames import current_frames
-from freezethreads._looks import shelter_of
+from freezethreads._looks import outwards, shelter_of
 from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
@@ -242,17 +242,16 @@ def _stack(frame: FrameType | None, place: Place | None) -> list[Description]:
     """The frames, the innermost first, and which of them stands at `place`."""
     stack: list[Description] = []
     code = None if place is None else place[2]
-    while frame is not None:
-        at_site = frame.f_code is code
+    for each, its_code in outwards(frame):
+        at_site = its_code is code
         code = None if at_site else code  # the innermost one alone
         stack.append(
             {
-                "function": frame.f_code.co_qualname,
-                "filename": frame.f_code.co_filename,
-                "lineno": frame.f_lineno or 0,
-                "own": is_own(frame.f_code.co_filename),
+                "function": its_code.co_qualname,
+                "filename": its_code.co_filename,
+                "lineno": each.f_lineno or 0,
+                "own": is_own(its_code.co_filename),
                 "site": at_site,
             }
         )
-        frame = frame.f_back
     return stack
