@@ -5,6 +5,7 @@ Everything here only looks, and tolerates a thread that moves, stops or exits me
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
-_LOOKS = 16  # at most
+# At most. Without a GIL a look finds a thread where it is; and on CPython 3.13 each look at one
+# that runs is a risk, since its frames may go meanwhile: reports have been seen to crash there.
+_LOOKS = 16 if getattr(sys, "_is_gil_enabled", lambda: True)() else 5
 
 
 @dataclass(frozen=True)
