@@ -62,6 +62,7 @@ class FreezeRequest:
         "_lease",
         "_record",
         "_registry",
+        "_tied",
         "_user",
     )
 
@@ -80,6 +81,7 @@ class FreezeRequest:
         self._registry = freezer._registry
         self._controller = freezer._controller
         self._armed = False
+        self._tied = False
         self._record: Record | None = None
         self._user = object()
         self._freeze = Freeze("freeze", group, reason)
@@ -135,8 +137,8 @@ class FreezeRequest:
                 "the calling thread is in a blocking region, and counts as stopped while it runs: "
                 "leave a region before anything else can run in its thread"
             )
-        if not freeze.in_steps:
-            freeze.in_steps = True
+        if not self._tied:
+            self._tied = True
             self._controller._tie(freeze)
         while True:
             freeze.barred = True

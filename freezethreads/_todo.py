@@ -130,8 +130,7 @@ class Freeze:
 
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
-    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there;
-    `in_steps` if that thread does not wait, but comes back from time to time (see `_request`).
+    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet. On a
     list its value is the `Place` of a thread that is parked for it, else None: its mark.
 
@@ -149,7 +148,6 @@ class Freeze:
         "errands",
         "expired",
         "group",
-        "in_steps",
         "kind",
         "leases",
         "members",
@@ -171,7 +169,6 @@ class Freeze:
         self.users: dict[object, None] = {}
         self.expired = False
         self.barred = False
-        self.in_steps = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}
