@@ -76,6 +76,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def raise_once(error: type[BaseException]) -> Callable[..., None]:
+    """A function that raises `error` when it is first called, and does nothing from then on."""
+    left = iter([error])
+
+    def hit(*_: object) -> None:
+        for each in left:
+            raise each
+
+    return hit
+
+
 def stack_of(thread: threading.Thread) -> str:
     """Where `thread` is now, as a traceback prints it."""
     frame = sys._current_frames().get(thread.ident or 0)

@@ -9,7 +9,7 @@ import pytest
 from freezethreads import Freezer, FreezeTimeout, _refrigerator
 from freezethreads._controller import Controller
 from freezing import Pause, actor, before, looping, puppet, rig_todo
-from helpers import WAIT, wait_until
+from helpers import WAIT, raise_once, wait_until
 
 MOMENT = 0.2
 """Seconds in which a thread that runs, and should not, is sure to be seen doing so."""
@@ -89,13 +89,7 @@ def test_a_mark_that_comes_after_the_thaw_does_not_stay_if_an_exception_comes_th
         passing = thread.tell(freezer.safepoint)
         parks.wait()
         assert isinstance(asking.exception(WAIT), FreezeTimeout)
-        hits = iter([KeyboardInterrupt])
-
-        def hit(*_: object) -> None:
-            for error in hits:
-                raise error
-
-        before(monkeypatch, _refrigerator, "_tell", hit)
+        before(monkeypatch, _refrigerator, "_tell", raise_once(KeyboardInterrupt))
         parks.go()
         assert isinstance(passing.exception(WAIT), KeyboardInterrupt)
         assert not thread.record.todo
@@ -106,15 +100,9 @@ def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     freezer = Freezer()
-    hits = iter([KeyboardInterrupt])
-
-    def hit(*_: object) -> None:
-        for error in hits:
-            raise error
-
     with looping(freezer, 1) as loops:
         world = freezer.freeze(timeout=WAIT)
-        before(monkeypatch, Controller, step, hit)
+        before(monkeypatch, Controller, step, raise_once(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             freezer._controller.abandon(world._freeze, "as a test")
         loops.progress()

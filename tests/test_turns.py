@@ -11,7 +11,7 @@ from freezethreads import Freezer, _controller, _refrigerator
 from freezethreads._completion import Bell
 from freezethreads._todo import Freeze
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, puppet
-from helpers import WAIT, wait_for, wait_until
+from helpers import WAIT, raise_once, wait_for, wait_until
 
 
 def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
@@ -138,12 +138,11 @@ def test_an_exception_between_leaving_the_queue_and_the_ring_loses_no_wake_up(
         waits = at_bell(monkeypatch, holder.worker)
         wanted = holder.tell(freezer.freeze, group="nobody", timeout=None)
         wait_for(waits)
-        hits = iter([KeyboardInterrupt])
+        interrupt = raise_once(KeyboardInterrupt)
 
         def hit(_: object) -> None:
             if threading.current_thread() is controller.worker:
-                for error in hits:
-                    raise error
+                interrupt()
 
         turns = freezer._controller._turns
         turns._queue = RiggedDict(turns._queue, after_pop=hit)
