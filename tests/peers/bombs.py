@@ -7,8 +7,7 @@ import time
 
 from fork_helpers import check_works
 from freezethreads import Freezer
-from helpers import WAIT, start
-from in_steps import wait_until
+from helpers import WAIT, start, wait_until
 from peers.looking import frozen_idents, take, wait_while_progress, witness
 
 GROUP = "bomb"

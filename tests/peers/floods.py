@@ -9,8 +9,7 @@ import pytest
 from freezethreads import Freezer, State, sync
 from freezethreads._completion import Bell
 from freezing import Puppet, before, looping, puppet
-from helpers import WAIT, start
-from in_steps import wait_until
+from helpers import WAIT, start, wait_until
 from peers.looking import witness
 
 

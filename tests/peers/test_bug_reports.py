@@ -12,8 +12,8 @@ import pytest
 from fork_helpers import Fork, check_alone, forked, waiting
 from freezethreads import Freezer, LeaseExpired, State, sync
 from freezing import actor, at_bell, looping, puppet, puppets
-from helpers import WAIT, start, wait_for
-from in_steps import Request, wait_until
+from helpers import WAIT, start, wait_for, wait_until
+from in_steps import Request
 from peers import cancels, exits, floods
 from peers.looking import check_still, frozen_groups, groups_of, witness
 from sync_clock import begin

@@ -17,8 +17,8 @@ from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
 from freezethreads._completion import Completion
 from freezethreads._todo import Freeze, Todo
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
-from helpers import WAIT, wait_for
-from in_steps import Request, wait_until
+from helpers import WAIT, wait_for, wait_until
+from in_steps import Request
 from peers import floods
 from peers.looking import frozen_groups
 

@@ -11,8 +11,7 @@ import pytest
 from fork_helpers import state_of
 from freezethreads import Freezer, Hold, State, World
 from freezing import Loops, actor, at_bell, looping, puppet
-from helpers import WAIT, Worker, start, wait_for
-from in_steps import wait_until
+from helpers import WAIT, Worker, start, wait_for, wait_until
 from peers import bombs, cgroup
 from peers.looking import check_still, frozen_groups, groups_of, witness
 

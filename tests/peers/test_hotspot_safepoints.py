@@ -18,8 +18,7 @@ from freezethreads import (
     sync,
 )
 from freezing import actor, at_bell, looping, puppet
-from helpers import WAIT, wait_for
-from in_steps import wait_until
+from helpers import WAIT, wait_for, wait_until
 from peers.looking import check_still, frozen_groups, groups_of, witness
 from sync_clock import Clock
 

@@ -10,8 +10,7 @@ import pytest
 
 from freezethreads import Freezer, State, sync
 from freezing import Loops, Puppet, at_bell, looping, puppet, puppets
-from helpers import WAIT, wait_for
-from in_steps import wait_until
+from helpers import WAIT, wait_for, wait_until
 from peers import bombs, cancels
 from peers.looking import check_still, frozen_groups, groups_of, witness
 from sync_clock import Clock, begin, turn_over

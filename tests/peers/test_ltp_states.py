@@ -12,8 +12,7 @@ import pytest
 from fork_helpers import check_works
 from freezethreads import FreezeError, Freezer, State, sync
 from freezing import Puppet, at_bell, puppet
-from helpers import WAIT, wait_for
-from in_steps import wait_until
+from helpers import WAIT, wait_for, wait_until
 from sync_clock import Clock, begin, turn_over
 
 

@@ -10,8 +10,7 @@ from queue import SimpleQueue
 
 from fork_helpers import check_works
 from freezethreads import Freezer, State
-from helpers import WAIT, start
-from in_steps import wait_until
+from helpers import WAIT, start, wait_until
 from peers.looking import frozen_groups, take, witness
 
 

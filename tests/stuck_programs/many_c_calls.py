@@ -1,4 +1,4 @@
-"""c-call: one of many, each of which takes long enough to be met by every look."""
+"""c-call: one of many, of which no look sees the end: each takes longer than this program runs."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ import stage
 
 def work() -> None:
     while True:
-        hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 300_000)  # here
+        hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 100_000_000)  # here
 
 
 stage.start(work)
