@@ -52,7 +52,10 @@ def _collect_again(collects: bool) -> None:
 
 
 def current_frames() -> dict[int, FrameType]:
-    """The innermost frame of each thread that has one, by ident. From any thread."""
+    """The innermost frame of each thread that has one, by ident. From any thread.
+
+    Whose they are, anybody may ask; what is in them, only with a GIL: see `_stacks`.
+    """
     if sys.version_info >= (3, 12):
         return _original.current_frames()
     return call_with(_lock, _look_uncollected)

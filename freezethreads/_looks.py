@@ -12,20 +12,17 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from types import CodeType, FrameType
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from freezethreads._frames import current_frames
-from freezethreads._original import Thread, monotonic
+from freezethreads._original import monotonic
 from freezethreads._record import Record
+from freezethreads._stacks import JOIN, Call, Stack, read_stacks, summary_of
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
 # Instructions between which CPython lets other threads look: what is found at one is in no call.
 _BETWEEN: Final = ("JUMP", "RESUME", "INSTRUMENTED_JUMP", "INSTRUMENTED_RESUME", "POP_JUMP")
-_JOIN: Final = Thread.join.__code__
 _LITTLE: Final = 0.1  # of a processor: short waits that are made again and again take some as well
 
 
@@ -33,15 +30,16 @@ class Evidence(NamedTuple):
     """What tells why a thread does not stop, next to its stack at the deadline.
 
     ``later`` is its stack a moment after. ``calling`` is whether its innermost frame was in a call
-    of C both times, and ``busy`` whether it computed meanwhile (None: the system does not say).
+    of C each time (None: only lines are known, or nothing, as where there is no GIL), and ``busy``
+    whether it computed meanwhile (None: the system does not say).
     ``inside`` is "no_freeze", "todo" or "world" if it cannot be frozen for that reason, and
     ``inside_at`` where it entered that, if that is known. ``waker`` is whether it is registered
-    with one. ``joins`` is the name of the thread whose end it waits for, and ``joins_frozen``
-    whether that one stands frozen.
+    with one. ``joins`` is the name of the thread whose end it waits for ("a thread" if only lines
+    are known), and ``joins_frozen`` whether that one is known to stand frozen.
     """
 
     later: traceback.StackSummary
-    calling: bool
+    calling: bool | None
     busy: bool | None
     inside: str | None
     inside_at: Site | None
@@ -51,13 +49,11 @@ class Evidence(NamedTuple):
 
 
 class Glance(NamedTuple):
-    """One thread at one moment: its position, its stack, the seconds of processor it has had, and
-    whether it wants a processor; and when that was."""
+    """One thread at one moment: its stack (None if nobody can tell), whether it is in a call of C,
+    the seconds of processor it has had, and whether it wants a processor; and when that was."""
 
-    position: tuple[CodeType, int] | None
-    stack: traceback.StackSummary
-    calling: bool
-    joins: int | None
+    stack: Stack | None
+    calling: bool | None
     processor: float | None
     runnable: bool
     at: float
@@ -65,23 +61,18 @@ class Glance(NamedTuple):
 
 def glance_at(records: Iterable[Record]) -> dict[Record, Glance]:
     """Look at these threads now. From any thread."""
-    frames = current_frames()
-    try:
-        return {record: _glance(record, frames.get(record.ident)) for record in records}
-    finally:
-        del frames  # the caller's own frame is in there
+    late = list(records)
+    stacks = read_stacks(record.ident for record in late)
+    return {record: _glance(record, stacks.get(record.ident)) for record in late}
 
 
-def _glance(record: Record, frame: FrameType | None) -> Glance:
-    position = next(((code, each.f_lasti) for each, code in outwards(frame)), None)
-    calling = position is not None and _is_calling(*position)
+def _glance(record: Record, stack: Stack | None) -> Glance:
+    calling = _is_calling(stack)
     return Glance(
-        position=position,
-        stack=stack_at(frame),
+        stack=stack,
         calling=calling,
-        joins=_joined_by(frame),
         processor=processor_time(record.native_id),
-        runnable=calling and _is_runnable(record.native_id),
+        runnable=calling is not False and _is_runnable(record.native_id),
         at=monotonic(),
     )
 
@@ -90,26 +81,29 @@ def evidence_of(record: Record, glances: list[Glance], members: Mapping[int, Rec
     """Put together what the looks at a thread and its record tell."""
     last = glances[-1]
     inside, at = shelter_of(record)
-    other = None if last.joins is None else members.get(last.joins)
+    join = next((call for call in (last.stack or ())[:4] if call.is_of(JOIN)), None)
+    other = None if join is None or join.joins is None else members.get(join.joins)
     return Evidence(
-        later=last.stack,
-        calling=all(glance.calling for glance in glances),
+        later=summary_of(last.stack or ()),
+        calling=_are_calling(glances),
         busy=_is_busy(glances),
         inside=inside,
         inside_at=at,
         waker=record.waker is not None,
-        joins=None if last.joins is None else _name_of(last.joins, other),
+        joins=None if join is None else _name_of(join.joins, other),
         joins_frozen=other is not None and other.stopped,
     )
 
 
-def _name_of(ident: int, record: Record | None) -> str:
-    return f"thread {ident}" if record is None else record.name
+def _name_of(ident: int | None, record: Record | None) -> str:
+    if record is not None:
+        return record.name
+    return "a thread" if ident is None else f"thread {ident}"
 
 
 def moved(glances: list[Glance]) -> bool:
-    """Whether not all looks found the thread at the same instruction."""
-    return len({glance.position for glance in glances}) > 1
+    """Whether not all looks found the thread at the same instruction of the same calls."""
+    return any(glance.stack != glances[0].stack for glance in glances)
 
 
 def shelter_of(record: Record) -> tuple[str | None, Site | None]:
@@ -153,70 +147,23 @@ def _is_runnable(native_id: int) -> bool:
         return False
 
 
-def _is_calling(code: CodeType, offset: int) -> bool:
-    """Whether a frame whose last instruction is this one, and that is innermost, is in C."""
+def _is_calling(stack: Stack | None) -> bool | None:
+    """Whether the innermost call of a stack is in C; None if nobody can tell."""
+    if stack is None:
+        return None
+    return _is_in_c(stack[0]) if stack else False
+
+
+def _is_in_c(call: Call) -> bool | None:
     from opcode import opname  # nobody needs it before a freeze fails
 
-    if not 0 <= offset < len(code.co_code):
+    if call.code is None or call.offset is None:
+        return None
+    if not 0 <= call.offset < len(call.code.co_code):
         return False
-    return not opname[code.co_code[offset]].startswith(_BETWEEN)
+    return not opname[call.code.co_code[call.offset]].startswith(_BETWEEN)
 
 
-def _joined_by(frame: FrameType | None) -> int | None:
-    """The ident of the thread for whose end the owner of `frame` waits."""
-    for each, code in islice(outwards(frame), 4):
-        if code is _JOIN:
-            ident: int | None = getattr(each.f_locals.get("self"), "ident", None)
-            return ident
-    return None
-
-
-def stack_of(ident: int) -> traceback.StackSummary:
-    """The stack of a thread, in a form that pickles; empty if there is no such thread."""
-    # The frame is in no variable: that could be in this very stack.
-    return with_source(stack_at(current_frames().get(ident)))
-
-
-def with_source(stack: traceback.StackSummary) -> traceback.StackSummary:
-    """Read the lines of source now, and not when somebody asks for them, perhaps elsewhere."""
-    for entry in stack:
-        entry.line  # noqa: B018 - a property, which remembers
-    return stack
-
-
-def stack_at(frame: FrameType | None) -> traceback.StackSummary:
-    """The stack whose innermost frame this is: the innermost last, with columns, no source yet."""
-    return _summary([_entry(each, code) for each, code in outwards(frame)][::-1])
-
-
-def _summary(entries: list[traceback.FrameSummary]) -> traceback.StackSummary:
-    return traceback.StackSummary.from_list(entries)
-
-
-def outwards(frame: FrameType | None) -> Iterator[tuple[FrameType, CodeType]]:
-    """The frames from this one on outwards, with their codes.
-
-    A free-threaded CPython 3.13 has been seen to have a function for the code of a frame that its
-    thread was leaving; nothing can be told from there on.
-    """
-    while frame is not None:
-        code: object = frame.f_code
-        if not isinstance(code, CodeType):
-            return
-        yield frame, code
-        frame = frame.f_back
-
-
-def _entry(frame: FrameType, code: CodeType) -> traceback.FrameSummary:
-    offset = frame.f_lasti
-    positions = next(islice(code.co_positions(), max(offset, 0) // 2, None), None)
-    line, end_line, column, end_column = positions or (None, None, None, None)
-    return traceback.FrameSummary(
-        code.co_filename,
-        line or frame.f_lineno or 0,
-        code.co_name,
-        lookup_line=False,
-        end_lineno=end_line,
-        colno=column,
-        end_colno=end_column,
-    )
+def _are_calling(glances: list[Glance]) -> bool | None:
+    found = {glance.calling for glance in glances}
+    return False if False in found else None if None in found else True

@@ -5,31 +5,21 @@ Everything here only looks, and tolerates a thread that moves, stops or exits me
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from freezethreads._looks import (
-    Evidence,
-    Glance,
-    evidence_of,
-    glance_at,
-    moved,
-    stack_of,
-    with_source,
-)
+from freezethreads._looks import Evidence, Glance, evidence_of, glance_at, moved
 from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
+from freezethreads._stacks import stack_of, summary_of, with_source
 from freezethreads._states import State
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
-# At most. Without a GIL a look finds a thread where it is; and on CPython 3.13 each look at one
-# that runs is a risk, since its frames may go meanwhile: reports have been seen to crash there.
-_LOOKS = 16 if getattr(sys, "_is_gil_enabled", lambda: True)() else 5
+_LOOKS = 16  # at most
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,11 @@ class ThreadInfo:
     todo_pending: int
 
     def stack(self) -> traceback.StackSummary:
-        """The thread's stack now, the innermost frame last; empty if it has exited."""
+        """The thread's stack now, the innermost frame last; empty if it has exited.
+
+        From any thread. Without a GIL it has lines and no columns, and is empty if `faulthandler`
+        cannot tell: of a thread before the last hundred, and on 3.13.0 and 3.13.1 always.
+        """
         return stack_of(self.ident)
 
 
@@ -59,13 +53,13 @@ class ThreadInfo:
 class Straggler:
     """A thread that had not stopped by the deadline: a `ThreadInfo` and what may tell why.
 
-    ``stack`` was taken at the deadline, and ``moving`` tells whether a second look 10 ms later
-    found the thread elsewhere. ``in_no_freeze`` is whether it was inside ``no_freeze()``, made a
-    todo, or had a world of its own, where it cannot be frozen either. ``waits_for`` says which lock
-    of `freezethreads.sync` it waits for, who has it, and whether that thread is frozen already;
-    None if it waits for none. ``last_site`` is where it was last seen by the freezer and
-    ``last_seen`` how many seconds ago it came there; None if never. ``evidence`` is what the
-    library itself makes its diagnosis of.
+    ``stack`` was taken at the deadline, in the way of `ThreadInfo.stack`, and ``moving`` tells
+    whether a second look 10 ms later found the thread elsewhere. ``in_no_freeze`` is whether it was
+    inside ``no_freeze()``, made a todo, or had a world of its own, where it cannot be frozen
+    either. ``waits_for`` says which lock of `freezethreads.sync` it waits for, who has it, and
+    whether that thread is frozen already; None if it waits for none. ``last_site`` is where it was
+    last seen by the freezer and ``last_seen`` how many seconds ago it came there; None if never.
+    ``evidence`` is what the library itself makes its diagnosis of.
     """
 
     name: str
@@ -159,7 +153,7 @@ def report_stragglers(
 def _may_move(evidence: Evidence, record: Record, looks: list[dict[Record, Glance]]) -> bool:
     """Whether another look may tell more."""
     glances = [look[record] for look in looks]
-    return bool(evidence.calling and evidence.busy) and not moved(glances)
+    return evidence.calling is not False and bool(evidence.busy) and not moved(glances)
 
 
 def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
@@ -190,7 +184,7 @@ def _straggler(
         site=info.site,
         since=info.since,
         todo_pending=info.todo_pending,
-        stack=with_source(glances[0].stack),
+        stack=with_source(summary_of(glances[0].stack or ())),
         moving=moved(glances),
         in_no_freeze=record.commands or (record.shut > 0 and info.state is State.RUNNING),
         last_site=None if last is None else site_of(last),

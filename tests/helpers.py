@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
+
+from freezethreads._stacks import stack_of as summary_of_stack
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -89,8 +90,8 @@ def raise_once(error: type[BaseException]) -> Callable[..., None]:
 
 def stack_of(thread: threading.Thread) -> str:
     """Where `thread` is now, as a traceback prints it."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    return "".join(traceback.format_stack(frame)) if frame else "(it has no Python frame)\n"
+    summary = summary_of_stack(thread.ident or 0)
+    return "".join(summary.format()) or "(it has no Python frame)\n"
 
 
 def run_python(

@@ -16,11 +16,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 import freezethreads
 from freezethreads import FreezeTimeout, State, World
+from freezethreads._stacks import Stack, read_stacks
 from servers_app import Application
 
 GOAL = 100
@@ -118,8 +119,8 @@ class Controller:
         """
         deadline = time.monotonic() + TOO_LONG
         while others := world.unregistered:
-            frames = sys._current_frames()
-            inside = [one for one in others if _is_in_program(frames.get(one.ident or 0))]
+            stacks = read_stacks()
+            inside = [one for one in others if _is_in_program(stacks.get(one.ident or 0, ()))]
             self._check(not inside, f"not covered: {inside}")
             self._check(time.monotonic() < deadline, f"still not covered: {others}")
             if self._faults:
@@ -154,10 +155,6 @@ def _spread(numbers: Iterable[float]) -> tuple[float, float, float]:
     return ordered[0], ordered[len(ordered) // 2], ordered[-1]
 
 
-def _is_in_program(frame: FrameType | None) -> bool:
-    """Whether a thread with this innermost frame is in code of the application or of a server."""
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] in PROGRAM:
-            return True
-        frame = frame.f_back
-    return False
+def _is_in_program(stack: Stack) -> bool:
+    """Whether a thread with this stack is in code of the application or of a server."""
+    return any(not PROGRAM.isdisjoint(Path(call.filename).with_suffix("").parts) for call in stack)

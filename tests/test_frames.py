@@ -12,8 +12,8 @@ import pytest
 from fork_helpers import forked
 from freezethreads import _frames, _original
 from freezethreads._frames import _look_uncollected, current_frames
-from freezethreads._looks import stack_of
 from freezethreads._special import call_with
+from freezethreads._stacks import stack_of
 from freezing import Pause, before
 from helpers import run_python, start
 from injection import Boom

@@ -21,6 +21,7 @@ CORE = (
     "_plain",
     "_special",
     "_frames",
+    "_stacks",
     "_states",
     "_deadline",
     "_completion",
@@ -55,7 +56,16 @@ CORE = (
 )
 # These stand on the public package, and on nothing else of the core but a few of its lowest rooms.
 UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
-GROUND = ("_explain", "_original", "_errors", "_plain", "_deadline", "_request", "_standing")
+GROUND = (
+    "_explain",
+    "_original",
+    "_errors",
+    "_plain",
+    "_deadline",
+    "_request",
+    "_stacks",
+    "_standing",
+)
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.
 DOORS = {("_freezer", "control")}

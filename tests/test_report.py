@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, Straggler, _looks, _report
+from freezethreads import Freezer, FreezeTimeout, State, Straggler, _report
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -145,12 +142,3 @@ def test_who_exits_while_threads_are_listed_is_left_out(monkeypatch: pytest.Monk
         before(monkeypatch, _report, "info_of", lambda _: thread.do(freezer.unregister))
         assert freezer.threads() == ()
         assert record.exited
-
-
-def test_a_frame_without_a_code_ends_a_stack() -> None:
-    """As a free-threaded CPython 3.13 shows one that its thread leaves in this moment."""
-    own = sys._getframe()
-    left: Any = SimpleNamespace(f_code=stragglers_of, f_lasti=0, f_lineno=1, f_back=own)
-    inner: Any = SimpleNamespace(f_code=own.f_code, f_lasti=0, f_lineno=1, f_back=left)
-    assert [entry.name for entry in _looks.stack_at(inner)] == [own.f_code.co_name]
-    assert list(_looks.stack_at(left)) == []

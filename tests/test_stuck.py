@@ -28,6 +28,9 @@ STUCK = sorted(set(PROGRAMS) - set(HEALTHY))
 KEPT = ("long_sleep", "nested_loops", "healthy")
 AT_ONCE = 3
 
+# Without one, nobody may look into the frames of another thread.
+HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 # What the advice has to speak of.
 ADVICE = {
     "computing": "Put freezer.safepoint() into the loop",
@@ -149,7 +152,8 @@ def test_what_a_wait_is_for_is_said(running: Running) -> None:
     assert "waits in lock.acquire, at the beginning of `with lock:`" in why("plain_lock")
     assert "waits in `ours.recv`" in why("socket_recv")
     assert "waits in `child.wait` (in `os.waitpid` at subprocess.py:" in why("child_process")
-    assert "the end of worker, which stands frozen" in why("join_of_frozen")
+    joined = "worker, which stands frozen" if HAS_GIL else "a thread"
+    assert f"waits for the end of {joined}, in `thread.join`" in why("join_of_frozen")
     assert "held by owner, frozen by this freeze" in why("owned_lock")
     assert "inside a call of C, `hashlib.pbkdf2_hmac`: " in why("c_call")
     assert "it waits in `threading.Event().wait`" in why("long_todo")

@@ -138,7 +138,8 @@ def test_a_freeze_that_times_out_is_a_finding_unless_it_may() -> None:
     result = run(Late, freeze_timeout=0.05)
     assert "FreezeTimeout: 1 of 2 threads did not stop" in whats(result)
     assert "the stack of dawdle-1 at the deadline" in result.findings[0].trace
-    result = torture(Patient, seconds=0.3, freeze_timeout=0.05, switch_interval=0.0005)
+    # The first freeze ends before the thread comes, and the second one not.
+    result = torture(Patient, seconds=0.3, freeze_timeout=0.1, switch_interval=0.0005)
     assert result.passed, result
     assert result.timeouts > 0
 

@@ -10,7 +10,7 @@ from concurrent.futures import _base as futures
 from enum import Enum
 from traceback import FrameSummary
 
-from freezethreads._explain._source import call_of, nearest, remoteness
+from freezethreads._explain._source import call_of, has_call, nearest, remoteness
 from freezethreads._looks import Evidence
 from freezethreads._report import Straggler
 from freezethreads._states import State
@@ -51,15 +51,27 @@ def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:
         return Cause(evidence.inside)
     if straggler.in_no_freeze:
         return Cause.WORLD  # one that an event loop has, say
-    if not evidence.later:
+    if not evidence.later and evidence.calling is not None:
         return Cause.OUTSIDE
-    if straggler.moving or not evidence.calling:
+    if not is_in_call(straggler, evidence):
         return Cause.COMPUTING
     if evidence.busy:
         return Cause.C_CALL
     if evidence.joins is not None:
         return Cause.JOIN
     return Cause.WAKER if evidence.waker else Cause.WAITING
+
+
+def is_in_call(straggler: Straggler, evidence: Evidence) -> bool:
+    """Whether the thread stayed in a call of C, for all that can be told.
+
+    Where no instruction is known, who does not compute waits in one; and who does so, and is met at
+    a line that calls something, is in that call more likely than anywhere else there.
+    """
+    if straggler.moving or evidence.calling is not None:
+        return bool(evidence.calling) and not straggler.moving
+    inner = evidence.later[-1] if evidence.later else None
+    return not evidence.busy or (inner is not None and has_call(inner.filename, inner.lineno or 0))
 
 
 def waits_in(stack: Sequence[FrameSummary]) -> str:
@@ -85,8 +97,12 @@ def called_in(stack: Sequence[FrameSummary]) -> str:
     if user is None:
         return "a call"
     inner = stack[-1]
-    where = f" (in `{call_of(inner)}` at {os.path.basename(inner.filename)}:{inner.lineno})"
-    return f"`{call_of(user)}`" + ("" if inner is user else where)
+    if inner is user:
+        return f"`{call_of(user)}`"
+    called = call_of(user, stack[stack.index(user) + 1].name)
+    return (
+        f"`{called}` (in `{call_of(inner)}` at {os.path.basename(inner.filename)}:{inner.lineno})"
+    )
 
 
 def _is_with(call: str) -> bool:

@@ -31,19 +31,17 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
-from freezethreads._frames import current_frames
-from freezethreads._looks import outwards, shelter_of
+from freezethreads._looks import shelter_of
 from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
 from freezethreads._registry import call_shut
+from freezethreads._stacks import Stack, read_stacks
 from freezethreads._states import State
 from freezethreads._statistics import site_of
 from freezethreads._todo import Freeze, Place, pending_freezes, pending_todos
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from freezethreads._freezer import Freezer
 
 Description = dict[str, Any]
@@ -132,24 +130,17 @@ class _Threads:
         self._owned: dict[int, list[Description]] = {}
 
     def as_json(self) -> Description:
-        # Each frame is taken out as it is described: the own one is in there, and a variable
-        # of it that refers to all others would keep them alive.
-        frames = current_frames()
-        try:
-            library = [
-                ident
-                for ident, thread in self._threads.items()
-                if thread.name.startswith(OWN_THREADS)
-            ]
-            idents = dict.fromkeys([*self._records, *self._threads, *frames])
-            seen = [ident for ident in idents if ident not in library]
-            self._note_owners(seen)
-            return {
-                "threads": [self._thread(ident, frames.pop(ident, None)) for ident in seen],
-                "library_threads": library,
-            }
-        finally:
-            frames.clear()
+        stacks = read_stacks()
+        library = [
+            ident for ident, thread in self._threads.items() if thread.name.startswith(OWN_THREADS)
+        ]
+        idents = dict.fromkeys([*self._records, *self._threads, *stacks])
+        seen = [ident for ident in idents if ident not in library]
+        self._note_owners(seen)
+        return {
+            "threads": [self._thread(ident, stacks.get(ident, ())) for ident in seen],
+            "library_threads": library,
+        }
 
     def _note_owners(self, idents: list[int]) -> None:
         """Who owns which lock: what was noted, and what somebody waits for."""
@@ -162,7 +153,7 @@ class _Threads:
             entry = {"lock": repr(lock), "acquired": None if place is None else where(place)}
             self._owned.setdefault(owner, []).append(entry)
 
-    def _thread(self, ident: int, frame: FrameType | None) -> Description:
+    def _thread(self, ident: int, stack: Stack) -> Description:
         record, thread = self._records.get(ident), self._threads.get(ident)
         name, native_id = f"thread {ident}", None
         if thread is not None:
@@ -178,7 +169,7 @@ class _Threads:
             **(_UNREGISTERED if record is None else self._standing(record)),
             "owns": self._owned.get(ident, []),
             "awaits": self._awaited(ident),
-            "stack": _stack(frame, None if record is None else record.place),
+            "stack": _stack(stack, None if record is None else record.place),
         }
 
     def _standing(self, record: Record) -> Description:
@@ -238,20 +229,16 @@ def _site(place: Place) -> Description:
     }
 
 
-def _stack(frame: FrameType | None, place: Place | None) -> list[Description]:
-    """The frames, the innermost first, and which of them stands at `place`."""
-    stack: list[Description] = []
-    code = None if place is None else place[2]
-    for each, its_code in outwards(frame):
-        at_site = its_code is code
-        code = None if at_site else code  # the innermost one alone
-        stack.append(
-            {
-                "function": its_code.co_qualname,
-                "filename": its_code.co_filename,
-                "lineno": each.f_lineno or 0,
-                "own": is_own(its_code.co_filename),
-                "site": at_site,
-            }
-        )
-    return stack
+def _stack(calls: Stack, place: Place | None) -> list[Description]:
+    """The calls, the innermost first, and which of them stands at `place`."""
+    at = None if place is None else next((call for call in calls if call.is_of(place[2])), None)
+    return [
+        {
+            "function": place[2].co_qualname if place and call is at else call.function,
+            "filename": call.filename,
+            "lineno": call.lineno,
+            "own": is_own(call.filename),
+            "site": call is at,
+        }
+        for call in calls
+    ]

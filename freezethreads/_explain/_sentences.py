@@ -7,6 +7,7 @@ from typing import NamedTuple
 from freezethreads._explain._causes import (
     Cause,
     called_in,
+    is_in_call,
     runs_event_loop,
     takes_something,
     waits_in,
@@ -57,7 +58,7 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
 
 
 def _activity(straggler: Straggler, evidence: Evidence) -> str:
-    if straggler.moving or not evidence.calling or evidence.busy:
+    if evidence.busy or not is_in_call(straggler, evidence):
         return "it computes there"
     return f"it waits in {waits_in(evidence.later)}"
 

@@ -51,16 +51,42 @@ def line_of(filename: str, lineno: int) -> str:
     return linecache.getline(filename, lineno).strip()
 
 
-def call_of(entry: FrameSummary) -> str:
-    """What a frame calls at the moment, as it is written there, without arguments; or ""."""
+def call_of(entry: FrameSummary, callee: str = "") -> str:
+    """What a frame calls at the moment, as it is written there, without arguments; or "".
+
+    Where its columns are not known it is a call at that line of something that is named `callee`,
+    or else the outermost.
+    """
     line = linecache.getline(entry.filename, entry.lineno or 0)
     if line.strip().startswith(("with ", "async with ")):
         return line.partition("  #")[0].strip()
     if entry.end_lineno != entry.lineno or entry.colno is None or entry.end_colno is None:
-        return line.strip().partition("(")[0]
+        called = [node.func for node in _calls_at(entry.filename, entry.lineno or 0)]
+        called.sort(key=lambda func: _name_of(func) != callee)
+        return ast.unparse(called[0]) if called else line.strip()
     text = line.encode()[entry.colno : entry.end_colno].decode(errors="replace")
     # The last pair of parentheses is that of the call: `poll().recv(1)` calls `poll().recv`.
     return _before_last_parenthesis(text)
+
+
+def has_call(filename: str, lineno: int) -> bool:
+    """Whether something is called at a line."""
+    return bool(_calls_at(filename, lineno))
+
+
+def _calls_at(filename: str, lineno: int) -> list[ast.Call]:
+    """The calls that are written at a line, what is around another one first."""
+    tree = _tree_of(filename)
+    return [
+        node
+        for node in (() if tree is None else ast.walk(tree))
+        if isinstance(node, ast.Call) and node.lineno <= lineno <= (node.end_lineno or 0)
+    ]
+
+
+def _name_of(func: ast.expr) -> str:
+    name: str = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return name
 
 
 def _before_last_parenthesis(text: str) -> str:
@@ -130,11 +156,8 @@ def _has_safepoint(loop: ast.AST) -> bool:
     for node in ast.iter_child_nodes(loop):
         if isinstance(node, (*_LOOPS, *_SCOPES)):
             continue
-        if isinstance(node, ast.Call):
-            called = node.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name == "safepoint":
-                return True
+        if isinstance(node, ast.Call) and _name_of(node.func) == "safepoint":
+            return True
         if _has_safepoint(node):
             return True
     return False

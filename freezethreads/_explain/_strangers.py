@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from traceback import FrameSummary
-from types import CodeType
 
-from freezethreads._frames import current_frames
-from freezethreads._looks import processor_time, stack_at
+from freezethreads._looks import processor_time
 from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, get_ident, sleep
 from freezethreads._report import ThreadInfo
+from freezethreads._stacks import read_stacks, summary_of
 
 _MOMENT = 0.02  # seconds between two looks
 
@@ -20,11 +19,8 @@ class _Glance:
     """One stranger at one moment."""
 
     def __init__(self, thread: Thread) -> None:
-        frame = current_frames().get(thread.ident or 0)
-        self.stack = stack_at(frame)
-        self.position: tuple[CodeType, int] | None = None
-        if frame is not None:
-            self.position = (frame.f_code, frame.f_lasti)
+        ident = thread.ident or 0
+        self.stack = read_stacks([ident]).get(ident, ())
         self.processor = processor_time(thread.native_id or 0)
 
 
@@ -45,6 +41,7 @@ def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> I
         sleep(_MOMENT)
     for thread, first in zip(strangers, before, strict=True):
         later = _Glance(thread)
-        goes_on = (first.position, first.processor) != (later.position, later.processor)
-        if goes_on and thread.ident is not None and later.position is not None:
-            yield thread.name, thread.ident, thread.native_id, first.stack, later.stack
+        goes_on = (first.stack, first.processor) != (later.stack, later.processor)
+        if goes_on and thread.ident is not None and later.stack:
+            stacks = summary_of(first.stack), summary_of(later.stack)
+            yield thread.name, thread.ident, thread.native_id, *stacks

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+from freezethreads._original import OWN_THREADS
+from freezethreads._stacks import read_stacks, summary_of
 from freezethreads.testing._events import Event
 
 
@@ -104,10 +104,9 @@ def stacks() -> dict[str, str]:
     """Where all threads are now, the innermost frame last; those that only look on are left out."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found = {}
-    for ident, frame in sys._current_frames().items():
+    for ident, stack in read_stacks().items():
         name = names.get(ident, "a thread")
-        if not name.startswith("freezethreads-"):
-            summary = traceback.extract_stack(frame)
-            inner = [entry for entry in summary if "_bootstrap" not in entry.name]
-            found[f"{name} ({ident})"] = "".join(traceback.StackSummary.from_list(inner).format())
+        if not name.startswith(OWN_THREADS):
+            inner = tuple(call for call in stack if "_bootstrap" not in call.name)
+            found[f"{name} ({ident})"] = "".join(summary_of(inner).format())
     return found
