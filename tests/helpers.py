@@ -91,7 +91,7 @@ def raise_once(error: type[BaseException]) -> Callable[..., None]:
 def stack_of(thread: threading.Thread) -> str:
     """Where `thread` is now, as a traceback prints it."""
     summary = summary_of_stack(thread.ident or 0)
-    return "".join(summary.format()) or "(it has no Python frame)\n"
+    return "".join(summary.format()) or "(no stack)\n"
 
 
 def run_python(

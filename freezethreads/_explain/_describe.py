@@ -17,8 +17,9 @@ the idents of those who did not stop, and ``problem`` why there was no freeze; s
   acquired``), or null. Who owns a lock is known if somebody waits for it, and in debug mode always;
   where it was acquired, in debug mode;
 * ``stack``, the innermost frame first: ``function filename lineno``, ``own`` for frames of this
-  library, and ``site`` for the one that stands at the thread's site. (With py-spy, ``locals``:
-  ``name value argument``; and of the thread ``active owns_gil``.)
+  library, and ``site`` for the one that stands at the thread's site; empty if it runs no Python,
+  or if nobody can tell. (With py-spy, ``locals``: ``name value argument``; and of the thread
+  ``active owns_gil``.)
 
 ``library_threads`` are the idents of this library's own threads, which are left out.
 """

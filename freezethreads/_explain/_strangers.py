@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from traceback import FrameSummary
+from typing import NamedTuple
 
 from freezethreads._looks import processor_time
 from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, get_ident, sleep
 from freezethreads._report import ThreadInfo
-from freezethreads._stacks import read_stacks, summary_of
+from freezethreads._stacks import Stack, read_stacks, summary_of
 
 _MOMENT = 0.02  # seconds between two looks
 
 Seen = tuple[str, int, int | None, list[FrameSummary], list[FrameSummary]]
 
 
-class _Glance:
-    """One stranger at one moment."""
+class _Glance(NamedTuple):
+    """One stranger at one moment; its stack is None if nobody can tell."""
 
-    def __init__(self, thread: Thread) -> None:
-        ident = thread.ident or 0
-        self.stack = read_stacks([ident]).get(ident, ())
-        self.processor = processor_time(thread.native_id or 0)
+    stack: Stack | None
+    processor: float | None
+
+
+def _glance_at(strangers: Sequence[Thread]) -> list[_Glance]:
+    stacks = read_stacks(thread.ident or 0 for thread in strangers)
+    return [
+        _Glance(stacks.get(thread.ident or 0), processor_time(thread.native_id or 0))
+        for thread in strangers
+    ]
 
 
 def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> Iterator[Seen]:
@@ -36,12 +43,11 @@ def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> I
         for thread in enumerate_threads()
         if thread.ident not in covered and not thread.name.startswith(OWN_THREADS)
     ]
-    before = [_Glance(thread) for thread in strangers]
-    if strangers:
-        sleep(_MOMENT)
-    for thread, first in zip(strangers, before, strict=True):
-        later = _Glance(thread)
-        goes_on = (first.stack, first.processor) != (later.stack, later.processor)
-        if goes_on and thread.ident is not None and later.stack:
-            stacks = summary_of(first.stack), summary_of(later.stack)
+    if not strangers:
+        return
+    before = _glance_at(strangers)
+    sleep(_MOMENT)
+    for thread, first, later in zip(strangers, before, _glance_at(strangers), strict=True):
+        if first != later and later.stack != () and thread.ident is not None:
+            stacks = summary_of(first.stack or ()), summary_of(later.stack or ())
             yield thread.name, thread.ident, thread.native_id, *stacks

@@ -124,7 +124,7 @@ def _lock(awaited: Mapping[str, Any]) -> str:
 def frames(stack: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """One line a frame. Frames of this library that follow each other are one line."""
     if not stack:
-        yield "    (no Python frame)"
+        yield "    (no stack: it runs no Python, or nobody can tell)"
     folded = 0
     for frame in stack:
         if frame["own"] and not frame["site"]:
