@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from freezethreads._original import monotonic
 from freezethreads._record import Record
-from freezethreads._stacks import JOIN, Call, Stack, read_stacks, summary_of
+from freezethreads._stacks import INNERMOST, JOIN, Call, Stack, read_stacks, summary_of
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
@@ -79,12 +79,12 @@ def _glance(record: Record, stack: Stack | None) -> Glance:
 
 def evidence_of(record: Record, glances: list[Glance], members: Mapping[int, Record]) -> Evidence:
     """Put together what the looks at a thread and its record tell."""
-    last = glances[-1]
+    stack = next((glance.stack for glance in reversed(glances) if glance.stack is not None), ())
     inside, at = shelter_of(record)
-    join = next((call for call in (last.stack or ())[:4] if call.is_of(JOIN)), None)
+    join = next((call for call in stack[:INNERMOST] if call.is_of(JOIN)), None)
     other = None if join is None or join.joins is None else members.get(join.joins)
     return Evidence(
-        later=summary_of(last.stack or ()),
+        later=summary_of(stack),
         calling=_are_calling(glances),
         busy=_is_busy(glances),
         inside=inside,
@@ -102,8 +102,18 @@ def _name_of(ident: int | None, record: Record | None) -> str:
 
 
 def moved(glances: list[Glance]) -> bool:
-    """Whether not all looks found the thread at the same instruction of the same calls."""
-    return any(glance.stack != glances[0].stack for glance in glances)
+    """Whether not all looks found the thread at the same instruction, or line."""
+    return len({_position(glance.stack) for glance in glances if glance.stack is not None}) > 1
+
+
+def _position(stack: Stack) -> tuple[object, ...]:
+    """Where the innermost call is. (Who waits again and again may do so for different callers.)"""
+    if not stack:
+        return ()
+    call = stack[0]
+    return (
+        (call.filename, call.name, call.lineno) if call.code is None else (call.code, call.offset)
+    )
 
 
 def shelter_of(record: Record) -> tuple[str | None, Site | None]:

@@ -43,8 +43,9 @@ class ThreadInfo:
     def stack(self) -> traceback.StackSummary:
         """The thread's stack now, the innermost frame last; empty if it has exited.
 
-        From any thread. Without a GIL it has lines and no columns, and is empty if `faulthandler`
-        cannot tell: of a thread before the last hundred, and on 3.13.0 and 3.13.1 always.
+        From any thread. Without a GIL it has lines and no columns, and the innermost hundred calls
+        at most; and it is empty if `faulthandler` cannot tell: of a thread before the last hundred,
+        and on 3.13.0 and 3.13.1 always.
         """
         return stack_of(self.ident)
 
@@ -93,6 +94,8 @@ class Straggler:
     def _doing(self) -> str:
         if self.state is not State.RUNNING:
             return "stopped meanwhile"
+        if not self.stack and self.evidence is not None and self.evidence.calling is None:
+            return "nobody can tell where"
         return "moving" if self.moving else "not moving (a long call, or waiting for something)"
 
 

@@ -3,8 +3,8 @@
 With a GIL they are read frame by frame. Without one, nobody may touch the frames of a thread that
 runs, as CPython's guide to free threading says: where coroutines run, reading them crashes the
 interpreter within seconds (python/cpython#152355). There `faulthandler` writes them down, while it
-has stopped the world. What it writes has lines and no instructions, and a hundred threads at most,
-those that were started last.
+has stopped the world. What it writes has lines and no instructions: of a hundred threads at most,
+those that were started last, and of each the innermost hundred calls.
 """
 
 from __future__ import annotations
@@ -14,51 +14,70 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from io import FileIO
 from itertools import islice
 from types import CodeType, FrameType
-from typing import BinaryIO, Final, NamedTuple, TypeAlias
+from typing import IO, Final, NamedTuple, TypeAlias
 
 from freezethreads._frames import current_frames
 from freezethreads._original import Thread
 
 JOIN: Final = Thread.join.__code__
 
-# Before that it read the frames of threads that run, as well (python/cpython#128400).
+# Whether there is a GIL, and stays. (A free-threaded build has one for a moment whenever an
+# extension is imported, and for good after some of them.)
+_HAS_GIL: Final = "free-threading" not in sys.version or getattr(sys.flags, "gil", None) == 1
+# Before that `faulthandler` read the frames of threads that run, as well (python/cpython#128400).
 _FAULTHANDLER_STOPS: Final = sys.version_info >= (3, 13, 2)
 
-_HEADER: Final = re.compile(r"(?:Current t|T)hread 0x([0-9a-f]+)\b")
+_HEADER: Final = re.compile(
+    r"(?:Current t|T)hread 0x([0-9a-f]+)(?: \[.*\])? \(most recent call first\):"
+)
 _LINE: Final = re.compile(r'  File (?:"(.*)"|\?\?\?), line (?:(\d+)|\?\?\?) in (.*)')
-_ESCAPE: Final = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+_NO_CALL: Final = "  <no Python frame>"
+# How it writes what is not printable ASCII. (What looks like that and is not, it leaves as it is.)
+_ESCAPE: Final = re.compile(
+    r"\\(?:x([0189a-f][0-9a-f]|7f)|u((?!00)[0-9a-f]{4})|U(00(?:0[1-9a-f]|10)[0-9a-f]{4}))"
+)
+_LONGEST: Final = 500  # characters of a name that it writes
 
 
 class Call(NamedTuple):
-    """A call that was under way. ``function`` is its qualified name, or the bare name where only
-    lines are known; so are ``code`` and ``offset``, of its last instruction, None there. ``joins``
-    is the ident of the thread for whose end a `Thread.join` waits, if that is known.
+    """A call that was under way, of a function in a file, at a line.
+
+    ``code`` and ``offset``, of its last instruction, are None where only lines are known. ``joins``
+    is the ident of the thread for whose end one of the innermost calls waits, if it is a
+    `Thread.join` and that is known.
     """
 
     filename: str
-    function: str
+    name: str
     lineno: int
     code: CodeType | None = None
     offset: int | None = None
     joins: int | None = None
 
     @property
-    def name(self) -> str:
-        """The function's bare name."""
-        return self.function.rpartition(".")[2]
+    def function(self) -> str:
+        """The function's qualified name, or the bare one where only lines are known."""
+        return self.name if self.code is None else self.code.co_qualname
 
     def is_of(self, code: CodeType) -> bool:
         """Whether it is a call of the function with this code, for all that can be told."""
         if self.code is not None:
             return self.code is code
-        return (self.filename, self.name) == (code.co_filename, code.co_name)
+        return (_as_read(self.filename), self.name) == (
+            _as_read(code.co_filename),
+            _as_read(code.co_name),
+        )
 
 
 Stack: TypeAlias = tuple[Call, ...]
 """The innermost call first."""
+
+INNERMOST: Final = 4
+"""Calls among which one looks for a `Thread.join`."""
 
 
 def read_stacks(idents: Iterable[int] | None = None) -> dict[int, Stack]:
@@ -66,10 +85,9 @@ def read_stacks(idents: Iterable[int] | None = None) -> dict[int, Stack]:
 
     One that has no Python frame has an empty stack. One whose stack nobody can tell is left out.
     """
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        written = _parse(_write()) if _FAULTHANDLER_STOPS else {}
-        wanted = written if idents is None else idents
-        return {ident: written[ident] for ident in wanted if ident in written}
+    if not _HAS_GIL:
+        wanted = None if idents is None else set(idents)
+        return _parse(_write(), wanted) if _FAULTHANDLER_STOPS else {}
     # Each frame is taken out as it is read: the own one is in there, and a variable of it that
     # refers to all others would keep them alive.
     frames = current_frames()
@@ -83,17 +101,19 @@ def read_stacks(idents: Iterable[int] | None = None) -> dict[int, Stack]:
 
 
 def _outwards(frame: FrameType | None) -> Iterator[Call]:
+    left = INNERMOST
     while frame is not None:
         code = frame.f_code
-        yield Call(
-            code.co_filename,
-            code.co_qualname,
-            frame.f_lineno or 0,
-            code,
-            frame.f_lasti,
-            getattr(frame.f_locals.get("self"), "ident", None) if code is JOIN else None,
-        )
+        joins = _joined_by(frame) if left > 0 and code is JOIN else None
+        yield Call(code.co_filename, code.co_name, frame.f_lineno or 0, code, frame.f_lasti, joins)
         frame = frame.f_back
+        left -= 1
+
+
+def _joined_by(frame: FrameType) -> int | None:
+    thread = frame.f_locals.get("self")
+    # Not as the program may have it: a subclass can do anything in a property.
+    return Thread.ident.__get__(thread) if isinstance(thread, Thread) else None
 
 
 def _write() -> str:
@@ -107,29 +127,50 @@ def _write() -> str:
         return ""  # there is no file to be had: then nothing can be told
 
 
-def _open_file() -> BinaryIO:
+def _open_file() -> IO[bytes] | FileIO:
     """A file without a name, if possible in memory: whoever stands may have a lock of `tempfile`,
     and a full disk must not hide who does not stop."""
-    if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("stacks"), "w+b")
-    from tempfile import TemporaryFile  # which takes a while to load
+    try:
+        # In one step: an asynchronous exception in between would leave the descriptor open.
+        return next(map(FileIO, map(os.memfd_create, ["stacks"]), ["r+"]))
+    except (AttributeError, OSError):
+        from tempfile import TemporaryFile  # which takes a while to load
 
-    return TemporaryFile()
+        return TemporaryFile()
 
 
-def _parse(text: str) -> dict[int, Stack]:
-    stacks: dict[int, list[Call]] = {}
-    calls: list[Call] = []
-    for line in text.splitlines():
-        if header := _HEADER.match(line):
-            calls = stacks.setdefault(int(header[1], 16), [])
-        elif call := _LINE.match(line):
-            calls.append(Call(_unescape(call[1] or "?"), _unescape(call[3]), int(call[2] or 0)))
-    return {ident: tuple(calls) for ident, calls in stacks.items()}
+def _parse(text: str, wanted: Collection[int] | None) -> dict[int, Stack]:
+    stacks: dict[int, Stack] = {}
+    sections = text.split("\n\n")
+    if not text.endswith("\n"):
+        sections.pop()  # it has run out of space
+    for section in sections:
+        first, *lines = section.lstrip("\n").split("\n")
+        header = _HEADER.fullmatch(first)
+        ident = int(header[1], 16) if header else 0  # a thread that has just been started has none
+        if ident and (wanted is None or ident in wanted):
+            calls = tuple(_calls_in(lines))
+            if calls or (wanted is not None and _NO_CALL in lines):
+                stacks[ident] = calls
+    return stacks
+
+
+def _calls_in(lines: Iterable[str]) -> Iterator[Call]:
+    for line in lines:
+        if call := _LINE.fullmatch(line):
+            name = call[1] or "?"
+            # What its escapes stand for, unless that is just how the file is called.
+            is_plain = "\\" not in name or os.path.exists(name)
+            yield Call(name if is_plain else _unescape(name), _unescape(call[3]), int(call[2] or 0))
+
+
+def _as_read(name: str) -> str:
+    """How a name comes back from there."""
+    return _unescape(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}...")
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[0][2:], 16)), text)
+    return _ESCAPE.sub(lambda match: chr(int(match[match.lastindex or 0], 16)), text)
 
 
 def summary_of(stack: Stack) -> traceback.StackSummary:

@@ -1,4 +1,6 @@
-"""Rules that hold for every test: no thread is left behind, no thread's error goes unseen."""
+"""Rules that hold for every test: no thread is left behind, no thread's error goes unseen. And what
+several files want: a Python without a GIL.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 
+from freezethreads import _stacks
 from helpers import WAIT, Worker, stack_of
 
 # A shared machine makes any single example slow now and then, which says nothing about the code.
@@ -41,3 +45,15 @@ def _still_running(threads: set[threading.Thread]) -> list[threading.Thread]:
     for thread in real:
         thread.join(max(0.0, deadline - time.monotonic()))
     return [thread for thread in real if thread.is_alive()]
+
+
+@pytest.fixture
+def no_gil(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python without a GIL, where no frame may be read."""
+
+    def touch() -> NoReturn:
+        raise AssertionError("read the frames of threads that run")
+
+    monkeypatch.setattr(_stacks, "_HAS_GIL", False)
+    monkeypatch.setattr(_stacks, "_FAULTHANDLER_STOPS", True)
+    monkeypatch.setattr(_stacks, "current_frames", touch)

@@ -113,7 +113,6 @@ def test_what_is_called(source: str) -> None:
     assert call_of(entry(source, line("recv"))) == "socket.poll().recv"
     assert call_of(entry(source, line("recv")), "poll") == "socket.poll"
     assert call_of(entry(source, line("for one in ones"))) == "for one in ones:"
-    assert call_of(entry(source, line("                item,"))) == "step"
 
 
 def test_whose_code_it_is() -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import _base as futures
 from enum import Enum
 from traceback import FrameSummary
 
-from freezethreads._explain._source import call_of, has_call, nearest, remoteness
+from freezethreads._explain._source import TAKERS, call_of, has_call, nearest, remoteness
 from freezethreads._looks import Evidence
 from freezethreads._report import Straggler
 from freezethreads._states import State
@@ -70,8 +70,7 @@ def is_in_call(straggler: Straggler, evidence: Evidence) -> bool:
     """
     if straggler.moving or evidence.calling is not None:
         return bool(evidence.calling) and not straggler.moving
-    inner = evidence.later[-1] if evidence.later else None
-    return not evidence.busy or (inner is not None and has_call(inner.filename, inner.lineno or 0))
+    return evidence.busy is False or not evidence.later or has_call(evidence.later[-1])
 
 
 def waits_in(stack: Sequence[FrameSummary]) -> str:
@@ -121,7 +120,7 @@ def takes_something(stack: Sequence[FrameSummary]) -> bool:
     if inside:
         return any(file.startswith(_TAKERS) for file in inside)
     call = call_of(user)
-    return _is_with(call) or call.endswith((".acquire", ".get", ".put"))
+    return _is_with(call) or call.endswith(tuple(f".{name}" for name in TAKERS))
 
 
 def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:

@@ -39,7 +39,8 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
         frozen = ", which stands frozen" if evidence.joins_frozen else ""
         return f"{name} waits for the end of {evidence.joins}{frozen}, in {waits_in(stack)}."
     if cause is Cause.C_CALL:
-        return f"{name} computes inside a call of C, {called_in(stack)}: each look found it there."
+        told = "at this line, and no look tells more" if evidence.calling is None else "there"
+        return f"{name} computes inside a call of C, {called_in(stack)}: each look found it {told}."
     if cause is Cause.NO_FREEZE:
         since = "" if evidence.inside_at is None else f", which it entered at {place}"
         return f"{name} is inside no_freeze(){since}; {_activity(straggler, evidence)}."

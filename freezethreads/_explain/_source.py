@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from traceback import FrameSummary
 
@@ -19,6 +20,12 @@ _THIRD = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 Loop = ast.For | ast.While | ast.AsyncFor
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
+# What has a frame of its own within a statement, by the name of that.
+_INLINE: dict[str, type[ast.AST]] = {"<lambda>": ast.Lambda, "<genexpr>": ast.GeneratorExp}
+_PARTS = 7  # of a name that is longer, the last ones
+TAKERS = ("acquire", "get", "put")
+"""Methods that take something shared, as a lock or an item of a queue."""
+
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -55,36 +62,78 @@ def call_of(entry: FrameSummary, callee: str = "") -> str:
     """What a frame calls at the moment, as it is written there, without arguments; or "".
 
     Where its columns are not known it is a call at that line of something that is named `callee`,
-    or else the outermost.
+    or else one that takes something shared, or else the outermost.
     """
     line = linecache.getline(entry.filename, entry.lineno or 0)
     if line.strip().startswith(("with ", "async with ")):
         return line.partition("  #")[0].strip()
-    if entry.end_lineno != entry.lineno or entry.colno is None or entry.end_colno is None:
-        called = [node.func for node in _calls_at(entry.filename, entry.lineno or 0)]
-        called.sort(key=lambda func: _name_of(func) != callee)
-        return ast.unparse(called[0]) if called else line.strip()
-    text = line.encode()[entry.colno : entry.end_colno].decode(errors="replace")
-    # The last pair of parentheses is that of the call: `poll().recv(1)` calls `poll().recv`.
-    return _before_last_parenthesis(text)
+    known = entry.colno is not None and entry.end_colno is not None
+    if known and entry.end_lineno == entry.lineno:
+        text = line.encode()[entry.colno : entry.end_colno].decode(errors="replace")
+        # The last pair of parentheses is that of the call: `poll().recv(1)` calls `poll().recv`.
+        return _before_last_parenthesis(text)
+    calls = _calls_at(entry)
+    if known:
+        end = entry.end_lineno, entry.end_colno
+        calls = [call for call in calls if (call.end_lineno, call.end_col_offset) == end]
+    calls.sort(key=lambda call: _name_of(call) not in TAKERS)
+    calls.sort(key=lambda call: _name_of(call) != callee)
+    return _written(calls[0].func) if calls else line.strip().partition("(")[0]
 
 
-def has_call(filename: str, lineno: int) -> bool:
-    """Whether something is called at a line."""
-    return bool(_calls_at(filename, lineno))
+def has_call(entry: FrameSummary) -> bool:
+    """Whether what a frame is at calls something, or enters a `with` statement."""
+    line = linecache.getline(entry.filename, entry.lineno or 0)
+    return line.strip().startswith(("with ", "async with ")) or bool(_calls_at(entry))
 
 
-def _calls_at(filename: str, lineno: int) -> list[ast.Call]:
-    """The calls that are written at a line, what is around another one first."""
-    tree = _tree_of(filename)
+def _calls_at(entry: FrameSummary) -> list[ast.Call]:
+    """The calls that a frame can be in at its line, what is around another one first.
+
+    A call belongs to the line where it begins, and one of a method to that of the method's name.
+    """
+    lineno = entry.lineno or 0
+    path = _path_to(_tree_of(entry.filename), lineno)
+    roots: Sequence[ast.AST] = [node for node in path if isinstance(node, ast.stmt)][-1:]
+    if inline := _INLINE.get(entry.name):
+        roots = [node for root in roots for node in ast.walk(root) if isinstance(node, inline)]
     return [
         node
-        for node in (() if tree is None else ast.walk(tree))
-        if isinstance(node, ast.Call) and node.lineno <= lineno <= (node.end_lineno or 0)
+        for root in roots
+        for node in _evaluated_in(root, lineno)
+        if isinstance(node, ast.Call) and lineno in (node.lineno, node.func.end_lineno)
     ]
 
 
-def _name_of(func: ast.expr) -> str:
+def _evaluated_in(root: ast.AST, lineno: int) -> Iterator[ast.AST]:
+    """What a statement, lambda or generator evaluates in its own frame, the outermost first; with
+    other statements on the same line."""
+    left = deque(ast.iter_child_nodes(root))
+    while left:
+        node = left.popleft()
+        elsewhere = isinstance(node, ast.stmt) and node.lineno != lineno
+        if not elsewhere and not isinstance(node, tuple(_INLINE.values())):
+            yield node
+            left.extend(ast.iter_child_nodes(node))
+
+
+def _written(func: ast.expr) -> str:
+    """The last parts of the name of what is called, without arguments."""
+    text = ""
+    for _ in range(_PARTS):
+        if isinstance(func, ast.Name):
+            return f"{func.id}{text}"
+        if isinstance(func, ast.Attribute):
+            text, func = f".{func.attr}{text}", func.value
+        elif isinstance(func, ast.Call):
+            text, func = f"(){text}", func.func
+        else:
+            break
+    return f"(...){text}"
+
+
+def _name_of(call: ast.Call) -> str:
+    func = call.func
     name: str = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     return name
 
@@ -156,7 +205,7 @@ def _has_safepoint(loop: ast.AST) -> bool:
     for node in ast.iter_child_nodes(loop):
         if isinstance(node, (*_LOOPS, *_SCOPES)):
             continue
-        if isinstance(node, ast.Call) and _name_of(node.func) == "safepoint":
+        if isinstance(node, ast.Call) and _name_of(node) == "safepoint":
             return True
         if _has_safepoint(node):
             return True
