@@ -45,7 +45,7 @@ def poll(one, other, pause, over):
 
 def pauses(freezer, over):
     with freezer.register("it"):
-        poll(0.007, 0.013, lambda s: time.sleep(s), over)
+        poll(0.0105, 0.0105, lambda s: time.sleep(s), over)
 
 def joins(freezer, over):
     with freezer.register("it"):
