@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from _thread import get_ident
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn
@@ -110,7 +110,7 @@ def test_a_thread_that_is_not_there_is_left_out() -> None:
 @pytest.mark.usefixtures("no_gil")
 @pytest.mark.parametrize("before", ["a file cannot be made", "3.13.1"])
 def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> None:
-    """What is known all the same is reported: that it waits, and not that it is outside Python."""
+    """What is known all the same is reported: who waits, who computes, and nobody is outside."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(24, "Too many open files")
@@ -122,22 +122,27 @@ def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> 
         monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     assert read_stacks() == {}
     freezer, over = Freezer(), threading.Event()
-    idle = start(register_and_wait, freezer, over)
+    threads = [start(register_and_call, freezer, over, each) for each in (over.wait, over.is_set)]
     try:
-        wait_until(lambda: bool(freezer.threads()))
-        (finding,) = diagnose(freezer, 0.1)["findings"]
+        wait_until(lambda: len(freezer.threads()) == 2)
+        with pytest.raises(FreezeTimeout, match="nobody can tell where") as caught:
+            freezer.freeze(timeout=0.1)
+        findings = diagnose(freezer, 0.1)["findings"]
     finally:
         over.set()
-        idle.finish()
+        for thread in threads:
+            thread.finish()
+    assert [late.stack for late in caught.value.stragglers] == [[], []]
+    assert [(each["lineno"], each["stacks"]) for each in findings] == 2 * [(None, [[], []])]
     if sys.platform.startswith("linux"):
-        assert finding["cause"] == Cause.WAITING.value
-    assert finding["lineno"] is None
-    assert finding["stacks"] == [[], []]
+        causes = {each["thread"]: each["cause"] for each in findings}
+        assert causes == {"wait": Cause.WAITING.value, "is_set": Cause.COMPUTING.value}
 
 
-def register_and_wait(freezer: Freezer, over: threading.Event) -> None:
-    with freezer.register("idle"):
-        over.wait()
+def register_and_call(freezer: Freezer, over: threading.Event, call: Callable[[], object]) -> None:
+    with freezer.register(call.__name__):
+        while not over.is_set():
+            call()
 
 
 WRITTEN = r"""
@@ -223,7 +228,7 @@ def test_a_description_without_a_frame() -> None:
 @pytest.mark.usefixtures("no_gil")
 def test_a_straggler_has_its_stack() -> None:
     freezer, over = Freezer(), threading.Event()
-    idle = start(register_and_wait, freezer, over)
+    idle = start(register_and_call, freezer, over, over.wait)
     try:
         wait_until(lambda: bool(freezer.threads()))
         with pytest.raises(FreezeTimeout) as caught:
@@ -232,5 +237,5 @@ def test_a_straggler_has_its_stack() -> None:
         over.set()
         idle.finish()
     (straggler,) = caught.value.stragglers
-    assert "over.wait()" in [entry.line for entry in straggler.stack]
+    assert "call()" in [entry.line for entry in straggler.stack]
     assert not straggler.moving

@@ -70,7 +70,7 @@ def is_in_call(straggler: Straggler, evidence: Evidence) -> bool:
     """
     if straggler.moving or evidence.calling is not None:
         return bool(evidence.calling) and not straggler.moving
-    return evidence.busy is False or not evidence.later or has_call(evidence.later[-1])
+    return evidence.busy is False or (bool(evidence.later) and has_call(evidence.later[-1]))
 
 
 def waits_in(stack: Sequence[FrameSummary]) -> str:
