@@ -109,6 +109,13 @@ def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     assert told == f"process {served.pid}: nothing was frozen by this command\n"
 
 
+def test_freeze_says_that_nobody_is_there(capsys: Captured, served: Program) -> None:
+    """Whose group is misspelt reads it."""
+    who = "no thread is registered in group 'nobody'; who comes stands"
+    told = say(capsys, "freeze", served.pid, "--group", "nobody")
+    assert told == f"process {served.pid}: {who} for 60 s, or until a thaw\n"
+
+
 def test_json_of_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     answer = json.loads(say(capsys, "freeze", served.pid, "--json", "--group", "nobody"))
     assert (answer["threads"], answer["lease"]) == (0, 60)

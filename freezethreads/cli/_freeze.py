@@ -106,7 +106,11 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
         return
     count, lease = answer["threads"], answer["lease"]
     end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
-    say(f"process {client.pid}: {count} thread{' stands' if count == 1 else 's stand'} {end}")
+    who = f"{count} thread{' stands' if count == 1 else 's stand'}"
+    if not count:
+        where = f" in group {arguments.group!r}" if arguments.group else ""
+        who = f"no thread is registered{where}; who comes stands"
+    say(f"process {client.pid}: {who} {end}")
 
 
 def _is_empty(signals: SimpleQueue[signal.Signals], wait: float) -> bool:
