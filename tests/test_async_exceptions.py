@@ -46,10 +46,10 @@ class Program:
             assert time.monotonic() < deadline, f"left frozen: {self.freezer.threads()}"
             time.sleep(0)
         assert not self.freezer._registry.active
-        while self.freezer._registry.pending:  # a todo, perhaps, which its thread is about to make
+        # A todo, perhaps: its thread is about to make it, and the flag is lowered after that.
+        while self.freezer._registry.pending or self.freezer.armed:
             assert time.monotonic() < deadline, f"still asked: {self.freezer._registry.pending}"
             time.sleep(0)
-        assert not self.freezer.armed
         assert self.freezer._controller._turns.current is None
         with self.freezer.freeze(timeout=WAIT) as world:
             frozen = list(self.counts)
