@@ -80,6 +80,7 @@ def test_a_thread_that_never_has_to_wait_stops_as_well(
     freezer: Freezer, installation: Installation, make: Callable[[ExitStack], Callable[[], object]]
 ) -> None:
     over: list[bool] = []
+    called: list[bool] = []  # and so it does not stop at its enrolment any more
 
     with ExitStack() as stack:
         call = make(stack)
@@ -87,16 +88,19 @@ def test_a_thread_that_never_has_to_wait_stops_as_well(
         def work() -> None:
             while not over:
                 call()
+                called[:] = [True]
 
         worker = start(work)
-        record_of(freezer, worker)
-        with freezer.freeze(timeout=WAIT) as world:
-            assert [info.state for info in world.threads] == [State.FROZEN]
-            site = world.threads[0].site
-            assert site is not None
-            assert (site.kind, site.filename) == ("wait", __file__)
-        over.append(True)
-        worker.finish()
+        try:
+            until(lambda: bool(called))
+            with freezer.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+                site = world.threads[0].site
+                assert site is not None
+                assert (site.kind, site.filename) == ("wait", __file__)
+        finally:
+            over.append(True)
+            worker.finish()
 
 
 # With a time-out that ends during a freeze.
