@@ -149,9 +149,12 @@ class World(_Stopped):
         errand = Todo(fn, args, 0)
         self._freeze.errands[errand] = None
         record.errands[errand] = None
-        if record.rouse():
-            pass  # from its wait, which it leaves for the refrigerator
-        elif AWAY in record.todo and record.errands.pop(errand, ABSENT) is not ABSENT:
+        place = record.todo.get(AWAY)
+        if place is None or place[0] == "safepoint":
+            pass  # it stands, or is about to where it has registered
+        elif place[6] is not None:
+            place[6].ring()  # it leaves its wait for the refrigerator
+        elif record.errands.pop(errand, ABSENT) is not ABSENT:
             raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         if self._freeze.done:
             errand.refuse(FreezeError("the world was thawed before the call was made"))

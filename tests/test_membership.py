@@ -14,6 +14,7 @@ from freezethreads import (
     FreezeTimeout,
     NotRegistered,
     State,
+    _membership,
 )
 from freezethreads._record import Record
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
@@ -75,6 +76,28 @@ def test_who_registers_during_a_freeze_is_listed_as_frozen_from_the_first_moment
         world.thaw()
         registering.result(WAIT)
     assert states == [State.FROZEN]
+
+
+def test_a_world_can_call_in_who_is_about_to_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    1. a thread registers: it is listed as frozen, and has yet to come to the refrigerator
+    2. the world calls something in it
+    3. the thread parks, and makes the call
+    """
+    freezer = Freezer()
+    with actor() as newcomer, actor() as controller:
+        pause = Pause(newcomer.worker)
+        before(monkeypatch, _membership, "come_back", pause)
+        world = controller.do(freezer.freeze, timeout=WAIT)
+        registering = newcomer.tell(freezer.register)
+        pause.wait()
+        (info,) = world.threads
+        called = controller.tell(world.call, info, threading.get_ident)
+        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        pause.go()
+        assert called.result(WAIT) == newcomer.worker.ident
+        controller.do(world.thaw)
+        registering.result(WAIT)
 
 
 def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
