@@ -96,7 +96,11 @@ class Straggler:
             return "stopped meanwhile"
         if not self.stack and self.evidence is not None and self.evidence.calling is None:
             return "nobody can tell where"
-        return "moving" if self.moving else "not moving (a long call, or waiting for something)"
+        if self.moving:
+            return "moving"
+        if self.evidence is not None and self.evidence.busy:
+            return "not moving, and computing (a long call, or a short loop)"
+        return "not moving (a long call, or waiting for something)"
 
 
 def info_of(record: Record) -> ThreadInfo:

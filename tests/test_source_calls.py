@@ -19,7 +19,7 @@ class Work:
                 2)),
             c=[deep(x) for x in self.read()],
         )
-        handle(stock.get(timeout=1), (a or b).put(1))
+        handle(stock.get(timeout=1), (a or b).put(1), these[1].join())
         return (
             table.where(x)
             .order(y)
@@ -46,6 +46,7 @@ def at(filename: str, text: str, name: str = "run", **columns: Any) -> FrameSumm
         ("handle(", "run", "", "stock.get"),  # what takes something goes first
         ("handle(", "run", "handle", "handle"),
         ("handle(", "run", "put", "(...).put"),
+        ("handle(", "run", "join", "these[...].join"),
         (".order(y)", "run", "", "table.where().order"),
         ("if first", "run", "", "lock.acquire"),
     ],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, _stacks
+from freezethreads import Freezer, FreezeTimeout, _stacks
 from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
 from helpers import WAIT, start, wait_until
@@ -74,8 +76,9 @@ class Over:
             thread.finish()
 
 
-def diagnosed(folder: Path, name: str) -> dict[str, Any]:
-    """What is said of a thread that runs a function of the program."""
+@contextmanager
+def straggling(folder: Path, name: str) -> Iterator[Freezer]:
+    """A registered thread runs a function of the program."""
     path = folder / "straggler.py"
     path.write_text(STRAGGLER)
     names: dict[str, Any] = {}
@@ -84,10 +87,16 @@ def diagnosed(folder: Path, name: str) -> dict[str, Any]:
     late = start(names[name], freezer, over)
     try:
         wait_until(lambda: bool(freezer.threads()))
-        (finding,) = diagnose(freezer, 0.1)["findings"]
+        yield freezer
     finally:
         over.set()
         late.finish()
+
+
+def diagnosed(folder: Path, name: str) -> dict[str, Any]:
+    """What is said of a thread that runs a function of the program."""
+    with straggling(folder, name) as freezer:
+        (finding,) = diagnose(freezer, 0.1)["findings"]
     found: dict[str, Any] = finding
     return found
 
@@ -109,6 +118,14 @@ def test_the_cause_without_an_instruction(
     finding = diagnosed(tmp_path, name)
     assert (finding["cause"], finding["line"]) == (cause.value, line)
     assert ("the end of a thread, in `over.thread.join`" in finding["why"]) == (name == "join")
+
+
+@pytest.mark.usefixtures("no_gil")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells who computes on Linux only")
+def test_who_does_not_move_and_computes_is_said_to(tmp_path: Path) -> None:
+    with straggling(tmp_path, "loop") as freezer, pytest.raises(FreezeTimeout) as caught:
+        freezer.freeze(timeout=0.1)
+    assert "RUNNING, not moving, and computing (a long call, or a short loop)" in str(caught.value)
 
 
 @pytest.mark.usefixtures("no_gil")

@@ -127,6 +127,8 @@ def _written(func: ast.expr) -> str:
             text, func = f".{func.attr}{text}", func.value
         elif isinstance(func, ast.Call):
             text, func = f"(){text}", func.func
+        elif isinstance(func, ast.Subscript):
+            text, func = f"[...]{text}", func.value
         else:
             break
     return f"(...){text}"
