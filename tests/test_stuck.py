@@ -21,6 +21,9 @@ from freezethreads._explain._causes import Cause
 from freezethreads.control import connect
 from helpers import ROOT, WAIT
 
+# The first test starts and asks all programs, most of which compute.
+pytestmark = pytest.mark.timeout(120)
+
 FOLDER = Path(__file__).parent / "stuck_programs"
 PROGRAMS = {path.stem: path for path in FOLDER.glob("*.py") if path.stem != "stage"}
 HEALTHY = ("healthy", "stranger")
