@@ -147,7 +147,7 @@ def leave_beneath(registry: Registry) -> None:
 def _enter(registry: Registry, record: Record, caller: FrameType) -> None:
     """Enrol the calling thread as `record`, and as nothing else."""
     place = place_of(caller, "safepoint", "register")
-    record.todo[AWAY] = place
+    record.todo[AWAY] = (*place[:6], record.bell)  # as it does not wait, it need not be woken
     try:
         if registry.own.record is not None:
             _leave(registry, registry.own.record)

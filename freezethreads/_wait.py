@@ -242,8 +242,10 @@ def stop_if_asked(label: str) -> None:
 
     For a wait that does not have to wait; called if anything is `armed`.
     """
-    if any(record.todo for _, record in members_waiting()):
-        with Waiting(label, fork_safe=True):
+    members = members_waiting()
+    if any(record.todo for _, record in members):
+        # With its own bell: it is about to stand, and nothing keeps it from what it is asked there.
+        with Waiting(label, fork_safe=True, bell=members[0][1].bell):
             pass
 
 

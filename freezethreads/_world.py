@@ -150,10 +150,10 @@ class World(_Stopped):
         self._freeze.errands[errand] = None
         record.errands[errand] = None
         place = record.todo.get(AWAY)
-        if place is None or place[0] == "safepoint":
-            pass  # it stands, or is about to where it has registered
+        if place is None:
+            pass  # it stands
         elif place[6] is not None:
-            place[6].ring()  # it leaves its wait for the refrigerator
+            place[6].ring()  # it leaves its wait for the refrigerator, or was about to stand
         elif record.errands.pop(errand, ABSENT) is not ABSENT:
             raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         if self._freeze.done:

@@ -15,8 +15,10 @@ from freezethreads import (
     NotRegistered,
     State,
     _membership,
+    sync,
 )
 from freezethreads._record import Record
+from freezethreads._wait import Waiting
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
 from helpers import WAIT, stack_of, wait_for, wait_until
 
@@ -98,6 +100,28 @@ def test_a_world_can_call_in_who_is_about_to_register(monkeypatch: pytest.Monkey
         assert called.result(WAIT) == newcomer.worker.ident
         controller.do(world.thaw)
         registering.result(WAIT)
+
+
+def test_a_world_can_call_in_who_is_about_to_stand_before_a_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same for a thread that has come to a wait which does not have to wait."""
+    freezer, event = Freezer(), sync.Event()
+    event.set()
+    with puppet(freezer) as thread, actor() as controller:
+        pause = Pause(thread.worker)
+        before(monkeypatch, Waiting, "_come_back", pause)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT)
+        wait_until(lambda: bool(thread.record.todo))
+        waiting = thread.tell(event.wait)
+        pause.wait()
+        world = freezing.result(WAIT)
+        called = controller.tell(world.call, thread.worker, threading.get_ident)
+        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        pause.go()
+        assert called.result(WAIT) == thread.worker.ident
+        controller.do(world.thaw)
+        assert waiting.result(WAIT)
 
 
 def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
