@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from checkpoints import Counters, last_of
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, CheckpointError, FileStore, _child
 from freezing import after
-from helpers import WAIT, run_python, start
+from helpers import WAIT, raise_once, run_python, start
 
 
 @pytest.fixture
@@ -183,6 +184,24 @@ def test_an_interrupt_while_the_child_saves(store: FileStore) -> None:
     takes.pop()
     checkpointer.checkpoint()
     assert checkpointer.load() == "next"
+
+
+def test_an_exception_just_after_the_fork(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread takes the signal, whatever this one has blocked; the child is ended."""
+    parent, interrupt = os.getpid(), raise_once(KeyboardInterrupt)
+
+    class Closing(FileIO):
+        def close(self) -> None:
+            super().close()
+            if os.getpid() == parent:
+                interrupt()
+
+    monkeypatch.setattr(_child, "FileIO", Closing)
+    with pytest.raises(KeyboardInterrupt):
+        Checkpointer(Freezer(), store, hang, mode="fork", timeout=WAIT).checkpoint()
+    assert no_child_left()
 
 
 def test_a_process_that_the_child_has_started_is_not_waited_for(store: FileStore) -> None:

@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from io import FileIO
+from itertools import islice
 from typing import NoReturn
 
 from freezethreads._deadline import Deadline
@@ -35,14 +36,22 @@ _GRACE = 5.0  # seconds that a killed child may take to go
 
 
 class Child:
-    """The parent's view of a child that saves. Used by one thread at a time."""
+    """The parent's view of a child that saves. Used by one thread at a time.
 
-    def __init__(self, pid: int, report: FileIO, leash: FileIO) -> None:
-        self.pid = pid
+    It is made before the child, whose number comes into `pids`.
+    """
+
+    def __init__(self, pids: list[int], report: FileIO, leash: FileIO) -> None:
+        self._pids = pids
         self._report = report
         self._leash = leash  # closed, at the latest with this object, it ends the child
         self._ended = False
         self._status: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's number. Raises IndexError before there is one."""
+        return self._pids[0]
 
     def wait(self, seconds: float | None) -> int | None:
         """Wait until the child has saved; return the payload's size, None if not known.
@@ -99,6 +108,8 @@ class Child:
 
     def _has_ended(self) -> bool:
         """Whether the child has ended; wait for exactly this one, so that others are left alone."""
+        if not self._pids:
+            return True  # there never was one
         if not self._ended:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -135,21 +146,23 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
     refuses.
     """
     parent = os.getpid()
-    # A signal that came between the fork and `_leave` would run the parent's handler in the child;
-    # and in the parent its handler could raise with a child that nobody knows.
+    # A signal that came between the fork and `_leave` would run the parent's handler in the child.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with ExitStack() as closing:
             report, says = _open_pipe(closing)
             held, leash = _open_pipe(closing)
-            pid = os.fork()
-            if pid == 0:
+            pids: list[int] = []
+            child = Child(pids, report, leash)
+            at_end.callback(child.kill)
+            # In one step: another thread may take a signal, whose handler raises in this one, and
+            # the child would be one that nobody knows.
+            pids.extend(islice(iter(os.fork, None), 1))
+            if pids == [0]:
                 leash.close()
                 _live(work, says, held, mask)
             says.close()
             held.close()
-            child = Child(pid, report, leash)
-            at_end.callback(child.kill)
             closing.pop_all()
             return child
     except OSError as error:
