@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from freezethreads._original import monotonic
 from freezethreads._record import Record
-from freezethreads._stacks import INNERMOST, JOIN, Call, Stack, read_stacks, summary_of
+from freezethreads._stacks import INNERMOST, JOIN, Stack, read_stacks, summary_of
 from freezethreads._statistics import Site, site_of
 from freezethreads._todo import pending_todos
 
@@ -159,19 +159,16 @@ def _is_runnable(native_id: int) -> bool:
 
 def _is_calling(stack: Stack | None) -> bool | None:
     """Whether the innermost call of a stack is in C; None if nobody can tell."""
-    if stack is None:
-        return None
-    return _is_in_c(stack[0]) if stack else False
-
-
-def _is_in_c(call: Call) -> bool | None:
     from opcode import opname  # nobody needs it before a freeze fails
 
-    if call.code is None or call.offset is None:
+    if not stack:
+        return None if stack is None else False
+    code, offset = stack[0].code, stack[0].offset
+    if code is None or offset is None:
         return None
-    if not 0 <= call.offset < len(call.code.co_code):
+    if not 0 <= offset < len(code.co_code):
         return False
-    return not opname[call.code.co_code[call.offset]].startswith(_BETWEEN)
+    return not opname[code.co_code[offset]].startswith(_BETWEEN)
 
 
 def _are_calling(glances: list[Glance]) -> bool | None:

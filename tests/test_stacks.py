@@ -24,7 +24,7 @@ from freezethreads._explain._causes import Cause
 from freezethreads._explain._describe import look
 from freezethreads._stacks import JOIN, Call, read_stacks, stack_of
 from freezing import looping
-from helpers import WAIT, Worker, start, wait_until
+from helpers import WAIT, Worker, start, wait_for, wait_until
 
 # Names and files that are not ASCII, and a name that says where it is defined.
 WHERE = "schläfer_\N{SNOWMAN}_\U0001f600.py"
@@ -45,7 +45,7 @@ class Sleeper:
         self.method = names["Bär"]().größe
         self.begun, self.over = threading.Event(), threading.Event()
         self.worker: Worker[None] = start(self.method, self.begun, self.over)
-        assert self.begun.wait(WAIT)
+        wait_for(self.begun)
 
     @property
     def code(self) -> CodeType:

@@ -10,7 +10,7 @@ from concurrent.futures import _base as futures
 from enum import Enum
 from traceback import FrameSummary
 
-from freezethreads._explain._source import TAKERS, call_of, has_call, nearest, remoteness
+from freezethreads._explain._source import TAKERS, call_of, has_call, is_with, nearest, remoteness
 from freezethreads._looks import Evidence
 from freezethreads._report import Straggler
 from freezethreads._states import State
@@ -83,7 +83,7 @@ def waits_in(stack: Sequence[FrameSummary]) -> str:
     if user is None:
         return "a call"
     call = call_of(user)
-    if stack[-1] is user and _is_with(call) and "(" not in call:
+    if stack[-1] is user and is_with(call) and "(" not in call:
         return f"lock.acquire, at the beginning of `{call}`"
     if stack[-1] is user and call.endswith(".acquire"):
         return f"lock.acquire, by `{call}`"
@@ -104,10 +104,6 @@ def called_in(stack: Sequence[FrameSummary]) -> str:
     )
 
 
-def _is_with(call: str) -> bool:
-    return call.startswith(("with ", "async with "))
-
-
 def takes_something(stack: Sequence[FrameSummary]) -> bool:
     """Whether the wait takes something shared, as that for a lock or a queue does; such a wait must
     not be put into a blocking region."""
@@ -120,7 +116,7 @@ def takes_something(stack: Sequence[FrameSummary]) -> bool:
     if inside:
         return any(file.startswith(_TAKERS) for file in inside)
     call = call_of(user)
-    return _is_with(call) or call.endswith(tuple(f".{name}" for name in TAKERS))
+    return is_with(call) or call.endswith(tuple(f".{name}" for name in TAKERS))
 
 
 def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:

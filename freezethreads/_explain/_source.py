@@ -58,6 +58,11 @@ def line_of(filename: str, lineno: int) -> str:
     return linecache.getline(filename, lineno).strip()
 
 
+def is_with(line: str) -> bool:
+    """Whether a line of source begins a `with` statement."""
+    return line.strip().startswith(("with ", "async with "))
+
+
 def call_of(entry: FrameSummary, callee: str = "") -> str:
     """What a frame calls at the moment, as it is written there, without arguments; or "".
 
@@ -65,7 +70,7 @@ def call_of(entry: FrameSummary, callee: str = "") -> str:
     or else one that takes something shared, or else the outermost.
     """
     line = linecache.getline(entry.filename, entry.lineno or 0)
-    if line.strip().startswith(("with ", "async with ")):
+    if is_with(line):
         return line.partition("  #")[0].strip()
     known = entry.colno is not None and entry.end_colno is not None
     if known and entry.end_lineno == entry.lineno:
@@ -84,7 +89,7 @@ def call_of(entry: FrameSummary, callee: str = "") -> str:
 def has_call(entry: FrameSummary) -> bool:
     """Whether what a frame is at calls something, or enters a `with` statement."""
     line = linecache.getline(entry.filename, entry.lineno or 0)
-    return line.strip().startswith(("with ", "async with ")) or bool(_calls_at(entry))
+    return is_with(line) or bool(_calls_at(entry))
 
 
 def _calls_at(entry: FrameSummary) -> list[ast.Call]:
