@@ -170,19 +170,14 @@ class Record:
         """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""
         return self.exited or not self.thread.is_alive() or self.ident not in current_frames()
 
-    def rouse(self) -> bool:
+    def rouse(self) -> None:
         """Wake it from a freezable wait, so that it looks at its list. From any thread.
 
-        Put something on the list, then call this. Returns whether it is not in a blocking call,
-        from which nothing wakes it.
+        Put something on the list, then call this.
         """
         place = self.todo.get(AWAY)
-        if place is None:
-            return True
-        if place[6] is None:
-            return False
-        place[6].ring()
-        return True
+        if place is not None and place[6] is not None:
+            place[6].ring()
 
     def call_waker(self) -> None:
         """Tell the thread that something is on its list. A waker that raises is reported."""

@@ -15,7 +15,7 @@ from freezethreads._original import Thread
 from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
 from freezethreads._special import Unbound
-from freezethreads._todo import ABSENT, Freeze, Todo
+from freezethreads._todo import ABSENT, AWAY, Freeze, Todo
 
 T = TypeVar("T")
 
@@ -149,7 +149,12 @@ class World(_Stopped):
         errand = Todo(fn, args, 0)
         self._freeze.errands[errand] = None
         record.errands[errand] = None
-        if not record.rouse() and record.errands.pop(errand, ABSENT) is not ABSENT:
+        place = record.todo.get(AWAY)
+        if place is None:
+            pass  # it stands
+        elif place[6] is not None:
+            place[6].ring()  # it leaves its wait for the refrigerator, or was about to stand
+        elif record.errands.pop(errand, ABSENT) is not ABSENT:
             raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         if self._freeze.done:
             errand.refuse(FreezeError("the world was thawed before the call was made"))
