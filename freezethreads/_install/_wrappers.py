@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._registry import armed
-from freezethreads._wait import Plain, Waiting, members_waiting, plumbing, stop_if_asked
+from freezethreads._wait import Plain, Waiting, plumbing, stop_if_asked, waits_count
 
 plumbing.add(__file__)
 
@@ -65,7 +65,7 @@ class Receive(SocketWait):
         receive = super().__call__(original, switch, label)
 
         def wait_and_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if not switch.on or not members_waiting():
+            if not switch.on or not waits_count():
                 return original(self, *args, **kwargs)
             if not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
                 with Waiting(label, fork_safe=True):

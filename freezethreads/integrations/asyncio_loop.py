@@ -197,9 +197,11 @@ class _Block(AbstractAsyncContextManager[World, None]):
             self.close()
             raise
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, *more: object
+    ) -> None:
         try:
-            self._world.__exit__(*exc_info)
+            self._world.__exit__(kind, *more)
         finally:
             self.close()
             _blocks.set(self._outer)
