@@ -101,7 +101,15 @@ class Controller:
                 self._registry.recorder.expired()
 
     def abandon(self, freeze: Freeze, why: str) -> bool:
-        """Thaw what its controller did not, and say so. From any thread; may be repeated."""
+        """Thaw what its controller did not, and say so. From any thread; may be repeated.
+
+        If its controller still waits for all to stop, that ends in FreezeError.
+        """
+        first = self._thaw_and_say(freeze, why)
+        freeze.bell.ring()
+        return first
+
+    def _thaw_and_say(self, freeze: Freeze, why: str) -> bool:
         if freeze.done:
             return False
         first = self.release(freeze)
@@ -147,7 +155,6 @@ class Controller:
                 parking.bell.ring()  # this freeze may have kept it from a call of another freezer
         freeze.completion.complete_all()
         self._recount_owner(freeze)
-        freeze.bell.ring()  # its controller may still wait for all to stop
         self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
@@ -163,7 +170,7 @@ class Controller:
         """At the end of the main thread: thaw what nobody is left to thaw."""
         for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
-                self.abandon(freeze, why)
+                self._thaw_and_say(freeze, why)  # and let a daemon wait for the process's end
         record = self._registry.own.record
         if record is not None:
             self._registry.expel(record)

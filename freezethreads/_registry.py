@@ -22,7 +22,7 @@ from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record, here
 from freezethreads._statistics import Recorder
-from freezethreads._status import Status, listed, unlisted
+from freezethreads._status import Status, listed, settled, unlisted
 from freezethreads._todo import ABSENT, Freeze, Todo
 from freezethreads._turns import Turns
 
@@ -94,8 +94,12 @@ class Registry:
         """Ask `record` for every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
-                freeze.members[record] = None  # first, so that the thaw knows of it
+                # In this order: once it is a member it is frozen, and the thaw knows of it. A freeze
+                # that is done asks nobody, and that it is done was said before the members are let go.
                 record.parking.word.change(listed, freeze)
+                freeze.members[record] = None
+                if freeze.done:
+                    record.parking.word.change(settled)
 
     def withdraw_if_elsewhere(self, freeze: Freeze, record: Record) -> None:
         """Do not ask a thread that has moved to a group which `freeze` does not cover.

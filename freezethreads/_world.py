@@ -96,17 +96,19 @@ class _Stopped:
             )
 
     @covered
-    def _drop(self) -> object:
+    def _drop(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> object:
+        # At the interpreter's end nobody is left to be let go, and what is global is gone.
         try:
-            self._abandon()
+            if not _is_over():
+                self._abandon()
         except BaseException:
-            self._abandon()
+            if not _is_over():
+                self._abandon()
             raise
         return None
 
     def _abandon(self) -> None:
-        # At the interpreter's end nobody is left to be let go, and what is global is gone.
-        if not sys.is_finalizing() and self._user in self._freeze.users and not self._freeze.done:
+        if self._user in self._freeze.users and not self._freeze.done:
             self._freeze.users.pop(self._user, None)
             if not self._freeze.users:
                 self._controller.abandon(self._freeze, "nobody refers to it any more")
