@@ -168,7 +168,7 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
         for registry, _ in parking.members:
             for turns in registry.turns.values():
                 turns.ring()
-    status = word.value
+    status = word.change(settled)
     waits_for = status.pending(doors)
     if waits_for is not None:
         # It goes on standing if it does so already: its signal handler has come here then.
