@@ -106,7 +106,8 @@ class Controller:
         If its controller still waits for all to stop, that ends in FreezeError.
         """
         first = self._thaw_and_say(freeze, why)
-        freeze.bell.ring()
+        if first:
+            freeze.bell.ring()
         return first
 
     def _thaw_and_say(self, freeze: Freeze, why: str) -> bool:
@@ -149,10 +150,7 @@ class Controller:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
-            parking = record.parking
-            parking.word.change(settled)
-            if parking.errands:
-                parking.bell.ring()  # this freeze may have kept it from a call of another freezer
+            record.parking.word.change(settled)
         freeze.completion.complete_all()
         self._recount_owner(freeze)
         self._turns.leave(freeze)

@@ -47,7 +47,8 @@ class NoFreeze:
                 return
             if not record.shut:
                 raise FreezeError("this thread has not entered no_freeze() since it registered")
-            if record.shut == 1 and record.depth:
+            if record.shut == 1:
+                record.shut_at = None
                 self._go_away_again(record)
             record.shut -= 1
         except BaseException:
@@ -56,6 +57,7 @@ class NoFreeze:
             if record is not None and record.shut:
                 record.shut -= 1
                 if not record.shut:
+                    record.shut_at = None
                     self._go_away_again(record)
             raise
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from types import FrameType
 
+from freezethreads._errors import ThreadBlocked
 from freezethreads._original import OWN_THREADS, monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Parking, Record, here
@@ -72,12 +73,20 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
         for todo in pending_todos(record.todo):
             make(registry, record, todo)
             stop_again(registry, parking, place)
-        _reopen(registry, record, region, shut)
+        if region is not None:
+            go_away(registry, record, region)
+        parking.shut = shut
     except BaseException:
         parking.shut = shut + 1
         record.away = None
-        come_back(parking, place, (registry,))
-        _reopen(registry, record, region, shut)
+        try:
+            come_back(parking, place, (registry,))
+        finally:
+            # No calls, for which the stack may have no room.
+            record.away = region
+            parking.shut = shut
+        if region is not None:
+            go_away(registry, record, region)
         raise
     record.last = place
 
@@ -98,12 +107,6 @@ def stop_again(registry: Registry, parking: Parking, place: Place) -> None:
     # Not in the loop: of an `if` at a loop's end CPython 3.13 leaves a jump out of the `try`.
     if registry.active:
         come_back(parking, place, (registry,))
-
-
-def _reopen(registry: Registry, record: Record, region: Place | None, shut: int) -> None:
-    if region is not None:
-        go_away(registry, record, region)
-    record.parking.shut = shut
 
 
 def go_away(registry: Registry, record: Record, place: Place) -> None:
@@ -213,47 +216,31 @@ def _wait_at(parking: Parking, status: Status, stay: Stay) -> Status:
         parking.entered = completion
         completion.enter(parking.bell)
         status = word.change(settled)
-        if status.stay is stay and status.holder() is holder and not _has_call(parking, status):
+        if status.stay is stay and status.holder() is holder and not parking.errands:
             parking.bell.wait()
         _step_out(parking)
         _make_calls(parking, stay)
     return word.change(settled)
 
 
-def _has_call(parking: Parking, status: Status) -> bool:
-    return any([_may_call(status, registry) for registry in list(parking.errands.values())])
-
-
-def _may_call(status: Status, registry: Registry) -> bool:
-    """Whether nobody but that freezer holds its stay."""
-    stay = status.stay
-    if stay is None or status.calling:
-        return stay is not None
-    return all(
-        [
-            freeze.registry is registry or not stay.is_held_by(freeze)
-            for freeze in status.freezes
-        ]
-    )
-
-
 def _make_calls(parking: Parking, stay: Stay) -> None:
     """Make what worlds ask of this thread. While it does so it counts as stopped for nobody else.
 
-    A call that has been cut short by an exception is over: it failed, or was refused.
+    Whoever stands for another freezer as well makes no call. One that has been cut short by an
+    exception is over: it failed, or was refused.
     """
     word = parking.word
     for errand, registry in list(parking.errands.items()):
-        status = word.change(answered, stay)  # what an exception has cut short
+        word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, registry)
         if status.stay is stay and status.calling:
             errand.run()
-            parking.errands.pop(errand, None)
             status = word.change(answered, stay)
             if status.stay is stay:
                 _note_stop(parking, status, stay)
-        elif errand.future.done():
-            parking.errands.pop(errand, None)
+        elif status.stay is stay:
+            errand.refuse(ThreadBlocked("the thread is held by another freezer as well"))
+        parking.errands.pop(errand, None)
     word.change(answered, stay)
 
 
@@ -284,7 +271,7 @@ def wait_flat(parking: Parking, place: Place) -> None:
             while status.next:
                 status = status.next[0]
             for registry, record in parking.members:
-                is_closed = record.shut > 0
+                is_closed: object = record.shut  # no comparison, which counts as a call in 3.11
                 for freeze in status.commands:
                     is_closed = is_closed or (freeze.registry is registry and not freeze.done)
                 for freeze in () if is_closed else status.freezes:
