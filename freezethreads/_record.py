@@ -39,7 +39,7 @@ from freezethreads._original import (
 )
 from freezethreads._states import State
 from freezethreads._status import Word, settled
-from freezethreads._todo import Place, Todo, TodoList
+from freezethreads._todo import Freeze, Place, Todo, TodoList
 
 if TYPE_CHECKING:
     from freezethreads._registry import Registry
@@ -60,7 +60,7 @@ class Parking:
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the thread
     is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
     completion at which it stands. `errands` are the calls that worlds ask of it while it stands,
-    each with its freezer: anybody adds to them.
+    each with its freeze: anybody adds to them.
     """
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Parking:
         self.plain = 0
         self.waiter: StepsAside | None = None
         self.entered: Completion | None = None
-        self.errands: dict[Todo, Registry] = {}
+        self.errands: dict[Todo, Freeze] = {}
         self.members: tuple[tuple[Registry, Record], ...] = ()
 
     def add(self, registry: Registry, record: Record) -> None:

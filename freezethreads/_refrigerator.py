@@ -173,15 +173,17 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
                 turns.ring()
     status = word.change(settled)
     waits_for = status.pending(doors)
-    if waits_for is not None:
-        # It goes on standing if it does so already: its signal handler has come here then.
+    if waits_for is not None and not (stay.begun and status.stay is not stay):
+        # (If it has begun and is over, what has come since waits for the next visit.)
         _get_ready(parking, waits_for)
         status = word.change(parked, stay, doors)
         if status.stay is stay:
+            stay.begun = True
             _note_stop(parking, status, stay)
     while status.stay is stay:
         status = _wait_at(parking, status, stay)
     while status.stay is not None and status.pending(doors) is not None:
+        # Its signal handler has come here while it stands.
         status = _wait_at(parking, status, status.stay)
     _step_out(parking)
 
@@ -230,15 +232,15 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
     exception is over: it failed, or was refused.
     """
     word = parking.word
-    for errand, registry in list(parking.errands.items()):
+    for errand, world in list(parking.errands.items()):
         word.change(answered, stay)  # what an exception has cut short
-        status = word.change(calling, stay, registry)
+        status = word.change(calling, stay, world)
         if status.stay is stay and status.calling:
             errand.run()
             status = word.change(answered, stay)
             if status.stay is stay:
                 _note_stop(parking, status, stay)
-        elif status.stay is stay:
+        elif status.stay is stay and not world.done:
             errand.refuse(ThreadBlocked("the thread is held by another freezer as well"))
         parking.errands.pop(errand, None)
     word.change(answered, stay)

@@ -43,11 +43,12 @@ class Stay:
     """One stay in the refrigerator. `closed` are the freezers in whose `no_freeze()` it happens:
     their freezes do not count it as stopped, and do not hold it."""
 
-    __slots__ = ("closed", "place")
+    __slots__ = ("begun", "closed", "place")
 
     def __init__(self, place: Place, closed: tuple[object, ...]) -> None:
         self.place = place
         self.closed = closed
+        self.begun = False  # for the thread itself, which may come here twice
 
     def is_held_by(self, freeze: Freeze) -> bool:
         """Whether it lasts until that freeze is done."""
@@ -191,13 +192,17 @@ def parked(old: Status, stay: Stay, doors: Iterable[object]) -> Status:
     return Status(old.freezes, stay, False, old.commands)
 
 
-def calling(old: Status, stay: Stay, registry: object) -> Status:
-    """Makes a call for a world of that freezer, if no other one holds it. By the thread itself."""
+def calling(old: Status, stay: Stay, world: Freeze) -> Status:
+    """Makes a call for the freeze of that world, if no other freezer holds it. By the thread itself.
+
+    The world must still be there: the next one of its freezer is listed only when it is over, and
+    would take the thread for one that stands.
+    """
     old = settled(old)
-    if old.stay is not stay or old.calling:
+    if old.stay is not stay or old.calling or world not in old.freezes:
         return old
     for freeze in old.freezes:
-        if freeze.registry is not registry and stay.is_held_by(freeze):
+        if freeze.registry is not world.registry and stay.is_held_by(freeze):
             return old
     return Status(old.freezes, stay, True, old.commands)
 

@@ -154,7 +154,7 @@ class World(_Stopped):
         blocked = ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         try:
             self._freeze.errands[errand] = None
-            parking.errands[errand] = self._registry
+            parking.errands[errand] = self._freeze
             if not _can_be_called(record):
                 errand.refuse(blocked)  # unless it has just come, and makes the call
             if self._freeze.done:
