@@ -134,4 +134,4 @@ def test_an_exception_anywhere_keeps_nobody_from_anything(
                 scene.close()
             if scene.hit is None:
                 break
-    assert at > 10
+    assert at > 3

@@ -16,7 +16,8 @@ from freezethreads._deadline import Deadline
 from freezethreads._original import TIMEOUT_MAX, get_ident
 from freezethreads._special import Unbound
 from freezethreads._wait import Waiter, Waiting, plumbing
-from freezethreads.sync._locks import Lock, RLock
+from freezethreads.sync._locks import Lock
+from freezethreads.sync._reentrant import RLock
 
 plumbing.add(__file__)
 

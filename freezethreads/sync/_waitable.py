@@ -9,7 +9,7 @@ has to take it, after its way back is clear, from whoever may have been quicker.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import local, monotonic
@@ -40,7 +40,7 @@ class Waitable:
     _is_freezable = True
 
     def __init__(self) -> None:
-        self._waiters: dict[Waiter, None] = {}  # in order of arrival
+        self._waiters: dict[Any, Any] = {}  # in order of arrival; for the key 0 see `Lock`
 
     def _is_available(self) -> bool:
         raise NotImplementedError
@@ -92,7 +92,7 @@ class Waitable:
 
     def _is_turn_of(self, waiter: Waiter) -> bool:
         """Whether nobody who came before can look now. Whoever can is woken, to be sure."""
-        for other in list(self._waiters):
+        for other in filter(None, list(self._waiters)):
             if other is waiter:
                 break
             if not (other.lost or other.barred):
@@ -110,7 +110,7 @@ class Waitable:
 
         A waiter that did not come along in a fork is dropped.
         """
-        for waiter in list(self._waiters):
+        for waiter in filter(None, list(self._waiters)):
             if waiter.lost:
                 self._waiters.pop(waiter, None)
                 continue
