@@ -39,10 +39,12 @@ class StepsAside(Protocol):
 class Parking(local):
     """What a thread has one of, with however many freezers it is enrolled.
 
-    Parked for one of them it hears what a world of another asks it to call.
+    Parked for one of them it hears what a world of another asks it to call. `shut`, if not 0, keeps
+    every door of every freezer closed to it: it holds what others wait for without being stopped.
     """
 
     def __init__(self) -> None:
+        self.shut = 0
         self.bell = Bell()
         self.errands: dict[Todo, None] = {}
 

@@ -16,7 +16,7 @@ from types import FrameType
 
 from freezethreads._original import OWN_THREADS, monotonic
 from freezethreads._ownership import check_nothing_owned
-from freezethreads._record import Record
+from freezethreads._record import Record, parking
 from freezethreads._registry import Registry, call_shut
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import (
@@ -38,6 +38,8 @@ def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
     """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos."""
+    if parking.shut:
+        return
     record = registry.own.record
     if registry.debug and not (record and record.shut):
         check_nothing_owned(place_of(frame, "safepoint", label))

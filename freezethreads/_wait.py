@@ -27,7 +27,7 @@ from typing import Final, Self
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._original import local
-from freezethreads._record import Record
+from freezethreads._record import Record, parking
 from freezethreads._refrigerator import come_back, go_away, make, place_of
 from freezethreads._registry import Registry, enrolments
 from freezethreads._todo import AWAY, Place, pending_todos
@@ -42,7 +42,8 @@ class Waiting:
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
     is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
     by itself, perhaps twice. `occupied` says that the thread does something else before it looks
-    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. For one
+    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. `shut`:
+    how often the thread's doors are shut by what it will have released before it waits. For one
     thread and one use at a time.
     """
 
@@ -56,10 +57,11 @@ class Waiting:
         bell: Bell | None = None,
         aside: Callable[[], object] | None = None,
         plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self._aside = aside
         self.occupied = False
-        self._members = members = () if plain else members_waiting()
+        self._members = members = () if plain else members_waiting(shut)
         if members:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
             self._place: Place = (*place[:5], fork_safe, bell)
@@ -183,12 +185,17 @@ class Waiter(Waiting):
     __slots__ = ("_thread", "bell", "done")
 
     def __init__(
-        self, label: str, *, aside: Callable[[], object] | None = None, plain: bool = False
+        self,
+        label: str,
+        *,
+        aside: Callable[[], object] | None = None,
+        plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self.bell = Bell()
         self.done = False
         self._thread = life.reference
-        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain)
+        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain, shut=shut)
 
     @property
     def lost(self) -> bool:
@@ -265,9 +272,12 @@ class Plain:
         enrolments.plain -= 1
 
 
-def members_waiting() -> tuple[tuple[Registry, Record], ...]:
-    """The calling thread's enrolments for which a wait of it, now, is one of its own."""
-    if not enrolments.members or enrolments.plain:
+def members_waiting(shut: int = 0) -> tuple[tuple[Registry, Record], ...]:
+    """The calling thread's enrolments for which a wait of it, now, is one of its own.
+
+    For `shut` see `Waiting`.
+    """
+    if not enrolments.members or enrolments.plain or parking.shut > shut:
         return ()
     return tuple(member for member in enrolments.members if not _is_elsewhere(member[1]))
 

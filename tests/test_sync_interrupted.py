@@ -5,13 +5,14 @@ from __future__ import annotations
 import dis
 import operator
 from _thread import interrupt_main
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
 import pytest
 
 from freezethreads import sync
+from freezethreads._record import parking
 from freezethreads._special import covered
 from freezethreads.sync._locks import Latch
 from helpers import start, wait_until
@@ -44,6 +45,12 @@ def release(lock: Any) -> None:
     """A signal comes before a release."""
     _ = signal.now
     lock.release()
+
+
+@pytest.fixture(autouse=True)
+def _doors_are_open() -> Iterator[None]:
+    yield
+    assert parking.shut == 0
 
 
 @pytest.mark.parametrize("make", KINDS)

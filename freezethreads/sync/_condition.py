@@ -16,7 +16,7 @@ from freezethreads._deadline import Deadline
 from freezethreads._original import TIMEOUT_MAX, get_ident
 from freezethreads._special import Unbound
 from freezethreads._wait import Waiter, Waiting, plumbing
-from freezethreads.sync._locks import Lock
+from freezethreads.sync._locks import Latch, Lock
 from freezethreads.sync._reentrant import RLock
 
 plumbing.add(__file__)
@@ -52,9 +52,9 @@ class Condition(threading.Condition):
         if not self._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError("cannot wait on un-acquired lock")
         deadline = _deadline_of(timeout)
-        waiter = Waiter("Condition.wait")
         waiters = self._waiters  # type: ignore[attr-defined]
         mutex = self._lock  # type: ignore[attr-defined]
+        waiter = Waiter("Condition.wait", shut=isinstance(mutex, Latch))
         saved: Any = mutex._recursion_count() if isinstance(mutex, RLock) else None
         try:
             waiters.append(waiter)

@@ -13,7 +13,8 @@ systems, and an int of that size is made anew each time.
 
 Those who wait are in the same dict. Whoever releases the lock pops the owner and then looks for
 waiters; whoever waits adds itself and then looks for an owner. The second to get the dict's own
-lock sees what the first has done, on every processor: the looking needs no barrier.
+lock sees what the first has done, on every processor: the looking needs no barrier. (An `RLock`
+cannot have that: see `ORDERED`.)
 
 Who finds a lock free takes it, also before those who wait: that is what makes it quick. Waiters
 would starve if it were all, for with a GIL the thread that releases is back long before the one
@@ -30,6 +31,7 @@ from typing import Any
 from freezethreads import _ownership
 from freezethreads._deadline import Deadline
 from freezethreads._original import allocate_lock, get_ident
+from freezethreads._record import parking
 from freezethreads._refrigerator import place_of
 from freezethreads._special import covered, exit_too
 from freezethreads._wait import caller_of, plumbing
@@ -176,10 +178,49 @@ class Lock(Mutex):
 
 
 class Latch(Lock):
-    """A lock that is held for a few steps only: who waits for it is not stopped there."""
+    """A lock that is held for a few steps only: who waits for it is not stopped there.
+
+    Nor is who has it, since a freeze would wait for those who wait: a signal handler that calls
+    `safepoint()` meanwhile finds the doors of its thread shut. For one acquisition by a thread at a
+    time, and released by the same.
+    """
 
     __slots__ = ()
     _is_freezable = False
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As a lock's."""
+        shut = parking.shut
+        try:
+            parking.shut = shut + 1
+            if super().acquire(blocking, timeout):
+                return True
+            parking.shut = shut
+            return False
+        except BaseException:
+            if self.owner == get_ident():
+                super().release()
+            parking.shut = shut
+            raise
+
+    @exit_too
+    @covered
+    def release(self, kind: object = None, error: object = None, traceback: object = None) -> None:
+        """As a lock's."""
+        try:
+            shut = parking.shut
+            Lock.release(self)
+            parking.shut = shut - 1
+        except BaseException:
+            if "shut" not in locals():
+                shut = parking.shut
+            if self.owner == get_ident():
+                Lock.release(self)
+            parking.shut = shut - 1
+            raise
+
+    __enter__ = acquire
+    __exit__ = release
 
 
 def timeout_of(blocking: bool, timeout: float) -> float:
