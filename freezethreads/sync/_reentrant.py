@@ -10,6 +10,7 @@ from freezethreads._original import RLock as ReentrantLock
 from freezethreads._special import covered, exit_too
 from freezethreads._wait import plumbing
 from freezethreads.sync._locks import Mutex, timeout_of
+from freezethreads.sync._waitable import ORDERED
 
 plumbing.add(__file__)
 
@@ -63,6 +64,8 @@ class RLock(Mutex):
                 self._note_released()
             done = True  # not interrupted before the call, which does it or raises
             self._raw.release()
+            if not ORDERED:
+                self._waiters.pop(None, None)
             if self._waiters:
                 self._wake_next()
         except BaseException:
@@ -116,6 +119,7 @@ class RLock(Mutex):
         try:
             self._raw._release_save()
         finally:
+            self._waiters.pop(None, None)  # see `ORDERED`
             self._wake_next()
         return count
 

@@ -8,14 +8,29 @@ has to take it, after its way back is clear, from whoever may have been quicker.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import local, monotonic
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)
+
+_X86: Final = {"x86_64", "i686"}
+ORDERED: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)() or (
+    hasattr(os, "uname") and os.uname().machine in _X86
+)
+"""Whether a dict's length, when it is read, is not older than what this thread did before.
+
+A free-threaded build reads it "relaxed" (`ma_used` in CPython's `dictobject.c`). What went before
+was under another lock, and x86 does not let a later read overtake that; ARM may. There, whoever
+makes something available takes the dict's own lock before it looks for those who wait:
+`self._waiters.pop(None, None)`. Then one of the two had that lock first, and the other sees what it
+has done. Where one dict has both, as a `Lock`'s, none of this is needed.
+"""
 
 
 class Own(local):
