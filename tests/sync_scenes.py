@@ -206,6 +206,26 @@ class NotifiedReentrant(Notified):
             super().use()
 
 
+class NotifiedForeign(Notified):
+    """The same with a lock of the standard library's, which does not tell who has it."""
+
+    make: Callable[[], Any] = staticmethod(threading.Lock)
+
+    def make_up(self) -> None:
+        pass  # who left the wait without the lock was told so by the end of its `with` block
+
+    def check(self) -> None:
+        assert not self.condition._waiters
+        assert self.condition.acquire(False)
+        self.condition.release()
+
+
+class NotifiedForeignReentrant(NotifiedForeign):
+    """The same with a re-entrant one."""
+
+    make = staticmethod(threading.RLock)
+
+
 class Getting(Scene):
     """Both wait for an item of a queue. One that the subject has taken when it is hit is lost."""
 

@@ -21,6 +21,8 @@ from sync_scenes import (
     Getting,
     Mutex,
     Notified,
+    NotifiedForeign,
+    NotifiedForeignReentrant,
     NotifiedReentrant,
     Putting,
     ReentrantMutex,
@@ -31,7 +33,8 @@ from sync_scenes import (
     WithMutex,
 )
 
-FROZEN = (WithMutex, ReentrantMutex, Notified, Getting, Sleeping)
+FOREIGN = (NotifiedForeign, NotifiedForeignReentrant)
+FROZEN = (WithMutex, ReentrantMutex, Notified, *FOREIGN, Getting, Sleeping)
 ACTS = (Releasing, ReleasingReentrant, Putting)
 SCENES = [
     *((kind, True) for kind in FROZEN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 from freezethreads import Freezer, Hold, sync
 from freezethreads._completion import Bell
 from freezethreads._todo import AWAY
-from freezing import Pause, Puppet, actor, after, before, puppet, puppets, rig_todo
-from helpers import WAIT, wait_for
+from freezing import Pause, Puppet, actor, after, puppet, puppets, rig_todo
+from helpers import WAIT, wait_for, wait_until
 from sync_clock import Clock, begin, outcome
 from sync_waits import EXCLUSIVE, OPENERS, Wait
 
@@ -236,11 +237,9 @@ def test_a_raw_lock_that_a_frozen_thread_gets_is_given_back(
 
     with puppet(freezer) as thread:
         future = begin(monkeypatch, thread, wait)
-        there = threading.Event()
-        before(monkeypatch, condition, "_acquire_restore", lambda _: there.set())
         with condition:
             condition.notify()
-            wait_for(there)
+            wait_until(lambda: thread.record.place is not None and thread.record.place[1] == "lock")
             world = freezer.freeze(timeout=WAIT)
         with world:
             assert raw.acquire(timeout=WAIT), "a frozen thread keeps it"
@@ -252,3 +251,46 @@ def test_a_raw_lock_that_a_frozen_thread_gets_is_given_back(
         assert outcome(future) == (True, True)
         assert raw.acquire(timeout=WAIT)
         raw.release()
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
+def test_who_is_interrupted_while_it_stands_leaves_the_wait_with_the_lock(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
+) -> None:
+    """1. The thread is notified; it stands frozen, and has given the lock back to the test.
+    2. It is interrupted there, and thawed. Its `with` block would release what the test has.
+    """
+    raw = make()
+    condition: Any = sync.Condition(raw)
+
+    def wait() -> None:
+        with condition:
+            condition.wait()
+
+    def stands_for_the_lock() -> bool:
+        place = thread.record.place
+        return place is not None and place[1] == "lock"
+
+    with puppet(freezer) as thread:
+        future = begin(monkeypatch, thread, wait)
+        with condition:
+            condition.notify()
+            wait_until(stands_for_the_lock)
+            hold = freezer.hold(timeout=WAIT)
+        wait_until(lambda: thread.record.standing is not None)
+        assert raw.acquire(timeout=WAIT)
+        interrupt(thread.worker.ident)
+        hold.thaw()
+        wait_until(lambda: thread.record.standing is None)
+        wait_until(lambda: stands_for_the_lock() or future.done())
+        raw.release()
+        assert isinstance(future.exception(WAIT), ZeroDivisionError)
+        assert raw.acquire(timeout=WAIT)
+        raw.release()
+
+
+def interrupt(ident: int | None) -> None:
+    """Raise an exception in that thread."""
+    assert ident is not None
+    error = ctypes.py_object(ZeroDivisionError)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), error) == 1
