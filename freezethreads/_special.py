@@ -93,3 +93,12 @@ def _written(value: int, begins_an_entry: int = 0) -> list[int]:
         digits.insert(0, value & 0x3F | 0x40)
     digits[0] |= begins_an_entry
     return digits
+
+
+def need_depth(calls: int = 40) -> None:
+    """Raise RecursionError now, unless so many calls can be made, one inside the other.
+
+    For what must not be cut short by one: to be called before anything was done.
+    """
+    if calls:
+        need_depth(calls - 1)

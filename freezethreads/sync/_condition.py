@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._deadline import Deadline
 from freezethreads._original import TIMEOUT_MAX, LockType, get_ident
 from freezethreads._original import RLock as ReentrantLock
-from freezethreads._special import Unbound
+from freezethreads._special import Unbound, need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
 from freezethreads.sync._locks import Latch, Lock
 from freezethreads.sync._reentrant import RLock
@@ -52,6 +52,7 @@ class Condition(threading.Condition):
         """
         if not self._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError("cannot wait on un-acquired lock")
+        need_depth()
         deadline = _deadline_of(timeout)
         waiters = self._waiters  # type: ignore[attr-defined]
         mutex = self._lock  # type: ignore[attr-defined]

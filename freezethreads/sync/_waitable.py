@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import local, monotonic
+from freezethreads._special import need_depth
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)
@@ -64,7 +65,11 @@ class Waitable:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
-        """Wait until `take()` succeeds; returns False at the deadline."""
+        """Wait until `take()` succeeds; returns False at the deadline.
+
+        Whoever waits close to the recursion limit gets its RecursionError before anything is done.
+        """
+        need_depth()
         waiter = Waiter(label, aside=self._wake_next, plain=not self._is_freezable)
         outer = own.waiter
         was_occupied = outer is not None and outer.occupied
