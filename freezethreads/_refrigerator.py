@@ -169,8 +169,13 @@ def _park(registry: Registry, record: Record, freeze: Freeze, place: Place) -> P
     while not completion.done:
         for errand in list(record.errands):
             completion.leave(record.bell)
+            if record.waiter is not None:
+                # Also for what comes when the freeze is gone: a thaw, or the child of a fork.
+                record.waiter.occupied = True
             errand.run()
             record.errands.pop(errand, None)
+            if record.waiter is not None:
+                record.waiter.occupied = False
         completion.enter(record.bell)
         if not completion.done and not record.errands:
             record.bell.wait()
