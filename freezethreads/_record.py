@@ -48,7 +48,12 @@ logger = logging.getLogger("freezethreads")
 
 
 class StepsAside(Protocol):
-    """A wait that gives others what it was woken for, when its thread is parked instead."""
+    """A wait that gives others what it was woken for, when its thread is parked instead.
+
+    `occupied` says that the thread does something else before it looks.
+    """
+
+    occupied: bool
 
     def step_aside(self) -> None: ...
 

@@ -236,7 +236,13 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
         word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, world)
         if status.stay is stay and status.calling:
+            waiter = parking.waiter
+            if waiter is not None:
+                # Also for what comes when the freeze is gone: a thaw, or the child of a fork.
+                waiter.occupied = True
             errand.run()
+            if waiter is not None:
+                waiter.occupied = False
             status = word.change(answered, stay)
             if status.stay is stay:
                 _note_stop(parking, status, stay)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from _thread import RLock
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from types import CodeType
 from typing import Any, TypeVar
 
@@ -91,3 +92,22 @@ def call_with(lock: RLock, call: Callable[[], T]) -> T:
         except RuntimeError:
             pass  # not held: as it should be
         raise
+
+
+def exit_too(method: F) -> F:
+    """A method without arguments that is `__exit__` as well, whose arguments it ignores.
+
+    So it has three that are optional, and does not show them.
+    """
+    itself = Parameter("self", Parameter.POSITIONAL_ONLY)
+    vars(method)["__signature__"] = Signature((itself,), return_annotation="None")
+    return method
+
+
+def need_depth(calls: int = 40) -> None:
+    """Raise RecursionError now, unless so many calls can be made, one inside the other.
+
+    For what must not be cut short by one: to be called before anything was done.
+    """
+    if calls:
+        need_depth(calls - 1)

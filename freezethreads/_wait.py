@@ -43,7 +43,8 @@ class Waiting:
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
     is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
     by itself, perhaps twice. `occupied` says that the thread does something else before it looks
-    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. For one
+    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. `shut`:
+    how often the thread's doors are shut by what it will have released before it waits. For one
     thread and one use at a time.
     """
 
@@ -57,10 +58,11 @@ class Waiting:
         bell: Bell | None = None,
         aside: Callable[[], object] | None = None,
         plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self._aside = aside
         self.occupied = False
-        self._parking = None if plain or not waits_count() else here.parking
+        self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
             self._place: Place = (*place[:5], fork_safe, bell)
@@ -192,12 +194,17 @@ class Waiter(Waiting):
     __slots__ = ("_thread", "bell", "done")
 
     def __init__(
-        self, label: str, *, aside: Callable[[], object] | None = None, plain: bool = False
+        self,
+        label: str,
+        *,
+        aside: Callable[[], object] | None = None,
+        plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self.bell = Bell()
         self.done = False
         self._thread = life.reference
-        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain)
+        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain, shut=shut)
 
     @property
     def lost(self) -> bool:
@@ -277,10 +284,13 @@ class Plain:
             raise
 
 
-def waits_count() -> bool:
-    """Whether a wait of the calling thread, now, is one of its own for one of its freezers."""
+def waits_count(shut: int = 0) -> bool:
+    """Whether a wait of the calling thread, now, is one of its own for one of its freezers.
+
+    For `shut` see `Waiting`.
+    """
     parking = here.parking
-    if not parking.members or parking.plain or parking.shut or parking.waiter is not None:
+    if not parking.members or parking.plain or parking.shut > shut or parking.waiter is not None:
         return False
     for _, record in parking.members:
         if not _is_elsewhere(record):
