@@ -383,7 +383,7 @@ class Blocking:
             if record is not None:
                 at = record.away or record.last
                 record.depth = (record.depth or 1) - 1
-                if not record.depth and not record.shut:
+                if not (record.depth or record.shut or record.parking.shut):
                     record.away = None
                     self._come_back(record, at or place_of(sys._getframe(1), "blocking", None))
             raise

@@ -16,7 +16,7 @@ import pytest
 
 from freezethreads import Freezer, install, sync
 from freezethreads._install import _installation, _members
-from freezethreads._record import parking
+from freezethreads._record import here
 from helpers import WAIT, start, wait_until
 
 FROZEN_AT = "after it"
@@ -50,7 +50,7 @@ def test_in_a_latch(make: Callable[[], Any]) -> None:
             pass_doors(freezer)
         freezer.safepoint(FROZEN_AT)
     assert controller.finish() == (FROZEN_AT, None)
-    assert parking.shut == 0
+    assert here.parking.shut == 0
 
 
 def test_in_a_latch_that_is_acquired_again_after_a_wait() -> None:
@@ -59,12 +59,12 @@ def test_in_a_latch_that_is_acquired_again_after_a_wait() -> None:
     with freezer.register():
         with condition:
             assert not condition.wait(0.001)
-            assert parking.shut == 1
+            assert here.parking.shut == 1
             controller = start(freeze_and, freezer, lambda: condition._lock.owner)
             pass_doors(freezer)
         freezer.safepoint(FROZEN_AT)
     assert controller.finish() == (FROZEN_AT, None)
-    assert parking.shut == 0
+    assert here.parking.shut == 0
 
 
 def make_event() -> Any:
@@ -88,10 +88,10 @@ def test_who_did_not_get_a_latch_has_its_doors_open() -> None:
     condition = make_event()._cond
     latch = condition._lock
     assert latch.acquire()
-    assert not start(lambda: latch.acquire(False) or parking.shut).finish()
-    assert not start(lambda: latch.acquire(timeout=0.001) or parking.shut).finish()
+    assert not start(lambda: latch.acquire(False) or here.parking.shut).finish()
+    assert not start(lambda: latch.acquire(timeout=0.001) or here.parking.shut).finish()
     latch.release()
-    assert parking.shut == 0
+    assert here.parking.shut == 0
 
 
 def test_in_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,4 +115,4 @@ def test_in_install(monkeypatch: pytest.MonkeyPatch) -> None:
     with freezer.register(), install(freezer):
         freezer.safepoint(FROZEN_AT)
     assert controller.finish() == (FROZEN_AT, True)
-    assert parking.shut == 0
+    assert here.parking.shut == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from freezethreads import sync
-from freezethreads._record import parking
+from freezethreads._record import here
 from freezethreads._special import covered
 from freezethreads.sync._locks import Latch
 from helpers import start, wait_until
@@ -50,7 +50,7 @@ def release(lock: Any) -> None:
 @pytest.fixture(autouse=True)
 def _doors_are_open() -> Iterator[None]:
     yield
-    assert parking.shut == 0
+    assert here.parking.shut == 0
 
 
 @pytest.mark.parametrize("make", KINDS)

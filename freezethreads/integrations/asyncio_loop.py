@@ -130,8 +130,11 @@ class Enrolment:
         _tell(self._loop, self._stand, self._context)
 
     def _stand(self) -> None:
-        """Between two callbacks: stop if asked to, and make the thread's todos."""
-        if self._open:
+        """Between two callbacks: stop if asked to, and make the thread's todos.
+
+        Inside a block of one of its tasks the loop does neither. It is woken again when that ends.
+        """
+        if self._open and not self.registration._record.commands:
             self._freezer.safepoint("between two callbacks")
 
     def _loop_closed(self) -> None:
