@@ -32,15 +32,16 @@ class _Stopped:
     ) -> None:
         self._registry = registry
         self._controller = controller
-        self._freeze = freeze
         self._user = user
+        self._freeze = freeze
         freeze.users[user] = None
         if lease is not None:
             controller.start_lease(freeze, user, lease)
 
     def __repr__(self) -> str:
-        state = "thawed" if self._freeze.done else "standing"
-        return f"<{type(self).__name__} of {self._freeze!r}, {state}>"
+        freeze: Freeze | None = vars(self).get("_freeze")  # an exception may have cut `__init__`
+        state = "thawed" if freeze is None or freeze.done else "standing"
+        return f"<{type(self).__name__} of {freeze!r}, {state}>"
 
     @property
     def reason(self) -> str:
@@ -108,10 +109,11 @@ class _Stopped:
         return None
 
     def _abandon(self) -> None:
-        if self._user in self._freeze.users and not self._freeze.done:
-            self._freeze.users.pop(self._user, None)
-            if not self._freeze.users:
-                self._controller.abandon(self._freeze, "nobody refers to it any more")
+        freeze: Freeze | None = vars(self).get("_freeze")
+        if freeze is not None and not freeze.done and self._user in freeze.users:
+            freeze.users.pop(self._user, None)
+            if not freeze.users:
+                self._controller.abandon(freeze, "nobody refers to it any more")
 
     # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
     # where it would be printed and lost.
