@@ -74,17 +74,17 @@ class Subject:
         self._leave_again()
 
     def _leave_again(self) -> None:
-        """After an exception after the last step of `__enter__`, or before the call of `__exit__`.
+        """After an exception between the end of a `with` block and the call of its `__exit__`.
 
-        The `with` block is over, and the thread does not know: it stays marked as away (or as not
-        to be frozen) until it leaves another region. The second of these two is the one thing which
-        code in Python cannot help; the first is a moment in which CPython hears of no exception.
+        The thread does not know that the block is over: it stays marked as away (or as not to be
+        frozen) until it leaves another region. That is the one thing which code in Python cannot
+        help: see `Blocking`.
         """
         record = self.freezer._registry.records[threading.get_ident()]
         where = "" if self.hit is None else self.hit[0]
-        if where in ("_pass_region", "Blocking.__enter__") and record.depth:
+        if where == "_pass_region" and record.depth:
             self.freezer.blocking().__exit__(None, None, None)
-        if where in ("_pass_no_freeze", "NoFreeze.__enter__") and record.shut:
+        if where == "_pass_no_freeze" and record.shut:
             self.freezer.no_freeze().__exit__(None, None, None)
         assert record.depth == self.depth and not record.shut, f"still in a region after {self.hit}"
 
