@@ -27,7 +27,7 @@ from typing import Final, Self
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._original import local
-from freezethreads._record import Record, here
+from freezethreads._record import Parking, Record, here
 from freezethreads._refrigerator import come_back, make, place_of, tell, wait_flat
 from freezethreads._registry import Registry
 from freezethreads._special import covered
@@ -131,10 +131,7 @@ class Waiting:
                 parking.away = None
                 if parking.members and not parking.word.is_quiet():
                     come_back(parking, self._place, _doors(parking.members))
-                for registry, record in parking.members:
-                    record.last = self._place
-                    if record.todo:
-                        self._make_todos(registry, record)
+                self._make_todos(parking)
                 break
             except (RecursionError, MemoryError) as error:
                 kept = kept or error
@@ -148,28 +145,26 @@ class Waiting:
         if kept is not None:
             raise kept
 
-    def _make_todos(self, registry: Registry, record: Record) -> None:
+    def _make_todos(self, parking: Parking) -> None:
         """Make the todos that are there by now. A freeze does not wait for all of them."""
-        if record.shut or record.depth:
-            return
-        parking = record.parking
         shut = parking.shut
         try:
-            for todo in pending_todos(record.todo):
-                self.occupied = True
-                self.step_aside()
-                parking.shut = shut + 1
-                make(registry, record, todo)
-                parking.shut = shut
-                self.occupied = False
-                self._stop_again()
+            for registry, record in parking.members:
+                record.last = self._place
+                for todo in pending_todos(record.todo) if _has_todo(record) else ():
+                    self.occupied = True
+                    self.step_aside()
+                    parking.shut = shut + 1
+                    make(registry, record, todo)
+                    parking.shut = shut
+                    self.occupied = False
+                    self._stop_again(parking)
         finally:
             parking.shut = shut
 
-    def _stop_again(self) -> None:
+    def _stop_again(self, parking: Parking) -> None:
         """Between two todos."""
-        parking = self._parking
-        if parking is not None and not parking.word.is_quiet():
+        if not parking.word.is_quiet():
             come_back(parking, self._place, _doors(parking.members))
 
 

@@ -150,7 +150,7 @@ def test_a_function_of_any_size(size: int) -> None:
     act = covered(names["act"])
     after = entries_of(act)
     assert after[0] == before[0]._replace(start=0, end=before[0].start)
-    assert after[1:] == before[1:]
+    assert after[1:] == before
     seen: list[int] = []
     act(seen)
     assert len(seen) == size
