@@ -1,0 +1,200 @@
+"""The search: every schedule with few preemptions, but those that cannot differ from another.
+
+It begins with the schedule without preemptions and branches: at each stretch of a run that the
+schedule has left open, another actor may be chosen where the last one could not go on (for
+nothing), or may come in before some step (which is a preemption). Two such steps make no
+difference if the steps in between touch nothing that the others touched meanwhile, one of them
+writing: so after each run the search goes on behind the first step that does.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from types import CodeType
+
+from stress.exploration._core import core_files
+from stress.exploration._interruption import Sites
+from stress.exploration._points import Points, Table
+from stress.exploration._run import Run, Step
+from stress.exploration._schedule import Schedule, Segment
+from stress.exploration._stage import Scenario, Stage
+
+COLLECT = 200
+"""Runs between two collections of garbage, of which there is none during a run."""
+
+
+@dataclass
+class Verdict:
+    """What came of one scenario."""
+
+    scenario: str
+    preemptions: int
+    schedules: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    exhausted: bool = True
+    finding: str = ""
+    schedule: str = ""
+    interrupted_at: str = ""
+    stacks: dict[str, str] = field(default_factory=dict)
+
+
+class Explorer:
+    """Runs the schedules of one scenario."""
+
+    def __init__(self, scenario: Scenario, points: Points | None = None) -> None:
+        self._scenario = scenario
+        self._points = points or Points(core_files())
+        self._tables: dict[CodeType, Table] = {}
+        self._sites = 0
+
+    def explore(self, preemptions: int, seconds: float) -> Verdict:
+        """Run every schedule with so many preemptions, for so long at most, until one fails."""
+        verdict = Verdict(self._scenario.name, preemptions)
+        began = monotonic()
+        gc.collect()
+        gc.disable()
+        try:
+            for bound in range(preemptions + 1):
+                for run, schedule in self._runs(bound):
+                    verdict.schedules += 1
+                    verdict.steps += len(run.steps)
+                    if run.finding:
+                        _note(verdict, run, schedule)
+                        return verdict
+                    if monotonic() - began > seconds:
+                        verdict.exhausted = False
+                        return verdict
+                    if verdict.schedules % COLLECT == 0:
+                        gc.collect()
+        finally:
+            gc.enable()
+            verdict.seconds = monotonic() - began
+        return verdict
+
+    def replay(self, schedule: Schedule) -> Verdict:
+        """Run that one schedule."""
+        verdict = Verdict(self._scenario.name, 0, 1)
+        began = monotonic()
+        run = self.run(schedule)
+        verdict.steps, verdict.seconds = len(run.steps), monotonic() - began
+        if run.finding:
+            _note(verdict, run, schedule)
+        return verdict
+
+    def run(self, schedule: Schedule) -> Run:
+        """Run it, and see whether all is well in the end."""
+        stage: Stage
+        site, target = schedule.site, self._scenario.target
+        sites = None if site is None else Sites(target, site, lambda: stage.interrupt())
+        run = Run(self._points, self._tables, schedule, sites)
+        stage = Stage(run)
+        self._scenario.set_stage(stage)
+        run.go()
+        if not run.finding:
+            stage.check_end()
+        if sites is not None:
+            self._sites = max(self._sites, sites.count)
+        return run
+
+    def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
+        """Every run with exactly `bound` preemptions, and those that lead there."""
+        if not self._scenario.target:
+            yield from self._branch(Schedule(), bound)
+        elif bound:
+            site = 0
+            while site == 0 or site <= self._sites:
+                yield from self._branch(Schedule((), site), bound - 1)
+                site += 1
+
+    def _branch(self, schedule: Schedule, left: int) -> Iterator[tuple[Run, Schedule]]:
+        """The run of `schedule`, and of all that go on otherwise where it leaves that open."""
+        run = self.run(schedule)
+        yield run, schedule
+        if run.finding:
+            return
+        for number in range(len(schedule.segments), len(run.stretches)):
+            stretch = run.stretches[number]
+            if stretch.forced:
+                for other in _bits(stretch.choices & ~(1 << stretch.actor)):
+                    segments = (*run.schedule()[:number], Segment(run.name_of(other)))
+                    yield from self._branch(Schedule(segments, schedule.site), left)
+        if left:
+            for number in range(max(0, len(schedule.segments) - 1), len(run.stretches)):
+                yield from self._preempt(run, schedule, number, left)
+
+    def _preempt(
+        self, run: Run, schedule: Schedule, number: int, left: int
+    ) -> Iterator[tuple[Run, Schedule]]:
+        """Have others come in during one stretch of the run."""
+        stretch = run.stretches[number]
+        following = run.stretches[number + 1 : number + 2]
+        end = following[0].start if following else len(run.steps)
+        actor = run.name_of(stretch.actor)
+        others = 0
+        for step in run.steps[stretch.start : end]:
+            others |= step.enabled
+        for other in _bits(others):
+            at = stretch.start + (1 if stretch.forced and stretch.choices >> other & 1 else 0)
+            while at < end:
+                if not run.steps[at].enabled >> other & 1:
+                    at += 1
+                    continue
+                before = (*run.schedule()[:number], Segment(actor, at - stretch.start))
+                segments = (*before, Segment(run.name_of(other)))
+                child = None
+                for child_run, child_schedule in self._branch(
+                    Schedule(segments, schedule.site), left - 1
+                ):
+                    child = child or child_run
+                    yield child_run, child_schedule
+                assert child is not None
+                at = _first_that_matters(child, at, stretch.actor, left > 1) + 1
+
+
+def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
+    """The first step of the preempted actor that conflicts with what the others did meanwhile.
+
+    As its number in the run without that preemption. `all_of_it`: with whatever they did from
+    there on, since another preemption may put that in between as well.
+    """
+    later = run.steps[at:]
+    skipped = 0
+    while skipped < len(later) and later[skipped].actor != actor:
+        skipped += 1
+    if all_of_it:
+        meanwhile = [step for step in later if step.actor != actor]
+    else:
+        meanwhile = later[:skipped]
+    read, written = _touched(meanwhile)
+    for number, step in enumerate(later[skipped:]):
+        if step.actor != actor:
+            return len(run.steps)
+        for cell, writes in step.cells:
+            if cell in written or (writes and cell in read):
+                return at + number
+    return len(run.steps)
+
+
+def _touched(steps: list[Step]) -> tuple[set[object], set[object]]:
+    read: set[object] = set()
+    written: set[object] = set()
+    for step in steps:
+        for cell, writes in step.cells:
+            (written if writes else read).add(cell)
+    return read, written
+
+
+def _bits(bits: int) -> Iterator[int]:
+    return (index for index in range(bits.bit_length()) if bits >> index & 1)
+
+
+def _note(verdict: Verdict, run: Run, schedule: Schedule) -> None:
+    verdict.finding = run.finding
+    verdict.stacks = run.stacks
+    verdict.schedule = str(schedule)
+    if run.sites is not None:
+        verdict.interrupted_at = run.sites.reached

@@ -1,0 +1,149 @@
+"""What a scenario is made of: actors, their application's steps, and the promises kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from freezethreads import Freezer, World
+from stress.exploration._core import left_over
+from stress.exploration._interruption import Interruption
+from stress.exploration._run import Run
+
+
+class Gate:
+    """Shut, and then open for good. An actor that waits for it can go on when it is open."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.is_open = False
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._run.step(((id(self), "open"), True))
+        self.is_open = True
+
+    def wait(self) -> None:
+        """Wait until it is open."""
+        self._run.wait(lambda: self.is_open)
+        self._run.step(((id(self), "open"), False))
+
+
+class Stage:
+    """One run of a scenario. Its methods are called by the actors, but for those that say so."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.freezer = self.new_freezer("freezer")
+        self.handler: Callable[[], object] | None = None
+        self._checks: list[Callable[[], str]] = []
+        self._still: dict[str, list[World]] = {}
+
+    # To set it, by the scenario.
+
+    def new_freezer(self, name: str) -> Freezer:
+        """Another freezer, which has to be at rest when all is over."""
+        freezer = Freezer(name)
+        if hasattr(self, "_checks"):
+            self.at_end(lambda: left_over(freezer))
+        return freezer
+
+    def actor(self, name: str, act: Callable[[], object]) -> None:
+        """Add a thread that makes this call. The first one added is preferred."""
+        self.run.add(name, act)
+
+    def gate(self) -> Gate:
+        """What actors can wait for."""
+        return Gate(self.run)
+
+    def at_end(self, check: Callable[[], str]) -> None:
+        """Have it called when all is over: what it returns, if anything, was found."""
+        self._checks.append(check)
+
+    # To play it.
+
+    def work(self, name: str) -> None:
+        """A step of the application's code, in a thread that no world must stand over."""
+        self.run.step(((id(self), name), True))
+        if self._still.get(name):
+            self.find(f"{name} runs the application's code while a world stands over it")
+
+    @contextmanager
+    def still(self, world: World, *names: str) -> Iterator[None]:
+        """Within this block the actors of these names make no step."""
+        self.over(world, *names)
+        yield
+        self.let_go(world, *names)
+
+    def over(self, world: World, *names: str) -> None:
+        """From now on they make no step, if the world has not been thawed."""
+        self.run.step(*(((id(self), name), True) for name in names))
+        for name in names if not world.expired else ():
+            self._still.setdefault(name, []).append(world)
+
+    def let_go(self, world: World, *names: str) -> None:
+        """They may make steps again, since somebody is about to thaw that world."""
+        self.run.step(*(((id(self), name), True) for name in names))
+        for name in names:
+            if world in self._still.get(name, ()):
+                self._still[name].remove(world)
+
+    def expire(self) -> None:
+        """Wait until there is a lease, and let it run out, as its timer does."""
+        run = self.run
+        run.wait(lambda: bool(run.leases))
+        lease = run.leases.pop(0)
+        for worlds in self._still.values():
+            worlds.clear()
+        if not lease.finished.is_set():
+            lease.function(*lease.args, **lease.kwargs)
+
+    def interrupt(self) -> None:
+        """What comes to the scenario's target: its handler, or an exception if it has none."""
+        if self.handler is None:
+            raise Interruption
+        self.handler()
+
+    def find(self, what: str) -> None:
+        """Say what is wrong."""
+        self.run.find(what)
+
+    def check_end(self) -> None:
+        """When all is over. By the explorer."""
+        for check in [lambda: left_over(self.freezer), *self._checks]:
+            what = check()
+            if what:
+                self.find(what)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A few actors and what they do. `set_stage` is called for each run.
+
+    `target` is the actor that is interrupted once, by an exception or by the stage's handler. An
+    interruption counts as a preemption, and there are `preemptions` at most unless asked for more.
+    """
+
+    name: str
+    promise: str
+    set_stage: Callable[[Stage], None]
+    target: str = ""
+    preemptions: int = 2
+
+
+SCENARIOS: dict[str, Scenario] = {}
+"""All of them, by name, in the order of their definition."""
+
+
+def scenario(
+    promise: str, *, target: str = "", preemptions: int = 2
+) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
+    """Add the function to `SCENARIOS`, under its own name, as one that puts `promise` to the test."""
+
+    def add(set_stage: Callable[[Stage], None]) -> Callable[[Stage], None]:
+        name = set_stage.__name__.replace("_", "-")
+        SCENARIOS[name] = Scenario(name, promise, set_stage, target, preemptions)
+        return set_stage
+
+    return add
