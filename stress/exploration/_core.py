@@ -48,10 +48,13 @@ class ModelLock:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire it. As the raw lock does."""
         run = current_run()
-        if self._locked and blocking and timeout != 0 and run is not None:
-            run.wait(lambda: not self._locked, None if timeout < 0 else timeout)
-        if self._locked:
-            return False
+        seconds = None if timeout < 0 else timeout
+        while self._locked:
+            if not blocking or timeout == 0 or run is None:
+                return False
+            if not run.wait(lambda: not self._locked, seconds):
+                return False
+            run.step(((id(self), ""), True))
         self._locked = True
         return True
 

@@ -69,6 +69,7 @@ class Sites:
         if number != self._chosen or self.reached:
             return
         self.reached = f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
+        run.step(((id(self), "interrupted"), True))
         again = sys.gettrace()
 
         def resume(*_: object) -> None:

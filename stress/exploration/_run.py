@@ -1,5 +1,7 @@
 """One run: the actors' threads, of which one runs at a time, as a schedule says.
 
+Nothing is traced before the *curtain*, where all actors meet, nor after an actor has bowed.
+
 Each actor waits for its own turn at a raw lock. Who is to stop gives the turn to the next, in
 its own trace function or where it would wait; an actor that has ended gives it back to the thread
 that started the run, which waits for the end of its thread, since that makes calls of its own.
@@ -99,6 +101,8 @@ class Run:
         self.stacks: dict[str, str] = {}
         self.leases: list[Any] = []
         self.now = 1000.0
+        self.opened = 0
+        self._waiting = 0
         self.acting: Actor | None = None
         self.sites = sites
         self._points = points
@@ -168,7 +172,24 @@ class Run:
             elif following is not actor:
                 self._switch(actor, following)
         actor.ready = None
+        if actor.expired:
+            self.step(((id(self), "time is up"), True))
         return ready()
+
+    def curtain(self) -> None:
+        """The acting thread is ready. When all are, it begins: what was before is run in one way."""
+        actor = self.acting
+        assert actor is not None
+        self._waiting += 1
+        everybody = len(self._actors)
+        if self._waiting == everybody:
+            self.opened = len(self.stretches)
+            following = self._choose(None)
+            if following is not None and following is not actor:
+                self._switch(actor, following)
+        else:
+            self.wait(lambda: self._waiting == everybody)
+        sys.settrace(self._trace)
 
     def find(self, what: str) -> None:
         """Note what is wrong, if it is the first thing, with everybody's stack."""
@@ -198,7 +219,6 @@ class Run:
 
     def _main(self, actor: Actor) -> None:
         actor.turn.acquire()
-        sys.settrace(self._trace)
         try:
             actor.act()
         except BaseException as error:  # noqa: BLE001 - the scenario says which are expected

@@ -5,6 +5,9 @@ schedule has left open, another actor may be chosen where the last one could not
 nothing), or may come in before some step (which is a preemption). Two such steps make no
 difference if the steps in between touch nothing that the others touched meanwhile, one of them
 writing: so after each run the search goes on behind the first step that does.
+
+Two runs are in the same state if the same steps were made so far, and those that touch the same
+things in the same order. What goes on from there is explored once.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ class Explorer:
         self._points = points or Points(core_files())
         self._tables: dict[CodeType, Table] = {}
         self._sites = 0
+        self._seen: dict[tuple[int, int], int] = {}
 
     def explore(self, preemptions: int, seconds: float) -> Verdict:
         """Run every schedule with so many preemptions, for so long at most, until one fails."""
@@ -102,11 +106,13 @@ class Explorer:
 
     def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
         """Every run with exactly `bound` preemptions, and those that lead there."""
+        self._seen.clear()
         if not self._scenario.target:
             yield from self._branch(Schedule(), bound)
         elif bound:
             site = 0
             while site == 0 or site <= self._sites:
+                self._seen.clear()
                 yield from self._branch(Schedule((), site), bound - 1)
                 site += 1
 
@@ -116,23 +122,55 @@ class Explorer:
         yield run, schedule
         if run.finding:
             return
-        for number in range(len(schedule.segments), len(run.stretches)):
+        states = states_of(run.steps)
+        fixed = len(schedule.segments)
+        end = self._mark(run, states, max(fixed - 1, run.opened), left)
+        for number in range(max(fixed, run.opened), len(run.stretches)):
             stretch = run.stretches[number]
-            if stretch.forced:
+            if stretch.forced and stretch.start < end:
                 for other in _bits(stretch.choices & ~(1 << stretch.actor)):
                     segments = (*run.schedule()[:number], Segment(run.name_of(other)))
-                    yield from self._branch(Schedule(segments, schedule.site), left)
+                    if self._is_new(states[stretch.start], other, left):
+                        yield from self._branch(Schedule(segments, schedule.site), left)
         if left:
-            for number in range(max(0, len(schedule.segments) - 1), len(run.stretches)):
-                yield from self._preempt(run, schedule, number, left)
+            for number in range(max(fixed - 1, run.opened), len(run.stretches)):
+                yield from self._preempt(run, schedule, number, states, end, left)
+
+    def _mark(self, run: Run, states: list[int], number: int, left: int) -> int:
+        """Note the states that the run has come to by itself. Returns where it came to an old one.
+
+        It is explored from there on by the run that was there first. The state at the beginning of
+        a stretch was looked up by whoever has chosen it.
+        """
+        for stretch, following in zip(
+            run.stretches[number:], [*run.stretches[number + 1 :], None], strict=True
+        ):
+            end = len(run.steps) if following is None else following.start
+            for at in range(stretch.start + 1, end):
+                if not self._is_new(states[at], stretch.actor, left):
+                    return at
+        return len(run.steps) + 1
+
+    def _is_new(self, state: int, actor: int, left: int) -> bool:
+        """Whether nobody has gone on with that actor in that state; from now on somebody has."""
+        if self._seen.get((state, actor), -1) >= left:
+            return False
+        self._seen[state, actor] = left
+        return True
 
     def _preempt(
-        self, run: Run, schedule: Schedule, number: int, left: int
+        self,
+        run: Run,
+        schedule: Schedule,
+        number: int,
+        states: list[int],
+        limit: int,
+        left: int,
     ) -> Iterator[tuple[Run, Schedule]]:
         """Have others come in during one stretch of the run."""
         stretch = run.stretches[number]
         following = run.stretches[number + 1 : number + 2]
-        end = following[0].start if following else len(run.steps)
+        end = min(limit, following[0].start if following else len(run.steps))
         actor = run.name_of(stretch.actor)
         others = 0
         for step in run.steps[stretch.start : end]:
@@ -140,7 +178,8 @@ class Explorer:
         for other in _bits(others):
             at = stretch.start + (1 if stretch.forced and stretch.choices >> other & 1 else 0)
             while at < end:
-                if not run.steps[at].enabled >> other & 1:
+                enabled = run.steps[at].enabled >> other & 1
+                if not (enabled and self._is_new(states[at], other, left - 1)):
                     at += 1
                     continue
                 before = (*run.schedule()[:number], Segment(actor, at - stretch.start))
@@ -177,6 +216,27 @@ def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
             if cell in written or (writes and cell in read):
                 return at + number
     return len(run.steps)
+
+
+def states_of(steps: list[Step]) -> list[int]:
+    """A number for the state before each step, and for the last one."""
+    writers: dict[object, tuple[int, int]] = {}
+    readers: dict[object, int] = {}
+    counts: dict[int, int] = {}
+    states = [0]
+    for step in steps:
+        count = counts[step.actor] = counts.get(step.actor, 0) + 1
+        name = (step.actor, count)
+        before: list[object] = [name]
+        for cell, writes in step.cells:
+            before.append(writers.get(cell))
+            if writes:
+                before.append(readers.pop(cell, 0))
+                writers[cell] = name
+            else:
+                readers[cell] = readers.get(cell, 0) + hash(name)
+        states.append(states[-1] + hash(tuple(before)))
+    return states
 
 
 def _touched(steps: list[Step]) -> tuple[set[object], set[object]]:

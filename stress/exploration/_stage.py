@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from freezethreads import Freezer, World
@@ -51,7 +52,25 @@ class Stage:
 
     def actor(self, name: str, act: Callable[[], object]) -> None:
         """Add a thread that makes this call. The first one added is preferred."""
-        self.run.add(name, act)
+
+        def play() -> None:
+            self.run.curtain()
+            act()
+
+        self.run.add(name, play)
+
+    def member(self, name: str, act: Callable[[], object], *freezers: Freezer) -> None:
+        """Add a thread that is registered with these (none: with the stage's) while it does so."""
+
+        def play() -> None:
+            with ExitStack() as stack:
+                for freezer in freezers or (self.freezer,):
+                    stack.enter_context(freezer.register(name))
+                self.run.curtain()
+                act()
+                self.bow()
+
+        self.run.add(name, play)
 
     def gate(self) -> Gate:
         """What actors can wait for."""
@@ -62,6 +81,10 @@ class Stage:
         self._checks.append(check)
 
     # To play it.
+
+    def bow(self) -> None:
+        """What this actor does from now on is done without a break, unless it waits."""
+        sys.settrace(None)
 
     def work(self, name: str) -> None:
         """A step of the application's code, in a thread that no world must stand over."""

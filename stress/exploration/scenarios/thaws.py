@@ -8,11 +8,10 @@ from stress.exploration._stage import Stage, scenario
 
 def visit(stage: Stage, name: str, visits: int) -> None:
     """Work, and pass a safepoint after each step."""
-    with stage.freezer.register(name):
-        for _ in range(visits):
-            stage.work(name)
-            stage.freezer.safepoint()
+    for _ in range(visits):
         stage.work(name)
+        stage.freezer.safepoint()
+    stage.work(name)
 
 
 def freeze_once(stage: Stage, *names: str) -> None:
@@ -23,7 +22,7 @@ def freeze_once(stage: Stage, *names: str) -> None:
 
 @scenario("the thread that was parked runs after the thaw, and not before")
 def park(stage: Stage) -> None:
-    stage.actor("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", lambda: freeze_once(stage, "T"))
 
 
@@ -42,7 +41,7 @@ def double_thaw(stage: Stage) -> None:
         holds[0].thaw()
         freeze_once(stage, "T")
 
-    stage.actor("T", lambda: visit(stage, "T", 2))
+    stage.member("T", lambda: visit(stage, "T", 2))
     stage.actor("C", controller)
     stage.actor("R", other)
 
@@ -62,14 +61,14 @@ def overlap(stage: Stage) -> None:
         first_over.wait()
         holds[0].thaw()
 
-    stage.actor("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
     stage.actor("H", thaw)
 
 
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
 def two_worlds(stage: Stage) -> None:
-    stage.actor("T", lambda: visit(stage, "T", 2))
+    stage.member("T", lambda: visit(stage, "T", 2))
     stage.actor("C", lambda: freeze_once(stage, "T"))
     stage.actor("D", lambda: freeze_once(stage, "T"))
 
@@ -83,7 +82,7 @@ def time_out(stage: Stage) -> None:
         except FreezeTimeout:
             pass
 
-    stage.actor("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
 
 
@@ -97,7 +96,7 @@ def lease(stage: Stage) -> None:
             pass
         freeze_once(stage, "T")
 
-    stage.actor("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
     stage.actor("L", stage.expire)
 
@@ -116,9 +115,6 @@ def abandoned(stage: Stage) -> None:
         for freeze in _standing.standing(stage.freezer):
             _standing.abandon(stage.freezer, freeze, "it is tidied up")
 
-    def worker() -> None:
-        visit(stage, "T", 1)
-
-    stage.actor("T", worker)
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
     stage.actor("X", tidy)
