@@ -1,6 +1,7 @@
 """One run: the actors' threads, of which one runs at a time, as a schedule says.
 
-Nothing is traced before the *curtain*, where all actors meet, nor after an actor has bowed.
+Nothing is traced before the *curtain*, where all actors meet, nor after the *finale*, where they
+meet again.
 
 Each actor waits for its own turn at a raw lock. Who is to stop gives the turn to the next, in
 its own trace function or where it would wait; an actor that has ended gives it back to the thread
@@ -62,6 +63,7 @@ class Actor:
         self.seconds: float | None = None
         self.expired = False
         self.ended = False
+        self.bowed = False
         self.error: BaseException | None = None
         self.thread: threading.Thread | None = None
 
@@ -184,12 +186,26 @@ class Run:
         everybody = len(self._actors)
         if self._waiting == everybody:
             self.opened = len(self.stretches)
-            following = self._choose(None)
-            if following is not None and following is not actor:
-                self._switch(actor, following)
+            self.pause()
         else:
             self.wait(lambda: self._waiting == everybody)
         sys.settrace(self._trace)
+
+    def finale(self) -> None:
+        """The acting thread is at its end. When all are, the rest is done in one way, untraced."""
+        actor = self.acting
+        assert actor is not None
+        actor.bowed = True
+        self.wait(lambda: all(one.bowed or one.ended for one in self._actors))
+        sys.settrace(None)
+
+    def pause(self) -> None:
+        """The acting thread may take its time here: others can come in, which is no preemption."""
+        actor = self.acting
+        assert actor is not None
+        following = self._choose(None)
+        if following is not None and following is not actor:
+            self._switch(actor, following)
 
     def find(self, what: str) -> None:
         """Note what is wrong, if it is the first thing, with everybody's stack."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 
-from freezethreads import Freezer, World
+from freezethreads import Freezer, World, sync
 from stress.exploration._core import left_over
 from stress.exploration._interruption import Interruption
 from stress.exploration._run import Run
@@ -36,25 +36,32 @@ class Stage:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.freezer = self.new_freezer("freezer")
         self.handler: Callable[[], object] | None = None
         self._checks: list[Callable[[], str]] = []
+        self._freezers: list[Freezer] = []
+        self.freezer = self.new_freezer("freezer")
         self._still: dict[str, list[World]] = {}
+        self._idents: dict[str, int] = {}
 
     # To set it, by the scenario.
 
     def new_freezer(self, name: str) -> Freezer:
         """Another freezer, which has to be at rest when all is over."""
         freezer = Freezer(name)
-        if hasattr(self, "_checks"):
-            self.at_end(lambda: left_over(freezer))
+        self._freezers.append(freezer)
+        self.at_end(lambda: left_over(freezer))
         return freezer
 
-    def actor(self, name: str, act: Callable[[], object]) -> None:
-        """Add a thread that makes this call. The first one added is preferred."""
+    def actor(self, name: str, act: Callable[[], object], *, begins: bool = True) -> None:
+        """Add a thread that makes this call. The first one added is preferred.
+
+        `begins` is whether the exploration may begin with it, else `act` has to call `begin`.
+        """
 
         def play() -> None:
-            self.run.curtain()
+            self._idents[name] = get_ident()
+            if begins:
+                self.run.curtain()
             act()
 
         self.run.add(name, play)
@@ -66,11 +73,17 @@ class Stage:
             with ExitStack() as stack:
                 for freezer in freezers or (self.freezer,):
                     stack.enter_context(freezer.register(name))
-                self.run.curtain()
+                self.begin()
                 act()
                 self.bow()
 
-        self.run.add(name, play)
+        self.actor(name, play, begins=False)
+
+    def taken_lock(self) -> sync.Lock:
+        """A freezable lock that somebody has."""
+        lock = sync.Lock()
+        lock.acquire()
+        return lock
 
     def gate(self) -> Gate:
         """What actors can wait for."""
@@ -82,12 +95,28 @@ class Stage:
 
     # To play it.
 
+    def begin(self) -> None:
+        """Begin when all are ready. By an actor that was added so, once."""
+        self.run.curtain()
+
+    def ident(self, name: str) -> int:
+        """The ident of the thread that plays this actor."""
+        return self._idents[name]
+
     def bow(self) -> None:
-        """What this actor does from now on is done without a break, unless it waits."""
-        sys.settrace(None)
+        """At the end of a registered actor: wait in a region until all have come to their ends."""
+        with ExitStack() as stack:
+            for freezer in self._freezers:
+                stack.enter_context(freezer.blocking("the end"))
+            self.run.finale()
+
+    def pause(self) -> None:
+        """Take some time, in which others may go on."""
+        self.run.pause()
 
     def work(self, name: str) -> None:
         """A step of the application's code, in a thread that no world must stand over."""
+        self.run.pause()
         self.run.step(((id(self), name), True))
         if self._still.get(name):
             self.find(f"{name} runs the application's code while a world stands over it")
@@ -96,6 +125,7 @@ class Stage:
     def still(self, world: World, *names: str) -> Iterator[None]:
         """Within this block the actors of these names make no step."""
         self.over(world, *names)
+        self.run.pause()
         yield
         self.let_go(world, *names)
 
@@ -134,7 +164,7 @@ class Stage:
 
     def check_end(self) -> None:
         """When all is over. By the explorer."""
-        for check in [lambda: left_over(self.freezer), *self._checks]:
+        for check in self._checks:
             what = check()
             if what:
                 self.find(what)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stress.exploration._stage import SCENARIOS
-from stress.exploration.scenarios import thaws
+from stress.exploration.scenarios import calls, forks, interruptions, members, thaws
 
 __all__ = ["FAMILIES", "SCENARIOS"]
 
-FAMILIES = (thaws,)
+FAMILIES = (thaws, calls, members, interruptions, forks)

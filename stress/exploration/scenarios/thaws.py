@@ -41,7 +41,7 @@ def double_thaw(stage: Stage) -> None:
         holds[0].thaw()
         freeze_once(stage, "T")
 
-    stage.member("T", lambda: visit(stage, "T", 2))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
     stage.actor("R", other)
 
