@@ -22,7 +22,8 @@ SECONDS = 8.0
 """For each scenario, unless the command line says otherwise."""
 
 COLUMNS = (
-    f"{'scenario':<22}{'verdict':<15}{'schedules':>10}{'preemptions':>13}{'steps':>10}{'seconds':>9}"
+    f"{'scenario':<22}{'verdict':<15}{'schedules':>10}{'preemptions':>13}"
+    f"{'steps':>10}{'seconds':>9}"
 )
 
 
@@ -86,8 +87,9 @@ def _explore_all(names: list[str], preemptions: int | None, seconds: float) -> l
 
 def _row(verdict: Verdict) -> str:
     what = "FOUND" if verdict.finding else "passed" if verdict.exhausted else "not exhausted"
+    bounds = f"{verdict.completed} of {verdict.preemptions}" if verdict.completed >= 0 else "none"
     return (
-        f"{verdict.scenario:<22}{what:<15}{verdict.schedules:>10}{verdict.preemptions:>13}"
+        f"{verdict.scenario:<22}{what:<15}{verdict.schedules:>10}{bounds:>13}"
         f"{verdict.steps:>10}{verdict.seconds:>9.2f}"
     )
 

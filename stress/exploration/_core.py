@@ -68,6 +68,12 @@ class ModelLock:
         """Whether somebody has it."""
         return self._locked
 
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
 
 class ModelFuture(Future[Any]):
     """A future whose result is waited for in the explorer."""
@@ -103,9 +109,9 @@ def modelled() -> Iterator[None]:
         ):
             owner = importlib.import_module(f"freezethreads.{module}")
             stack.enter_context(patch.object(owner, name, model))
-        for name, module in list(sys.modules.items()):
-            if name.startswith("freezethreads.") and hasattr(module, "monotonic"):
-                stack.enter_context(patch.object(module, "monotonic", now))
+        for path, loaded in list(sys.modules.items()):
+            if path.startswith("freezethreads.") and hasattr(loaded, "monotonic"):
+                stack.enter_context(patch.object(loaded, "monotonic", now))
         logging.disable(logging.CRITICAL)
         try:
             yield

@@ -93,6 +93,8 @@ def _sites_of(code: CodeType) -> frozenset[int]:
         for instruction in dis.get_instructions(code):
             if after or instruction.is_jump_target:
                 offsets.append(instruction.offset)
-            after = instruction.opname.startswith(_BREAKERS) and "INTRINSIC" not in instruction.opname
+            after = (
+                instruction.opname.startswith(_BREAKERS) and "INTRINSIC" not in instruction.opname
+            )
         _offsets[code] = found = frozenset(offsets)
     return found

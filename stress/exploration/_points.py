@@ -17,19 +17,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 Cell: TypeAlias = tuple[int, str]
 """The identity of an object, and which part of it: an attribute, or "" for its contents."""
 
-LOOKS: Final = frozenset(
-    "copy count done empty exception get index items keys locked owner result values".split()
-)
-CHANGES: Final = frozenset(
-    "acquire add append appendleft cancel clear discard extend insert pop popitem popleft put "
-    "release remove set_exception set_result set_running_or_notify_cancel setdefault update".split()
-)
-READERS: Final = frozenset("all any bool dict iter len list next set sorted sum tuple".split())
+LOOKS = {"copy", "count", "done", "empty", "exception", "get", "index", "items", "keys"}
+LOOKS |= {"locked", "owner", "result", "values"}
+CHANGES = {"acquire", "add", "append", "appendleft", "cancel", "clear", "discard", "extend"}
+CHANGES |= {"insert", "pop", "popitem", "popleft", "put", "release", "remove", "set_exception"}
+CHANGES |= {"set_result", "set_running_or_notify_cancel", "setdefault", "update"}
+READERS = {"all", "any", "bool", "dict", "iter", "len", "list", "next", "set", "sorted"}
+READERS |= {"sum", "tuple"}
 
 Key: TypeAlias = tuple[str, int, int]
 """What kind of instruction, and the line and the column where its expression ends."""

@@ -62,8 +62,10 @@ class Actor:
         self.ready: Callable[[], bool] | None = None
         self.seconds: float | None = None
         self.expired = False
+        self.begun = False
         self.ended = False
         self.bowed = False
+        self.traced = False
         self.error: BaseException | None = None
         self.thread: threading.Thread | None = None
 
@@ -142,6 +144,9 @@ class Run:
                 if not self._over and ended is not None and ended.thread is not None:
                     ended.thread.join()
         finally:
+            for actor in self._actors:
+                if not actor.begun:
+                    actor.turn.release()
             self.acting = None
             _run = None
 
@@ -174,22 +179,28 @@ class Run:
             elif following is not actor:
                 self._switch(actor, following)
         actor.ready = None
+        if self.opened and not actor.traced:
+            self._trace_from_here()
         if actor.expired:
             self.step(((id(self), "time is up"), True))
         return ready()
 
     def curtain(self) -> None:
-        """The acting thread is ready. When all are, it begins: what was before is run in one way."""
+        """The acting thread is ready. When all are, the exploration begins."""
         actor = self.acting
         assert actor is not None
         self._waiting += 1
         everybody = len(self._actors)
         if self._waiting == everybody:
-            self.opened = len(self.stretches)
-            self.pause()
+            self.rise()
         else:
             self.wait(lambda: self._waiting == everybody)
-        sys.settrace(self._trace)
+
+    def rise(self) -> None:
+        """The exploration begins, wherever the other actors are."""
+        self.opened = len(self.stretches)
+        self._trace_from_here()
+        self.pause()
 
     def finale(self) -> None:
         """The acting thread is at its end. When all are, the rest is done in one way, untraced."""
@@ -229,12 +240,18 @@ class Run:
             segments.append(Segment(self._actors[stretch.actor].name, steps))
         return tuple(segments)
 
+    def can_go_on(self, name: str) -> bool:
+        """Whether the actor of that name has not ended and does not wait."""
+        return any(actor.name == name and actor.can_go_on() for actor in self._actors)
+
     def name_of(self, index: int) -> str:
         """The name of an actor."""
         return self._actors[index].name
 
     def _main(self, actor: Actor) -> None:
         actor.turn.acquire()
+        if self._over:
+            return
         try:
             actor.act()
         except BaseException as error:  # noqa: BLE001 - the scenario says which are expected
@@ -261,6 +278,16 @@ class Run:
             frame.f_trace_opcodes = True
             return tracer
         return None
+
+    def _trace_from_here(self) -> None:
+        """Trace the acting thread, in the frames that it is in as well."""
+        assert self.acting is not None
+        self.acting.traced = True
+        frame = sys._getframe(1).f_back
+        while frame is not None:
+            frame.f_trace = self._trace(frame, "call", None)
+            frame = frame.f_back
+        sys.settrace(self._trace)
 
     def _table(self, code: CodeType) -> Table:
         table = self._tables.get(code)
@@ -311,15 +338,14 @@ class Run:
             self._over = True
             self.find("a deadlock: nobody can go on")
             return None
-        self.stretches.append(
-            Stretch(chosen.index, len(self.steps), choices, preempted is None)
-        )
+        self.stretches.append(Stretch(chosen.index, len(self.steps), choices, preempted is None))
         if chosen in late:
             chosen.expired = True
             self.now += chosen.seconds or 0.0
         return chosen
 
     def _begin(self, actor: Actor) -> None:
+        actor.begun = True
         self.acting = actor
         actor.turn.release()
 

@@ -38,11 +38,17 @@ class Verdict:
     schedules: int = 0
     steps: int = 0
     seconds: float = 0.0
-    exhausted: bool = True
+    completed: int = -1
+    """With so many preemptions every schedule was run (-1: not even those without any)."""
     finding: str = ""
     schedule: str = ""
     interrupted_at: str = ""
     stacks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all that was asked for was run."""
+        return self.completed == self.preemptions
 
 
 class Explorer:
@@ -70,10 +76,10 @@ class Explorer:
                         _note(verdict, run, schedule)
                         return verdict
                     if monotonic() - began > seconds:
-                        verdict.exhausted = False
                         return verdict
                     if verdict.schedules % COLLECT == 0:
                         gc.collect()
+                verdict.completed = bound
         finally:
             gc.enable()
             verdict.seconds = monotonic() - began
@@ -204,10 +210,8 @@ def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
     skipped = 0
     while skipped < len(later) and later[skipped].actor != actor:
         skipped += 1
-    if all_of_it:
-        meanwhile = [step for step in later if step.actor != actor]
-    else:
-        meanwhile = later[:skipped]
+    others = [step for step in later if step.actor != actor]
+    meanwhile = others if all_of_it else later[:skipped]
     read, written = _touched(meanwhile)
     for number, step in enumerate(later[skipped:]):
         if step.actor != actor:

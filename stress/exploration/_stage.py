@@ -99,6 +99,10 @@ class Stage:
         """Begin when all are ready. By an actor that was added so, once."""
         self.run.curtain()
 
+    def rise(self) -> None:
+        """Begin, wherever the other actors are; all were added so. By one of them."""
+        self.run.rise()
+
     def ident(self, name: str) -> int:
         """The ident of the thread that plays this actor."""
         return self._idents[name]
@@ -192,7 +196,7 @@ SCENARIOS: dict[str, Scenario] = {}
 def scenario(
     promise: str, *, target: str = "", preemptions: int = 2
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
-    """Add the function to `SCENARIOS`, under its own name, as one that puts `promise` to the test."""
+    """Add the function to `SCENARIOS`, under its own name, as one that tests `promise`."""
 
     def add(set_stage: Callable[[Stage], None]) -> Callable[[Stage], None]:
         name = set_stage.__name__.replace("_", "-")

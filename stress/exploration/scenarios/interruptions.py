@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from freezethreads import sync
+from stress.exploration._core import ModelLock
 from stress.exploration._interruption import Interruption
 from stress.exploration._stage import Stage, scenario
 
@@ -43,10 +44,10 @@ def freeze_and_exception(stage: Stage) -> None:
     stage.member("T", worker)
 
 
-@scenario("an exception in a thread that is being parked comes when it runs", target="T", preemptions=1)
+@scenario(
+    "an exception in a thread that is being parked comes when it runs", target="T", preemptions=1
+)
 def park_and_exception(stage: Stage) -> None:
-    armed = stage.gate()
-
     def worker() -> None:
         stage.run.wait(lambda: stage.freezer.armed)
         try:
@@ -60,32 +61,72 @@ def park_and_exception(stage: Stage) -> None:
 
     def controller() -> None:
         with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
-            armed.open()
+            pass
 
     stage.member("T", worker)
     stage.actor("C", controller)
 
 
-@scenario("a handler that passes a safepoint holds up nobody who waits for a latch", target="M", preemptions=1)
+@scenario(
+    "a handler that passes a safepoint holds up nobody who waits for a latch",
+    target="M",
+    preemptions=1,
+)
 def latch_and_handler(stage: Stage) -> None:
-    event = sync.Event()
-    stage.handler = stage.freezer.safepoint
+    semaphore = sync.Semaphore(0)
+    came = stage.gate()
+
+    def handler() -> None:
+        came.is_open = True
+        stage.freezer.safepoint()
 
     def setter() -> None:
         stage.run.wait(lambda: stage.freezer.armed)
-        event.set()
-        stage.freezer.safepoint()
+        semaphore.release()
+        came.open()
 
     def waiter() -> None:
-        event.wait()
-        stage.freezer.safepoint()
+        came.wait()
+        semaphore.release()
 
-    def controller() -> None:
-        stage.freezer.freeze(timeout=None).thaw()
-
+    stage.handler = handler
     stage.member("W", waiter)
     stage.member("M", setter)
-    stage.actor("C", controller)
+    stage.actor("C", lambda: stage.freezer.freeze(timeout=None).thaw())
+
+
+@scenario(
+    "an exception never leaves a wait with a foreign lock that another thread has",
+    target="T",
+    preemptions=1,
+)
+def foreign_lock(stage: Stage) -> None:
+    lock = ModelLock()
+    condition = sync.Condition(lock)
+    waits = stage.gate()
+
+    def worker() -> None:
+        try:
+            with condition:
+                waits.is_open = True
+                condition.wait()
+        except (Interruption, RuntimeError):
+            waits.is_open = True
+
+    def notifier() -> None:
+        waits.wait()
+        with condition:
+            condition.notify()
+        for _ in range(2):
+            with lock:
+                stage.pause()
+                if not lock.locked():
+                    stage.find("a lock was released by a thread that did not have it")
+                    lock.acquire()
+
+    stage.member("T", worker)
+    stage.actor("X", notifier)
+    stage.actor("C", lambda: stage.freezer.hold(timeout=None).thaw())
 
 
 @scenario("a handler that thaws what its thread is just thawing", target="C", preemptions=1)

@@ -26,44 +26,55 @@ def park(stage: Stage) -> None:
     stage.actor("C", lambda: freeze_once(stage, "T"))
 
 
+def stand(stage: Stage) -> None:
+    """Stop when it is asked to, for the first time before the exploration begins."""
+    with stage.freezer.register("T"):
+        stage.run.wait(lambda: stage.freezer.armed)
+        stage.freezer.safepoint()
+        stage.work("T")
+        stage.bow()
+
+
 @scenario("who is thawed by two at once runs, and the next freeze waits for it")
 def double_thaw(stage: Stage) -> None:
     holds: list[Hold] = []
     held = stage.gate()
 
+    def controller() -> None:
+        holds.append(stage.freezer.hold(timeout=None))
+        held.is_open = True
+        stage.rise()
+        holds[0].thaw()
+        freeze_once(stage, "T")
+
     def other() -> None:
         held.wait()
         holds[0].thaw()
 
-    def controller() -> None:
-        holds.append(stage.freezer.hold(timeout=None))
-        held.open()
-        holds[0].thaw()
-        freeze_once(stage, "T")
-
-    stage.member("T", lambda: visit(stage, "T", 1))
-    stage.actor("C", controller)
-    stage.actor("R", other)
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("R", other, begins=False)
 
 
 @scenario("a mark that one thaw hands to an overlapping hold stands for nothing after that one's")
 def overlap(stage: Stage) -> None:
     holds: list[Hold] = []
-    first_over = stage.gate()
+    begun = stage.gate()
 
     def controller() -> None:
         with stage.freezer.freeze(timeout=None):
             holds.append(stage.freezer.hold(timeout=None))
-        first_over.open()
+            begun.is_open = True
+            stage.rise()
         freeze_once(stage, "T")
 
     def thaw() -> None:
-        first_over.wait()
+        begun.wait()
         holds[0].thaw()
 
-    stage.member("T", lambda: visit(stage, "T", 1))
-    stage.actor("C", controller)
-    stage.actor("H", thaw)
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("H", thaw, begins=False)
 
 
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
