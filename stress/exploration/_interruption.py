@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from stress.exploration._points import Points, Table
 
 if TYPE_CHECKING:
-    from stress.exploration._run import Actor, Run
+    from stress.exploration._actor import Actor
+    from stress.exploration._run import Run
 
 _BREAKERS = ("CALL", "RESUME", "JUMP_BACKWARD", "PRECALL")
 _offsets: dict[CodeType, frozenset[int]] = {}

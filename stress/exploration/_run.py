@@ -15,10 +15,10 @@ import threading
 import traceback
 from _thread import allocate_lock
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
+from stress.exploration._actor import Actor, Step, Stretch, of_interest, tracer_of
 from stress.exploration._interruption import Sites
 from stress.exploration._points import Cell, Points, Table
 from stress.exploration._schedule import Schedule, Segment
@@ -28,54 +28,6 @@ MOST_STEPS = 20_000
 MISFIT = "the schedule does not fit this program:"
 PATIENCE = 20.0
 """Seconds in which an actor makes a step, or is taken for stuck outside of the explorer."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One access, before which others could have come in: `enabled` are they, as bits."""
-
-    actor: int
-    cells: tuple[tuple[Cell, bool], ...]
-    enabled: int
-
-
-@dataclass
-class Stretch:
-    """What one actor did without a break: its steps from `start` on, and who could have been
-    chosen in its place (as bits)."""
-
-    actor: int
-    start: int
-    choices: int
-    forced: bool
-
-
-class Actor:
-    """One thread of a scenario."""
-
-    def __init__(self, index: int, name: str, act: Callable[[], object]) -> None:
-        self.index = index
-        self.name = name
-        self.act = act
-        self.turn = allocate_lock()
-        self.turn.acquire()
-        self.ready: Callable[[], bool] | None = None
-        self.seconds: float | None = None
-        self.expired = False
-        self.begun = False
-        self.ended = False
-        self.bowed = False
-        self.traced = False
-        self.error: BaseException | None = None
-        self.thread: threading.Thread | None = None
-
-    def can_go_on(self) -> bool:
-        """Whether it does not wait, or what it waits for has come."""
-        return not self.ended and (self.ready is None or self.ready())
-
-    def can_expire(self) -> bool:
-        """Whether the time of its wait may be up now."""
-        return not self.ended and self.ready is not None and self.seconds is not None
 
 
 _run: Run | None = None
@@ -226,7 +178,7 @@ class Run:
             for actor in self._actors:
                 if not actor.ended and actor.thread is not None and actor.thread.ident in frames:
                     stack = traceback.format_stack(frames[actor.thread.ident])
-                    self.stacks[actor.name] = "".join(_of_interest(stack))
+                    self.stacks[actor.name] = "".join(of_interest(stack))
 
     def schedule(self, until: int | None = None) -> tuple[Segment, ...]:
         """The segments as they were run, those that begin before that step."""
@@ -272,7 +224,7 @@ class Run:
         tracer = self._tracers.get(code)
         if tracer is None:
             table = self._table(code)
-            self._tracers[code] = tracer = self._tracer(table) if table else False
+            self._tracers[code] = tracer = tracer_of(self.touch, table) if table else False
         if tracer:
             frame.f_trace_lines = False
             frame.f_trace_opcodes = True
@@ -295,14 +247,6 @@ class Run:
             table = self._points.table(code) if self._points.covers(code) else {}
             self._tables[code] = table
         return table
-
-    def _tracer(self, table: Table) -> Callable[[FrameType, str, object], Any]:
-        def trace(frame: FrameType, event: str, arg: object) -> Any:
-            if event == "opcode" and (accesses := table.get(frame.f_lasti)):
-                self.touch(frame, accesses)
-            return trace
-
-        return trace
 
     def touch(self, frame: FrameType, accesses: tuple[Any, ...]) -> None:
         """The acting thread's frame is about to make these accesses."""
@@ -358,8 +302,3 @@ class Run:
         self._over = True
         self._back.release()
         actor.turn.acquire()
-
-
-def _of_interest(stack: list[str]) -> list[str]:
-    """The lines of a stack without those of the explorer and of `threading`."""
-    return [line for line in stack if "_run.py" not in line and "/threading.py" not in line]

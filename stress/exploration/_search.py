@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from types import CodeType
 
+from stress.exploration._actor import Step
 from stress.exploration._core import core_files
 from stress.exploration._interruption import Sites
 from stress.exploration._points import Points, Table
-from stress.exploration._run import Run, Step
+from stress.exploration._run import Run
 from stress.exploration._schedule import Schedule, Segment
 from stress.exploration._stage import Scenario, Stage
 

@@ -15,7 +15,8 @@ def visit(stage: Stage, name: str, visits: int) -> None:
 
 
 def freeze_once(stage: Stage, *names: str) -> None:
-    """Freeze all, and thaw."""
+    """Freeze all, and thaw, after a while."""
+    stage.pause()
     with stage.freezer.freeze(timeout=None) as world, stage.still(world, *names):
         pass
 
