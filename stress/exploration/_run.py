@@ -65,7 +65,7 @@ class Run:
         self._tables = tables
         self._segments = list(schedule.segments)
         self._left = -1
-        self._actors: list[Actor] = []
+        self.actors: list[Actor] = []
         self._tracers: dict[CodeType, Any] = {}
         self._back = allocate_lock()
         self._back.acquire()
@@ -73,19 +73,19 @@ class Run:
 
     def add(self, name: str, act: Callable[[], object]) -> None:
         """Add an actor. Before `go`."""
-        self._actors.append(Actor(len(self._actors), name, act))
+        self.actors.append(Actor(len(self.actors), name, act))
 
     def go(self) -> None:
         """Run all actors to their ends, or until something was found."""
         global _run
         _run = self
         try:
-            for actor in self._actors:
+            for actor in self.actors:
                 actor.thread = threading.Thread(
                     target=self._main, args=(actor,), name=actor.name, daemon=True
                 )
                 actor.thread.start()
-            while not self._over and not all(actor.ended for actor in self._actors):
+            while not self._over and not all(actor.ended for actor in self.actors):
                 following = self._choose(None)
                 if following is None:
                     break
@@ -96,7 +96,7 @@ class Run:
                 if not self._over and ended is not None and ended.thread is not None:
                     ended.thread.join()
         finally:
-            for actor in self._actors:
+            for actor in self.actors:
                 if not actor.begun:
                     actor.turn.release()
             self.acting = None
@@ -142,7 +142,7 @@ class Run:
         actor = self.acting
         assert actor is not None
         self._waiting += 1
-        everybody = len(self._actors)
+        everybody = len(self.actors)
         if self._waiting == everybody:
             self.rise()
         else:
@@ -159,7 +159,7 @@ class Run:
         actor = self.acting
         assert actor is not None
         actor.bowed = True
-        self.wait(lambda: all(one.bowed or one.ended for one in self._actors))
+        self.wait(lambda: all(one.bowed or one.ended for one in self.actors))
         sys.settrace(None)
 
     def pause(self) -> None:
@@ -175,7 +175,7 @@ class Run:
         if not self.finding:
             self.finding = what
             frames = sys._current_frames()
-            for actor in self._actors:
+            for actor in self.actors:
                 if not actor.ended and actor.thread is not None and actor.thread.ident in frames:
                     stack = traceback.format_stack(frames[actor.thread.ident])
                     self.stacks[actor.name] = "".join(of_interest(stack))
@@ -189,16 +189,12 @@ class Run:
             following = self.stretches[number + 1 : number + 2]
             preempted = bool(following) and not following[0].forced
             steps = following[0].start - stretch.start if preempted else None
-            segments.append(Segment(self._actors[stretch.actor].name, steps))
+            segments.append(Segment(self.actors[stretch.actor].name, steps))
         return tuple(segments)
-
-    def can_go_on(self, name: str) -> bool:
-        """Whether the actor of that name has not ended and does not wait."""
-        return any(actor.name == name and actor.can_go_on() for actor in self._actors)
 
     def name_of(self, index: int) -> str:
         """The name of an actor."""
-        return self._actors[index].name
+        return self.actors[index].name
 
     def _main(self, actor: Actor) -> None:
         actor.turn.acquire()
@@ -257,15 +253,15 @@ class Run:
 
     def _enabled(self, actor: Actor) -> int:
         bits = 0
-        for other in self._actors:
+        for other in self.actors:
             if other is not actor and (other.can_go_on() or other.can_expire()):
                 bits |= 1 << other.index
         return bits
 
     def _choose(self, preempted: Actor | None) -> Actor | None:
         """Who is next; None, and a finding, if nobody can go on."""
-        able = [actor for actor in self._actors if actor.can_go_on()]
-        late = [actor for actor in self._actors if actor.can_expire() and actor not in able]
+        able = [actor for actor in self.actors if actor.can_go_on()]
+        late = [actor for actor in self.actors if actor.can_expire() and actor not in able]
         choices = 0
         for actor in (able or late) if preempted is None else able + late:
             choices |= 1 << actor.index

@@ -146,6 +146,11 @@ class Stage:
             if world in self._still.get(name, ()):
                 self._still[name].remove(world)
 
+    def waits(self, name: str) -> bool:
+        """Whether the actor of that name has ended, or waits for what has not come."""
+        actors = (actor for actor in self.run.actors if actor.name == name)
+        return not any(actor.can_go_on() for actor in actors)
+
     def expire(self) -> None:
         """Wait until there is a lease, and let it run out, as its timer does."""
         run = self.run

@@ -15,7 +15,7 @@ def fork_in_wait(stage: Stage) -> None:
         forked.is_open = True
 
     def child() -> None:
-        stage.run.wait(lambda: forked.is_open or not stage.run.can_go_on("T"))
+        stage.run.wait(lambda: forked.is_open or stage.waits("T"))
         stage.freezer.freeze(timeout=None).thaw()
         lock.release()
 
