@@ -86,7 +86,7 @@ class Subject:
             self.freezer.blocking().__exit__(None, None, None)
         if where == "_pass_no_freeze" and record.shut:
             self.freezer.no_freeze().__exit__(None, None, None)
-        assert record.depth == self.depth and not record.shut, f"still in a region after {self.hit}"
+        assert (record.depth, record.shut) == (self.depth, 0), f"still in a region after {self.hit}"
 
     def wait_for_the_others(self) -> None:
         """Until the others stand in the refrigerator."""
