@@ -34,9 +34,14 @@ class Sites:
     def __init__(self, target: str, chosen: int, interrupt: Callable[[], object]) -> None:
         self.count = 0
         self.reached = ""
+        self.is_over = False  # what the target does now is no longer the scenario's
         self._target = target
         self._chosen = chosen
         self._interrupt = interrupt
+
+    def end(self, actor: Actor | None) -> None:
+        """That actor has come to its end: do not interrupt it any more, if it is the target."""
+        self.is_over = self.is_over or (actor is not None and actor.name == self._target)
 
     def covers(self, actor: Actor | None, code: CodeType, points: Points) -> bool:
         """Whether an interruption may come to that actor in that code."""
@@ -65,6 +70,8 @@ class Sites:
         return trace
 
     def _visit(self, frame: FrameType, run: Run) -> None:
+        if self.is_over:
+            return
         number = self.count
         self.count += 1
         if number != self._chosen or self.reached:

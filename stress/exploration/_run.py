@@ -102,6 +102,11 @@ class Run:
             self.acting = None
             _run = None
 
+    def end_interruptions(self) -> None:
+        """Nothing interrupts the acting thread from here on, if it is the one to be interrupted."""
+        if self.sites is not None:
+            self.sites.end(self.acting)
+
     def step(self, *cells: tuple[Cell, bool]) -> None:
         """The acting thread is about to touch these. Another may come in before it does."""
         actor = self.acting

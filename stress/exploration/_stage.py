@@ -109,6 +109,7 @@ class Stage:
 
     def bow(self) -> None:
         """At the end of a registered actor: wait in a region until all have come to their ends."""
+        self.run.end_interruptions()
         with ExitStack() as stack:
             for freezer in self._freezers:
                 stack.enter_context(freezer.blocking("the end"))
@@ -158,8 +159,7 @@ class Stage:
         lease = run.leases.pop(0)
         for worlds in self._still.values():
             worlds.clear()
-        if not lease.finished.is_set():
-            lease.function(*lease.args, **lease.kwargs)
+        lease.run_out()
 
     def interrupt(self) -> None:
         """What comes to the scenario's target: its handler, or an exception if it has none."""
