@@ -13,6 +13,7 @@ from typing import Any, Literal
 from freezethreads import Freezer
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._original import allocate_lock, monotonic
+from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._modes import ForkMode, InlineMode, Mode
 from freezethreads.checkpoint._schedule import Schedule
 from freezethreads.checkpoint._store import Store
@@ -106,6 +107,7 @@ class Checkpointer:
         self._last: Checkpoint | None = None
         self._error: BaseException | None = None
         self._schedule: Schedule | None = None
+        watch(self)
 
     @property
     def last(self) -> Checkpoint | None:
@@ -188,6 +190,11 @@ class Checkpointer:
         except BaseException as error:  # a SystemExit of take() would end the thread in silence
             self._error = error
             logger.exception("a checkpoint in the background failed")
+
+    def _forked(self, expected: bool) -> None:
+        """The turn, and the background thread, are the parent's."""
+        self._lock = allocate_lock()
+        self._schedule = None
 
     def _end_schedule(self) -> None:
         if self._schedule is not None:
