@@ -167,7 +167,7 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
             held.close()
             closing.pop_all()
             return child
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter in an interpreter that may not fork
         raise CheckpointError(f"no child could be forked: {error}; nothing was saved") from error
     finally:
         # However the child comes here, it has no business in the parent's code.
