@@ -16,6 +16,7 @@ from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
 from freezethreads._special import Unbound
 from freezethreads._todo import ABSENT, AWAY, Freeze, Todo
+from freezethreads._unique import Unique
 
 T = TypeVar("T")
 
@@ -34,8 +35,10 @@ class _Exit(functools.partial[None]):
             self.args[0].thaw()
 
 
-class _Stopped:
+class _Stopped(Unique):
     """Threads that were stopped, and their thaw."""
+
+    _IS = "the hold on threads of this process, which its end lets go"
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ from typing import IO, Any
 
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._original import allocate_lock, sleep
+from freezethreads._unique import Unique
 from freezethreads.checkpoint._errors import StoreError
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
@@ -41,7 +42,7 @@ __all__ = ["FileStore"]
 logger = logging.getLogger("freezethreads.checkpoint")
 
 
-class FileStore:
+class FileStore(Unique):
     """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
 
     For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
@@ -59,6 +60,8 @@ class FileStore:
 
     ValueError or TypeError for bad arguments; StoreError if the path is in use.
     """
+
+    _IS = "the only one that has its path"
 
     def __init__(
         self,

@@ -159,6 +159,13 @@ class SQLiteStore:
         """Refuse all further calls. May be called again, and by any thread."""
         self._closed = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
+        watch(self)
+
     def _forked(self, expected: bool) -> None:
         self._lock = RLock()
 
