@@ -268,7 +268,7 @@ class Freezer(Unique):
 
         Stops everybody while it looks, and writes when they have been let go. Says who does not
         stop within `timeout` seconds (None: for ever), and shows those all the same. From any
-        thread, also in a signal handler and inside a world. Raises what `file.write` does.
+        thread, also in a signal handler and inside a world. What cannot be encoded is escaped.
         """
         from freezethreads._explain import dump  # which nobody needs before
 
