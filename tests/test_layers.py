@@ -20,6 +20,7 @@ CORE = (
     "_errors",
     "_plain",
     "_special",
+    "_unique",
     "_frames",
     "_stacks",
     "_states",
@@ -66,6 +67,7 @@ GROUND = (
     "_request",
     "_stacks",
     "_standing",
+    "_unique",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.
