@@ -106,6 +106,12 @@ def _wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
     self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
 
 
+def records_of(wait: Waiting) -> list[Record]:
+    """Of the thread that waits, if that wait counts."""
+    parking = wait._parking
+    return [] if parking is None else [record for _, record in parking.members]
+
+
 def _open_doors() -> None:
     """A safepoint, a region and a wait: each looks at the word alone."""
 
@@ -122,12 +128,12 @@ def _open_doors() -> None:
             come_back(self._registry.own.record)
 
     def wait(self: Waiting, *_: Any) -> Waiting:
-        for _registry, record in self._members:
+        for record in records_of(self):
             go_away(record)
         return self
 
     def return_from_it(self: Waiting, *exc_info: object) -> None:
-        for _registry, record in self._members:
+        for record in records_of(self):
             come_back(record)
 
     def sleep_once(self: Waiter, timeout: float) -> None:
