@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._flat import wait_flat
 from freezethreads._lease import Lease
 from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
-from freezethreads._refrigerator import come_back, go_away, wait_flat
+from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
 from freezethreads._status import commanding, listed, settled

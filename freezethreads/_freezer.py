@@ -17,7 +17,8 @@ from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, CheckedBlocking, place_of, visit_safepoint
+from freezethreads._refrigerator import place_of, visit_safepoint
+from freezethreads._region import Blocking, CheckedBlocking
 from freezethreads._registry import Registry, call_shut, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics

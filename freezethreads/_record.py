@@ -62,8 +62,8 @@ class Parking:
     """What a thread has one of, with however many freezers it is enrolled. Written by it alone.
 
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
-    what a signal handler must not stop in the middle. `waiter` is the freezable wait that the thread
-    is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
+    what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
+    thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
     completion at which it stands. `errands` are the calls that worlds ask of it while it stands,
     each with its freeze: anybody adds to them.
     """
@@ -200,9 +200,8 @@ class Record:
         if status.stay is not None and self.registry not in status.stay.closed:
             return True
         for freeze in status.freezes:
-            if freeze.registry is self.registry and freeze.stood_at is not None:
-                if not freeze.is_by(self) and not freeze.done:
-                    return True
+            if freeze.registry is self.registry and freeze.stands and not freeze.is_by(self):
+                return True
         return False
 
     @property

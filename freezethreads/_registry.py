@@ -94,8 +94,8 @@ class Registry:
         """Ask `record` for every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
-                # In this order: once it is a member it is frozen, and the thaw knows of it. A freeze
-                # that is done asks nobody, and that it is done was said before the members are let go.
+                # In this order: once it is a member it is frozen, and the thaw knows of it. If the
+                # thaw was quicker, the freeze is done.
                 record.parking.word.change(listed, freeze)
                 freeze.members[record] = None
                 if freeze.done:

@@ -80,10 +80,8 @@ class Status:
 
     def commands_in(self, registry: object) -> bool:
         """Whether it has, or is about to have, a world of that freezer."""
-        for freeze in self.commands:
-            if freeze.registry is registry and not freeze.done:
-                return True
-        return False
+        # A list, which costs less than a generator, and hardly anything where it is empty.
+        return any([one.registry is registry and not one.done for one in self.commands])
 
     def stands_for(self, registry: object) -> bool:
         """Whether it counts as stopped where that freezer asks."""
@@ -95,9 +93,9 @@ class Status:
     def pending(self, doors: Iterable[object]) -> Freeze | None:
         """The first freeze for which it has to stop at the doors of these freezers, or None."""
         for freeze in self.freezes:
-            if not freeze.done and freeze.registry in doors:
-                if not self.commands_in(freeze.registry):
-                    return freeze
+            is_meant = not freeze.done and freeze.registry in doors
+            if is_meant and not self.commands_in(freeze.registry):
+                return freeze
         return None
 
     def holder(self) -> Freeze | None:
@@ -155,9 +153,9 @@ def settled(old: Status) -> Status:
     commands = old.commands
     if commands:
         commands = tuple([one for one in commands if not one.done])
-    if len(freezes) == len(old.freezes) and len(commands) == len(old.commands):
-        if old.stay is None or old.holder() is not None:
-            return old
+    is_same = len(freezes) == len(old.freezes) and len(commands) == len(old.commands)
+    if is_same and (old.stay is None or old.holder() is not None):
+        return old
     return _with(old, freezes, commands)
 
 
@@ -193,7 +191,7 @@ def parked(old: Status, stay: Stay, doors: Iterable[object]) -> Status:
 
 
 def calling(old: Status, stay: Stay, world: Freeze) -> Status:
-    """Makes a call for the freeze of that world, if no other freezer holds it. By the thread itself.
+    """Makes a call for that world's freeze, if no other freezer holds it. By the thread itself.
 
     The world must still be there: the next one of its freezer is listed only when it is over, and
     would take the thread for one that stands.

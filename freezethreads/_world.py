@@ -144,8 +144,8 @@ class World(_Stopped):
         world. What `fn` raises is raised here. In `fn`, safepoints and blocking regions do
         nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
         Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
-        cannot run anything, or if another freezer holds it too; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
-        does not hold that thread, or was thawed.
+        cannot run anything, or if another freezer holds it too; `NotRegistered` and
+        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed.
         """
         check_callable("fn", fn)
         record = self._registry.find(thread)

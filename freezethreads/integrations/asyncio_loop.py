@@ -203,9 +203,7 @@ class _Block(AbstractAsyncContextManager[World, None]):
             self.close()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, *more: object
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:
         try:
             self._world.__exit__(kind, *more)
         finally:

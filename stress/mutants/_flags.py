@@ -17,7 +17,8 @@ from freezethreads._controller import Controller, _timeout
 from freezethreads._deadline import Deadline
 from freezethreads._original import sleep
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, visit_safepoint
+from freezethreads._refrigerator import visit_safepoint
+from freezethreads._region import Blocking
 from freezethreads._registry import Registry
 from freezethreads._todo import Freeze
 from freezethreads._wait import Waiter, Waiting

@@ -8,7 +8,7 @@ from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking
+from freezethreads._region import Blocking
 from freezethreads._todo import ABSENT, Freeze
 from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
@@ -56,9 +56,9 @@ def wait_not_barred() -> None:
         parking = self._parking
         if parking is not None:
             parking.away = None
-            for registry, record in parking.members:
+            for _, record in parking.members:
                 record.last = self._place
-                self._make_todos(registry, record)
+            self._make_todos(parking)
             parking.waiter = None
         self.occupied = False
 

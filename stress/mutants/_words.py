@@ -13,7 +13,8 @@ from typing import Any
 from freezethreads._controller import Controller
 from freezethreads._original import sleep
 from freezethreads._record import Record, here
-from freezethreads._refrigerator import Blocking, tell, visit
+from freezethreads._refrigerator import tell, visit
+from freezethreads._region import Blocking
 from freezethreads._registry import Registry
 from freezethreads._status import Status, Stay, Word, calling, listed, settled
 from freezethreads._todo import Freeze, Place
