@@ -9,9 +9,9 @@ from concurrent.futures import Future
 import pytest
 
 from freezethreads import Freezer, State, World, sync
-from freezethreads._todo import AWAY
-from freezing import Actor, Pause, Puppet, RiggedDict, actor, puppet
+from freezing import Actor, Pause, Puppet, actor, puppet
 from helpers import WAIT, wait_for
+from rigging import rig_mark
 from sync_clock import begin, outcome
 
 
@@ -144,7 +144,6 @@ def test_who_stops_without_waiting_is_stopped_for_both(
     using.result(WAIT)
 
 
-@pytest.mark.parametrize("mark", [0, 1], ids=["first mark", "second mark"])
 @orders
 def test_freezes_that_come_while_it_returns_stop_it_for_both(
     freezers: tuple[Freezer, Freezer],
@@ -152,21 +151,17 @@ def test_freezes_that_come_while_it_returns_stop_it_for_both(
     controller: Actor,
     monkeypatch: pytest.MonkeyPatch,
     order: tuple[int, int],
-    mark: int,
 ) -> None:
-    """1. The thread has been woken, and has just taken off its mark for one of the freezers.
+    """1. The thread has been woken, and has just taken off its mark, which is the same for both.
     2. A controller asks one freezer for a freeze.
     3. The thread goes on, and perhaps stands for it.
     4. In that world the controller asks the other one.
     """
     first, second = (freezers[index] for index in order)
-    records = [freezer._registry.find(thread.worker) for freezer in freezers]
     items: sync.SimpleQueue[int] = sync.SimpleQueue()
     waiting = begin(monkeypatch, thread, items.get)
     pause = Pause(thread.worker)
-    records[mark].todo = RiggedDict(
-        records[mark].todo, after_pop=lambda key: pause() if key is AWAY else None
-    )
+    rig_mark(thread.record.parking, after_off=pause)
     todo = freezers[0].todo(thread.worker, int)
     pause.wait()
     asked = threading.Event()
