@@ -159,8 +159,8 @@ def test_a_lease_without_a_thread_lets_all_go(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("can't start new thread")
 
     freezer = Freezer()
-    monkeypatch.setattr(threading.Timer, "start", refuse)
     with looping(freezer, 1):
+        monkeypatch.setattr(threading.Thread, "start", refuse)
         for ask in (freezer.freeze, freezer.hold):
             with pytest.raises(FreezeError, match=r"a lease needs .*: can't start new thread"):
                 ask(lease=5)
