@@ -80,8 +80,8 @@ def _change_group(registry: Registry, record: Record, group: str) -> None:
         record.group = group
         registry.submit_to_active(record)
         for freeze in record.parking.word.value.freezes:
-            if freeze.registry is registry:
-                registry.withdraw_if_elsewhere(freeze, record)
+            if freeze.registry is registry and not freeze.covers(group):
+                registry.withdraw(freeze, record)
     finally:
         come_back(record.parking, place, (registry,))
 

@@ -38,7 +38,7 @@ from freezethreads._original import (
     local,
 )
 from freezethreads._states import State
-from freezethreads._status import Word, settled
+from freezethreads._status import Status, Word, settled
 from freezethreads._todo import Freeze, Place, Todo, TodoList
 
 if TYPE_CHECKING:
@@ -171,15 +171,16 @@ class Record:
     def __repr__(self) -> str:
         return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
 
-    @property
-    def counts_as_stopped(self) -> bool:
-        """Whether a freeze that has been listed need not wait for it. From any thread."""
+    def has_stopped(self, status: Status) -> bool:
+        """Whether a freeze need not wait for it. From any thread: list the freeze, then ask.
+
+        `status` is what its word is since the freeze was listed, or since it commands no more.
+        """
         if self.exited:
             return True
-        status = self.parking.word.value
-        if status.commands_in(self.registry):
+        if status.commands and status.commands_in(self.registry):
             return False
-        return self.is_away or status.stands_for(self.registry)
+        return self.is_away or (status.stay is not None and status.stands_for(self.registry))
 
     @property
     def is_away(self) -> bool:

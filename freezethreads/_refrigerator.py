@@ -167,19 +167,23 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
             for turns in registry.turns.values():
                 turns.ring()
     status = word.change(settled)
-    waits_for = status.pending(doors)
-    if waits_for is not None and not (stay.begun and status.stay is not stay):
+    holder = status.pending(doors)
+    if holder is not None and not (stay.begun and status.stay is not stay):
         # (If it has begun and is over, what has come since waits for the next visit.)
-        _get_ready(parking, waits_for)
+        _get_ready(parking, holder)
         status = word.change(parked, stay, doors)
         if status.stay is stay:
             stay.begun = True
             _note_stop(parking, status, stay)
-    while status.stay is stay:
-        status = _wait_at(parking, status, stay)
-    while status.stay is not None and status.pending(doors) is not None:
-        # Its signal handler has come here while it stands.
-        status = _wait_at(parking, status, status.stay)
+    while status.stay is stay or (status.stay is not None and status.pending(doors) is not None):
+        # (The latter: its signal handler has come here while it stands.)
+        following = status.holder()
+        if following is not None and following is not holder:
+            _get_ready(parking, following)
+            holder = following
+        if following is not None and status.stay is not None:
+            _wait_at(parking, following, status.stay)
+        status = word.change(settled)
     _step_out(parking)
 
 
@@ -200,34 +204,31 @@ def _note_stop(parking: Parking, status: Status, stay: Stay) -> None:
             tell(registry, record, status, stay.place)
 
 
-def _wait_at(parking: Parking, status: Status, stay: Stay) -> Status:
-    """Wait for the thaw of one freeze that holds this stay, or for a call; return what is now.
+def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
+    """Wait for the thaw of one freeze that holds this stay, or for a call of a world.
 
     To make a call it leaves those who wait to be woken: a thaw does not wait for such a call.
     """
-    word = parking.word
-    holder = status.holder()
-    if holder is not None:
-        _get_ready(parking, holder)
-        completion = holder.completion
-        parking.entered = completion
-        completion.enter(parking.bell)
-        status = word.change(settled)
-        if status.stay is stay and status.holder() is holder and not parking.errands:
-            parking.bell.wait()
-        _step_out(parking)
+    parking.entered = holder.completion
+    holder.completion.enter(parking.bell)
+    is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
+    if is_held and not parking.errands:
+        parking.bell.wait()
+    _step_out(parking)
+    if parking.errands or parking.word.value.calling:
         _make_calls(parking, stay)
-    return word.change(settled)
 
 
 def _make_calls(parking: Parking, stay: Stay) -> None:
     """Make what worlds ask of this thread. While it does so it counts as stopped for nobody else.
 
-    Whoever stands for another freezer as well makes no call. One that has been cut short by an
-    exception is over: it failed, or was refused.
+    Whoever stands for another freezer as well makes no call.
     """
     word = parking.word
     for errand, world in list(parking.errands.items()):
+        if errand.is_begun():
+            parking.errands.pop(errand, None)  # an exception came afterwards, or this is inside it
+            continue
         word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, world)
         if status.stay is stay and status.calling:

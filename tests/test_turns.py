@@ -106,9 +106,7 @@ def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         comes.wait()
         looks = Pause(holder.worker)
-        stopped = vars(Record)["counts_as_stopped"].fget
-        rigged = property(lambda record: (looks(), stopped(record))[1])
-        monkeypatch.setattr(Record, "counts_as_stopped", rigged)
+        before(monkeypatch, Record, "has_stopped", looks)
         holding = holder.tell(freezer.hold, group="c", timeout=WAIT)
         looks.wait()
         parks = Pause(controller.worker)
