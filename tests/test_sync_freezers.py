@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from freezethreads import Freezer, State, World, sync
+from freezethreads import Freezer, State, ThreadBlocked, World, sync
 from freezing import Actor, Pause, Puppet, actor, puppet
 from helpers import WAIT, wait_for
 from rigging import rig_mark
@@ -67,20 +67,29 @@ def test_a_todo_for_one_waits_for_the_thaw_of_the_other(
 
 
 @orders
-def test_a_world_of_one_can_call_in_a_thread_that_is_parked_for_the_other(
+def test_a_world_of_one_calls_nothing_in_a_thread_that_the_other_holds_too(
     freezers: tuple[Freezer, Freezer],
     thread: Puppet,
+    controller: Actor,
     monkeypatch: pytest.MonkeyPatch,
     order: tuple[int, int],
 ) -> None:
+    """It would run in a world of the other one. (The calls could be made once.) Either may call
+    when it is alone."""
     inner, outer = (freezers[index] for index in order)
     items: sync.SimpleQueue[int] = sync.SimpleQueue()
     waiting = begin(monkeypatch, thread, items.get)
+    calls: list[str] = []
     with outer.freeze(timeout=WAIT) as keeper:
         keeper.call(thread.worker, int)  # so that it has left its wait for the refrigerator
-        with inner.freeze(timeout=WAIT) as world, actor() as controller:
-            ident = controller.do(world.call, thread.worker, threading.get_ident)
-            assert ident == thread.worker.ident
+        world = controller.do(inner.freeze, timeout=WAIT)
+        with pytest.raises(ThreadBlocked):
+            controller.do(world.call, thread.worker, calls.append, "inner")
+        with pytest.raises(ThreadBlocked):
+            keeper.call(thread.worker, calls.append, "outer")
+        assert calls == []
+    assert controller.do(world.call, thread.worker, threading.get_ident) == thread.worker.ident
+    controller.do(world.thaw)
     items.put(1)
     assert outcome(waiting) == 1
 
