@@ -34,23 +34,24 @@ class Sites:
     def __init__(self, target: str, chosen: int, interrupt: Callable[[], object]) -> None:
         self.count = 0
         self.reached = ""
-        self.is_over = False  # what the target does now is no longer the scenario's
+        self._closed = False
         self._target = target
         self._chosen = chosen
         self._interrupt = interrupt
-
-    def end(self, actor: Actor | None) -> None:
-        """That actor has come to its end: do not interrupt it any more, if it is the target."""
-        self.is_over = self.is_over or (actor is not None and actor.name == self._target)
 
     def covers(self, actor: Actor | None, code: CodeType, points: Points) -> bool:
         """Whether an interruption may come to that actor in that code."""
         return (
             actor is not None
             and actor.name == self._target
-            and not self.reached
+            and not (self.reached or self._closed)
             and points.covers(code)
         )
+
+    def close(self, actor: Actor | None) -> None:
+        """If it is the target that calls this, no interruption comes to it any more."""
+        if actor is not None and actor.name == self._target:
+            self._closed = True
 
     def enter(self, frame: FrameType, run: Run, table: Table) -> Any:
         """Watch a frame of the target that has just begun."""
@@ -70,11 +71,9 @@ class Sites:
         return trace
 
     def _visit(self, frame: FrameType, run: Run) -> None:
-        if self.is_over:
-            return
         number = self.count
         self.count += 1
-        if number != self._chosen or self.reached:
+        if number != self._chosen or self.reached or self._closed:
             return
         self.reached = f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
         run.step(((id(self), "interrupted"), True))

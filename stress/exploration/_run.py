@@ -102,11 +102,6 @@ class Run:
             self.acting = None
             _run = None
 
-    def end_interruptions(self) -> None:
-        """Nothing interrupts the acting thread from here on, if it is the one to be interrupted."""
-        if self.sites is not None:
-            self.sites.end(self.acting)
-
     def step(self, *cells: tuple[Cell, bool]) -> None:
         """The acting thread is about to touch these. Another may come in before it does."""
         actor = self.acting
@@ -138,8 +133,7 @@ class Run:
         actor.ready = None
         if self.opened and not actor.traced:
             self._trace_from_here()
-        if actor.expired:
-            self.step(((id(self), "time is up"), True))
+        self.step(((id(self if actor.expired else actor), "wait"), True))
         return ready()
 
     def curtain(self) -> None:
@@ -171,6 +165,7 @@ class Run:
         """The acting thread may take its time here: others can come in, which is no preemption."""
         actor = self.acting
         assert actor is not None
+        self.step(((id(actor), "pause"), True))  # or the state would be the same before and after
         following = self._choose(None)
         if following is not None and following is not actor:
             self._switch(actor, following)
