@@ -87,10 +87,11 @@ def _explore_all(names: list[str], preemptions: int | None, seconds: float) -> l
 
 def _row(verdict: Verdict) -> str:
     what = "FOUND" if verdict.finding else "passed" if verdict.exhausted else "not exhausted"
+    misfits = f"  {verdict.misfits} did not fit" if verdict.misfits else ""
     bounds = f"{verdict.completed} of {verdict.preemptions}" if verdict.completed >= 0 else "none"
     return (
         f"{verdict.scenario:<22}{what:<15}{verdict.schedules:>10}{bounds:>13}"
-        f"{verdict.steps:>10}{verdict.seconds:>9.2f}"
+        f"{verdict.steps:>10}{verdict.seconds:>9.2f}{misfits}"
     )
 
 

@@ -1,11 +1,13 @@
-"""What tools/test does: the linters and the mutants once, the tests on one interpreter or all."""
+"""What tools/test does: the linters, the mutants, the explorer and the models once, the tests on one interpreter or all."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         runs = [] if pytest_arguments else run_linters(own)
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
-            runs.append(run_mutants(own))
+            runs += [run_mutants(own), run_explorer(own), *run_models()]
         runs += [try_tests(other, pytest_arguments) for other in others]
     return summarize(runs, time.monotonic() - began)
 
@@ -78,7 +80,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
         "(python3.11, python3.13t, ...), one after the other; without pytest's arguments also "
-        "stress --mutants, once",
+        "stress --mutants, stress --explore and tools/model, once",
     )
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
@@ -109,6 +111,21 @@ def run_mutants(interpreter: Interpreter) -> Run:
     """Torture freezers that break a rule, and this one, on one interpreter. Raises SetUpError."""
     with prepared(interpreter, EXTRAS) as environment:
         return run([[environment.python, "-m", "stress", "--mutants"]], "stress --mutants")
+
+
+def run_explorer(interpreter: Interpreter) -> Run:
+    """Run what interleavings there are of small scenarios. Raises SetUpError."""
+    with prepared(interpreter, EXTRAS) as environment:
+        return run([[environment.python, "-m", "stress", "--explore"]], "stress --explore")
+
+
+def run_models() -> list[Run]:
+    """Check the models of the protocol, where there is what it takes."""
+    missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
+    if missing:
+        announce(f"tools/model was not run: {' and '.join(missing)} not found")
+        return []
+    return [run([[sys.executable, str(ROOT / "tools" / "model")]], "tools/model")]
 
 
 def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:

@@ -22,7 +22,7 @@ from stress.exploration._actor import Step
 from stress.exploration._core import core_files
 from stress.exploration._interruption import Sites
 from stress.exploration._points import Points, Table
-from stress.exploration._run import Run
+from stress.exploration._run import MISFIT, Run
 from stress.exploration._schedule import Schedule, Segment
 from stress.exploration._stage import Scenario, Stage
 
@@ -41,6 +41,8 @@ class Verdict:
     seconds: float = 0.0
     completed: int = -1
     """With so many preemptions every schedule was run (-1: not even those without any)."""
+    misfits: int = 0
+    """Schedules that could not be followed, since the program went another way than before."""
     finding: str = ""
     schedule: str = ""
     interrupted_at: str = ""
@@ -73,13 +75,17 @@ class Explorer:
                 for run, schedule in self._runs(bound):
                     verdict.schedules += 1
                     verdict.steps += len(run.steps)
-                    if run.finding:
+                    if run.finding.startswith(MISFIT):
+                        verdict.misfits += 1
+                    elif run.finding:
                         _note(verdict, run, schedule)
                         return verdict
                     if monotonic() - began > seconds:
                         return verdict
                     if verdict.schedules % COLLECT == 0:
                         gc.collect()
+                if verdict.misfits:
+                    return verdict
                 verdict.completed = bound
         finally:
             gc.enable()
