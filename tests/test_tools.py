@@ -144,7 +144,10 @@ def test_the_rest_is_for_pytest() -> None:
     ("arguments", "expected"),
     [
         ([], ["lint own", "test own"]),
-        (["--all"], ["lint own", "test own", "mutants own", "test other"]),
+        (
+            ["--all"],
+            ["lint own", "test own", "mutants own", "explorer own", "models own", "test other"],
+        ),
         (["--all", "-k", "it"], ["test own", "test other"]),
     ],
 )
@@ -167,6 +170,8 @@ def test_what_is_run(
     monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
     monkeypatch.setattr(_check, "run_tests", step("test"))
     monkeypatch.setattr(_check, "run_mutants", step("mutants"))
+    monkeypatch.setattr(_check, "run_explorer", step("explorer"))
+    monkeypatch.setattr(_check, "run_models", lambda: [step("models")(own)])
     assert _check.main(arguments) == 0
     assert done == expected
 
@@ -240,6 +245,7 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: _check.run_tests(FAKE, []),
         lambda: _check.run_linters(FAKE),
         lambda: _check.run_mutants(FAKE),
+        lambda: _check.run_explorer(FAKE),
     ]
     for step in steps:
         with pytest.raises(_venv.SetUpError):
