@@ -26,6 +26,9 @@ int word;
 byte listing, awaited;                  /* Registry.active; Freeze.awaited: whether the thread is in it */
 bool away, exited;                      /* Record.away, Record.exited */
 
+byte entered;                           /* Parking.entered: the completion at which the thread waits */
+bool rung;                              /* Parking.bell */
+
 bool running = true;                    /* the thread executes the application's code */
 bool inside;                            /* it has a stay, or had one and has not noticed its end */
 byte late;                              /* freezes that began when that stay should have been over */
@@ -74,24 +77,32 @@ again:
        tell(new)                        /* code: _refrigerator._stand: "_note_stop(" */
     :: else
     fi;
+    new = 0;
     do                                  /* code: _refrigerator._stand: "_wait_at(" */
-    :: atomic { !inside -> new = 0; break }
-    :: atomic { inside -> seen = done & word }
-       d_step {                         /* code: _refrigerator._wait_at: "change(settled)" */
-#ifndef MUTANT_helps_nobody             /* waits for others to end its stay */
+    :: atomic { !inside -> rung = false; break }
+    :: inside ->
+       if                               /* it goes where one of those that hold it will ring */
+       /* code: _refrigerator._wait_at: ".holder()" ; ".enter(" ; "change(settled)" ; "bell.wait()" */
+       :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
+       :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
+       :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
+       :: !LEFT(word, done)
+       fi;
+       seen = done & word;              /* and then it looks once more */
+       d_step {
            word = SETTLED(word, seen);
-#endif
-           new = LEFT(word, 0); seen = 0;
+           new = word & entered; seen = 0;
            if :: !(word & STAY) -> inside = false; late = 0; new = 0 :: else fi
        }
-       if                               /* it waits at one of the freezes that hold it */
-       :: !inside
-       /* code: _refrigerator._wait_at: ".enter(" ; "bell.wait()" */
-       :: atomic { (new & bit(0)) -> new = 0; }; (completed & bit(0))
-       :: atomic { (new & bit(1)) -> new = 0; }; (completed & bit(1))
-       :: atomic { (new & bit(2)) -> new = 0; }; (completed & bit(2))
-       :: atomic { inside && hit < HITS -> hit++; new = 0; goto again }
-       fi
+       if
+       :: new ->
+          if
+          :: atomic { rung -> rung = false; new = 0 }
+          :: atomic { hit < HITS -> hit++; new = 0; entered = 0; goto again }   /* an exception */
+          fi
+       :: else
+       fi;
+       entered = 0
     od
 }
 
@@ -111,9 +122,9 @@ proctype Thread() {
           new = word & ALL;
 #endif
           tell(new);                    /* code: _refrigerator.Blocking.__enter__: "tell(" */
-          if                            /* its own wait is over at any time, or only when all is over */
+          if
           :: true
-          :: over == EVERYONE
+          :: true -> over == EVERYONE   /* its own wait is a long one */
           fi;
           away = false                  /* code: _refrigerator.Blocking.__exit__: "away = None" ; "visit(" */
        fi;
@@ -139,26 +150,18 @@ inline thaw(f) {
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif
-#ifdef MUTANT_complete_first            /* rings before the stay is over */
-    completed = completed | bit(f);
-#endif
-#ifdef MUTANT_left_behind               /* the request stays on the list, as in the kernel's patch of 2005 */
-#else
 #ifdef MUTANT_hand_over                 /* takes the freeze off, and in a second step ends the stay */
     word = word & ~bit(f);
     seen = !(word & ALL);
     if :: seen -> word = word & ~STAY; seen = 0 :: else fi;
 #else
-#ifdef MUTANT_done_last                 /* takes the freeze off, and then says that it is done */
-    word = SETTLED(word, bit(f));
-    atomic { done = done | bit(f); stands = stands & ~bit(f) };
-#else
     seen = done & word;
     atomic { word = SETTLED(word, seen); seen = 0 };
 #endif
+    atomic { rung = rung || (entered & bit(f)) };
+#ifdef MUTANT_done_last                 /* says that it is done when all have been told */
+    atomic { done = done | bit(f); stands = stands & ~bit(f) }
 #endif
-#endif
-    completed = completed | bit(f)
 }
 
 inline arm(f) {
@@ -193,14 +196,25 @@ proctype Controller(byte f) {
     byte seen; bool stopped, stood;
     arm(f);
     if
-    :: atomic { !(awaited & bit(f)) -> /* code: _controller.Controller._wait: "freeze.awaited" */
-                if
-                :: !(done & bit(f)) -> stands = stands | bit(f); assert(!running); assert(!(late & bit(f)))
-                :: else
-                fi }
-    :: true                             /* the time is out, at any moment */
+    :: true ->                          /* the time is long */
+       /* code: _controller.Controller._wait: "freeze.awaited" */
+       atomic {
+#ifdef MUTANT_waits_on                  /* looks for stragglers, and not whether somebody has thawed */
+           !(awaited & bit(f));
+#else
+           !(awaited & bit(f)) || (done & bit(f));
+#endif
+           if
+           :: !(done & bit(f)) -> stands = stands | bit(f); assert(!running); assert(!(late & bit(f)))
+           :: else
+           fi
+       }
+       thaw(f)
+    :: true ->                          /* the time is out, at any moment */
+#ifndef MUTANT_left_behind              /* the request stays, as in the kernel's patch of 2005 */
+       thaw(f)
+#endif
     fi;
-    thaw(f);
     over = over | bit(f)
 }
 

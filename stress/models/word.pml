@@ -12,7 +12,6 @@
 #define COMMANDS(f)    (bit(f) << 8)
 
 byte done;                              /* Freeze.done of each freeze: its thaw has begun */
-byte completed;                         /* Completion.done of each: all who stood there were rung */
 
 /* code: _status.settled: "one.done" */
 /* code: _status._with: "is_held_by" ; "stay = None" */
