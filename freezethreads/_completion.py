@@ -46,11 +46,13 @@ class Bell:
 class Completion:
     """Not done, then done for good: the kernel's ``struct completion`` with ``complete_all()``.
 
-    Completing wakes *one* of the waiters, and each that leaves wakes one more. So it costs the
-    controller the same for one waiter as for a thousand, and with a GIL the woken do not fight
-    for it. The chain cannot stop short: whoever leaves once it is done wakes one that has not
-    left, so that there is always somebody who was rung and has still to leave, until all have.
-    Should an exception cut the taking off `_chain` from the ringing, all are rung.
+    Completing wakes *two* of the waiters, and each that leaves wakes one more. So it costs the
+    controller the same for two waiters as for a thousand, and with a GIL the woken do not fight
+    for it. Whoever leaves once it is done wakes one that has not left. So there are always two who
+    were rung and have still to leave, until one is left; and the chain goes on if one of the two
+    does not come: the main thread, which may be in a signal handler for as long as it likes, and
+    no other thread can be. Should an exception cut the taking off `_chain` from the ringing, all
+    are rung.
 
     Threads that compute make such a chain slow with a GIL, since each that is woken has to win
     it from all who are back, a switch interval at a time. So a thread that took long to come
@@ -85,6 +87,7 @@ class Completion:
         """
         self.done = True
         self._chain = list(self._waiting)
+        self._wake_one()
         self._wake_one()
 
     def _wake_one(self) -> None:

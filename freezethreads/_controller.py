@@ -14,10 +14,11 @@ from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._lease import Lease
 from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
-from freezethreads._refrigerator import come_back, go_away
+from freezethreads._refrigerator import come_back, go_away, wait_flat
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
-from freezethreads._todo import ABSENT, AWAY, Freeze, Place, pending_freeze, pending_freezes
+from freezethreads._status import commanding, listed, settled
+from freezethreads._todo import ABSENT, Freeze, Place
 from freezethreads._turns import Turns
 
 
@@ -81,14 +82,15 @@ class Controller:
         self._wait_away(record, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
             freeze.members[record] = None
-            record.todo[freeze] = None
+            record.parking.word.change(listed, freeze)
             record.call_waker()
 
-    def start_lease(self, freeze: Freeze, seconds: float) -> None:
-        """Let a watchdog thaw after so many seconds, counted from now, if nobody did before."""
-        lease = Lease(seconds, freeze, self.expire)
+    def start_lease(self, freeze: Freeze, user: object, seconds: float) -> None:
+        """Let a watchdog thaw after so many seconds, counted from now, if that user of the freeze
+        is not done with it before."""
+        lease = Lease(seconds, freeze, user, self.expire)
         lease.start()
-        if freeze.done:
+        if freeze.done or user not in freeze.users:
             lease.cancel()  # the thaw was quicker, and may not have seen it
 
     def expire(self, freeze: Freeze) -> None:
@@ -99,7 +101,16 @@ class Controller:
                 self._registry.recorder.expired()
 
     def abandon(self, freeze: Freeze, why: str) -> bool:
-        """Thaw what its controller did not, and say so. From any thread; may be repeated."""
+        """Thaw what its controller did not, and say so. From any thread; may be repeated.
+
+        If its controller still waits for all to stop, that ends in FreezeError.
+        """
+        first = self._thaw_and_say(freeze, why)
+        if first:
+            freeze.bell.ring()
+        return first
+
+    def _thaw_and_say(self, freeze: Freeze, why: str) -> bool:
         if freeze.done:
             return False
         first = self.release(freeze)
@@ -110,6 +121,9 @@ class Controller:
     def let_go(self, freeze: Freeze, user: object) -> None:
         """One user of `freeze` is done with it; the last one thaws. May be repeated."""
         freeze.users.pop(user, None)
+        for lease in list(freeze.leases):
+            if lease.user is user:
+                lease.cancel()
         if not freeze.users:
             self.release(freeze)
 
@@ -117,31 +131,26 @@ class Controller:
         """Do the same for one that could not be had, and count it if the time ran out."""
         self.let_go(freeze, user)
         if isinstance(error, FreezeTimeout):
-            call_shut(self._registry.own, self._registry.recorder.timed_out)
+            call_shut(self._registry.recorder.timed_out)
 
     def release(self, freeze: Freeze) -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
-        A thread that is parked becomes RUNNING when its mark is taken off: what is posted later
-        finds none, and waits for its next safepoint. If another freeze is on its list by then, that
-        one has the mark from now on, and so its thaw has the decision. An exception in the middle
-        (a KeyboardInterrupt, in the `__del__` of a world that was dropped, say) is raised when all
-        are let go: nobody else might come to do it.
+        A thread that stands becomes RUNNING in the step that takes the last freeze off its word
+        which holds it. An exception in the middle (a KeyboardInterrupt, in the `__del__` of a world
+        that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
-        own = self._registry.own
         try:
-            return call_shut(own, lambda: self._release(freeze))
+            return call_shut(lambda: self._release(freeze))
         except BaseException:
-            call_shut(own, lambda: self._release(freeze))
+            call_shut(lambda: self._release(freeze))
             raise
 
     def _release(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
-        freeze.done = True
+        freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
-            mark = record.todo.pop(freeze, None)
-            if mark is not None:
-                self._pass_mark_on(record, mark)
+            record.parking.word.change(settled)
         freeze.completion.complete_all()
         self._recount_owner(freeze)
         self._turns.leave(freeze)
@@ -155,22 +164,11 @@ class Controller:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first
 
-    def _pass_mark_on(self, record: Record, mark: Place) -> None:
-        """Say that the thread which has set `mark` runs, or for which freeze it stands now."""
-        todo = record.todo
-        while (other := pending_freeze(todo)) is not None:
-            if todo.get(other) is not None:
-                return
-            todo[other] = mark
-            if not other.done or todo.pop(other, None) is None:
-                return  # its thaw takes the mark off, or did so in this moment, and decides
-        record.granted = mark
-
     def release_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
         for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
-                self.abandon(freeze, why)
+                self._thaw_and_say(freeze, why)  # and let a daemon wait for the process's end
         record = self._registry.own.record
         if record is not None:
             self._registry.expel(record)
@@ -196,20 +194,25 @@ class Controller:
             freeze.barred = True
             turns.join(freeze)
             self._wait_away(record, place, lambda: turns.wait(freeze, deadline))
-            if call_shut(self._registry.own, lambda: self._keep_turn(turns, freeze)):
+            if call_shut(lambda: self.keep_turn(turns, freeze)):
                 return
 
-    def _keep_turn(self, turns: Turns, freeze: Freeze) -> bool:
+    def keep_turn(self, turns: Turns, freeze: Freeze) -> bool:
         """Whether it is `freeze`'s turn, which its thread does not pass on from now on.
 
-        With its doors shut, since it was not to stand with that, as it did in a signal handler.
+        With its doors shut, since it was not to stand with that, as it did in a signal handler. Who
+        has to stop does not keep it. Who has a turn to freeze stops for nobody until that is over,
+        unless it is in a region, and counts as stopped.
         """
         freeze.barred = False
         if turns.current is not freeze and not freeze.done:
             return False
         record = self._registry.own.record
         if turns is self._turns and record is not None and not record.depth:
-            record.world = freeze.completion  # in a region it counts as stopped
+            is_shut = record.shut or record.parking.shut > 1  # else it is this very call
+            doors = () if is_shut else (self._registry,)
+            status = record.parking.word.change(commanding, freeze, doors)
+            return freeze in status.commands or freeze.done
         return True
 
     def _arm(self, freeze: Freeze) -> None:
@@ -222,28 +225,35 @@ class Controller:
                 freeze.members[record] = None
         members = list(freeze.members)
         for record in members:
-            record.todo.setdefault(freeze)
-            place = record.todo.get(AWAY)
-            if self._has_stopped(record) and freeze.arrive(record):
-                registry.recorder.visited(place or record.place)
+            record.parking.word.change(listed, freeze)  # and then look
+            place = record.place
+            if record.counts_as_stopped and freeze.arrive(record) and place is not None:
+                registry.recorder.visited(place)
+            registry.withdraw_if_elsewhere(freeze, record)
         for record in members:
             record.call_waker()
 
-    def _has_stopped(self, record: Record) -> bool:
-        """Whether a freeze that was posted to it need not wait for it."""
-        return record.exited or (record.stopped and not record.commands)
-
     def _recount_owner(self, freeze: Freeze) -> None:
-        """A thread that commands no more counts as stopped where others have waited for it."""
+        """A thread that commands no more counts as stopped where others have waited for it.
+
+        If it does not stand or wait, it is told that something may be on its list: while it
+        commanded it has passed its safepoints.
+        """
         owner = self._registry.records.get(freeze.owner)
         if owner is not None and freeze.is_by(owner):
-            for other in pending_freezes(owner.todo):
-                if self._has_stopped(owner):
-                    other.arrive(owner)
+            status = owner.parking.word.change(settled)
+            if owner.counts_as_stopped:
+                for other in status.freezes:
+                    if other.registry is self._registry:
+                        other.arrive(owner)
+            elif owner.is_asked:
+                owner.call_waker()
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
         while freeze.awaited:
+            if freeze.done:
+                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
             if not deadline.passed():
                 freeze.bell.wait(deadline.remaining())
             elif not self._drop_dead(freeze):
@@ -252,7 +262,7 @@ class Controller:
                     raise error
         freeze.stood_at = stood = monotonic()
         recorder = self._registry.recorder
-        call_shut(self._registry.own, lambda: recorder.stood(stood - freeze.armed_at))
+        call_shut(lambda: recorder.stood(stood - freeze.armed_at))
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
@@ -263,17 +273,24 @@ class Controller:
 
     def _wait_away(self, record: Record | None, place: Place, wait: Callable[[], None]) -> None:
         """Wait as a BLOCKED thread, unless it is one already or may not be."""
-        if record is None or record.depth or record.shut:
+        if record is None or record.depth or record.shut or record.parking.shut:
             return wait()
         try:
             record.depth = 1
             go_away(self._registry, record, place)
             wait()
-            record.depth = 0
-            come_back(self._registry, record, place)
+            self._come_back(record, place)
         except BaseException:
-            record.depth = 0
-            come_back(self._registry, record, place)
+            self._come_back(record, place)
+            raise
+
+    def _come_back(self, record: Record, place: Place) -> None:
+        record.depth = 0
+        record.away = None
+        try:
+            come_back(record.parking, place, (self._registry,))
+        except RecursionError:
+            wait_flat(record.parking, place)
             raise
 
 
@@ -291,7 +308,7 @@ def _timeout(freeze: Freeze) -> FreezeTimeout:
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
     """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
     record = registry.records.get(freeze.owner)
-    if record is not None and freeze.is_by(record) and pending_freeze(record.todo):
+    if record is not None and freeze.is_by(record) and record.is_asked_to_stop:
         return False
     thread = freeze.thread
     return thread.is_alive() and not thread.daemon and thread is not main_thread()

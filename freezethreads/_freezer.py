@@ -159,7 +159,7 @@ class Freezer:
             raise FreezeError(
                 f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
             )
-        freeze = own or Freeze("freeze", group, reason)
+        freeze = own or Freeze(self._registry, "freeze", group, reason)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
         try:
@@ -203,7 +203,7 @@ class Freezer:
         interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
-        freeze = Freeze("hold", group, reason)
+        freeze = Freeze(self._registry, "hold", group, reason)
         place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
         user = object()
         try:
@@ -252,13 +252,13 @@ class Freezer:
 
     def sites(self) -> tuple[Site, ...]:
         """Every place that has led to the refrigerator so far, the busiest first."""
-        return call_shut(self._registry.own, self._registry.recorder.sites)
+        return call_shut(self._registry.recorder.sites)
 
     def statistics(self) -> Statistics:
         """What was done so far. From any thread."""
         registry = self._registry
         records = list(registry.records.values())
-        return call_shut(registry.own, lambda: registry.recorder.statistics(records))
+        return call_shut(lambda: registry.recorder.statistics(records))
 
     def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
         """Write where all threads stand to `file` (None: `sys.stderr`), for people.

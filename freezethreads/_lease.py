@@ -4,22 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._original import OWN_THREADS, TIMEOUT_MAX, Timer, allocate_lock
+from freezethreads._completion import Bell
+from freezethreads._deadline import Deadline
+from freezethreads._original import OWN_THREADS, Thread, allocate_lock
 from freezethreads._todo import Freeze
 
 
-class Lease(Timer):
-    """Calls `expire(freeze)` after so many seconds, unless it is cancelled or called off before."""
+class Lease(Thread):
+    """Calls `expire(freeze)` after so many seconds, unless it is cancelled or called off before.
 
-    def __init__(self, seconds: float, freeze: Freeze, expire: Callable[[Freeze], object]) -> None:
-        super().__init__(min(seconds, TIMEOUT_MAX), self._run_out)
-        self.name = OWN_THREADS + "lease"
-        self.daemon = True
+    `user` is for whom it was made: a lease of an inner world does not outlive that.
+    """
+
+    def __init__(
+        self, seconds: float, freeze: Freeze, user: object, expire: Callable[[Freeze], object]
+    ) -> None:
+        super().__init__(name=OWN_THREADS + "lease", daemon=True)
+        self.user = user
         self._freeze = freeze
+        self._deadline = Deadline(seconds)
+        # Never waited for by who cancels, so that a signal handler may do so in the middle of it.
+        self._bell = Bell()
+        self._is_cancelled = False
         # Whoever gets it decides, and nobody gives it back: a renewal in time, or the end.
         self._claim = allocate_lock()
         self._expire = expire
         freeze.leases[self] = None
+
+    def run(self) -> None:
+        """Wait, and thaw."""
+        while not self._is_cancelled and not self._deadline.passed():
+            self._bell.wait(self._deadline.remaining())
+        if not self._is_cancelled:
+            self._run_out()
+
+    def cancel(self) -> None:
+        """It is not needed any more. From any thread; may be repeated, and never waits."""
+        self._is_cancelled = True
+        self._bell.ring()
 
     def call_off(self) -> bool:
         """See to it that this one does not thaw. Returns False, and leaves it on the freeze's list,
@@ -31,5 +53,5 @@ class Lease(Timer):
         return in_time
 
     def _run_out(self) -> None:
-        if self._claim.acquire(False):
+        if self.user in self._freeze.users and self._claim.acquire(False):
             self._expire(self._freeze)

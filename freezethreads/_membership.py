@@ -10,9 +10,8 @@ from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._original import get_ident
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, place_of
-from freezethreads._registry import Registry, check_callable, check_group, enrolments
+from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._states import Mover, State, check_move
-from freezethreads._todo import ABSENT, AWAY, pending_freezes
 
 
 class Registration:
@@ -61,7 +60,7 @@ class Registration:
         if self._record.exited:
             raise NotRegistered(f"{self!r} has ended")
         self._check_thread()
-        if self._record.shut:
+        if self._record.shut or self._record.parking.shut:
             raise FreezeError("a thread cannot move inside no_freeze() or a todo")
         check_move(self._record.state, State.BLOCKED, Mover.OWNER)
         _change_group(self._registry, self._record, group)
@@ -72,18 +71,16 @@ class Registration:
 
 
 def _change_group(registry: Registry, record: Record, group: str) -> None:
+    """A running thread counts as stopped for no freeze, so those of its old group let it go."""
     place = place_of(sys._getframe(2), "safepoint", "move")
     try:
         record.group = group
         registry.submit_to_active(record)
-        for freeze in pending_freezes(record.todo):
-            # One that does not wait for this thread any more counts on it, so it stays on the list.
-            if not freeze.covers(group) and freeze.awaited.pop(record, ABSENT) is not ABSENT:
-                freeze.members.pop(record, None)
-                record.todo.pop(freeze, None)
-                freeze.arrive(record)
+        for freeze in record.parking.word.value.freezes:
+            if freeze.registry is registry:
+                registry.withdraw_if_elsewhere(freeze, record)
     finally:
-        come_back(registry, record, place)
+        come_back(record.parking, place, (registry,))
 
 
 def register(
@@ -98,7 +95,7 @@ def register(
     own = registry.own.record
     if own is not None and not own.beneath:
         raise AlreadyRegistered(f"{own.name!r} is registered with this freezer")
-    record = Record(name, group, waker)
+    record = Record(registry, name, group, waker)
     try:
         _enter(registry, record, sys._getframe(2))
     except BaseException:
@@ -131,7 +128,7 @@ def enrol_beneath(registry: Registry, group: str, again: Callable[[], object]) -
     registry.own.beneath = again
     own = registry.own.record
     if own is None or own.exited:
-        record = Record(None, group, None)
+        record = Record(registry, None, group, None)
         record.beneath = True
         _enter(registry, record, sys._getframe(1))
 
@@ -147,14 +144,16 @@ def leave_beneath(registry: Registry) -> None:
 def _enter(registry: Registry, record: Record, caller: FrameType) -> None:
     """Enrol the calling thread as `record`, and as nothing else."""
     place = place_of(caller, "safepoint", "register")
-    record.todo[AWAY] = (*place[:6], record.bell)  # as it does not wait, it need not be woken
+    record.away = place
     try:
         if registry.own.record is not None:
             _leave(registry, registry.own.record)
         registry.enter(record)
-        come_back(registry, record, place)
+        record.away = None
+        come_back(record.parking, place, (registry,))
     except BaseException:
-        come_back(registry, record, place)
+        record.away = None
+        come_back(record.parking, place, (registry,))
         _leave(registry, record)
         raise
 
@@ -168,6 +167,6 @@ def _fall_back(registry: Registry) -> None:
 def _leave(registry: Registry, record: Record) -> None:
     """Forget the calling thread. May be repeated."""
     registry.expel(record)
-    enrolments.remove(record)
+    record.parking.remove(record)
     registry.own.record = None
     registry.own.lifeline = None

@@ -6,7 +6,9 @@ import sys
 
 from freezethreads._errors import FreezeError
 from freezethreads._refrigerator import come_back, go_away, place_of
+from freezethreads._record import Record
 from freezethreads._registry import Registry
+from freezethreads._special import covered
 
 
 class NoFreeze:
@@ -17,26 +19,50 @@ class NoFreeze:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
+    @covered
     def __enter__(self) -> None:
-        record = self._registry.own.record
-        if record is None:
-            return
-        if not record.shut:
-            record.shut_at = place_of(sys._getframe(1), "safepoint", "no_freeze")
-        if record.depth and not record.shut:
-            record.region = place = record.place or place_of(sys._getframe(1), "blocking", None)
-            come_back(self._registry, record, place)
-        record.shut += 1
+        try:
+            record = self._registry.own.record
+            if record is None:
+                return
+            if not record.shut:
+                record.shut_at = place_of(sys._getframe(1), "safepoint", "no_freeze")
+                if record.away is not None:
+                    record.region = place = record.away
+                    record.away = None
+                    come_back(record.parking, place, (self._registry,))
+            record.shut += 1
+        except BaseException:
+            record = self._registry.own.record
+            if record is not None and not record.shut:
+                record.shut_at = None
+                self._go_away_again(record)
+            raise
 
+    @covered
     def __exit__(self, *exc_info: object) -> None:
-        record = self._registry.own.record
-        if record is None:
-            return
-        if not record.shut:
-            raise FreezeError("this thread has not entered no_freeze() since it registered")
-        record.shut -= 1
-        if not record.shut:
-            record.shut_at = None
-        if record.depth and not record.shut:
-            place = record.region or place_of(sys._getframe(1), "blocking", None)
+        try:
+            record = self._registry.own.record
+            if record is None:
+                return
+            if not record.shut:
+                raise FreezeError("this thread has not entered no_freeze() since it registered")
+            if record.shut == 1:
+                record.shut_at = None
+                self._go_away_again(record)
+            record.shut -= 1
+        except BaseException:
+            # The last step of the `try` was not taken, or there was nothing to do.
+            record = self._registry.own.record
+            if record is not None and record.shut:
+                record.shut -= 1
+                if not record.shut:
+                    record.shut_at = None
+                    self._go_away_again(record)
+            raise
+
+    def _go_away_again(self, record: Record) -> None:
+        """Be in the region again that was suspended, if there was one. May be repeated."""
+        if record.depth and record.away is None:
+            place = record.region or place_of(sys._getframe(2), "blocking", None)
             go_away(self._registry, record, place)

@@ -1,11 +1,31 @@
-"""What the freezer knows of one thread, and how it learns of the thread's end."""
+"""What the freezer knows of one thread, and how it learns of the thread's end.
+
+A thread has one `Parking`, and a `Record` for each freezer with which it is enrolled. Where it is
+away from the application's code, one of the two is marked:
+
+* `Record.away`: it is in a blocking region of that freezer.
+* `Parking.away`: it is in a freezable wait, which counts for all of its freezers but those in whose
+  `no_freeze()` it is.
+* the stay in `Parking.word`: it stands in the refrigerator, which counts likewise.
+
+The first two are written by the thread alone, and a controller meets them in this way: it lists its
+freeze in the word, and then looks for a mark; the thread takes the mark off, and then looks into
+its word. Whoever comes second sees what the other did. So either the controller sees that the
+thread is away, and the thread finds the freeze before it runs any of the application's code; or the
+controller waits for it. Never neither. The same holds the other way about: the thread sets the
+mark, and then looks for a freeze that waits to hear of it.
+
+What this assumes of CPython: storing into a slot is one operation, and the two that meet are seen
+in one order by all. With a GIL they are. A free-threaded build stores under the object's own lock,
+whose release is a sequentially consistent exchange, as is that of the dict in `Word.change`.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from freezethreads._completion import Bell, Completion
 from freezethreads._frames import current_frames
@@ -18,78 +38,118 @@ from freezethreads._original import (
     local,
 )
 from freezethreads._states import State
-from freezethreads._todo import (
-    AWAY,
-    Freeze,
-    Place,
-    Todo,
-    TodoList,
-    pending_freezes,
-)
+from freezethreads._status import Word, settled
+from freezethreads._todo import Freeze, Place, Todo, TodoList
+
+if TYPE_CHECKING:
+    from freezethreads._registry import Registry
 
 logger = logging.getLogger("freezethreads")
 
 
 class StepsAside(Protocol):
-    """A wait that gives others what it was woken for, when its thread is parked instead."""
+    """A wait that gives others what it was woken for, when its thread is parked instead.
+
+    `occupied` says that the thread does something else before it looks.
+    """
+
+    occupied: bool
 
     def step_aside(self) -> None: ...
 
 
-class Parking(local):
-    """What a thread has one of, with however many freezers it is enrolled.
+class Parking:
+    """What a thread has one of, with however many freezers it is enrolled. Written by it alone.
 
-    Parked for one of them it hears what a world of another asks it to call.
-    """
-
-    def __init__(self) -> None:
-        self.bell = Bell()
-        self.errands: dict[Todo, None] = {}
-
-
-parking = Parking()
-
-
-class Record:
-    """One enrolled thread. `depth`, `shut`, `standing`, `last`, `ran` are written by it alone.
-
-    `depth` counts the blocking regions it is in. `shut`, if not 0, keeps the refrigerator closed:
-    `no_freeze()` counts it up, and the library itself does while it makes the thread's todos;
-    `shut_at` is where the outermost `no_freeze()` was entered, for reports.
-    The thread is marked as away if and only if it is in
-    a region and not shut; `region` keeps that mark while a `no_freeze()` suspends it. `standing`
-    is the freeze for which it is parked, or going to. `granted` is the last mark that a thaw has
-    taken off with nothing left to stand for: who had set it is RUNNING since then. `beneath` says
-    that an installation enrolled it, and that its own `register()` goes before that. `waiter` is
-    the freezable wait that it is in, or on its way out of. `world` is the completion of the last
-    world that it asked for with its turn.
+    `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
+    what a signal handler must not stop in the middle. `waiter` is the freezable wait that the thread
+    is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
+    completion at which it stands. `errands` are the calls that worlds ask of it while it stands,
+    each with its freeze: anybody adds to them.
     """
 
     __slots__ = (
+        "away",
         "bell",
+        "entered",
+        "errands",
+        "members",
+        "plain",
+        "shut",
+        "waiter",
+        "word",
+    )
+
+    def __init__(self) -> None:
+        self.word = Word()
+        self.bell = Bell()
+        self.away: Place | None = None
+        self.shut = 0
+        self.plain = 0
+        self.waiter: StepsAside | None = None
+        self.entered: Completion | None = None
+        self.errands: dict[Todo, Freeze] = {}
+        self.members: tuple[tuple[Registry, Record], ...] = ()
+
+    def add(self, registry: Registry, record: Record) -> None:
+        """Note an enrolment, and forget those that ended. May be repeated."""
+        others = (one for one in self.members if one[1] is not record and not one[1].exited)
+        self.members = (*others, (registry, record))
+
+    def remove(self, record: Record) -> None:
+        """Forget it. May be repeated."""
+        self.members = tuple(member for member in self.members if member[1] is not record)
+
+
+class _Here(local):
+    """The calling thread's."""
+
+    def __init__(self) -> None:
+        self.parking = Parking()
+
+
+here = _Here()
+
+
+class Record:
+    """One enrolment. `away`, `depth`, `shut`, `last`, `ran` are written by its thread alone.
+
+    `depth` counts the blocking regions that it is in, and `shut` the regions of `no_freeze()`;
+    `shut_at` is where the outermost of these was entered, for reports. It is marked as away if and
+    only if it is in a region and not shut; `region` keeps that mark while a `no_freeze()` suspends
+    it. `beneath` says that an installation enrolled it, and that its own `register()` goes before
+    that.
+    """
+
+    __slots__ = (
+        "away",
         "beneath",
         "depth",
-        "errands",
         "exited",
-        "granted",
         "group",
         "ident",
         "last",
         "name",
         "native_id",
+        "parking",
         "ran",
         "region",
+        "registry",
         "shut",
         "shut_at",
-        "standing",
         "thread",
         "todo",
-        "waiter",
         "waker",
-        "world",
     )
 
-    def __init__(self, name: str | None, group: str, waker: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        name: str | None,
+        group: str,
+        waker: Callable[[], object] | None,
+    ) -> None:
+        self.registry = registry
         self.thread: Thread = current_thread()
         self.ident = get_ident()
         self.native_id = get_native_id()
@@ -98,16 +158,12 @@ class Record:
         self.beneath = False
         self.waker = waker
         self.todo: TodoList = {}
-        self.errands = parking.errands
-        self.bell = parking.bell
+        self.parking = here.parking
+        self.away: Place | None = None
         self.depth = 0
         self.shut = 0
         self.shut_at: Place | None = None
         self.region: Place | None = None
-        self.standing: Freeze | None = None
-        self.granted: Place | None = None
-        self.waiter: StepsAside | None = None
-        self.world: Completion | None = None
         self.exited = False
         self.last: Place | None = None
         self.ran = 0
@@ -116,30 +172,57 @@ class Record:
         return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
 
     @property
+    def counts_as_stopped(self) -> bool:
+        """Whether a freeze that has been listed need not wait for it. From any thread."""
+        if self.exited:
+            return True
+        status = self.parking.word.value
+        if status.commands_in(self.registry):
+            return False
+        return self.is_away or status.stands_for(self.registry)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is in a region or a wait that counts here. From any thread."""
+        return self.away is not None or (self.parking.away is not None and not self.shut)
+
+    @property
     def stopped(self) -> bool:
         """Whether it runs nothing of the application, and cannot before a freeze that asks it
-        to stop is done. From any thread: post the freeze, then look.
+        to stop is done. From any thread.
 
-        A thread without a mark that a standing freeze covers is on its way through this library,
-        from a blocking region or another freeze into the refrigerator; or it took that hold itself.
+        A thread without any mark that a standing freeze covers is on its way through this library,
+        from a blocking region into the refrigerator; or it took that hold itself.
         """
-        if AWAY in self.todo:
+        status = settled(self.parking.word.value)
+        if self.is_away:
             return True
-        for freeze in pending_freezes(self.todo):
-            if self.todo.get(freeze) is not None:
-                return True
-            if freeze.stood_at is not None and not freeze.is_by(self):
-                return True
+        if status.stay is not None and self.registry not in status.stay.closed:
+            return True
+        for freeze in status.freezes:
+            if freeze.registry is self.registry and freeze.stood_at is not None:
+                if not freeze.is_by(self) and not freeze.done:
+                    return True
         return False
 
     @property
     def state(self) -> State:
-        """Derived from the todo list. From any thread; true at some moment during the call."""
+        """From any thread; true at some moment during the call."""
         if self.exited:
             return State.EXITED
         if not self.stopped:
             return State.RUNNING
-        return State.BLOCKED if self.freeze_to_stop_for() is None else State.FROZEN
+        return State.FROZEN if self.is_asked_to_stop else State.BLOCKED
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether there is a freeze that it must not run before. From any thread."""
+        return self.parking.word.value.pending((self.registry,)) is not None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything at all is asked of it. From any thread."""
+        return bool(self.todo) or not self.parking.word.is_quiet()
 
     @property
     def commands(self) -> bool:
@@ -148,22 +231,17 @@ class Record:
         It stops for nobody then: whoever asks it to may stand frozen in that very world, and never
         come to thaw. Its regions do not count either. So another freeze waits for its thaw.
         """
-        return self.world is not None and not self.world.done
-
-    def freeze_to_stop_for(self) -> Freeze | None:
-        """The first freeze that it must not run before, or None. From any thread."""
-        for freeze in pending_freezes(self.todo):
-            if not (self.commands and self in freeze.awaited):
-                return freeze
-        return None
+        return self.parking.word.value.commands_in(self.registry)
 
     @property
     def place(self) -> Place | None:
         """Where it stands, or None if it runs. From any thread."""
-        marks = [self.todo.get(freeze) for freeze in pending_freezes(self.todo)]
-        for mark in (self.todo.get(AWAY), *marks):
-            if mark is not None:
-                return mark
+        stay = settled(self.parking.word.value).stay
+        if stay is not None and self.registry not in stay.closed:
+            return stay.place
+        away = self.away or (None if self.shut else self.parking.away)
+        if away is not None:
+            return away
         return self.last if self.stopped else None
 
     def is_dead(self) -> bool:
@@ -175,7 +253,7 @@ class Record:
 
         Put something on the list, then call this.
         """
-        place = self.todo.get(AWAY)
+        place = self.parking.away
         if place is not None and place[6] is not None:
             place[6].ring()
 

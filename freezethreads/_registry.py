@@ -1,7 +1,8 @@
 """The registry: who is enrolled, what is asked, and the flag that says whether anything is.
 
 No lock guards it. Each step below is one operation on one dict (see `_todo` for what is assumed
-of it), and where two parties meet, each first writes and then looks, through the same dict:
+of it), and where two parties meet, each first writes and then looks, through the same dict. Only
+the thread itself writes its entry in `records`; others mark a record as exited.
 
 * arming: a controller adds its freeze to `active`, then copies `records`; a thread that registers
   adds itself to `records`, then copies `active`. So every newcomer is in the copy, or finds
@@ -19,8 +20,9 @@ from typing import Any, Protocol, TypeVar
 
 from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
-from freezethreads._record import Lifeline, Record, parking
+from freezethreads._record import Lifeline, Record, here
 from freezethreads._statistics import Recorder
+from freezethreads._status import Status, listed, settled, unlisted
 from freezethreads._todo import ABSENT, Freeze, Todo
 from freezethreads._turns import Turns
 
@@ -40,44 +42,25 @@ class Own(local):
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     beneath: Callable[[], object] | None = None  # enrols it again for an installation
-    shut: int = 0  # as `Record.shut`, while it is not enrolled
 
 
-def call_shut(own: Own, call: Callable[[], T]) -> T:
+def call_shut(call: Callable[[], T]) -> T:
     """Return `call()`, made with the calling thread's doors shut, and leave them as they were.
 
     For what others wait for: a signal handler that comes in the middle and calls `safepoint()` must
     not stop the thread there, by a freeze that ends only when these others go on.
     """
-    doors = own.record or own
-    shut = doors.shut
+    parking = here.parking
+    shut = parking.shut
     try:
-        doors.shut = shut + 1
+        parking.shut = shut + 1
         result = call()
-        doors.shut = shut
+        parking.shut = shut
         return result
     except BaseException:
-        doors.shut = shut
+        parking.shut = shut
         raise
 
-
-class Enrolments(local):
-    """With whom the calling thread is enrolled; `plain` is how often it asked for plain waits."""
-
-    members: tuple[tuple[Registry, Record], ...] = ()
-    plain: int = 0
-
-    def add(self, registry: Registry, record: Record) -> None:
-        """Note an enrolment of the calling thread, and forget those that ended. May be repeated."""
-        others = (one for one in self.members if one[1] is not record and not one[1].exited)
-        self.members = (*others, (registry, record))
-
-    def remove(self, record: Record) -> None:
-        """Forget it. May be repeated."""
-        self.members = tuple(member for member in self.members if member[1] is not record)
-
-
-enrolments = Enrolments()
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
 armed: dict[Registry, None] = {}
@@ -103,16 +86,32 @@ class Registry:
         """
         self.own.record = record
         self.own.lifeline = Lifeline(self.expel, record)
-        enrolments.add(self, record)
+        record.parking.add(self, record)
         self.records[record.ident] = record
         self.submit_to_active(record)
 
     def submit_to_active(self, record: Record) -> None:
-        """Put on `record`'s list every active freeze of its group but those of its own thread."""
+        """Ask `record` for every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
-                record.todo[freeze] = None
-                freeze.members[record] = None  # and now it is listed, as one that is frozen
+                # In this order: once it is a member it is frozen, and the thaw knows of it. A freeze
+                # that is done asks nobody, and that it is done was said before the members are let go.
+                record.parking.word.change(listed, freeze)
+                freeze.members[record] = None
+                if freeze.done:
+                    record.parking.word.change(settled)
+
+    def withdraw_if_elsewhere(self, freeze: Freeze, record: Record) -> None:
+        """Do not ask a thread that has moved to a group which `freeze` does not cover.
+
+        By the thread, after it moved, and by the controller, after it asked: one of them sees what
+        the other did. May be repeated.
+        """
+        if not freeze.covers(record.group):
+            freeze.members.pop(record, None)
+            record.parking.word.change(unlisted, lambda other: other is freeze)
+            record.parking.bell.ring()  # it may have stopped meanwhile
+            freeze.arrive(record)
 
     def expel(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""
@@ -123,11 +122,9 @@ class Registry:
     def retire(self, record: Record) -> None:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
-        for item in list(record.todo):
-            if type(item) is Todo:
-                self._refuse(record, item)
-            else:
-                record.todo.pop(item, None)
+        self._refuse_all(record)
+        record.parking.word.change(unlisted, lambda freeze: freeze.registry is self)
+        record.parking.bell.ring()  # whoever dismissed it may have ended its stay
         for freeze in list(self.active):
             freeze.arrive(record)
         self.recorder.todos_run(record)
@@ -138,15 +135,15 @@ class Registry:
         Freezes that it has stopped for keep it until their thaw; no other waits for it any more.
         """
         record.exited = True
-        if self.records.get(record.ident) is record:
-            self.records.pop(record.ident, None)
-        for item in list(record.todo):
-            if type(item) is Todo:
-                self._refuse(record, item)
-        for freeze in list(self.active):
-            if freeze.arrive(record):
-                record.todo.pop(freeze, None)
+        self._refuse_all(record)
+        freed = [freeze for freeze in list(self.active) if freeze.arrive(record)]
+        record.parking.word.change(unlisted, freed.__contains__)
+        record.parking.bell.ring()
         self.recorder.todos_run(record)
+
+    def _refuse_all(self, record: Record) -> None:
+        for todo in list(record.todo):
+            self._refuse(record, todo)
 
     def _refuse(self, record: Record, todo: Todo) -> None:
         if record.todo.pop(todo, ABSENT) is not ABSENT:
@@ -183,7 +180,7 @@ class Registry:
         It may be anywhere in this library, having been interrupted by a signal handler that
         forks. So its list and its bell stay what they are, and it is made to look.
         """
-        record = self.own.record
+        record, parking = self.own.record, here.parking
         for turns in self.turns.values():
             turns.reset()
         for item in self.pending:
@@ -198,6 +195,8 @@ class Registry:
             record.native_id = get_native_id()
             self.records[record.ident] = record
             record.todo.clear()
+        parking.errands.clear()
+        parking.word.change(lambda _: Status())
         parking.bell.ring()  # also who is not enrolled may have stood
 
     def find(self, thread: Any) -> Record:
@@ -225,8 +224,16 @@ class Registry:
     def _show(self) -> None:
         """Set the flag. Who sets it last has looked after that, and found it right.
 
-        If it was down for a moment by mistake, all who have something to do are woken again.
+        An exception may have kept it from looking, so that it looks again.
         """
+        try:
+            self._set_flag()
+        except BaseException:
+            self._set_flag()
+            raise
+
+    def _set_flag(self) -> None:
+        """If it was down for a moment by mistake, all who have something to do are woken again."""
         mistaken = False
         while True:
             asked = self._is_asked()
@@ -241,7 +248,7 @@ class Registry:
             mistaken = True
         if mistaken and asked:
             for record in list(self.records.values()):
-                if record.todo:
+                if record.is_asked:
                     record.call_waker()
 
     def _is_asked(self) -> bool:

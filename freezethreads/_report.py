@@ -193,7 +193,8 @@ def _straggler(
         todo_pending=info.todo_pending,
         stack=with_source(summary_of(glances[0].stack or ())),
         moving=moved(glances),
-        in_no_freeze=record.commands or (record.shut > 0 and info.state is State.RUNNING),
+        in_no_freeze=record.commands
+        or (bool(record.shut or record.parking.shut) and info.state is State.RUNNING),
         last_site=None if last is None else site_of(last),
         last_seen=None if last is None else monotonic() - last[4],
         waits_for=waits_for,

@@ -6,7 +6,8 @@ else in between. It alone takes them. So what holds for a controller that waits 
 
 * Until its turn it runs, and others can stop it. A turn that comes while it is to stop passes on.
 * From the moment when it asks others to stop until it is done, it is not stopped itself: of two
-  threads that stop each other neither would come to thaw. Its doors are shut, as by `no_freeze()`.
+  threads that stop each other neither would come to thaw. It passes its safepoints. When the world
+  is over, whoever thawed it, the thread is told that others may wait for it.
 * The world ends with its thread.
 """
 
@@ -20,10 +21,10 @@ from freezethreads._completion import Bell
 from freezethreads._errors import FreezeError
 from freezethreads._freezer import Freezer
 from freezethreads._original import get_ident
-from freezethreads._record import Record, logger
+from freezethreads._record import logger
 from freezethreads._refrigerator import place_of, visit
-from freezethreads._registry import check_callable
-from freezethreads._todo import Freeze, pending_freeze
+from freezethreads._registry import call_shut, check_callable
+from freezethreads._todo import Freeze
 from freezethreads._world import Hold, World
 
 
@@ -60,7 +61,6 @@ class FreezeRequest:
         "_deadline",
         "_freeze",
         "_lease",
-        "_record",
         "_registry",
         "_tied",
         "_user",
@@ -82,9 +82,8 @@ class FreezeRequest:
         self._controller = freezer._controller
         self._armed = False
         self._tied = False
-        self._record: Record | None = None
         self._user = object()
-        self._freeze = Freeze("freeze", group, reason)
+        self._freeze = Freeze(self._registry, "freeze", group, reason)
         self._freeze.bell = Doorbell(notify)
 
     def poll(self) -> World | None:
@@ -115,10 +114,10 @@ class FreezeRequest:
     def close(self) -> None:
         """Thaw, or give up: nobody is kept stopped by this any more. From any thread, repeatable.
 
-        The thread that asked must call it when it is done, so that it can be stopped again.
+        Others that share its world keep it standing, and the thread that asked cannot be stopped
+        before the last of them is done.
         """
         self._controller.let_go(self._freeze, self._user)
-        self._open()
 
     def abandon(self, why: str) -> None:
         """Let everybody go, since the thread that asked does not come. From any thread, repeatable.
@@ -146,31 +145,13 @@ class FreezeRequest:
             if turns.current is not freeze and not self._deadline.passed():
                 return False
             turns.wait(freeze, self._deadline)  # it does not wait now
-            # A freeze that asks from now on waits for this thread, and so for its thaw.
-            if record is None or record.shut or pending_freeze(record.todo) is None:
-                self._shut(record)
-                freeze.barred = False  # and then look: a signal handler may have stood until now
-                if turns.current is freeze:
-                    return True
-                self._open()
-            else:
+            if call_shut(lambda: self._controller.keep_turn(turns, freeze)):
+                # A freeze that asks from now on waits for this thread, and so for its thaw.
+                return True
+            if record is not None and record.is_asked_to_stop:
+                freeze.barred = True  # so that it is passed on
                 place = place_of(sys._getframe(2), "safepoint", "waiting for its turn to freeze")
                 visit(self._registry, record, place)
-
-    def _shut(self, record: Record | None) -> None:
-        """Shut the doors, if the thread has any."""
-        if record is not None:
-            self._record = record
-            record.shut += 1
-
-    def _open(self) -> None:
-        """The contrary, by the same thread; may be repeated."""
-        record = self._record
-        if record is not None and record.ident == get_ident():
-            self._record = None
-            record.shut -= 1
-            if record.todo:
-                record.call_waker()  # what was asked meanwhile has met shut doors
 
 
 class HoldRequest:
@@ -196,7 +177,7 @@ class HoldRequest:
             raise FreezeError("the calling thread is registered: it is to call hold() itself")
         self._freezer = freezer
         self._user = object()
-        self._freeze = Freeze("hold", group, reason)
+        self._freeze = Freeze(freezer._registry, "hold", group, reason)
         try:
             freezer._controller._arm(self._freeze)
         except BaseException as error:

@@ -1,17 +1,72 @@
-"""What an asynchronous exception cannot break: special methods that run no Python of ours, and a
+"""What an asynchronous exception cannot break: functions without a gap before their `try`, and a
 lock that is never left held.
 
-Such an exception can hit a function in Python before its first instruction, and each such function
-costs a call. What C code can do by itself is spared both.
+Such an exception (what a signal handler raises, a KeyboardInterrupt, one that another thread sends)
+arrives where CPython looks for it: when a function is entered, at a backward jump, and after a call
+of C. So it can hit a function in Python before its first instruction, and with that before any
+`try` in it.
 """
 
 from __future__ import annotations
 
+import sys
 from _thread import RLock
 from collections.abc import Callable
-from typing import TypeVar
+from inspect import Parameter, Signature
+from types import CodeType
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MOST = 32  # code units before the first statement of a function; a few are usual
+
+
+def covered(function: F) -> F:
+    """Let the `try` statement with which `function` begins cover its first instruction as well.
+
+    A decorator. The handler must use parameters alone, which are the only names that are bound
+    by then; whatever the `try` does must be repeatable, or be its last step, with no call after it.
+    CPython looks the handler up in the function's exception table, whose entry for the `try` begins
+    a few instructions too late for us. So the function gets the same entry once more, from 0 on.
+
+    The table's format is the same from 3.11 to 3.15 (CPython: InternalDocs/exception_handling.md). A
+    function that does not look as expected, on an interpreter to come, is left as it is: then only
+    an exception at its very first instruction is not handled. Raises ValueError if that happens
+    on an interpreter that is known.
+    """
+    code: CodeType | None = getattr(function, "__code__", None)
+    entry = None if code is None else _entry_from_zero(code.co_exceptiontable)
+    if entry is not None and code is not None:
+        function.__code__ = code.replace(co_exceptiontable=entry + code.co_exceptiontable)
+    elif sys.version_info < (3, 16):
+        raise ValueError(f"{function!r} does not begin with a try statement")
+    return function
+
+
+def _entry_from_zero(table: bytes) -> bytes | None:
+    """The first entry of an exception table, extended so that it begins where the function does."""
+    try:
+        start, at = _number(table, 0)
+        _, at = _number(table, at)  # its length
+        _, end = _number(table, at)  # its handler
+        depth, end = _number(table, end)
+    except IndexError:
+        return None
+    if depth >> 1 or not 0 < start < _MOST:
+        return None
+    return bytes((0x80, start)) + table[at:end]
+
+
+def _number(table: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, and where the next one begins: six bits a byte, high first."""
+    value = 0
+    while True:
+        byte = table[at]
+        at += 1
+        value = value << 6 | byte & 63
+        if not byte & 64:
+            return value, at
 
 
 class Unbound(property):
@@ -37,3 +92,22 @@ def call_with(lock: RLock, call: Callable[[], T]) -> T:
         except RuntimeError:
             pass  # not held: as it should be
         raise
+
+
+def exit_too(method: F) -> F:
+    """A method without arguments that is `__exit__` as well, whose arguments it ignores.
+
+    So it has three that are optional, and does not show them.
+    """
+    itself = Parameter("self", Parameter.POSITIONAL_ONLY)
+    vars(method)["__signature__"] = Signature((itself,), return_annotation="None")
+    return method
+
+
+def need_depth(calls: int = 40) -> None:
+    """Raise RecursionError now, unless so many calls can be made, one inside the other.
+
+    For what must not be cut short by one: to be called before anything was done.
+    """
+    if calls:
+        need_depth(calls - 1)

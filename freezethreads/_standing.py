@@ -33,7 +33,7 @@ def renew(hold: Hold, seconds: float) -> None:
     freeze = hold._freeze
     before = list(freeze.leases)
     if not freeze.done:
-        hold._controller.start_lease(freeze, seconds)
+        hold._controller.start_lease(freeze, hold._user, seconds)
     in_time = all([lease.call_off() for lease in before])
     if freeze.expired or not in_time:
         raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")

@@ -1,26 +1,11 @@
 """What can be asked of a thread: a `Todo`, and a `Freeze`, which is a todo ahead of all others.
 
-A thread's todo list is a plain `dict`, used as an ordered set: the requests in order of arrival,
-and marks of where the thread is. The key `AWAY` has the thread's `Place` as its value while the
-thread is in a wait of its own; a freeze has it while the thread is parked for it. Marks and
-requests share one dict *because the dict's own lock then orders them*, and that decides
-every race in this library:
-
-* A controller puts its freeze on the list, then looks for the mark. The thread takes the mark
-  off, then looks for a freeze. Whoever touches the dict second sees what the other did, so
-  either the controller sees that the thread is away, and the thread will find the freeze before
-  it runs any of the application's code; or the controller waits for it. Never neither.
-* The same holds the other way about: the thread sets the mark, then looks for a freeze that
-  waits to hear of it.
-* And at the end: a thread marks itself exited and then empties its list; who posts, posts and
-  then looks whether it exited.
-
-What this assumes of CPython: setting and popping a key and `list(d)` are atomic, and ordered with
-each other. With a GIL they are, since all keys hash and compare by identity, in C; a
-free-threaded build does each of them under the dict's own lock. (`d.copy()` is not among them: in
-CPython 3.11 the garbage collector may run in the middle of it.)
-Deciding by a lock of our own would cost a blocking region twice as much, could be left held by an
-asynchronous exception, and would deadlock with a signal handler that calls `todo()`.
+The freezes of a thread stand in its `Word` (see `_status`), and its todos on a list of each
+enrolment: a plain `dict`, used as an ordered set. At a thread's end two parties meet there. The
+thread marks itself exited and then empties the list; who posts, posts and then looks whether it
+exited. Setting and popping a key and `list(d)` are each one operation, since all keys hash and
+compare by identity, in C; a free-threaded build does each of them under the dict's own lock.
+(`d.copy()` is not among them: in CPython 3.11 the garbage collector may run in the middle of it.)
 """
 
 from __future__ import annotations
@@ -61,16 +46,6 @@ def covers(group: str, other: str) -> bool:
     return not group or other == group or other.startswith(group + ".")
 
 
-class _Away:
-    """The type of the marker."""
-
-    def __repr__(self) -> str:
-        return "AWAY"
-
-
-AWAY: Final = _Away()
-
-
 class Todo:
     """One call that one thread is to make, and the future of its result.
 
@@ -102,12 +77,20 @@ class Todo:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the asker
             self._fail(error)
 
-    def refuse(self, error: Exception) -> None:
-        """Fail the future with `error`, unless the call has been begun. From any thread."""
+    def refuse(self, error: Exception) -> bool:
+        """Fail the future with `error`, unless the call has been begun. From any thread.
+
+        Returns whether this decided it: the call is never made then.
+        """
         if self.future.done() or not self._claim.acquire(False):
-            return
-        if self.future.set_running_or_notify_cancel():
-            self._fail(error)
+            return False
+        try:
+            if self.future.set_running_or_notify_cancel():
+                self._fail(error)
+        except BaseException:
+            self._fail(error)  # nobody else has the claim to do it
+            raise
+        return True
 
     def orphan(self, error: Exception) -> None:
         """In the child of a fork: fail the future, whose lock a thread that is gone may hold."""
@@ -126,16 +109,15 @@ class Todo:
 
 
 class Freeze:
-    """One request to stop a group of threads: the same object stands on every member's todo list.
+    """One request to stop a group of threads: the same object stands in every member's word.
 
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
     yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
-    `members` are whom it was posted to, `awaited` those of them that have not stopped yet. On a
-    list its value is the `Place` of a thread that is parked for it, else None: its mark.
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
 
-    It is `done` when it was thawed, or given up: it parks nobody any more. A moment later, when
-    all marks are off, `completion` lets those go who are parked.
+    It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
+    `completion` wakes those who stood for it.
     """
 
     __slots__ = (
@@ -154,12 +136,14 @@ class Freeze:
         "owner",
         "owner_native",
         "reason",
+        "registry",
         "stood_at",
         "thread",
         "users",
     )
 
-    def __init__(self, kind: str, group: str, reason: str) -> None:
+    def __init__(self, registry: object, kind: str, group: str, reason: str) -> None:
+        self.registry = registry
         self.kind = kind
         self.group = group
         self.reason = reason
@@ -216,35 +200,9 @@ class Freeze:
         return was_awaited
 
 
-TodoList: TypeAlias = dict[object, Place | None]
-
-
-def pending_freezes(todo: TodoList) -> list[Freeze]:
-    """The freezes on a list which are not done; those which are, are dropped. From any thread.
-
-    None means that there was a moment without any: one that is found to be done may have hidden a
-    later one, which has counted on it. So this looks again until it finds no other. With a mark
-    they are not dropped: that is for the thaw to take, or for the parked thread when it runs.
-    """
-    known: list[Freeze] = []
-    while True:
-        freezes = [item for item in list(todo) if type(item) is Freeze]
-        pending = [freeze for freeze in freezes if not freeze.done]
-        if pending or all([freeze in known for freeze in freezes]):
-            return pending
-        known = freezes
-        for freeze in freezes:
-            if todo.get(freeze) is None:
-                todo.pop(freeze, None)
-
-
-def pending_freeze(todo: TodoList) -> Freeze | None:
-    """The first of them, or None."""
-    pending = pending_freezes(todo)
-    return pending[0] if pending else None
+TodoList: TypeAlias = dict[Todo, None]
 
 
 def pending_todos(todo: TodoList) -> list[Todo]:
     """The todos on a list: by priority, the highest first, and then in order of arrival."""
-    todos = [item for item in list(todo) if type(item) is Todo]
-    return sorted(todos, key=lambda item: -item.priority)
+    return sorted(list(todo), key=lambda item: -item.priority)

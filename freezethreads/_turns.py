@@ -65,7 +65,9 @@ class Turns:
         signal handler, or because it takes its turn in steps.)
         """
         for request in self.waiting():
-            keeps_its_place = request.kind == freeze.kind == "freeze"
+            keeps_its_place = (
+                request.kind == freeze.kind == "freeze" and request.registry is freeze.registry
+            )
             if request.barred and request.is_by(record) and not keeps_its_place:
                 self.leave(request)
                 request.bell.ring()

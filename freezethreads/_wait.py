@@ -9,9 +9,9 @@ waiting thread, which makes its todo and goes on waiting with the rest of its ti
 A thread that is woken for something which it cannot take now, since it is to be frozen or has a
 todo to make, gives others the chance before (`step_aside`).
 
-Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one: what counts there is the
-region around it. A thread that is parked for one freezer is away for its others as well; before it
-makes a todo it runs for all, since a todo is the application's code.
+Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one for that freezer: what
+counts there is the region around it. The mark is the thread's own, so it counts for all the others
+with which the thread is enrolled, or is going to be: a todo or a signal handler may enrol it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from typing import Final, Self
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._original import local
-from freezethreads._record import Record
-from freezethreads._refrigerator import come_back, go_away, make, place_of
-from freezethreads._registry import Registry, enrolments
-from freezethreads._todo import AWAY, Place, pending_todos
+from freezethreads._record import Parking, Record, here
+from freezethreads._refrigerator import come_back, make, place_of, tell, wait_flat
+from freezethreads._registry import Registry
+from freezethreads._special import covered
+from freezethreads._todo import Place, pending_todos
 
 # Files whose frames are not where a wait *is*: its place is the line that asked for it.
 plumbing: Final = {__file__, threading.__file__, queue.__file__}
@@ -42,11 +43,12 @@ class Waiting:
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
     is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
     by itself, perhaps twice. `occupied` says that the thread does something else before it looks
-    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. For one
+    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. `shut`:
+    how often the thread's doors are shut by what it will have released before it waits. For one
     thread and one use at a time.
     """
 
-    __slots__ = ("_aside", "_members", "_place", "occupied")
+    __slots__ = ("_aside", "_parking", "_place", "occupied")
 
     def __init__(
         self,
@@ -56,36 +58,46 @@ class Waiting:
         bell: Bell | None = None,
         aside: Callable[[], object] | None = None,
         plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self._aside = aside
         self.occupied = False
-        self._members = members = () if plain else members_waiting()
-        if members:
+        self._parking = None if plain or not waits_count(shut) else here.parking
+        if self._parking is not None:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
             self._place: Place = (*place[:5], fork_safe, bell)
 
+    @covered
     def __enter__(self) -> Self:
-        if self._members:
-            try:
+        try:
+            if self._parking is not None:
                 self._go_away()
-            except BaseException:
-                self._come_back()
-                raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._members:
+            return self
+        except BaseException:
             self._come_back()
+            raise
+
+    @covered
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            if self._parking is not None:
+                self._come_back()
+        except BaseException:
+            self._come_back()
+            raise
 
     @property
     def barred(self) -> bool:
         """Whether its thread is to stop, or stands, or is occupied. From any thread."""
         if self.occupied:
             return True
-        for registry, record in self._members:
-            if registry.active and record.freeze_to_stop_for() is not None:
-                return True
-        return False
+        parking = self._parking
+        if parking is None or parking.word.is_quiet():
+            return False
+        status = parking.word.value
+        if status.stay is not None and status.holder() is not None:
+            return True
+        return status.pending(_doors(parking.members)) is not None
 
     def step_aside(self) -> None:
         """Its thread does not look now. By that thread, which has said so; may be repeated."""
@@ -94,72 +106,66 @@ class Waiting:
 
     def _go_away(self) -> None:
         """RUNNING to BLOCKED, for all. May be repeated."""
-        for registry, record in self._members:
-            record.depth = 1
-            record.waiter = self
-            go_away(registry, record, self._place)
+        parking = self._parking
+        assert parking is not None
+        parking.waiter = self
+        parking.away = self._place
+        if not parking.word.is_quiet():
+            status = parking.word.value
+            for registry, record in parking.members:
+                if not record.shut:
+                    tell(registry, record, status, self._place)
 
     def _come_back(self) -> None:
-        """To RUNNING, for all. What is raised meanwhile is raised when that is done."""
+        """To RUNNING, for all. What is raised meanwhile is raised when that is done.
+
+        May be repeated: who is back already has nothing to wait for. Where the stack has no room
+        for it the thread waits without it, and makes its todos another time.
+        """
+        parking = self._parking
+        if parking is None:
+            return
         kept: BaseException | None = None
-        back: dict[Record, None] = {}
         while True:
             try:
-                self._stand(back)
-                self._make_todos(back)
-                for _, record in self._members:
-                    record.waiter = None
-                self.occupied = False
+                parking.away = None
+                if parking.members and not parking.word.is_quiet():
+                    come_back(parking, self._place, _doors(parking.members))
+                self._make_todos(parking)
+                break
+            except (RecursionError, MemoryError) as error:
+                kept = kept or error
+                parking.away = None
+                wait_flat(parking, self._place)
                 break
             except BaseException as error:  # noqa: BLE001 - raised below
                 kept = kept or error
+        parking.waiter = None
+        self.occupied = False
         if kept is not None:
             raise kept
 
-    def _stand(self, back: dict[Record, None]) -> None:
-        """To RUNNING for all, as soon as none forbids it. May be repeated, also with shut doors."""
-        while self._has_to_stand(back):
-            pass  # for one of them, and then look at the others again
-        for _, record in self._members:
-            record.depth = record.shut = 0
-
-    def _has_to_stand(self, back: dict[Record, None]) -> bool:
-        """Take the marks off, and note who is back. Whoever has a freeze to wait for is parked for
-        it, with the marks of all others on; returns whether there was one.
-
-        What asks after that waits for the next visit, so that it cannot keep the thread.
-        """
-        for registry, record in self._members:
-            if record not in back:
-                record.last = record.todo.pop(AWAY, record.last)
-                if record.freeze_to_stop_for() is not None:
-                    back.clear()
-                    self._mark_others(record)
-                    come_back(registry, record, self._place)
-                    back[record] = None
-                    return True
-                back[record] = None
-        return False
-
-    def _mark_others(self, record: Record) -> None:
-        for registry, other in self._members:
-            if other is not record:
-                go_away(registry, other, self._place)
-
-    def _make_todos(self, back: dict[Record, None]) -> None:
+    def _make_todos(self, parking: Parking) -> None:
         """Make the todos that are there by now. A freeze does not wait for all of them."""
-        for registry, record in self._members:
-            for todo in pending_todos(record.todo) if record.todo else ():
-                self.occupied = True
-                self.step_aside()
-                record.shut = 1
-                make(registry, record, todo)
-                record.shut = 0
-                self.occupied = False
-                if self.barred:
-                    back.clear()
-                    self._go_away()
-                    self._stand(back)
+        shut = parking.shut
+        try:
+            for registry, record in parking.members:
+                record.last = self._place
+                for todo in pending_todos(record.todo) if _has_todo(record) else ():
+                    self.occupied = True
+                    self.step_aside()
+                    parking.shut = shut + 1
+                    make(registry, record, todo)
+                    parking.shut = shut
+                    self.occupied = False
+                    self._stop_again(parking)
+        finally:
+            parking.shut = shut
+
+    def _stop_again(self, parking: Parking) -> None:
+        """Between two todos."""
+        if not parking.word.is_quiet():
+            come_back(parking, self._place, _doors(parking.members))
 
 
 class _Token:
@@ -183,12 +189,17 @@ class Waiter(Waiting):
     __slots__ = ("_thread", "bell", "done")
 
     def __init__(
-        self, label: str, *, aside: Callable[[], object] | None = None, plain: bool = False
+        self,
+        label: str,
+        *,
+        aside: Callable[[], object] | None = None,
+        plain: bool = False,
+        shut: int = 0,
     ) -> None:
         self.bell = Bell()
         self.done = False
         self._thread = life.reference
-        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain)
+        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain, shut=shut)
 
     @property
     def lost(self) -> bool:
@@ -218,7 +229,7 @@ class Waiter(Waiting):
 
         When it returns the thread runs, has made its todos, and looks at what it waits for.
         """
-        if not self._members:
+        if self._parking is None:
             self.bell.wait(timeout)
             return
         try:
@@ -232,9 +243,7 @@ class Waiter(Waiting):
 
     def _is_asked(self) -> bool:
         """Whether there is a todo to make, posted before the poster could find the bell."""
-        return any(
-            len(record.todo) > 1 and pending_todos(record.todo) for _, record in self._members
-        )
+        return any([_has_todo(record) for _, record in here.parking.members])
 
 
 def stop_if_asked(label: str) -> None:
@@ -242,10 +251,10 @@ def stop_if_asked(label: str) -> None:
 
     For a wait that does not have to wait; called if anything is `armed`.
     """
-    members = members_waiting()
-    if any(record.todo for _, record in members):
+    parking = here.parking
+    if any([record.is_asked for _, record in parking.members]) and waits_count():
         # With its own bell: it is about to stand, and nothing keeps it from what it is asked there.
-        with Waiting(label, fork_safe=True, bell=members[0][1].bell):
+        with Waiting(label, fork_safe=True, bell=parking.bell):
             pass
 
 
@@ -259,23 +268,44 @@ class Plain:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        enrolments.plain += 1
+        here.parking.plain += 1
 
+    @covered
     def __exit__(self, *exc_info: object) -> None:
-        enrolments.plain -= 1
+        try:
+            here.parking.plain -= 1
+        except BaseException:
+            here.parking.plain -= 1  # it was not done: that is the last step of the one above
+            raise
 
 
-def members_waiting() -> tuple[tuple[Registry, Record], ...]:
-    """The calling thread's enrolments for which a wait of it, now, is one of its own."""
-    if not enrolments.members or enrolments.plain:
-        return ()
-    return tuple(member for member in enrolments.members if not _is_elsewhere(member[1]))
+def waits_count(shut: int = 0) -> bool:
+    """Whether a wait of the calling thread, now, is one of its own for one of its freezers.
+
+    For `shut` see `Waiting`.
+    """
+    parking = here.parking
+    if not parking.members or parking.plain or parking.shut > shut or parking.waiter is not None:
+        return False
+    for _, record in parking.members:
+        if not _is_elsewhere(record):
+            return True
+    return False
+
+
+def _doors(members: tuple[tuple[Registry, Record], ...]) -> tuple[Registry, ...]:
+    """The freezers for whose freezes a wait stops its thread."""
+    return tuple([registry for registry, record in members if not (record.depth or record.shut)])
+
+
+def _has_todo(record: Record) -> bool:
+    return bool(record.todo) and not (record.depth or record.shut)
 
 
 def _is_elsewhere(record: Record) -> bool:
-    """Whether its thread is in a region, in a wait that a signal handler has interrupted, or out:
-    whom an installation has dismissed keeps its record, perhaps for a freeze that stands."""
-    return bool(record.exited or record.depth or record.shut or record.waiter)
+    """Whether its thread is in a region, or out: whom an installation has dismissed keeps its
+    record, perhaps for a freeze that stands."""
+    return bool(record.exited or record.depth or record.shut)
 
 
 def caller_of(frame: FrameType) -> FrameType:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import sys
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
+from freezethreads._record import Record
 from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
-from freezethreads._special import Unbound
-from freezethreads._todo import ABSENT, AWAY, Freeze, Todo
+from freezethreads._special import covered
+from freezethreads._todo import Freeze, Todo
 
 T = TypeVar("T")
-
-
-class _Exit(functools.partial[None]):
-    """What a `with` block calls at its end, and what thaws if that call is cut short.
-
-    An asynchronous exception can hit any function in Python before its first instruction, so a
-    method `__exit__` may never get to do anything, with its world left frozen and, by the
-    traceback, alive. The `with` statement is the only one to hold this object, and drops it
-    when it is left, however it is left.
-    """
-
-    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not _is_over():  # as below
-            self.args[0].thaw()
 
 
 class _Stopped:
@@ -47,16 +32,16 @@ class _Stopped:
     ) -> None:
         self._registry = registry
         self._controller = controller
-        self._freeze = freeze
         self._user = user
-        self._enter = weakref.ref(self)  # called, it returns this object: `__enter__` in C
+        self._freeze = freeze
         freeze.users[user] = None
         if lease is not None:
-            controller.start_lease(freeze, lease)
+            controller.start_lease(freeze, user, lease)
 
     def __repr__(self) -> str:
-        state = "thawed" if self._freeze.done else "standing"
-        return f"<{type(self).__name__} of {self._freeze!r}, {state}>"
+        freeze: Freeze | None = vars(self).get("_freeze")  # an exception may have cut `__init__`
+        state = "thawed" if freeze is None or freeze.done else "standing"
+        return f"<{type(self).__name__} of {freeze!r}, {state}>"
 
     @property
     def reason(self) -> str:
@@ -88,34 +73,54 @@ class _Stopped:
         except BaseException:
             self._controller.let_go(self._freeze, self._user)
             raise
+        vars(self)["_drop"] = int  # nothing is left to do for the finalizer
 
-    def _leave(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.thaw()
+    @covered
+    def __enter__(self) -> Self:
+        try:
+            return self
+        except BaseException:
+            self.thaw()  # nobody else would
+            raise
+
+    @covered
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        try:
+            self.thaw()
+        except BaseException:
+            self.thaw()
+            raise
         if self.expired and (kind is None or issubclass(kind, Exception)):
             raise LeaseExpired(
                 f"the lease of {self._freeze!r} ran out before it was thawed; the threads have "
                 "been running since, so what was read here may not be consistent"
             )
 
-    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
+    @covered
+    def _drop(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> object:
         # At the interpreter's end nobody is left to be let go, and what is global is gone.
-        if not _is_over() and self._user in self._freeze.users and not self._freeze.done:
-            self._freeze.users.pop(self._user, None)
-            if not self._freeze.users:
-                self._controller.abandon(self._freeze, "nobody refers to it any more")
+        try:
+            if not _is_over():
+                self._abandon()
+        except BaseException:
+            if not _is_over():
+                self._abandon()
+            raise
+        return None
 
-    if TYPE_CHECKING:
+    def _abandon(self) -> None:
+        freeze: Freeze | None = vars(self).get("_freeze")
+        if freeze is not None and not freeze.done and self._user in freeze.users:
+            freeze.users.pop(self._user, None)
+            if not freeze.users:
+                self._controller.abandon(freeze, "nobody refers to it any more")
 
-        def __enter__(self) -> Self: ...
+    # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
+    # where it would be printed and lost.
+    __del__ = property(operator.attrgetter("_drop"))
 
-        def __exit__(self, *exc_info: object) -> None: ...
-
-    else:
-        __enter__ = Unbound(operator.attrgetter("_enter"), doc="Returns this object itself.")
-        __exit__ = Unbound(
-            functools.partial(_Exit, _leave),
-            doc="Thaws. Raises `LeaseExpired` if the lease ran out before.",
-        )
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled: it is one right")
 
 
 class World(_Stopped):
@@ -139,31 +144,38 @@ class World(_Stopped):
         world. What `fn` raises is raised here. In `fn`, safepoints and blocking regions do
         nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
         Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
-        cannot run anything; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
+        cannot run anything, or if another freezer holds it too; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
         does not hold that thread, or was thawed.
         """
         check_callable("fn", fn)
         record = self._registry.find(thread)
         if record not in self._freeze.members or self._freeze.done:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")
+        parking = record.parking
         errand = Todo(fn, args, 0)
-        self._freeze.errands[errand] = None
-        record.errands[errand] = None
-        place = record.todo.get(AWAY)
-        if place is None:
-            pass  # it stands
-        elif place[6] is not None:
-            place[6].ring()  # it leaves its wait for the refrigerator, or was about to stand
-        elif record.errands.pop(errand, ABSENT) is not ABSENT:
-            raise ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
-        if self._freeze.done:
-            errand.refuse(FreezeError("the world was thawed before the call was made"))
-        record.bell.ring()
+        blocked = ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         try:
+            self._freeze.errands[errand] = None
+            parking.errands[errand] = self._freeze
+            if not _can_be_called(record):
+                errand.refuse(blocked)  # unless it has just come, and makes the call
+            if self._freeze.done:
+                errand.refuse(FreezeError("the world was thawed before the call was made"))
+            record.rouse()  # it leaves its wait for the refrigerator
+            parking.bell.ring()
             result: T = errand.future.result()
         finally:
+            parking.errands.pop(errand, None)
             self._freeze.errands.pop(errand, None)
         return result
+
+
+def _can_be_called(record: Record) -> bool:
+    """Whether a thread that counts as stopped stands, can be woken, or is on its way to stand."""
+    if record.parking.word.value.stay is not None:
+        return True
+    waits_at = record.away or record.parking.away
+    return waits_at is None or waits_at[6] is not None
 
 
 class Hold(_Stopped):

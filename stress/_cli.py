@@ -13,6 +13,7 @@ from time import monotonic
 
 from freezethreads.cli._parser import Parser, count, seconds
 from freezethreads.testing import Plan, Result, new_seed
+from stress._explore import run_exploration, schedule_of
 from stress._files import check_files, write_files
 from stress._job import Job
 from stress._launch import Interrupts, run_job
@@ -20,6 +21,7 @@ from stress._mutation import run_mutants
 from stress._peers import run_peers
 from stress._rows import foot, what_runs
 from stress._view import View, view
+from stress.exploration.scenarios import SCENARIOS
 from stress.mutants import MUTANTS
 from stress.scenarios import LoadError, built_in, load
 
@@ -32,7 +34,11 @@ DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 2.0, "patience": 3.0}
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for, and return the exit status."""
     parser = make_parser()
-    options = _complete(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    if options.explore is not None:
+        _refuse_unknown(parser, "scenario", options.explore, SCENARIOS)
+        return run_exploration(options)
+    options = _complete(options)
     names = _choose(parser, options)
     if problem := check_files(options):
         parser.exit(2, f"{parser.prog}: {problem}\n")
@@ -92,6 +98,12 @@ def make_parser() -> Parser:
     add("--mutants", nargs="*", metavar="NAME", help=f"{text}; without names: each")
     text = "run the suites of the freezer's peers with the numbers that they name, and nothing else"
     add("--peers", nargs="*", metavar="WORD", help=f"{text}; only cases with all these words")
+    text = "run every interleaving with few preemptions of these small scenarios, and nothing else"
+    add("--explore", nargs="*", metavar="NAME", help=f"{text}; without names: each")
+    text = "with --explore: at most so many; default: what the scenario says, mostly 2"
+    add("--preemptions", type=count, metavar="N", help=text)
+    text = "with --explore: run this one again, as it was printed"
+    add("--schedule", type=schedule_of, metavar="TEXT", help=text)
     add("--json", type=Path, metavar="FILE", help="write everything there")
     text = "write a page there that shows the verdicts, and the worst freeze of each scenario"
     add("--html", type=Path, metavar="FILE", help=text)

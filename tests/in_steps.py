@@ -39,5 +39,5 @@ def passing(freezer: Freezer, thread: Puppet) -> Iterator[None]:
 
 
 def wait_until_asked(thread: Puppet) -> None:
-    """Return when something is on the puppet's list. The flag is up a little earlier than that."""
-    wait_until(lambda: bool(thread.record.todo))
+    """Return when something is asked of the puppet. The flag is up a little earlier than that."""
+    wait_until(lambda: thread.record.is_asked)

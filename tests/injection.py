@@ -2,11 +2,14 @@
 
 This is harsher than what CPython does: a signal handler or `PyThreadState_SetAsyncExc` is only
 heard at calls, at backward jumps and at the beginning of functions, and those are among the
-places where this raises.
+places where this raises. Nor is this ever raised where a function returns and has not just made a
+call: it has taken its last step then, and no handler in it would cover that.
 """
 
 from __future__ import annotations
 
+import dis
+import functools
 import inspect
 import sys
 import threading
@@ -61,6 +64,8 @@ class Injection:
         """The bytecode at `offset` is about to be executed, by any thread."""
         if threading.get_ident() != self._ident or self.hit is not None:
             return
+        if offset in _last_steps(code):
+            return
         if self._left:
             self._left -= 1
             return
@@ -73,6 +78,22 @@ class Injection:
         self.hit = (code.co_qualname, offset)
         _Watch.current = None  # and a trace function that raises is not called again
         raise Boom(f"at {code.co_qualname} +{offset}")
+
+
+@functools.cache
+def _last_steps(code: CodeType) -> frozenset[int]:
+    """The offsets of the instructions that return, but for those right after a call."""
+    steps = [each for each in dis.get_instructions(code) if each.opname not in _NOTHING]
+    offsets: set[int] = set()
+    for i, step in enumerate(steps):
+        if step.opname in ("RETURN_VALUE", "RETURN_CONST"):
+            first = i - 1 if steps[i - 1].opname == "LOAD_CONST" else i
+            if not steps[first - 1].opname.startswith(("CALL", "RESUME")):
+                offsets.update(each.offset for each in steps[first : i + 1])
+    return frozenset(offsets)
+
+
+_NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
 
 
 def injections() -> Iterator[Injection]:

@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 from freezethreads import Freezer
 from freezethreads._record import Record
-from freezethreads._todo import AWAY
 from helpers import WAIT, Worker, start
 
 Maker: TypeAlias = Callable[[ExitStack], "Wait"]
@@ -52,7 +51,7 @@ def record_of(freezer: Freezer, thread: threading.Thread) -> Record:
 
 def is_waiting(record: Record) -> bool:
     """Whether the thread is in a freezable wait."""
-    place = record.todo.get(AWAY)
+    place = record.parking.away
     return place is not None and place[0] == "wait"
 
 
@@ -63,7 +62,7 @@ def wait_in_wait(freezer: Freezer, thread: threading.Thread) -> None:
 
 def is_back(record: Record) -> bool:
     """Whether it is out of that wait, and runs or is parked."""
-    return AWAY not in record.todo
+    return not record.is_away
 
 
 @contextmanager

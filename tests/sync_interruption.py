@@ -18,9 +18,11 @@ OFTEN = 2
 
 
 class Interruption(Injection):
-    """An injection that passes over some of the instructions which CPython never interrupts.
+    """An injection where CPython interrupts a thread, and nowhere else.
 
-    Those are the ones that no `try` of a function covers, though their lines are in it.
+    It looks for signals and asynchronous exceptions in the first instruction of a function, at the
+    end of a call, and in each jump backwards. (A few more are left out, which CPython has outside
+    of a `try` whose lines they are in: what does nothing, and what returns.)
     """
 
     def __init__(self, at: int) -> None:
@@ -28,22 +30,29 @@ class Interruption(Injection):
         self._visits: Counter[tuple[CodeType, int]] = Counter()
 
     def reach(self, code: CodeType, offset: int) -> None:
-        if threading.get_ident() == self._ident and offset not in uncovered(code):
+        if threading.get_ident() == self._ident and offset in interruptible(code):
             self._visits[code, offset] += 1
             if self._visits[code, offset] <= OFTEN:
                 super().reach(code, offset)
 
 
 @functools.cache
-def uncovered(code: CodeType) -> frozenset[int]:
-    """The offsets of what does nothing, returns, or loads a constant in order to return it."""
+def interruptible(code: CodeType) -> frozenset[int]:
+    """The offsets of the instructions before which an exception is to be raised."""
     offsets: list[int] = []
-    returns = False
-    for each in reversed(list(dis.get_instructions(code))):
-        returns = each.opname.startswith("RETURN_") or (returns and each.opname == "LOAD_CONST")
-        if returns or each.opname == "NOP":
+    after_call = False
+    for each in dis.get_instructions(code):
+        if each.opname in _PASSED_OVER:
+            continue  # and what comes next is what is after the call
+        if (after_call and each.opname not in _RETURNS) or each.opname.startswith(_LOOKS):
             offsets.append(each.offset)
+        after_call = each.opname.startswith("CALL")
     return frozenset(offsets)
+
+
+_LOOKS = ("RESUME", "JUMP_BACKWARD")
+_PASSED_OVER = ("NOP", "NOT_TAKEN", "CACHE")
+_RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -26,6 +26,7 @@ class Subject:
         self.at = at
         self.hit: tuple[str, int] | None = None
         self.escaped = False
+        self.depth = 0  # how many regions it is in where the exception comes
         self.rounds = [0, 0]
         self.go_on = threading.Event()
         self._end = threading.Event()
@@ -73,24 +74,25 @@ class Subject:
         self._leave_again()
 
     def _leave_again(self) -> None:
-        """After an exception before the first step of a region's `__exit__`, or before its call.
+        """After an exception between the end of a `with` block and the call of its `__exit__`.
 
-        The `with` block is over, and the thread does not know: it stays marked as away (or as not
-        to be frozen) until it leaves another region. That is the one thing which code in Python
-        cannot help: see `Blocking`.
+        The thread does not know that the block is over: it stays marked as away (or as not to be
+        frozen) until it leaves another region. That is the one thing which code in Python cannot
+        help: see `Blocking`.
         """
         record = self.freezer._registry.records[threading.get_ident()]
         where = "" if self.hit is None else self.hit[0]
-        if where.startswith(("Blocking.", "_pass_region")) and record.depth:
+        if where == "_pass_region" and record.depth:
             self.freezer.blocking().__exit__(None, None, None)
-        if where.startswith(("NoFreeze.", "_pass_no_freeze")) and record.shut:
+        if where == "_pass_no_freeze" and record.shut:
             self.freezer.no_freeze().__exit__(None, None, None)
+        assert (record.depth, record.shut) == (self.depth, 0), f"still in a region after {self.hit}"
 
     def wait_for_the_others(self) -> None:
         """Until the others stand in the refrigerator."""
         me = threading.get_ident()
         records = [r for i, r in self.freezer._registry.records.items() if i != me]
-        wait_until(lambda: all(record.standing for record in records))
+        wait_until(lambda: all(record.parking.word.value.stay for record in records))
 
     def check(self, world: World) -> None:
         """The subject stands in the refrigerator: it answers from there."""
@@ -138,6 +140,7 @@ def leaving_a_region(subject: Subject) -> None:
 
 def opening_no_freeze(subject: Subject) -> None:
     with subject.freezer.blocking("region"):
+        subject.depth = 1
         subject.ready.set()
         wait_for(subject.go_on)
         subject.inject(_pass_no_freeze, subject)

@@ -136,7 +136,7 @@ def test_each_step_may_be_repeated() -> None:
 
 
 @pytest.mark.parametrize("slow", [False, True])
-def test_completing_wakes_one_and_that_one_the_next(
+def test_completing_wakes_two_and_each_of_them_the_next(
     monkeypatch: pytest.MonkeyPatch, slow: bool
 ) -> None:
     """Each wakes one, or two if it took long to come: everybody is rung once in any case."""
@@ -144,24 +144,45 @@ def test_completing_wakes_one_and_that_one_the_next(
     rung: list[threading.Thread] = []
     before(monkeypatch, Bell, "ring", lambda _: rung.append(threading.current_thread()))
     completion = Completion()
-    _, workers = waiters(completion, 5)
+    _, workers = waiters(completion, 7)
     complete(completion)
     for worker in workers:
         worker.finish(WAIT)
-    assert rung.count(threading.main_thread()) == 1
-    assert len(rung) == 5
-    assert max(map(rung.count, rung)) == (2 if slow else 1)
+    by_others = [thread for thread in rung if thread is not threading.main_thread()]
+    assert rung.count(threading.main_thread()) == 2
+    assert len(rung) == 7
+    assert max(map(by_others.count, by_others)) == (2 if slow else 1)
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_the_chain_goes_on_if_one_that_was_rung_does_not_come(
+    monkeypatch: pytest.MonkeyPatch, index: int
+) -> None:
+    """The main thread, say, which is in a signal handler. Whoever it is, all others are let go; and
+    so is that one, when it comes."""
+    monkeypatch.setattr(_completion, "_SLOW", WAIT)
+    completion = Completion()
+    bells = [Bell() for _ in range(6)]
+    for bell in bells:
+        completion.enter(bell)
+    elsewhere = [bells.pop(index)]
+    complete(completion)
+    while leave_one(completion, bells):
+        pass
+    assert not bells
+    assert leave_one(completion, elsewhere)
+    assert not completion._waiting
 
 
 def test_a_second_list_of_waiters_does_not_cut_the_chain() -> None:
     """
-    1. a watchdog completes: it has copied who waits (a b c d), and is stopped there
-    2. the controller completes: d is rung, leaves and rings c
-    3. the watchdog goes on: its copy has d, which has left, at its end
-    4. c leaves: it wakes somebody who still waits
+    1. a watchdog completes: it has copied who waits (a b c d e f), and is stopped there
+    2. the controller completes: f and e are rung, leave, and ring d and c
+    3. the watchdog goes on: its copy has e and f, which have left, at its end
+    4. d and c leave: they wake those who still wait
     """
     completion = Completion()
-    bells = [Bell() for _ in range(4)]
+    bells = [Bell() for _ in range(6)]
     for bell in bells:
         completion.enter(bell)
     pause = Pause()
@@ -172,6 +193,7 @@ def test_a_second_list_of_waiters_does_not_cut_the_chain() -> None:
     inside = list(bells)
     for _ in range(2):
         leave_one(completion, inside)
+    assert inside == bells[:4]
     pause.go()
     watchdog.finish()
     while leave_one(completion, inside):
@@ -180,8 +202,8 @@ def test_a_second_list_of_waiters_does_not_cut_the_chain() -> None:
 
 
 def leave_one(completion: Completion, inside: list[Bell]) -> bool:
-    """Have one of those who were rung leave; whether there was one."""
-    for bell in inside:
+    """Have the last of those who were rung leave; whether there was one."""
+    for bell in reversed(inside):
         if bell._lock.acquire(False):
             inside.remove(bell)
             completion.leave(bell)

@@ -104,7 +104,7 @@ def test_fork_in_a_blocking_region_while_frozen_there(stop: str) -> None:
         with freezer.blocking(), STOPS[stop](freezer):
             assert state_of(freezer, me) is State.FROZEN
             fork()
-            assert state_of(freezer, me) is (State.RUNNING if in_child() else State.FROZEN)
+            assert state_of(freezer, me) is (State.BLOCKED if in_child() else State.FROZEN)
 
     with freezer.register("forker"):
         forked(body, lambda: check_alone(freezer, registered=True))

@@ -19,6 +19,7 @@ from freezethreads import (
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._status import listed
 from freezethreads._todo import Freeze
 from freezing import Pause, actor, after, at_bell, before, looping, puppet, puppets
 from helpers import WAIT, wait_for
@@ -43,12 +44,14 @@ def test_a_request_that_stays_on_a_list_is_dropped() -> None:
     with puppet(freezer) as thread:
         with pytest.raises(FreezeTimeout):
             freezer.hold(timeout=0)
-        stale = Freeze("freeze", "", "stale")
+        stale = Freeze(freezer._registry, "freeze", "", "stale")
+        word = thread.record.parking.word
+        word.change(listed, stale)
         freezer._controller.release(stale)
         freezer._registry.announce(stale)
-        thread.record.todo[stale] = None
+        assert stale in word.value.freezes
         thread.do(freezer.safepoint)
-        assert stale not in thread.record.todo
+        assert stale not in word.value.freezes
         freezer._registry.settle(stale)
 
 
@@ -195,7 +198,7 @@ def test_a_frozen_controller_does_not_keep_the_turn(monkeypatch: pytest.MonkeyPa
     freezer = Freezer()
     with puppet(freezer, "held") as thread:
         pause = Pause(thread.worker)
-        before(monkeypatch, _controller, "come_back", pause)
+        before(monkeypatch, _controller.Controller, "_come_back", pause)
         freezing = thread.tell(freezer.run_frozen, int, timeout=WAIT, group="nobody")
         pause.wait()
         hold = freezer.hold(timeout=WAIT, group="held")

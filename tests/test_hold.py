@@ -8,9 +8,9 @@ from concurrent.futures import as_completed
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Registration, State
-from freezethreads._todo import AWAY
-from freezing import Pause, actor, after, at_bell, looping, puppet, puppets, rig_todo
+from freezing import Pause, actor, after, at_bell, looping, puppet, puppets
 from helpers import WAIT, start, wait_for
+from rigging import rig_mark
 
 
 def test_a_thread_runs_when_nobody_holds_it_any_more() -> None:
@@ -129,7 +129,7 @@ def test_a_thread_that_a_standing_world_counts_on_does_not_move_out_of_it() -> N
     freezer = Freezer()
     with puppet(freezer, "a") as thread:
         pause = Pause(thread.worker)
-        rig_todo(thread, after_set=lambda key: pause() if key is AWAY else None)
+        rig_mark(thread.record, after_set=pause)
         moving = thread.tell(thread.registration.move, "b")
         moving.add_done_callback(lambda _: pause.reached.set())
         pause.wait()

@@ -125,8 +125,18 @@ def test_arguments_that_it_does_not_take(row: Row, originals: dict[Row, Any]) ->
 
 @every_class
 def test_it_is_a_base_where_the_original_is(row: Row, originals: dict[Row, Any]) -> None:
+    """Or the type of what the original makes, where that is a function."""
     now, before = getattr(row.find_owner(), row.name), originals[row]
-    assert outcome(type, "Own", (now,), {})[:1] == outcome(type, "Own", (before,), {})[:1]
+    base = before if isinstance(before, type) else type(before())
+    assert outcome(type, "Own", (now,), {})[:1] == outcome(type, "Own", (base,), {})[:1]
+
+
+def test_the_type_of_a_reentrant_lock_can_be_subclassed() -> None:
+    base: Any = type(threading.RLock())
+    own = type("Own", (base,), {})()
+    with own as entered:
+        assert entered is True
+        assert own._is_owned()
 
 
 def test_a_subclass_of_a_socket_calls_what_is_there() -> None:

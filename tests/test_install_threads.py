@@ -20,9 +20,9 @@ from freezethreads import (
     ThreadInfo,
 )
 from freezethreads._pool import ThreadPoolExecutor
-from freezethreads._registry import enrolments
+from freezethreads._record import here
 from freezethreads._threads import Thread
-from freezethreads._wait import members_waiting
+from freezethreads._wait import waits_count
 from helpers import WAIT, start
 from install_waits import is_back, record_of, until, wait_in_wait
 
@@ -159,7 +159,7 @@ def test_a_threads_own_registration_goes_before(
         with freezer.register("mine", group="own", waker=woken.set):
             note()
             assert isinstance(todo.exception(WAIT), ThreadExited)  # as by any unregister()
-            assert len(enrolments.members) == 1
+            assert len(here.parking.members) == 1
             with pytest.raises(AlreadyRegistered):
                 freezer.register()
             freezer.todo(threading.current_thread(), int)
@@ -273,11 +273,11 @@ def test_the_calling_thread_can_be_enrolled(freezer: Freezer) -> None:
 
 
 def test_a_thread_keeps_nothing_of_an_installation_that_has_ended() -> None:
-    def come_and_go() -> tuple[int, int]:
+    def come_and_go() -> tuple[bool, int]:
         for name in "one", "two":
             with freezethreads.install(Freezer(name)) as installation:
                 installation.enrol()
-                assert len(members_waiting()) == 1
-        return len(members_waiting()), len(enrolments.members)
+                assert waits_count()
+        return waits_count(), len(here.parking.members)
 
-    assert start(come_and_go).finish() == (0, 1)  # which the next enrolment takes the place of
+    assert start(come_and_go).finish() == (False, 1)  # which the next enrolment takes the place of

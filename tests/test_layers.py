@@ -25,6 +25,7 @@ CORE = (
     "_states",
     "_deadline",
     "_completion",
+    "_status",
     "_todo",
     "_statistics",
     "_ownership",

@@ -112,7 +112,7 @@ def test_a_world_can_call_in_who_is_about_to_stand_before_a_wait(
         pause = Pause(thread.worker)
         before(monkeypatch, Waiting, "_come_back", pause)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
-        wait_until(lambda: bool(thread.record.todo))
+        wait_until(lambda: thread.record.is_asked)
         waiting = thread.tell(event.wait)
         pause.wait()
         world = freezing.result(WAIT)
@@ -211,7 +211,7 @@ def test_a_thread_that_is_not_registered_parks_for_the_root_group_alone() -> Non
 
 def died(freezer: Freezer, thread: Actor) -> Record:
     """The record that a thread left which died without a word, before `thread` got its ident."""
-    record = thread.do(Record, "old", "a", None)
+    record = thread.do(Record, freezer._registry, "old", "a", None)
     record.native_id = 0
     record.thread = threading.Thread()
     freezer._registry.records[record.ident] = record

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, World
+from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State, World
 from freezethreads._controller import Controller
 from freezethreads._request import FreezeRequest
 from freezing import actor, before, looping, puppet, puppets
@@ -37,18 +37,27 @@ def test_a_request_can_be_given_up_by_any_thread(freezer: Freezer) -> None:
         runs.do(freezer.safepoint)
 
 
-def test_only_the_thread_itself_can_be_made_to_stop_again(freezer: Freezer) -> None:
-    with puppets(freezer, "", "") as (mine, _):
+def test_its_thread_can_be_stopped_again_whoever_gave_the_request_up(freezer: Freezer) -> None:
+    over = threading.Event()
+    with puppets(freezer, "", "") as (mine, other):
         request = mine.do(Request, freezer)
         assert mine.do(request.poll) is None
+        with pytest.raises(FreezeTimeout) as caught:
+            freezer.hold(timeout=0)
+        assert [each.ident for each in caught.value.stragglers if each.in_no_freeze] == [
+            mine.worker.ident
+        ]
         request.close()
         with pytest.raises(FreezeTimeout) as caught:
             freezer.freeze(timeout=0)
-        assert sum(each.in_no_freeze for each in caught.value.stragglers) == 1
-        mine.do(request.close)
-        with pytest.raises(FreezeTimeout) as caught:
-            freezer.freeze(timeout=0)
+        assert len(caught.value.stragglers) == 2
         assert not any(each.in_no_freeze for each in caught.value.stragglers)
+        passing = [thread.pass_safepoints(over) for thread in (mine, other)]
+        with freezer.freeze(timeout=WAIT) as world:
+            over.set()
+            assert [info.state for info in world.threads] == [State.FROZEN] * 2
+        for future in passing:
+            future.result(WAIT)
 
 
 def test_a_request_given_up_before_its_turn_keeps_nobody(freezer: Freezer) -> None:

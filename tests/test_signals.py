@@ -226,7 +226,7 @@ def send_sigint_until(arrived: Callable[[], bool]) -> None:
 
 def is_parked(freezer: Freezer, thread: threading.Thread) -> bool:
     record = freezer._registry.records.get(thread.ident or 0)
-    return record is not None and record.standing is not None
+    return record is not None and record.parking.word.value.stay is not None
 
 
 @pytest.mark.parametrize(

@@ -132,11 +132,11 @@ def test_a_frozen_thread_on_its_way_from_one_hold_to_another_is_still_somewhere(
         passing = thread.pass_safepoints(stop)
         first, second = freezer.hold(timeout=WAIT), freezer.hold(timeout=WAIT)
         wait_for(parked)
-        monkeypatch.setattr(thread.record.bell.__class__, "ring", lambda bell: None)
+        monkeypatch.setattr(thread.record.parking.bell.__class__, "ring", lambda bell: None)
         first.thaw()
         (info,) = second.threads
         monkeypatch.undo()
-        thread.record.bell.ring()
+        thread.record.parking.bell.ring()
         second.thaw()
         stop.set()
         passing.result(WAIT)

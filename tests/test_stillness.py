@@ -9,9 +9,9 @@ import pytest
 
 from freezethreads import Freezer, State, _refrigerator
 from freezethreads._record import Record
-from freezethreads._todo import AWAY
-from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet, rig_todo
+from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
+from rigging import rig_mark
 
 
 def test_nobody_counts_while_the_world_stands() -> None:
@@ -82,7 +82,7 @@ def test_a_freeze_posted_after_the_marker_was_taken_off_waits(
     with puppet(freezer) as thread, actor() as controller:
         region = thread.block(over)
         pause = Pause(thread.worker)
-        rig_todo(thread, after_pop=lambda key: pause() if key is AWAY else None)
+        rig_mark(thread.record, after_off=pause)
         over.set()
         pause.wait()
         waits = at_bell(monkeypatch, controller.worker)

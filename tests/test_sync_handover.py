@@ -11,7 +11,7 @@ import pytest
 from freezethreads import Freezer, Hold, sync
 from freezethreads._completion import Bell
 from freezethreads._todo import AWAY
-from freezing import Pause, Puppet, actor, after, before, puppet, puppets, rig_todo
+from freezing import Pause, Puppet, actor, after, puppet, puppets, rig_todo
 from helpers import WAIT, wait_for
 from sync_clock import Clock, begin, outcome
 from sync_waits import EXCLUSIVE, OPENERS, Wait
@@ -220,35 +220,22 @@ def test_a_notification_that_is_not_allowed_changes_nothing(
     assert [outcome(future) for future in futures] == [True, True]
 
 
-@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
-def test_a_raw_lock_that_a_frozen_thread_gets_is_given_back(
+@pytest.mark.parametrize("make", [sync.Queue, sync.SimpleQueue])
+def test_who_makes_a_call_of_a_world_lets_others_have_what_comes(
     freezer: Freezer, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
 ) -> None:
-    """1. The thread was notified, and waits in C for the lock, which the test has.
-    2. It is frozen, and then the lock is released: C gives it to the thread.
-    """
-    raw = make()
-    condition: Any = sync.Condition(raw)
+    """Also when the freeze is gone meanwhile. (So it is in the child, if the call forks.)"""
+    items = make()
 
-    def wait() -> tuple[bool, bool]:
-        with condition:
-            return condition.wait(), condition._is_owned()
+    def thaw_and_put() -> object:
+        world.thaw()
+        items.put("item")
+        return second.result(WAIT)
 
-    with puppet(freezer) as thread:
-        future = begin(monkeypatch, thread, wait)
-        there = threading.Event()
-        before(monkeypatch, condition, "_acquire_restore", lambda _: there.set())
-        with condition:
-            condition.notify()
-            wait_for(there)
-            world = freezer.freeze(timeout=WAIT)
-        with world:
-            assert raw.acquire(timeout=WAIT), "a frozen thread keeps it"
-            raw.release()
-            (info,) = world.threads
-            assert info.site is not None
-            assert info.site.label == "lock"
-            assert not future.done()
-        assert outcome(future) == (True, True)
-        assert raw.acquire(timeout=WAIT)
-        raw.release()
+    with puppet(freezer) as thread, puppet(Freezer("other")) as other:
+        first = begin(monkeypatch, thread, items.get)
+        second = begin(monkeypatch, other, items.get)
+        with freezer.freeze(timeout=WAIT) as world:
+            assert world.call(thread.worker, thaw_and_put) == "item"
+        items.put("another")
+        assert outcome(first) == "another"

@@ -241,14 +241,14 @@ def test_a_wait_of_a_handler_does_not_take_the_place_of_one_that_returns(
         if not waiters:
             waiters.append(self)
             signal.raise_signal(signal.SIGUSR1)
-            waiters.append(record.waiter)
+            waiters.append(record.parking.waiter)
 
     with freezer.register(), Handler(lambda: sync.sleep(0.001)):
         record = freezer._registry.find(threading.main_thread())
         before(monkeypatch, Waiting, "_make_todos", interrupt)
         asleep_in_main(monkeypatch, lambda: other.tell(lock.release))
         assert lock.acquire(timeout=WAIT)
-        assert record.waiter is None
+        assert record.parking.waiter is None
     assert waiters[0] is waiters[1]
 
 

@@ -230,7 +230,7 @@ def test_call_right_after_the_freeze_stands(monkeypatch: pytest.MonkeyPatch) -> 
     stop = threading.Event()
     with puppet(freezer) as thread:
         pause = Pause(thread.worker)
-        after(monkeypatch, _refrigerator, "_tell", pause)
+        after(monkeypatch, _refrigerator, "tell", pause)
         passing = thread.pass_safepoints(stop)
         with freezer.freeze(timeout=WAIT) as world:
             pause.wait()

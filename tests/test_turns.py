@@ -183,7 +183,7 @@ def test_a_signal_handler_that_stands_for_a_world_leaves_its_thread_its_place(
         before(monkeypatch, Bell, "wait", handler)
         first = thread.tell(stop, "first")
         world = asking.result(WAIT)
-        wait_until(lambda: thread.record.standing is not None)
+        wait_until(lambda: thread.record.parking.word.value.stay is not None)
         turns = freezer._registry.turns[ask]
         second = two.tell(stop, "second")
         if ask == "freeze":

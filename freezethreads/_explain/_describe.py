@@ -40,7 +40,7 @@ from freezethreads._registry import call_shut
 from freezethreads._stacks import Stack, read_stacks
 from freezethreads._states import State
 from freezethreads._statistics import site_of
-from freezethreads._todo import Freeze, Place, pending_freezes, pending_todos
+from freezethreads._todo import Freeze, Place, pending_todos
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -58,12 +58,15 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
     own = freezer._registry.own
     if own.record is not None and _has_hold(own.record):
         # It stops for that at its next safepoint, and nobody else may be there to let it go.
-        return call_shut(own, lambda: _look(freezer, timeout))
+        return call_shut(lambda: _look(freezer, timeout))
     return _look(freezer, timeout)
 
 
 def _has_hold(record: Record) -> bool:
-    return any(freeze.is_by(record) for freeze in pending_freezes(record.todo))
+    return any(
+        freeze.registry is record.registry and not freeze.done and freeze.is_by(record)
+        for freeze in record.parking.word.value.freezes
+    )
 
 
 def _look(freezer: Freezer, timeout: float | None) -> Description:

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._install._wrappers import Wait, wait_readable
-from freezethreads._wait import Waiting, members_waiting, plumbing
+from freezethreads._wait import Waiting, plumbing, waits_count
 
 plumbing.add(__file__)
 
@@ -36,7 +36,7 @@ class Read(Wait):
         find_descriptor = self._find_descriptor
 
         def wait_and_read(*args: Any, **kwargs: Any) -> Any:
-            if not switch.on or not members_waiting():
+            if not switch.on or not waits_count():
                 return original(*args, **kwargs)
             descriptor = find_descriptor(*args, **kwargs)
             if descriptor is None:

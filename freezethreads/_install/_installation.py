@@ -2,7 +2,8 @@
 
 One lock orders beginning and ending: a fork waits for it, so that no child finds half a table in
 place. It can be acquired again by its owner, for a signal handler that forks. What is done under it
-calls no code of the application and logs nothing.
+calls no code of the application and logs nothing. Who has it is not stopped, by a signal handler
+that calls `safepoint()`, since who forks waits for it, perhaps in the world that stops the other.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from freezethreads import sync
 from freezethreads._default import default_freezer
@@ -20,13 +22,15 @@ from freezethreads._freezer import Freezer
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
 from freezethreads._original import RLock, Thread, enumerate_threads
-from freezethreads._record import logger
-from freezethreads._registry import check_group
-from freezethreads._special import call_with
+from freezethreads._record import here, logger
+from freezethreads._registry import call_shut, check_group
+from freezethreads._special import call_with, covered
 from freezethreads._threads import check_freezer
 from freezethreads._wait import plumbing
 
 plumbing.add(__file__)
+
+T = TypeVar("T")
 
 _lock = RLock()
 _in_force: list[Installation] = []  # one or none; guarded by the lock
@@ -65,7 +69,7 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
     plumbing.update(str(getattr(sys.modules.get(name), "__file__", "")) for name in PLUMBING)
     installation = Installation(members, patches)
     try:
-        call_with(_lock, installation._begin)
+        _call_locked(installation._begin)
         return installation
     except BaseException:
         installation.uninstall()
@@ -122,7 +126,7 @@ class Installation:
         same holds for what was copied meanwhile (`from time import sleep`). Locks and queues that
         were made meanwhile stay what they are.
         """
-        for name in call_with(_lock, self._end):
+        for name in _call_locked(self._end):
             logger.warning("%s was replaced by somebody else since install(), and is left so", name)
 
     def _begin(self) -> None:
@@ -148,8 +152,30 @@ class Installation:
         return left
 
 
-def _after_fork_in_child() -> None:
-    _lock.release()
+def _call_locked(call: Callable[[], T]) -> T:
+    """Return `call()`, made with the lock held and the doors shut, and leave both as they were."""
+    return call_shut(lambda: call_with(_lock, call))
+
+
+@covered
+def _shut_doors() -> None:
+    try:
+        here.parking.shut += 1
+    except BaseException:  # it came before; it is reported, and the process is forked all the same
+        here.parking.shut += 1
+        raise
+
+
+@covered
+def _open_doors() -> None:
+    try:
+        here.parking.shut -= 1
+    except BaseException:
+        here.parking.shut -= 1
+        raise
+
+
+def _mend_threading_in_child() -> None:
     # The standard library makes itself a new lock here, by a name that is replaced. It is used by
     # this library as well, and wherever a thread is known: no place to stop at.
     if isinstance(threading._active_limbo_lock, sync.RLock):  # type: ignore[attr-defined]
@@ -157,6 +183,9 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
+    # Before a fork the last is called first: who forks shuts its doors, then gets the lock.
     os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
+    os.register_at_fork(after_in_child=_mend_threading_in_child)
+    os.register_at_fork(before=_shut_doors, after_in_parent=_open_doors, after_in_child=_open_doors)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._registry import armed
-from freezethreads._wait import Plain, Waiting, members_waiting, plumbing, stop_if_asked
+from freezethreads._wait import Plain, Waiting, plumbing, stop_if_asked, waits_count
 
 plumbing.add(__file__)
 
@@ -65,7 +65,7 @@ class Receive(SocketWait):
         receive = super().__call__(original, switch, label)
 
         def wait_and_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if not switch.on or not members_waiting():
+            if not switch.on or not waits_count():
                 return original(self, *args, **kwargs)
             if not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
                 with Waiting(label, fork_safe=True):
@@ -160,14 +160,15 @@ class StandIn:
 
     def __call__(self, original: Function, switch: Switch, label: str) -> Function:
         ours, arguments_of = self._ours, self._arguments_of
-        either: Final = (ours, original if isinstance(original, type) else type(original()))
+        theirs: Final[type] = original if isinstance(original, type) else type(original())
+        either: Final = (ours, theirs)
 
         class Meta(type(ours)):  # type: ignore[misc]
             def __call__(cls, *args: Any, **kwargs: Any) -> Any:
                 if cls is not made:
                     return super().__call__(*args, **kwargs)
-                theirs = original(*args, **kwargs)  # also for its errors and warnings
-                return super().__call__(*arguments_of(theirs)) if switch.on else theirs
+                thing = original(*args, **kwargs)  # also for its errors and warnings
+                return super().__call__(*arguments_of(thing)) if switch.on else thing
 
             def __instancecheck__(cls, instance: object) -> bool:
                 if cls is made:
@@ -175,7 +176,8 @@ class StandIn:
                 return bool(super().__instancecheck__(instance))
 
         made: type = Meta(ours.__name__, (ours,), {"__slots__": (), "__doc__": original.__doc__})
-        if not _is_acceptable_base(original):
+        # A program may ask for the type of what the function makes, in order to subclass that.
+        if not _is_acceptable_base(theirs):
             made.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
         if hasattr(original, "__class_getitem__"):
             made.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]

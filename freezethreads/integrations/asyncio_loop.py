@@ -130,8 +130,11 @@ class Enrolment:
         _tell(self._loop, self._stand, self._context)
 
     def _stand(self) -> None:
-        """Between two callbacks: stop if asked to, and make the thread's todos."""
-        if self._open:
+        """Between two callbacks: stop if asked to, and make the thread's todos.
+
+        Inside a block of one of its tasks the loop does neither. It is woken again when that ends.
+        """
+        if self._open and not self.registration._record.commands:
             self._freezer.safepoint("between two callbacks")
 
     def _loop_closed(self) -> None:
@@ -197,9 +200,11 @@ class _Block(AbstractAsyncContextManager[World, None]):
             self.close()
             raise
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, *more: object
+    ) -> None:
         try:
-            self._world.__exit__(*exc_info)
+            self._world.__exit__(kind, *more)
         finally:
             self.close()
             _blocks.set(self._outer)

@@ -10,8 +10,9 @@ From any thread, enrolled or not; for a thread that is not enrolled they wait as
 """
 
 from freezethreads.sync._condition import Condition
-from freezethreads.sync._locks import Lock, RLock
+from freezethreads.sync._locks import Lock
 from freezethreads.sync._queues import LifoQueue, PriorityQueue, Queue, SimpleQueue
+from freezethreads.sync._reentrant import RLock
 from freezethreads.sync._signals import Barrier, BoundedSemaphore, Event, Semaphore
 from freezethreads.sync._sleep import sleep
 

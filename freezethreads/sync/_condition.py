@@ -13,10 +13,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._deadline import Deadline
-from freezethreads._original import TIMEOUT_MAX, get_ident
-from freezethreads._special import Unbound
+from freezethreads._original import TIMEOUT_MAX, LockType, get_ident
+from freezethreads._original import RLock as ReentrantLock
+from freezethreads._special import Unbound, need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
-from freezethreads.sync._locks import Lock, RLock
+from freezethreads.sync._locks import Latch, Lock
+from freezethreads.sync._reentrant import RLock
 
 plumbing.add(__file__)
 
@@ -50,23 +52,24 @@ class Condition(threading.Condition):
         """
         if not self._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError("cannot wait on un-acquired lock")
+        need_depth()
         deadline = _deadline_of(timeout)
-        waiter = Waiter("Condition.wait")
         waiters = self._waiters  # type: ignore[attr-defined]
         mutex = self._lock  # type: ignore[attr-defined]
-        saved: Any = mutex._recursion_count() if isinstance(mutex, RLock) else None
+        waiter = Waiter("Condition.wait", shut=isinstance(mutex, Latch))
+        grip = _Grip(mutex) if isinstance(mutex, (Lock, RLock)) else _ForeignGrip(mutex)
         try:
             waiters.append(waiter)
-            saved = self._release_save()  # type: ignore[attr-defined]
+            grip.release()
             try:
                 waiter.wait(deadline)
             finally:
-                _acquire_again(self, saved)
+                grip.acquire_again()
             if not waiter.done:
                 _discard(waiters, waiter)
             return waiter.done
         except BaseException:
-            _withdraw(self, waiter, saved)
+            _withdraw(self, waiter, grip)
             raise
 
     def notify(self, n: int = 1) -> None:
@@ -91,48 +94,83 @@ class Condition(threading.Condition):
 _notify = threading.Condition.notify
 
 
-def _withdraw(condition: Any, waiter: Waiter, saved: Any) -> None:
+def _withdraw(condition: Any, waiter: Waiter, grip: _Grip | _ForeignGrip) -> None:
     """An exception has cut a wait short: acquire the lock again, and leave the list.
 
-    A notification is of no use to an exception: the next one has it. Whether a lock of the standard
-    library's has been acquired cannot be told, so this looks after ours alone.
+    A notification is of no use to an exception: the next one has it.
     """
-    lock = condition._lock
-    if isinstance(lock, RLock):
-        lock._acquire_restore(saved)
-    elif isinstance(lock, Lock) and lock.owner != get_ident():
-        lock.acquire()
+    grip.acquire_again()
     if not waiter.done:
         _discard(condition._waiters, waiter)
     elif condition._is_owned():
         condition.notify()
 
 
-def _acquire_again(condition: Any, saved: Any) -> None:
-    if isinstance(condition._lock, (Lock, RLock)):
-        condition._acquire_restore(saved)
-        return
-    while not _acquire_foreign(condition, saved):
-        pass
+class _Grip:
+    """One of our locks, which a wait releases and acquires again. It tells whether one has it."""
+
+    __slots__ = ("_count", "_lock")
+
+    def __init__(self, lock: Lock | RLock) -> None:
+        self._lock = lock
+        self._count = lock._recursion_count() if isinstance(lock, RLock) else 1
+
+    def release(self) -> None:
+        if isinstance(self._lock, RLock):
+            self._lock._release_save()
+        else:
+            self._lock.release()
+
+    def acquire_again(self) -> None:
+        """Unless one has it. May be repeated."""
+        if isinstance(self._lock, RLock):
+            self._lock._acquire_restore(self._count)
+        elif self._lock.owner != get_ident():
+            self._lock.acquire()
 
 
-def _acquire_foreign(condition: Any, saved: Any) -> bool:
-    """Wait for a lock that is handed over in C, also to a frozen thread; give it back in this case.
+class _ForeignGrip:
+    """The same for any other lock, which does not tell: so each step is noted as it is made.
 
-    Returns whether the thread has it and runs.
+    A step and its note are one call of C, for the locks of the standard library: an exception comes
+    before it, or after it. What another lock has done when it is cut short, nobody knows; so that
+    is not tried again, and leaves the wait with the lock or without.
     """
-    mine = False
 
-    def give_back() -> None:
-        nonlocal mine
-        if mine:
-            mine = False
-            condition._release_save()
+    __slots__ = ("_acquire", "_is_certain", "_is_cut", "_release", "_restore", "_saved", "_taken")
 
-    with Waiting("lock", aside=give_back):
-        condition._acquire_restore(saved)
-        mine = True
-    return mine
+    def __init__(self, lock: Any) -> None:
+        self._is_certain = isinstance(lock, (LockType, type(ReentrantLock())))
+        self._is_cut = False
+        self._release = getattr(lock, "_release_save", lock.release)
+        self._restore = getattr(lock, "_acquire_restore", None)
+        self._acquire = lock.acquire
+        self._saved: list[object] = []  # what each release has returned
+        self._taken: list[object] = []  # and each acquisition
+
+    @property
+    def mine(self) -> bool:
+        """Whether one has it."""
+        return len(self._taken) == len(self._saved)
+
+    def release(self) -> None:
+        """If one has it. May be repeated."""
+        if self.mine:
+            self._saved.extend(map(operator.call, (self._release,)))
+
+    def acquire_again(self) -> None:
+        """Unless one has it. May be repeated.
+
+        It is handed over in C, also to a thread that is frozen, which gives it back in this case.
+        """
+        while not (self.mine or self._is_cut):
+            with Waiting("lock", aside=self.release):
+                self._is_cut = not self._is_certain
+                if self._restore is not None:
+                    self._taken.extend(map(self._restore, self._saved[-1:]))
+                else:
+                    self._taken.extend(map(operator.call, (self._acquire,)))
+                self._is_cut = False
 
 
 def _deadline_of(timeout: float | None) -> Deadline:

@@ -16,7 +16,7 @@ from freezethreads._registry import armed
 from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock
-from freezethreads.sync._waitable import Waitable
+from freezethreads.sync._waitable import ORDERED, Waitable
 
 plumbing.add(__file__)
 
@@ -79,6 +79,8 @@ class SimpleQueue(Waitable, Generic[T]):
         """Put an item. Never waits; the other arguments are there for likeness to `Queue.put`."""
         try:
             self._items.append(item)
+            if not ORDERED:
+                self._waiters.pop(None, None)
             if self._waiters:
                 self._wake()
         except BaseException:

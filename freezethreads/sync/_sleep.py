@@ -5,6 +5,7 @@ from __future__ import annotations
 from freezethreads import _original
 from freezethreads._deadline import Deadline
 from freezethreads._original import TIMEOUT_MAX
+from freezethreads._special import need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
 
 plumbing.add(__file__)
@@ -13,6 +14,7 @@ plumbing.add(__file__)
 def sleep(seconds: float, /) -> None:
     """`time.sleep`, freezably. From any thread. Its errors are those of `time.sleep`."""
     if isinstance(seconds, (int, float)) and 0 < seconds <= TIMEOUT_MAX:
+        need_depth()
         Waiter("sleep").wait(Deadline(seconds))
     else:
         with Waiting("sleep", fork_safe=True):

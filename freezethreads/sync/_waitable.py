@@ -8,14 +8,30 @@ has to take it, after its way back is clear, from whoever may have been quicker.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 from freezethreads._deadline import Deadline
 from freezethreads._original import local, monotonic
+from freezethreads._special import need_depth
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)
+
+_X86: Final = {"x86_64", "i686"}
+ORDERED: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)() or (
+    hasattr(os, "uname") and os.uname().machine in _X86
+)
+"""Whether a dict's length, when it is read, is not older than what this thread did before.
+
+A free-threaded build reads it "relaxed" (`ma_used` in CPython's `dictobject.c`). What went before
+was under another lock, and x86 does not let a later read overtake that; ARM may. There, whoever
+makes something available takes the dict's own lock before it looks for those who wait:
+`self._waiters.pop(None, None)`. Then one of the two had that lock first, and the other sees what it
+has done. Where one dict has both, as a `Lock`'s, none of this is needed.
+"""
 
 
 class Own(local):
@@ -40,7 +56,7 @@ class Waitable:
     _is_freezable = True
 
     def __init__(self) -> None:
-        self._waiters: dict[Waiter, None] = {}  # in order of arrival
+        self._waiters: dict[Any, Any] = {}  # in order of arrival; for the key 0 see `Lock`
 
     def _is_available(self) -> bool:
         raise NotImplementedError
@@ -49,7 +65,11 @@ class Waitable:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def _wait(self, take: Callable[[], bool], deadline: Deadline, label: str) -> bool:
-        """Wait until `take()` succeeds; returns False at the deadline."""
+        """Wait until `take()` succeeds; returns False at the deadline.
+
+        Whoever waits close to the recursion limit gets its RecursionError before anything is done.
+        """
+        need_depth()
         waiter = Waiter(label, aside=self._wake_next, plain=not self._is_freezable)
         outer = own.waiter
         was_occupied = outer is not None and outer.occupied
@@ -92,7 +112,7 @@ class Waitable:
 
     def _is_turn_of(self, waiter: Waiter) -> bool:
         """Whether nobody who came before can look now. Whoever can is woken, to be sure."""
-        for other in list(self._waiters):
+        for other in filter(None, list(self._waiters)):
             if other is waiter:
                 break
             if not (other.lost or other.barred):
@@ -110,7 +130,7 @@ class Waitable:
 
         A waiter that did not come along in a fork is dropped.
         """
-        for waiter in list(self._waiters):
+        for waiter in filter(None, list(self._waiters)):
             if waiter.lost:
                 self._waiters.pop(waiter, None)
                 continue

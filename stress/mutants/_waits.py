@@ -7,7 +7,7 @@ from collections.abc import Callable
 from freezethreads._deadline import Deadline
 from freezethreads._record import Record
 from freezethreads._wait import Waiter
-from freezethreads.sync._locks import _Mutex
+from freezethreads.sync._locks import Mutex
 from freezethreads.sync._queues import SimpleQueue
 from freezethreads.sync._waitable import Waitable
 from stress.mutants._mutant import breaks, put
@@ -17,21 +17,21 @@ from stress.mutants._mutant import breaks, put
 def lock_owned_while_frozen() -> None:
     takes: dict[Waiter, Callable[[], bool]] = {}
 
-    def wait(self: _Mutex, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
+    def wait(self: Mutex, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
         takes[waiter] = take
         while not (take() or deadline.passed()):
             waiter.sleep(deadline.remaining())
         del takes[waiter]
         return take()
 
-    def hand_over(self: _Mutex) -> None:
+    def hand_over(self: Mutex) -> None:
         """Whoever releases it gives it to the first in line, wherever that one stands."""
-        for waiter in list(self._waiters)[:1]:
+        for waiter in list(filter(None, self._waiters))[:1]:
             takes.get(waiter, bool)()
             waiter.bell.ring()
 
-    put(_Mutex, "_wait_as", wait)
-    put(_Mutex, "_wake", hand_over)
+    put(Mutex, "_wait_as", wait)
+    put(Mutex, "_wake", hand_over)
 
 
 @breaks("a thread that stands frozen has taken no item that it waited for", "dozers")

@@ -15,6 +15,7 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
 from freezethreads._completion import Completion
+from freezethreads._status import Status
 from freezethreads._todo import Freeze, Todo
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for, wait_until
@@ -117,7 +118,7 @@ def test_2005_a_stale_request_parks_nobody(
         waits = at_bell(monkeypatch, controller.worker)
         freezing = controller.tell(freezer.freeze, timeout=0.2)
         wait_for(waits)
-        before(monkeypatch, _refrigerator, "_park", pause)
+        before(monkeypatch, _refrigerator, "_get_ready", pause)
         passing = thread.tell(freezer.safepoint)
         pause.wait()
         assert isinstance(freezing.exception(WAIT), FreezeTimeout)
@@ -163,7 +164,7 @@ def test_2005_other_todos_wait_for_the_thaw(
 
 def parked(thread: Puppet) -> bool:
     """Whether it stands in the refrigerator, its own wait being over."""
-    return thread.record.standing is not None
+    return thread.record.parking.word.value.stay is not None
 
 
 def test_2005_to_freeze_again_right_after_a_thaw(
@@ -211,27 +212,29 @@ class Exhausted(dict[Any, Any]):
         self._full = True
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        self._check(key)
+        self._check(default)
         return super().setdefault(key, default)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._check(key)
         super().__setitem__(key, value)
 
-    def _check(self, key: object) -> None:
-        if self._full and isinstance(key, (Freeze, Todo)):
+    def _check(self, request: object) -> None:
+        if self._full and isinstance(request, (Freeze, Todo, Status)):
             self._full = False
             raise MemoryError
 
 
 def exhaust(freezer: Freezer, thread: Puppet, name: str) -> None:
-    """Let memory run out there."""
-    owner: Any = thread.record if name == "todo" else freezer._registry
+    """Let memory run out there; in `next` it does for the next value of the thread's word."""
+    record = thread.record
+    owners: dict[str, Any] = {"todo": record, "next": record.parking.word.value}
+    owner = owners.get(name, freezer._registry)
     setattr(owner, name, Exhausted(getattr(owner, name)))
 
 
 @pytest.mark.parametrize("at", [0, 2])
-@pytest.mark.parametrize("name", ["pending", "active", "todo"])
+@pytest.mark.parametrize("name", ["pending", "active", "next"])
 @pytest.mark.parametrize("kind", ["freeze", "hold"])
 def test_2005_out_of_memory_while_freezes_are_posted(
     freezer: Freezer, kind: str, name: str, at: int
@@ -245,7 +248,7 @@ def test_2005_out_of_memory_while_freezes_are_posted(
             getattr(freezer, kind)(timeout=WAIT)
         assert not freezer.armed
         for thread in threads:
-            assert not thread.record.todo
+            assert not thread.record.is_asked
             thread.do(freezer.safepoint)
         passing = [thread.pass_safepoints(over) for thread in threads]
         with getattr(freezer, kind)(timeout=WAIT):
@@ -263,7 +266,7 @@ def test_2005_out_of_memory_while_a_todo_is_posted(freezer: Freezer, name: str) 
         with pytest.raises(MemoryError):
             freezer.todo(thread.worker, int)
         assert not freezer.armed
-        assert not thread.record.todo
+        assert not thread.record.is_asked
         again = freezer.todo(thread.worker, int)
         thread.do(freezer.safepoint)
         assert again.result(0) == 0

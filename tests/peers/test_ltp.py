@@ -105,7 +105,7 @@ def test_freeze_kill_thaw(
             with pytest.MonkeyPatch.context() as patch:
                 back = at_bell(patch, thread.worker)
                 ask(thread, stop)
-                thread.record.bell.ring()  # it wakes, and hears of the exception
+                thread.record.parking.bell.ring()  # it wakes, and hears of the exception
                 wait_for(back)
             others.progress()
             assert not ended.is_set()

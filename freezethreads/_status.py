@@ -1,0 +1,223 @@
+"""What a thread is asked to stop for and whether it stands: one word, changed by compare-and-swap.
+
+Each thread has one `Word`, whatever number of freezers it is enrolled with. Its value, a `Status`,
+is never changed: whoever wants another one makes a new one out of it, and puts it in the place of
+the old one if that is still the value. Of two who try at once one succeeds, and the other begins
+again with what the first has made of it. So each step below is atomic, whoever takes it. ::
+
+                 listed (any controller)
+        --------------------------------------------+
+       |                                            v
+    RUNNING, freezes=()  <---- settled ----  RUNNING, freezes=(F, ...)
+       ^                   (any: F is done)         |
+       |                                            | parked (the thread, in a door)
+       |                                            v
+       +---- settled (any: none of freezes  STANDS: stay is set  <----+
+             is left that holds it)                 |  calling        | answered (the thread)
+                                                    +---------------->+ makes a world's call
+
+* A freeze counts a thread as stopped if the very step that lists it finds a stay; or if it finds,
+  after that step, that the thread is away (see `Record`).
+* A stay ends in the step that takes the last freeze off which holds it. So nothing can come between
+  "nobody holds it" and "it runs": a freeze that comes before keeps it, one that comes later waits
+  for the thread's next safepoint, although the thread may not have woken yet.
+* The one who takes that step may be a thaw, another thaw of the same freeze, or the thread itself:
+  all do the same, and whoever is second finds it done.
+
+What this assumes of CPython: `dict.setdefault` with an int for a key is one operation. With a GIL
+it is, since such a key hashes and compares in C; a free-threaded build does it under the dict's own
+lock. No lock of ours is there to be left held by an asynchronous exception, or to be wanted by a
+signal handler that has interrupted its owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from freezethreads._todo import Freeze, Place
+
+
+class Stay:
+    """One stay in the refrigerator. `closed` are the freezers in whose `no_freeze()` it happens:
+    their freezes do not count it as stopped, and do not hold it."""
+
+    __slots__ = ("begun", "closed", "place")
+
+    def __init__(self, place: Place, closed: tuple[object, ...]) -> None:
+        self.place = place
+        self.closed = closed
+        self.begun = False  # for the thread itself, which may come here twice
+
+    def is_held_by(self, freeze: Freeze) -> bool:
+        """Whether it lasts until that freeze is done."""
+        return not freeze.done and freeze.registry not in self.closed
+
+
+class Status:
+    """A value of the word. `freezes` are what was asked of the thread, in order of arrival.
+
+    `stay` is set while it stands, and `calling` while it makes a call for a world meanwhile.
+    `commands` are the freezes for whose worlds it has the turn: it stops for nobody of these
+    freezers until they are done.
+    """
+
+    __slots__ = ("calling", "commands", "freezes", "next", "stay")
+
+    def __init__(
+        self,
+        freezes: tuple[Freeze, ...] = (),
+        stay: Stay | None = None,
+        calling: bool = False,
+        commands: tuple[Freeze, ...] = (),
+    ) -> None:
+        self.freezes = freezes
+        self.stay = stay
+        self.calling = calling
+        self.commands = commands
+        self.next: dict[int, Status] = {}  # what came after it, under the key 0
+
+    def commands_in(self, registry: object) -> bool:
+        """Whether it has, or is about to have, a world of that freezer."""
+        for freeze in self.commands:
+            if freeze.registry is registry and not freeze.done:
+                return True
+        return False
+
+    def stands_for(self, registry: object) -> bool:
+        """Whether it counts as stopped where that freezer asks."""
+        stay = self.stay
+        if stay is None or self.calling or registry in stay.closed:
+            return False
+        return not self.commands_in(registry)
+
+    def pending(self, doors: Iterable[object]) -> Freeze | None:
+        """The first freeze for which it has to stop at the doors of these freezers, or None."""
+        for freeze in self.freezes:
+            if not freeze.done and freeze.registry in doors:
+                if not self.commands_in(freeze.registry):
+                    return freeze
+        return None
+
+    def holder(self) -> Freeze | None:
+        """The first freeze that holds its stay, or None."""
+        if self.stay is not None:
+            for freeze in self.freezes:
+                if self.stay.is_held_by(freeze):
+                    return freeze
+        return None
+
+
+class Word:
+    """The place of a `Status`. From any thread."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = Status()
+
+    @property
+    def value(self) -> Status:
+        """What it is now."""
+        status = self._last  # a hint: whoever was preempted may have put an older one there
+        while status.next:
+            status = status.next[0]
+        return status
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is asked; False also if somebody is changing it."""
+        status = self._last
+        return not (status.freezes or status.next)
+
+    def change(self, step: Callable[..., Status], *args: Any) -> Status:
+        """Put `step(value, *args)` in the place of the value, and return what that is.
+
+        May be repeated after an exception: a step that finds its work done returns the same value.
+        """
+        while True:
+            old = self.value
+            new = step(old, *args)
+            if new is old:
+                return old
+            if old.next.setdefault(0, new) is new:
+                self._last = new
+                return new
+
+
+def settled(old: Status) -> Status:
+    """Without what is done; the stay ends with the last freeze that held it. By anybody."""
+    freezes = old.freezes
+    for freeze in freezes:
+        if freeze.done:
+            freezes = tuple([one for one in freezes if not one.done])
+            break
+    commands = old.commands
+    if commands:
+        commands = tuple([one for one in commands if not one.done])
+    if len(freezes) == len(old.freezes) and len(commands) == len(old.commands):
+        if old.stay is None or old.holder() is not None:
+            return old
+    return _with(old, freezes, commands)
+
+
+def _with(old: Status, freezes: tuple[Freeze, ...], commands: tuple[Freeze, ...]) -> Status:
+    stay = old.stay
+    if stay is not None and not any([stay.is_held_by(freeze) for freeze in freezes]):
+        stay = None
+    return Status(freezes, stay, old.calling and stay is not None, commands)
+
+
+def listed(old: Status, freeze: Freeze) -> Status:
+    """Asked to stop for `freeze`. By its controller, or by the thread itself."""
+    old = settled(old)  # a stay that nobody holds is over
+    if freeze in old.freezes or freeze.done:
+        return old
+    return Status((*old.freezes, freeze), old.stay, old.calling, old.commands)
+
+
+def unlisted(old: Status, left: Callable[[Freeze], bool]) -> Status:
+    """Not asked any more to stop for those that are `left`. By anybody."""
+    freezes = tuple([freeze for freeze in old.freezes if not left(freeze)])
+    if len(freezes) == len(old.freezes):
+        return old
+    return _with(old, freezes, old.commands)
+
+
+def parked(old: Status, stay: Stay, doors: Iterable[object]) -> Status:
+    """Stands, if anything forbids to go through these doors. By the thread itself."""
+    old = settled(old)
+    if old.stay is not None or old.pending(doors) is None:
+        return old
+    return Status(old.freezes, stay, False, old.commands)
+
+
+def calling(old: Status, stay: Stay, world: Freeze) -> Status:
+    """Makes a call for the freeze of that world, if no other freezer holds it. By the thread itself.
+
+    The world must still be there: the next one of its freezer is listed only when it is over, and
+    would take the thread for one that stands.
+    """
+    old = settled(old)
+    if old.stay is not stay or old.calling or world not in old.freezes:
+        return old
+    for freeze in old.freezes:
+        if freeze.registry is not world.registry and stay.is_held_by(freeze):
+            return old
+    return Status(old.freezes, stay, True, old.commands)
+
+
+def answered(old: Status, stay: Stay) -> Status:
+    """Stands again after a call, unless its stay is over. By the thread itself."""
+    old = settled(old)
+    if old.stay is not stay or not old.calling:
+        return old
+    return Status(old.freezes, stay, False, old.commands)
+
+
+def commanding(old: Status, freeze: Freeze, doors: Iterable[object]) -> Status:
+    """Commands `freeze` from now on, if it need not stop at these doors. By the thread itself."""
+    old = settled(old)
+    if freeze in old.commands or freeze.done or old.pending(doors) is not None:
+        return old
+    return Status(old.freezes, old.stay, old.calling, (*old.commands, freeze))

@@ -1,0 +1,76 @@
+"""One thread of a scenario, and what is noted of what it does."""
+
+from __future__ import annotations
+
+import threading
+from _thread import allocate_lock
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from stress.exploration._points import Access, Cell, Table
+
+
+@dataclass(frozen=True)
+class Step:
+    """One access, before which others could have come in: `enabled` are they, as bits."""
+
+    actor: int
+    cells: tuple[tuple[Cell, bool], ...]
+    enabled: int
+
+
+@dataclass
+class Stretch:
+    """What one actor did without a break: its steps from `start` on, and who could have been
+    chosen in its place (as bits)."""
+
+    actor: int
+    start: int
+    choices: int
+    forced: bool
+
+
+class Actor:
+    """One thread of a scenario."""
+
+    def __init__(self, index: int, name: str, act: Callable[[], object]) -> None:
+        self.index = index
+        self.name = name
+        self.act = act
+        self.turn = allocate_lock()
+        self.turn.acquire()
+        self.ready: Callable[[], bool] | None = None
+        self.seconds: float | None = None
+        self.expired = False
+        self.begun = False
+        self.ended = False
+        self.bowed = False
+        self.traced = False
+        self.error: BaseException | None = None
+        self.thread: threading.Thread | None = None
+
+    def can_go_on(self) -> bool:
+        """Whether it does not wait, or what it waits for has come."""
+        return not self.ended and (self.ready is None or self.ready())
+
+    def can_expire(self) -> bool:
+        """Whether the time of its wait may be up now."""
+        return not self.ended and self.ready is not None and self.seconds is not None
+
+
+def of_interest(stack: list[str]) -> list[str]:
+    """The lines of a stack without those of the explorer and of `threading`."""
+    return [line for line in stack if "_run.py" not in line and "/threading.py" not in line]
+
+
+def tracer_of(touch: Callable[[FrameType, tuple[Access, ...]], object], table: Table) -> Any:
+    """A trace function that calls `touch` before each access of the table."""
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if event == "opcode" and (accesses := table.get(frame.f_lasti)):
+            touch(frame, accesses)
+        return trace
+
+    return trace

@@ -1,0 +1,134 @@
+"""All that the explorer knows of the core's inside. When that changes, change this file.
+
+* which files are the core;
+* the primitives by which it waits: `Bell`s are made of `_completion.allocate_lock`, a world's call
+  waits in `_todo.Future`, a lease is a `Timer`, made as `_controller.Lease`;
+* its clock, `monotonic` in any module, and the `sleep` between two looks at a straggler;
+* what has to be empty in the end: a registry's `pending` and `active`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import freezethreads
+from freezethreads import Freezer
+from freezethreads._lease import Lease
+from stress.exploration._run import current_run
+
+NAMES = (
+    "_completion _controller _freezer _lease _membership _no_freeze _record _refrigerator "
+    "_registry _request _standing _status _todo _turns _wait _world sync/_condition sync/_locks "
+    "sync/_waitable"
+)
+
+FOLDER = Path(freezethreads.__file__).parent
+
+
+def core_files() -> list[str]:
+    """The files of which every access is a point where another thread may come in."""
+    paths = (FOLDER / f"{name}.py" for name in NAMES.split())
+    return [str(path) for path in paths if path.exists()]
+
+
+class ModelLock:
+    """Stands for a raw lock. Who waits for it, waits in the explorer."""
+
+    def __init__(self) -> None:
+        self._locked = False
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Acquire it. As the raw lock does."""
+        run = current_run()
+        seconds = None if timeout < 0 else timeout
+        while self._locked:
+            if not blocking or timeout == 0 or run is None:
+                return False
+            if not run.wait(lambda: not self._locked, seconds):
+                return False
+            run.step(((id(self), ""), True))
+        self._locked = True
+        return True
+
+    def release(self) -> None:
+        """Release it. As the raw lock does."""
+        if not self._locked:
+            raise RuntimeError("release unlocked lock")
+        self._locked = False
+
+    def locked(self) -> bool:
+        """Whether somebody has it."""
+        return self._locked
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+
+class ModelFuture(Future[Any]):
+    """A future whose result is waited for in the explorer."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The result. As the standard one gives it."""
+        run = current_run()
+        if run is not None:
+            run.wait(self.done, timeout)
+        return super().result(0)
+
+
+class ModelLease(Lease):
+    """A lease that no thread watches: an actor of the scenario lets it run out."""
+
+    def start(self) -> None:
+        """Do not start a thread, but tell the run of it."""
+        run = current_run()
+        if run is not None:
+            run.leases.append(self)
+
+
+@contextmanager
+def modelled() -> Iterator[None]:
+    """While entered, whatever the core waits for is waited for in the explorer."""
+    disabled = logging.root.manager.disable
+    with ExitStack() as stack:
+        for module, name, model in (
+            ("_completion", "allocate_lock", ModelLock),
+            ("_todo", "Future", ModelFuture),
+            ("_controller", "Lease", ModelLease),
+            ("_report", "sleep", lambda seconds: None),
+        ):
+            owner = importlib.import_module(f"freezethreads.{module}")
+            stack.enter_context(patch.object(owner, name, model))
+        for path, loaded in list(sys.modules.items()):
+            if path.startswith("freezethreads.") and hasattr(loaded, "monotonic"):
+                stack.enter_context(patch.object(loaded, "monotonic", now))
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+
+
+def now() -> float:
+    """Seconds on the clock of the run: it goes on only when somebody's time is up."""
+    run = current_run()
+    return 1000.0 if run is None else run.now
+
+
+def left_over(freezer: Freezer) -> str:
+    """What is left of it when all is over, or "" if nothing is."""
+    registry = freezer._registry
+    for what, rest in (("pending", registry.pending), ("active", registry.active)):
+        if rest:
+            return f"at the end there is something {what}: {list(rest)}"
+    return "at the end the freezer is armed" if freezer.armed else ""

@@ -1,0 +1,265 @@
+"""The search: every schedule with few preemptions, but those that cannot differ from another.
+
+It begins with the schedule without preemptions and branches: at each stretch of a run that the
+schedule has left open, another actor may be chosen where the last one could not go on (for
+nothing), or may come in before some step (which is a preemption). Two such steps make no
+difference if the steps in between touch nothing that the others touched meanwhile, one of them
+writing: so after each run the search goes on behind the first step that does.
+
+Two runs are in the same state if the same steps were made so far, and those that touch the same
+things in the same order. What goes on from there is explored once.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from types import CodeType
+
+from stress.exploration._actor import Step
+from stress.exploration._core import core_files
+from stress.exploration._interruption import Sites
+from stress.exploration._points import Points, Table
+from stress.exploration._run import Run
+from stress.exploration._schedule import Schedule, Segment
+from stress.exploration._stage import Scenario, Stage
+
+COLLECT = 200
+"""Runs between two collections of garbage, of which there is none during a run."""
+
+
+@dataclass
+class Verdict:
+    """What came of one scenario."""
+
+    scenario: str
+    preemptions: int
+    schedules: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    completed: int = -1
+    """With so many preemptions every schedule was run (-1: not even those without any)."""
+    finding: str = ""
+    schedule: str = ""
+    interrupted_at: str = ""
+    stacks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all that was asked for was run."""
+        return self.completed == self.preemptions
+
+
+class Explorer:
+    """Runs the schedules of one scenario."""
+
+    def __init__(self, scenario: Scenario, points: Points | None = None) -> None:
+        self._scenario = scenario
+        self._points = points or Points(core_files())
+        self._tables: dict[CodeType, Table] = {}
+        self._sites = 0
+        self._seen: dict[tuple[int, int], int] = {}
+
+    def explore(self, preemptions: int, seconds: float) -> Verdict:
+        """Run every schedule with so many preemptions, for so long at most, until one fails."""
+        verdict = Verdict(self._scenario.name, preemptions)
+        began = monotonic()
+        gc.collect()
+        gc.disable()
+        try:
+            for bound in range(preemptions + 1):
+                for run, schedule in self._runs(bound):
+                    verdict.schedules += 1
+                    verdict.steps += len(run.steps)
+                    if run.finding:
+                        _note(verdict, run, schedule)
+                        return verdict
+                    if monotonic() - began > seconds:
+                        return verdict
+                    if verdict.schedules % COLLECT == 0:
+                        gc.collect()
+                verdict.completed = bound
+        finally:
+            gc.enable()
+            verdict.seconds = monotonic() - began
+        return verdict
+
+    def replay(self, schedule: Schedule) -> Verdict:
+        """Run that one schedule."""
+        verdict = Verdict(self._scenario.name, 0, 1)
+        began = monotonic()
+        run = self.run(schedule)
+        verdict.steps, verdict.seconds = len(run.steps), monotonic() - began
+        if run.finding:
+            _note(verdict, run, schedule)
+        return verdict
+
+    def run(self, schedule: Schedule) -> Run:
+        """Run it, and see whether all is well in the end."""
+        stage: Stage
+        site, target = schedule.site, self._scenario.target
+        sites = None if site is None else Sites(target, site, lambda: stage.interrupt())
+        run = Run(self._points, self._tables, schedule, sites)
+        stage = Stage(run)
+        self._scenario.set_stage(stage)
+        run.go()
+        if not run.finding:
+            stage.check_end()
+        if sites is not None:
+            self._sites = max(self._sites, sites.count)
+        return run
+
+    def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
+        """Every run with exactly `bound` preemptions, and those that lead there."""
+        self._seen.clear()
+        if not self._scenario.target:
+            yield from self._branch(Schedule(), bound)
+        elif bound:
+            site = 0
+            while site == 0 or site <= self._sites:
+                self._seen.clear()
+                yield from self._branch(Schedule((), site), bound - 1)
+                site += 1
+
+    def _branch(self, schedule: Schedule, left: int) -> Iterator[tuple[Run, Schedule]]:
+        """The run of `schedule`, and of all that go on otherwise where it leaves that open."""
+        run = self.run(schedule)
+        yield run, schedule
+        if run.finding:
+            return
+        states = states_of(run.steps)
+        fixed = len(schedule.segments)
+        end = self._mark(run, states, max(fixed - 1, run.opened), left)
+        for number in range(max(fixed, run.opened), len(run.stretches)):
+            stretch = run.stretches[number]
+            if stretch.forced and stretch.start < end:
+                for other in _bits(stretch.choices & ~(1 << stretch.actor)):
+                    segments = (*run.schedule()[:number], Segment(run.name_of(other)))
+                    if self._is_new(states[stretch.start], other, left):
+                        yield from self._branch(Schedule(segments, schedule.site), left)
+        if left:
+            for number in range(max(fixed - 1, run.opened), len(run.stretches)):
+                yield from self._preempt(run, schedule, number, states, end, left)
+
+    def _mark(self, run: Run, states: list[int], number: int, left: int) -> int:
+        """Note the states that the run has come to by itself. Returns where it came to an old one.
+
+        It is explored from there on by the run that was there first. The state at the beginning of
+        a stretch was looked up by whoever has chosen it.
+        """
+        for stretch, following in zip(
+            run.stretches[number:], [*run.stretches[number + 1 :], None], strict=True
+        ):
+            end = len(run.steps) if following is None else following.start
+            for at in range(stretch.start + 1, end):
+                if not self._is_new(states[at], stretch.actor, left):
+                    return at
+        return len(run.steps) + 1
+
+    def _is_new(self, state: int, actor: int, left: int) -> bool:
+        """Whether nobody has gone on with that actor in that state; from now on somebody has."""
+        if self._seen.get((state, actor), -1) >= left:
+            return False
+        self._seen[state, actor] = left
+        return True
+
+    def _preempt(
+        self,
+        run: Run,
+        schedule: Schedule,
+        number: int,
+        states: list[int],
+        limit: int,
+        left: int,
+    ) -> Iterator[tuple[Run, Schedule]]:
+        """Have others come in during one stretch of the run."""
+        stretch = run.stretches[number]
+        following = run.stretches[number + 1 : number + 2]
+        end = min(limit, following[0].start if following else len(run.steps))
+        actor = run.name_of(stretch.actor)
+        others = 0
+        for step in run.steps[stretch.start : end]:
+            others |= step.enabled
+        for other in _bits(others):
+            at = stretch.start + (1 if stretch.forced and stretch.choices >> other & 1 else 0)
+            while at < end:
+                enabled = run.steps[at].enabled >> other & 1
+                if not (enabled and self._is_new(states[at], other, left - 1)):
+                    at += 1
+                    continue
+                before = (*run.schedule()[:number], Segment(actor, at - stretch.start))
+                segments = (*before, Segment(run.name_of(other)))
+                child = None
+                for child_run, child_schedule in self._branch(
+                    Schedule(segments, schedule.site), left - 1
+                ):
+                    child = child or child_run
+                    yield child_run, child_schedule
+                assert child is not None
+                at = _first_that_matters(child, at, stretch.actor, left > 1) + 1
+
+
+def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
+    """The first step of the preempted actor that conflicts with what the others did meanwhile.
+
+    As its number in the run without that preemption. `all_of_it`: with whatever they did from
+    there on, since another preemption may put that in between as well.
+    """
+    later = run.steps[at:]
+    skipped = 0
+    while skipped < len(later) and later[skipped].actor != actor:
+        skipped += 1
+    others = [step for step in later if step.actor != actor]
+    meanwhile = others if all_of_it else later[:skipped]
+    read, written = _touched(meanwhile)
+    for number, step in enumerate(later[skipped:]):
+        if step.actor != actor:
+            return len(run.steps)
+        for cell, writes in step.cells:
+            if cell in written or (writes and cell in read):
+                return at + number
+    return len(run.steps)
+
+
+def states_of(steps: list[Step]) -> list[int]:
+    """A number for the state before each step, and for the last one."""
+    writers: dict[object, tuple[int, int]] = {}
+    readers: dict[object, int] = {}
+    counts: dict[int, int] = {}
+    states = [0]
+    for step in steps:
+        count = counts[step.actor] = counts.get(step.actor, 0) + 1
+        name = (step.actor, count)
+        before: list[object] = [name]
+        for cell, writes in step.cells:
+            before.append(writers.get(cell))
+            if writes:
+                before.append(readers.pop(cell, 0))
+                writers[cell] = name
+            else:
+                readers[cell] = readers.get(cell, 0) + hash(name)
+        states.append(states[-1] + hash(tuple(before)))
+    return states
+
+
+def _touched(steps: list[Step]) -> tuple[set[object], set[object]]:
+    read: set[object] = set()
+    written: set[object] = set()
+    for step in steps:
+        for cell, writes in step.cells:
+            (written if writes else read).add(cell)
+    return read, written
+
+
+def _bits(bits: int) -> Iterator[int]:
+    return (index for index in range(bits.bit_length()) if bits >> index & 1)
+
+
+def _note(verdict: Verdict, run: Run, schedule: Schedule) -> None:
+    verdict.finding = run.finding
+    verdict.stacks = run.stacks
+    verdict.schedule = str(schedule)
+    if run.sites is not None:
+        verdict.interrupted_at = run.sites.reached

@@ -1,0 +1,211 @@
+"""What a scenario is made of: actors, their application's steps, and the promises kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import get_ident
+
+from freezethreads import Freezer, World, sync
+from stress.exploration._core import left_over
+from stress.exploration._interruption import Interruption
+from stress.exploration._run import Run
+
+
+class Gate:
+    """Shut, and then open for good. An actor that waits for it can go on when it is open."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.is_open = False
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._run.step(((id(self), "open"), True))
+        self.is_open = True
+
+    def wait(self) -> None:
+        """Wait until it is open."""
+        self._run.wait(lambda: self.is_open)
+        self._run.step(((id(self), "open"), False))
+
+
+class Stage:
+    """One run of a scenario. Its methods are called by the actors, but for those that say so."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.handler: Callable[[], object] | None = None
+        self._checks: list[Callable[[], str]] = []
+        self._freezers: list[Freezer] = []
+        self.freezer = self.new_freezer("freezer")
+        self._still: dict[str, list[World]] = {}
+        self._idents: dict[str, int] = {}
+
+    # To set it, by the scenario.
+
+    def new_freezer(self, name: str) -> Freezer:
+        """Another freezer, which has to be at rest when all is over."""
+        freezer = Freezer(name)
+        self._freezers.append(freezer)
+        self.at_end(lambda: left_over(freezer))
+        return freezer
+
+    def actor(self, name: str, act: Callable[[], object], *, begins: bool = True) -> None:
+        """Add a thread that makes this call. The first one added is preferred.
+
+        `begins` is whether the exploration may begin with it, else `act` has to call `begin`.
+        """
+
+        def play() -> None:
+            self._idents[name] = get_ident()
+            if begins:
+                self.run.curtain()
+            act()
+
+        self.run.add(name, play)
+
+    def member(self, name: str, act: Callable[[], object], *freezers: Freezer) -> None:
+        """Add a thread that is registered with these (none: with the stage's) while it does so."""
+
+        def play() -> None:
+            with ExitStack() as stack:
+                for freezer in freezers or (self.freezer,):
+                    stack.enter_context(freezer.register(name))
+                self.begin()
+                act()
+                self.bow()
+
+        self.actor(name, play, begins=False)
+
+    def taken_lock(self) -> sync.Lock:
+        """A freezable lock that somebody has."""
+        lock = sync.Lock()
+        lock.acquire()
+        return lock
+
+    def gate(self) -> Gate:
+        """What actors can wait for."""
+        return Gate(self.run)
+
+    def at_end(self, check: Callable[[], str]) -> None:
+        """Have it called when all is over: what it returns, if anything, was found."""
+        self._checks.append(check)
+
+    # To play it.
+
+    def begin(self) -> None:
+        """Begin when all are ready. By an actor that was added so, once."""
+        self.run.curtain()
+
+    def rise(self) -> None:
+        """Begin, wherever the other actors are; all were added so. By one of them."""
+        self.run.rise()
+
+    def ident(self, name: str) -> int:
+        """The ident of the thread that plays this actor."""
+        return self._idents[name]
+
+    def bow(self) -> None:
+        """At the end of a registered actor: wait in a region until all have come to their ends."""
+        with ExitStack() as stack:
+            for freezer in self._freezers:
+                stack.enter_context(freezer.blocking("the end"))
+            self.run.finale()
+
+    def pause(self) -> None:
+        """Take some time, in which others may go on."""
+        self.run.pause()
+
+    def work(self, name: str) -> None:
+        """A step of the application's code, in a thread that no world must stand over."""
+        self.run.pause()
+        self.run.step(((id(self), name), True))
+        if self._still.get(name):
+            self.find(f"{name} runs the application's code while a world stands over it")
+
+    @contextmanager
+    def still(self, world: World, *names: str) -> Iterator[None]:
+        """Within this block the actors of these names make no step."""
+        self.over(world, *names)
+        self.run.pause()
+        yield
+        self.let_go(world, *names)
+
+    def over(self, world: World, *names: str) -> None:
+        """From now on they make no step, if the world has not been thawed."""
+        self.run.step(*(((id(self), name), True) for name in names))
+        for name in names if not world.expired else ():
+            self._still.setdefault(name, []).append(world)
+
+    def let_go(self, world: World, *names: str) -> None:
+        """They may make steps again, since somebody is about to thaw that world."""
+        self.run.step(*(((id(self), name), True) for name in names))
+        for name in names:
+            if world in self._still.get(name, ()):
+                self._still[name].remove(world)
+
+    def waits(self, name: str) -> bool:
+        """Whether the actor of that name has ended, or waits for what has not come."""
+        actors = (actor for actor in self.run.actors if actor.name == name)
+        return not any(actor.can_go_on() for actor in actors)
+
+    def expire(self) -> None:
+        """Wait until there is a lease, and let it run out, as its timer does."""
+        run = self.run
+        run.wait(lambda: bool(run.leases))
+        lease = run.leases.pop(0)
+        for worlds in self._still.values():
+            worlds.clear()
+        if not lease.finished.is_set():
+            lease.function(*lease.args, **lease.kwargs)
+
+    def interrupt(self) -> None:
+        """What comes to the scenario's target: its handler, or an exception if it has none."""
+        if self.handler is None:
+            raise Interruption
+        self.handler()
+
+    def find(self, what: str) -> None:
+        """Say what is wrong."""
+        self.run.find(what)
+
+    def check_end(self) -> None:
+        """When all is over. By the explorer."""
+        for check in self._checks:
+            what = check()
+            if what:
+                self.find(what)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A few actors and what they do. `set_stage` is called for each run.
+
+    `target` is the actor that is interrupted once, by an exception or by the stage's handler. An
+    interruption counts as a preemption, and there are `preemptions` at most unless asked for more.
+    """
+
+    name: str
+    promise: str
+    set_stage: Callable[[Stage], None]
+    target: str = ""
+    preemptions: int = 2
+
+
+SCENARIOS: dict[str, Scenario] = {}
+"""All of them, by name, in the order of their definition."""
+
+
+def scenario(
+    promise: str, *, target: str = "", preemptions: int = 2
+) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
+    """Add the function to `SCENARIOS`, under its own name, as one that tests `promise`."""
+
+    def add(set_stage: Callable[[Stage], None]) -> Callable[[Stage], None]:
+        name = set_stage.__name__.replace("_", "-")
+        SCENARIOS[name] = Scenario(name, promise, set_stage, target, preemptions)
+        return set_stage
+
+    return add

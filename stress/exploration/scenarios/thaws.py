@@ -1,0 +1,132 @@
+"""Thaws that meet each other, the next freeze, a time-out, or a lease."""
+
+from __future__ import annotations
+
+from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired
+from stress.exploration._stage import Stage, scenario
+
+
+def visit(stage: Stage, name: str, visits: int) -> None:
+    """Work, and pass a safepoint after each step."""
+    for _ in range(visits):
+        stage.work(name)
+        stage.freezer.safepoint()
+    stage.work(name)
+
+
+def freeze_once(stage: Stage, *names: str) -> None:
+    """Freeze all, and thaw, after a while."""
+    stage.pause()
+    with stage.freezer.freeze(timeout=None) as world, stage.still(world, *names):
+        pass
+
+
+@scenario("the thread that was parked runs after the thaw, and not before")
+def park(stage: Stage) -> None:
+    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.actor("C", lambda: freeze_once(stage, "T"))
+
+
+def stand(stage: Stage) -> None:
+    """Stop when it is asked to, for the first time before the exploration begins."""
+    with stage.freezer.register("T"):
+        stage.run.wait(lambda: stage.freezer.armed)
+        stage.freezer.safepoint()
+        stage.work("T")
+        stage.bow()
+
+
+@scenario("who is thawed by two at once runs, and the next freeze waits for it")
+def double_thaw(stage: Stage) -> None:
+    holds: list[Hold] = []
+    held = stage.gate()
+
+    def controller() -> None:
+        holds.append(stage.freezer.hold(timeout=None))
+        held.is_open = True
+        stage.rise()
+        holds[0].thaw()
+        freeze_once(stage, "T")
+
+    def other() -> None:
+        held.wait()
+        holds[0].thaw()
+
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("R", other, begins=False)
+
+
+@scenario("a mark that one thaw hands to an overlapping hold stands for nothing after that one's")
+def overlap(stage: Stage) -> None:
+    holds: list[Hold] = []
+    begun = stage.gate()
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None):
+            holds.append(stage.freezer.hold(timeout=None))
+            begun.is_open = True
+            stage.rise()
+        freeze_once(stage, "T")
+
+    def thaw() -> None:
+        begun.wait()
+        holds[0].thaw()
+
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("H", thaw, begins=False)
+
+
+@scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
+def two_worlds(stage: Stage) -> None:
+    stage.member("T", lambda: visit(stage, "T", 2))
+    stage.actor("C", lambda: freeze_once(stage, "T"))
+    stage.actor("D", lambda: freeze_once(stage, "T"))
+
+
+@scenario("a freeze whose time is up lets everybody go, and nothing stays armed")
+def time_out(stage: Stage) -> None:
+    def controller() -> None:
+        try:
+            with stage.freezer.freeze(timeout=5) as world, stage.still(world, "T"):
+                pass
+        except FreezeTimeout:
+            pass
+
+    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.actor("C", controller)
+
+
+@scenario("a lease that runs out during the thaw: the block ends, perhaps in LeaseExpired")
+def lease(stage: Stage) -> None:
+    def controller() -> None:
+        try:
+            with stage.freezer.freeze(timeout=None, lease=1) as world, stage.still(world, "T"):
+                pass
+        except LeaseExpired:
+            pass
+        freeze_once(stage, "T")
+
+    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.actor("C", controller)
+    stage.actor("L", stage.expire)
+
+
+@scenario("a hold that is given up while it arms does not leave its controller waiting")
+def abandoned(stage: Stage) -> None:
+    from freezethreads import _standing
+
+    def controller() -> None:
+        try:
+            stage.freezer.hold(timeout=None).thaw()
+        except FreezeError:
+            pass
+
+    def tidy() -> None:
+        for freeze in _standing.standing(stage.freezer):
+            _standing.abandon(stage.freezer, freeze, "it is tidied up")
+
+    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.actor("C", controller)
+    stage.actor("X", tidy)

@@ -1,0 +1,162 @@
+"""The explorer of interleavings, on programs so small that one sees what it has to find."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stress.exploration._core import ModelLock, modelled
+from stress.exploration._points import Points
+from stress.exploration._schedule import Schedule, Segment, parse
+from stress.exploration._search import Explorer, Verdict
+from stress.exploration._stage import Scenario, Stage
+from stress.exploration.scenarios import SCENARIOS
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _models() -> Iterator[None]:
+    with modelled():
+        yield
+
+
+class Account:
+    """Two threads pay in: at once, or one after the other."""
+
+    def __init__(self) -> None:
+        self.balance = 0
+        self.lock = ModelLock()
+
+    def pay_in(self) -> None:
+        """Read, and then write: what came in between is lost."""
+        balance = self.balance
+        self.balance = balance + 1
+
+    def pay_in_locked(self) -> None:
+        """The same, one after the other."""
+        self.lock.acquire()
+        self.pay_in()
+        self.lock.release()
+
+
+def explore(set_stage: Callable[[Stage], None], preemptions: int = 2) -> tuple[Explorer, Verdict]:
+    """Explore a program whose shared state is in this file."""
+    scenario = Scenario("a test's", "what the test says", set_stage)
+    explorer = Explorer(scenario, Points([__file__]))
+    return explorer, explorer.explore(preemptions, PATIENCE)
+
+
+def pay(act: Callable[[Account], None]) -> Callable[[Stage], None]:
+    """A scenario in which two actors pay into one account."""
+
+    def set_stage(stage: Stage) -> None:
+        account = Account()
+        stage.actor("A", lambda: act(account))
+        stage.actor("B", lambda: act(account))
+        stage.at_end(lambda: "" if account.balance == 2 else f"the balance is {account.balance}")
+
+    return set_stage
+
+
+def test_it_finds_a_lost_update_and_runs_the_schedule_again() -> None:
+    explorer, verdict = explore(pay(Account.pay_in))
+    assert verdict.finding == "the balance is 1"
+    again = explorer.replay(parse(verdict.schedule))
+    assert again.finding == verdict.finding
+
+
+def test_no_update_is_lost_without_a_preemption() -> None:
+    _, verdict = explore(pay(Account.pay_in), 0)
+    assert not verdict.finding
+    assert verdict.exhausted
+
+
+def test_the_mended_program_passes_every_schedule() -> None:
+    _, verdict = explore(pay(Account.pay_in_locked))
+    assert not verdict.finding
+    assert verdict.exhausted
+    assert verdict.completed == 2
+
+
+def cross(stage: Stage) -> None:
+    """Two actors take two locks in different orders."""
+    first, second = ModelLock(), ModelLock()
+
+    def lock_both(one: ModelLock, other: ModelLock) -> None:
+        one.acquire()
+        other.acquire()
+        other.release()
+        one.release()
+
+    stage.actor("A", lambda: lock_both(first, second))
+    stage.actor("B", lambda: lock_both(second, first))
+
+
+def test_it_finds_a_deadlock_with_the_stacks_of_all() -> None:
+    # In a process of its own, since the threads of a deadlock stay where they are.
+    program = "import json, test_explore as t\nwith t.modelled(): v = t.explore(t.cross)[1]\n"
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}print(json.dumps([v.finding, v.stacks]))"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    finding, stacks = json.loads(done.stdout)
+    assert finding == "a deadlock: nobody can go on"
+    assert {*stacks} == {"A", "B"}
+    assert all("lock_both" in stack for stack in stacks.values())
+
+
+def test_it_says_how_far_it_came_when_the_time_is_up() -> None:
+    scenario = SCENARIOS["overlap"]
+    verdict = Explorer(scenario).explore(2, 0)
+    assert not verdict.exhausted
+    assert verdict.completed < 2
+
+
+def test_a_schedule_that_does_not_fit_is_no_finding_about_the_program() -> None:
+    explorer = Explorer(Scenario("a test's", "", pay(Account.pay_in)), Points([__file__]))
+    verdict = explorer.replay(parse("nobody"))
+    assert verdict.finding == "the schedule does not fit this program: nobody cannot go on there"
+
+
+@pytest.mark.parametrize("text", ["", "A", "A B:3 A", "A:12 B !7"])
+def test_a_schedule_is_read_as_it_was_printed(text: str) -> None:
+    assert str(parse(text)) == text
+
+
+def test_a_schedule_has_its_parts() -> None:
+    assert parse("A:2 B !3") == Schedule((Segment("A", 2), Segment("B")), 3)
+    with pytest.raises(ValueError, match="no part of a schedule"):
+        parse("A:x")
+
+
+@pytest.mark.parametrize("name", ["park", "time-out"])
+def test_a_scenario_passes_with_one_preemption(name: str) -> None:
+    verdict = Explorer(SCENARIOS[name]).explore(1, PATIENCE)
+    assert not verdict.finding
+    assert verdict.exhausted
+
+
+def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    command = [sys.executable, "-m", "stress", "--explore", "park", "--preemptions", "1"]
+    done = subprocess.run(
+        [*command, "--json", file], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (verdict,) = json.loads(file.read_text())["verdicts"]
+    assert verdict["scenario"] == "park"
+    assert verdict["completed"] == 1
+    assert "1 scenarios, 0 with a finding, 0 not exhausted" in done.stdout
