@@ -4,8 +4,7 @@
    turn. Freezer B has X. W calls, and is thawed by its owner or, at any moment, by its lease.
 
    What is shown: while V or X stands the thread makes no call, and runs nothing else. A call is made or
-   refused, never both and never neither. W does not wait for its call for ever, though the call waits
-   for X. Everybody is let go. */
+   refused, never both and never neither: W does not wait for it for ever. Everybody is let go. */
 
 #include "word.pml"
 #define H 0
@@ -58,6 +57,20 @@ inline tell(status) {                   /* the number is used up */
 #endif
 #endif
 
+inline refuse() {                       /* code: _todo.Todo.refuse: "_claim.acquire(" ; "_fail(" */
+#ifdef MUTANT_not_claimed
+    if
+    :: future == OPEN -> future = REFUSED
+    :: else
+    fi
+#else
+    if
+    :: atomic { has_errand && !claimed -> claimed = true; future = REFUSED }
+    :: else
+    fi
+#endif
+}
+
 inline make_calls() {                   /* code: _refrigerator._make_calls: "change(calling" */
     seen = done & word;                 /* code: _status.calling: "settled(" ; ".stay is not stay" ; "Status(" */
     d_step {
@@ -90,10 +103,14 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
        :: new & STAY -> tell(new)
        :: else
        fi
-    :: else ->
+    :: else ->                          /* code: _refrigerator._make_calls: "errand.refuse(" ; "errands.pop(" */
        if
-       :: future != OPEN -> asked = false
-       :: else
+#ifdef MUTANT_call_is_dropped           /* takes it off the list, and tells nobody */
+       :: (new & STAY) && !(done & bit(W)) -> asked = false
+#else
+       :: (new & STAY) && !(done & bit(W)) -> refuse(); asked = false
+#endif
+       :: else -> asked = false         /* its thaw refuses it */
        fi
     fi;
     new = 0
@@ -113,7 +130,7 @@ inline stand() {
     :: atomic { !inside -> rung = false; break }
     :: inside ->
        if                               /* it goes where one of those that hold it will ring */
-       /* code: _refrigerator._wait_at: ".enter(" ; "change(settled)" ; "_has_call(" ; "bell.wait()" ; "_make_calls(" */
+       /* code: _refrigerator._wait_at: ".enter(" ; "change(settled)" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
        :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
        :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
        :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
@@ -127,12 +144,12 @@ inline stand() {
            if :: !(word & STAY) -> inside = false; new = 0 :: else fi
        }
        if
-       :: (new & entered) && !(asked && MAY_CALL(new)) -> atomic { rung -> rung = false }
+       :: (new & entered) && !asked -> atomic { rung -> rung = false }
        :: else
        fi;
        entered = 0; new = 0;
        if
-       :: asked && inside -> make_calls()
+       :: asked -> make_calls()
        :: else
        fi
     od
@@ -156,30 +173,12 @@ proctype Thread() {
     od
 }
 
-inline refuse() {                       /* code: _todo.Todo.refuse: "_claim.acquire(" ; "_fail(" */
-#ifdef MUTANT_not_claimed
-    if
-    :: future == OPEN -> future = REFUSED
-    :: else
-    fi
-#else
-    if
-    :: atomic { has_errand && !claimed -> claimed = true; future = REFUSED }
-    :: else
-    fi
-#endif
-}
-
 inline thaw(f) {
     /* code: _controller.Controller._release: "done = True" ; "change(settled" ; "complete_all()" ; "turns.leave(" ; "refuse(" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     seen = done & word;
     atomic { word = SETTLED(word, seen); seen = 0 };
-#ifdef MUTANT_rings_not                 /* rings only who waits for this very freeze */
     atomic { rung = rung || (entered & bit(f)) };
-#else
-    rung = true;
-#endif
     if
     :: f == W ->
        is_turn = true;
