@@ -21,6 +21,10 @@ bool rung;                              /* Parking.bell */
 bool running;                           /* the thread executes the application's code, as registered */
 byte stands, over;
 
+/* Only those that cover its group stop the thread, and hold its stay. It moves while it has none. */
+#define MINE(s)          ((s) & bit(group))
+#define SETTLED_HERE(s, d) (LEFT(s, d) | ((s) & (MINE(LEFT(s, d)) -> STAY : 0)))
+
 inline tell(status) {                   /* code: _refrigerator.tell: "in status.freezes" ; ".arrive(" */
     do
     :: status & bit(0) -> atomic { awaited = awaited & ~bit(0); status = status & ~bit(0) }
@@ -32,20 +36,21 @@ inline tell(status) {                   /* code: _refrigerator.tell: "in status.
 inline stand() {                        /* code: _refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
     seen = done & word;
     d_step {
-        new = SETTLED(word, seen) | (LEFT(word, seen) -> STAY : 0);
+        new = SETTLED_HERE(word, seen) | (MINE(LEFT(word, seen)) -> STAY : 0);
         word = new; seen = 0
     }
+    if :: !(new & STAY) -> new = 0 :: else fi;
     tell(new);
     do
     :: !(word & STAY) -> break
     :: word & STAY ->
        if
-       :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
-       :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
-       :: !LEFT(word, done)
+       :: atomic { MINE(LEFT(word, done)) & bit(0) -> entered = bit(0) }
+       :: atomic { MINE(LEFT(word, done)) & bit(1) -> entered = bit(1) }
+       :: !MINE(LEFT(word, done))
        fi;
        seen = done & word;
-       d_step { word = SETTLED(word, seen); new = word & STAY && word & entered; seen = 0 }
+       d_step { word = SETTLED_HERE(word, seen); new = word & STAY && word & entered; seen = 0 }
        if
        :: new -> atomic { rung -> rung = false }
        :: else
@@ -60,35 +65,30 @@ inline submit(f) {                      /* code: _registry.Registry.submit_to_ac
     :: (known & bit(f)) && group == f ->
        seen = done & (word | bit(f));
        d_step {
-           if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else fi;
+           if :: !(seen & bit(f)) -> word = SETTLED_HERE(word, seen) | bit(f) :: else fi;
            seen = 0
        }
        members = members | bit(f);
-#ifndef MUTANT_done_not_looked_at
        seen = done & word;
-       d_step { word = SETTLED(word, seen); seen = 0 }
-#endif
+       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
     :: else
     fi
 }
 
-/* code: _registry.Registry.withdraw_if_elsewhere: "covers(" ; ".members.pop(" ; "change(unlisted" ; "bell.ring()" ; ".arrive(" */
-inline withdraw_if_elsewhere(f) {
+inline leave_those_elsewhere(f) {       /* by the thread itself, which has no stay */
     if
     :: group != f ->
        members = members & ~bit(f);
        seen = done & word;
-       d_step { word = SETTLED(word & ~bit(f), seen); seen = 0 }
-#ifndef MUTANT_withdrawn_in_silence
-       rung = true;
-#endif
+       d_step { word = SETTLED_HERE(word & ~bit(f), seen); seen = 0 }
        awaited = awaited & ~bit(f)
     :: else
     fi
 }
 
 proctype Thread() {
-    int new; byte seen, known, moves;
+    int new; byte seen, known, moves; bool leaves;
+    if :: leaves = true :: leaves = false fi;   /* before all is over */
     away = true;                        /* code: _membership._enter: "away = place" ; ".enter(" ; "away = None" ; "come_back(" */
 #ifdef MUTANT_looks_before_it_is_known
     known = listing;
@@ -111,18 +111,18 @@ proctype Thread() {
 #endif
        known = word & ALL;
        if
-       :: known & bit(0) -> withdraw_if_elsewhere(0)
+       :: known & bit(0) -> leave_those_elsewhere(0)
        :: else
        fi;
        if
-       :: known & bit(1) -> withdraw_if_elsewhere(1)
+       :: known & bit(1) -> leave_those_elsewhere(1)
        :: else
        fi;
        known = 0;
        stand()
-    :: LEFT(word, done) -> running = false; stand()
+    :: MINE(LEFT(word, done)) -> running = false; stand()
     :: over == 3 -> break
-    :: true -> break
+    :: leaves -> break
     od;
     running = false;
     exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "change(unlisted" ; ".active" ; ".arrive(" */
@@ -142,9 +142,12 @@ proctype Controller(byte f) {
     if
     :: is_there ->
        is_there = false;
-again: seen = done & (word | bit(f));
+#ifdef MUTANT_controller_takes_off
+again:
+#endif
+       seen = done & (word | bit(f));
        d_step {
-           if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
+           if :: !(seen & bit(f)) -> word = SETTLED_HERE(word, seen) | bit(f) :: else -> word = SETTLED_HERE(word, seen) fi;
            seen = 0
        }
        stood = exited || away || (word & STAY);
@@ -153,23 +156,22 @@ again: seen = done & (word | bit(f));
        :: else
        fi;
        stood = 0;
+       if                               /* code: _registry.Registry.withdraw_if_elsewhere: "covers(" ; ".arrive(" */
 #ifndef MUTANT_move_not_looked_at
-       if
        :: group != f ->
-          members = members & ~bit(f);
+#ifdef MUTANT_controller_takes_off      /* takes off what is not done: what the thread has yet to tell is not true then */
           seen = done & word;
-          d_step { word = SETTLED(word & ~bit(f), seen); seen = 0 }
+          d_step { word = SETTLED_HERE(word & ~bit(f), seen); seen = 0 }
           rung = true;
-#ifndef MUTANT_moved_back_not_looked_at   /* it may have come back before it was taken off */
           if
           :: atomic { group == f -> members = members | bit(f); awaited = awaited | bit(f); goto again }
           :: else
           fi;
 #endif
           awaited = awaited & ~bit(f)
+#endif
        :: else
        fi
-#endif
     :: else
     fi;
     if
@@ -181,7 +183,7 @@ again: seen = done & (word | bit(f));
     if
     :: members & bit(f) ->
        seen = done & word;
-       d_step { word = SETTLED(word, seen); seen = 0 }
+       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
     :: else
     fi;
     atomic { rung = rung || (entered & bit(f)) };
