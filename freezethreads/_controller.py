@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._flat import wait_flat
 from freezethreads._lease import Lease
 from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
-from freezethreads._refrigerator import come_back, go_away, wait_flat
+from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
 from freezethreads._status import commanding, listed, settled
@@ -150,7 +151,7 @@ class Controller:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
-            record.parking.word.change(settled)
+            record.parking.word.let_go()
         freeze.completion.complete_all()
         self._recount_owner(freeze)
         self._turns.leave(freeze)
@@ -225,11 +226,14 @@ class Controller:
                 freeze.members[record] = None
         members = list(freeze.members)
         for record in members:
-            record.parking.word.change(listed, freeze)  # and then look
-            place = record.place
-            if record.counts_as_stopped and freeze.arrive(record) and place is not None:
-                registry.recorder.visited(place)
-            registry.withdraw_if_elsewhere(freeze, record)
+            status = record.parking.word.change(listed, freeze)  # and then look
+            place = record.away or record.parking.away
+            if record.has_stopped(status) and freeze.arrive(record):
+                place = place or record.place
+                if place is not None:
+                    registry.recorder.visited(place)
+            if record.exited or not freeze.covers(record.group):
+                registry.withdraw(freeze, record)
         for record in members:
             record.call_waker()
 
@@ -242,7 +246,7 @@ class Controller:
         owner = self._registry.records.get(freeze.owner)
         if owner is not None and freeze.is_by(owner):
             status = owner.parking.word.change(settled)
-            if owner.counts_as_stopped:
+            if owner.has_stopped(status):
                 for other in status.freezes:
                     if other.registry is self._registry:
                         other.arrive(owner)

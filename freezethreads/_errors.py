@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ __all__ = [
     "SafepointViolation",
     "ThreadBlocked",
     "ThreadExited",
+    "starting_thread",
 ]
 
 
@@ -73,3 +76,16 @@ class SafepointViolation(FreezeError):
 
     It was not stopped, and still owns the lock.
     """
+
+
+@contextmanager
+def starting_thread(what: str) -> Iterator[None]:
+    """Make and start in this block a daemon thread of the library's own, for which `what` asked.
+
+    Raises `FreezeError` if it cannot be had: the system has none left, or this is an interpreter
+    that allows no daemon threads, as isolated ones do.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise FreezeError(f"{what} needs a daemon thread, and has none: {error}") from error

@@ -17,11 +17,13 @@ from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, CheckedBlocking, place_of, visit_safepoint
+from freezethreads._refrigerator import place_of, visit_safepoint
+from freezethreads._region import Blocking, CheckedBlocking
 from freezethreads._registry import Registry, call_shut, check_callable, check_group
 from freezethreads._report import ThreadInfo, infos_of
 from freezethreads._statistics import Site, Statistics
 from freezethreads._todo import Freeze, Todo, covers
+from freezethreads._unique import Unique
 from freezethreads._world import Hold, World
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Freezer:
+class Freezer(Unique):
     """A registry of threads, and the controller that stops them at places they have marked.
 
     The model is the Linux kernel's freezer: the refrigerator, `try_to_freeze()`, and the todo
@@ -44,6 +46,8 @@ class Freezer:
     that owns one gets `SafepointViolation` at each `safepoint()` and on its way into each
     `blocking()` region, whether anything is asked or not; so ``armed`` is always true then.
     """
+
+    _IS = "the registry of this process's threads"
 
     __slots__ = ("__weakref__", "_controller", "_registry", "armed", "name")
 
@@ -265,7 +269,7 @@ class Freezer:
 
         Stops everybody while it looks, and writes when they have been let go. Says who does not
         stop within `timeout` seconds (None: for ever), and shows those all the same. From any
-        thread, also in a signal handler and inside a world. Raises what `file.write` does.
+        thread, also in a signal handler and inside a world. What cannot be encoded is escaped.
         """
         from freezethreads._explain import dump  # which nobody needs before
 

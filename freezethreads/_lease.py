@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._errors import starting_thread
 from freezethreads._original import OWN_THREADS, Thread, allocate_lock
 from freezethreads._todo import Freeze
 
@@ -13,13 +14,15 @@ from freezethreads._todo import Freeze
 class Lease(Thread):
     """Calls `expire(freeze)` after so many seconds, unless it is cancelled or called off before.
 
-    `user` is for whom it was made: a lease of an inner world does not outlive that.
+    `user` is for whom it was made: a lease of an inner world does not outlive that. To make it, or
+    to start it, raises `FreezeError` if there is no thread to be had.
     """
 
     def __init__(
         self, seconds: float, freeze: Freeze, user: object, expire: Callable[[Freeze], object]
     ) -> None:
-        super().__init__(name=OWN_THREADS + "lease", daemon=True)
+        with starting_thread("a lease"):
+            super().__init__(name=OWN_THREADS + "lease", daemon=True)
         self.user = user
         self._freeze = freeze
         self._deadline = Deadline(seconds)
@@ -30,6 +33,11 @@ class Lease(Thread):
         self._claim = allocate_lock()
         self._expire = expire
         freeze.leases[self] = None
+
+    def start(self) -> None:
+        """As of any thread."""
+        with starting_thread("a lease"):
+            super().start()
 
     def run(self) -> None:
         """Wait, and thaw."""

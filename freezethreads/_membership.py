@@ -12,10 +12,13 @@ from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, place_of
 from freezethreads._registry import Registry, check_callable, check_group
 from freezethreads._states import Mover, State, check_move
+from freezethreads._unique import Unique
 
 
-class Registration:
+class Registration(Unique):
     """A thread's enrolment with a freezer; a context manager that unregisters it when left."""
+
+    _IS = "the enrolment of one thread of this process"
 
     __slots__ = ("_record", "_registry")
 
@@ -77,8 +80,8 @@ def _change_group(registry: Registry, record: Record, group: str) -> None:
         record.group = group
         registry.submit_to_active(record)
         for freeze in record.parking.word.value.freezes:
-            if freeze.registry is registry:
-                registry.withdraw_if_elsewhere(freeze, record)
+            if freeze.registry is registry and not freeze.covers(group):
+                registry.withdraw(freeze, record)
     finally:
         come_back(record.parking, place, (registry,))
 

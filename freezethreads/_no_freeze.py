@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from freezethreads._errors import FreezeError
-from freezethreads._refrigerator import come_back, go_away, place_of
 from freezethreads._record import Record
+from freezethreads._refrigerator import come_back, go_away, place_of
 from freezethreads._registry import Registry
 from freezethreads._special import covered
 

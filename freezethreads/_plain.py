@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 
 def clean(text: str) -> str:
     """Take out what would move the cursor, or worse, or end the line: names come from anywhere."""
@@ -13,3 +15,20 @@ def clean(text: str) -> str:
 def clean_lines(text: str) -> str:
     """`clean`, line by line."""
     return "\n".join(map(clean, text.split("\n")))
+
+
+def encodable(text: str, stream: object) -> str:
+    """Escape what a stream cannot encode. One that does not say how it does gets `text` itself."""
+    encoding = getattr(stream, "encoding", None)
+    try:
+        return text.encode(encoding, "backslashreplace").decode(encoding) if encoding else text
+    except (LookupError, TypeError):
+        return text  # there is no such encoding
+
+
+def write(text: str, file: IO[str]) -> None:
+    """Write `text` to a file, which escapes what it cannot encode, whether it says so or not."""
+    try:
+        file.write(encodable(text, file))
+    except UnicodeEncodeError:
+        file.write(text.encode("ascii", "backslashreplace").decode("ascii"))

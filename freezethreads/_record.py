@@ -38,7 +38,7 @@ from freezethreads._original import (
     local,
 )
 from freezethreads._states import State
-from freezethreads._status import Word, settled
+from freezethreads._status import Status, Word, settled
 from freezethreads._todo import Freeze, Place, Todo, TodoList
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Parking:
     """What a thread has one of, with however many freezers it is enrolled. Written by it alone.
 
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
-    what a signal handler must not stop in the middle. `waiter` is the freezable wait that the thread
-    is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
+    what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
+    thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
     completion at which it stands. `errands` are the calls that worlds ask of it while it stands,
     each with its freeze: anybody adds to them.
     """
@@ -171,15 +171,16 @@ class Record:
     def __repr__(self) -> str:
         return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
 
-    @property
-    def counts_as_stopped(self) -> bool:
-        """Whether a freeze that has been listed need not wait for it. From any thread."""
+    def has_stopped(self, status: Status) -> bool:
+        """Whether a freeze need not wait for it. From any thread: list the freeze, then ask.
+
+        `status` is what its word is since the freeze was listed, or since it commands no more.
+        """
         if self.exited:
             return True
-        status = self.parking.word.value
-        if status.commands_in(self.registry):
+        if status.commands and status.commands_in(self.registry):
             return False
-        return self.is_away or status.stands_for(self.registry)
+        return self.is_away or (status.stay is not None and status.stands_for(self.registry))
 
     @property
     def is_away(self) -> bool:
@@ -200,9 +201,8 @@ class Record:
         if status.stay is not None and self.registry not in status.stay.closed:
             return True
         for freeze in status.freezes:
-            if freeze.registry is self.registry and freeze.stood_at is not None:
-                if not freeze.is_by(self) and not freeze.done:
-                    return True
+            if freeze.registry is self.registry and freeze.stands and not freeze.is_by(self):
+                return True
         return False
 
     @property

@@ -5,23 +5,21 @@ stand in between. It may be begun again at any point, and an exception that arri
 (a KeyboardInterrupt, an asynchronous exception) is kept and raised when the thread runs again, as a
 signal to a frozen Linux task is: nothing but the thaw lets a thread out.
 
-The doors lead here from a safepoint and from the end of a blocking region. They look at one flag
-and return if it is down; everything else is another function.
+The doors lead here: a safepoint, the end of a blocking region (`_region`) and of a freezable wait
+(`_wait`). They look at one flag and return if it is down; everything else is another function.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from types import FrameType
 
 from freezethreads._errors import ThreadBlocked
+from freezethreads._flat import wait_flat
 from freezethreads._original import OWN_THREADS, monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Parking, Record, here
 from freezethreads._registry import Registry
-from freezethreads._special import covered
-from freezethreads._states import Mover, State, check_move
 from freezethreads._status import (
     Status,
     Stay,
@@ -32,9 +30,6 @@ from freezethreads._status import (
     settled,
 )
 from freezethreads._todo import Freeze, Kind, Place, Todo, pending_todos
-
-
-_FLAT_PAUSE = 0.01  # seconds between two looks, where nobody can wake it
 
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
@@ -52,7 +47,7 @@ def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> 
     if is_shut:
         return
     if record is None:
-        _visit_as_stranger(registry, parking, place_of(frame, "safepoint", label))
+        visit_as_stranger(registry, parking, place_of(frame, "safepoint", label))
     elif record.is_asked:
         visit(registry, record, place_of(frame, "safepoint", label))
 
@@ -172,19 +167,23 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
             for turns in registry.turns.values():
                 turns.ring()
     status = word.change(settled)
-    waits_for = status.pending(doors)
-    if waits_for is not None and not (stay.begun and status.stay is not stay):
+    holder = status.pending(doors)
+    if holder is not None and not (stay.begun and status.stay is not stay):
         # (If it has begun and is over, what has come since waits for the next visit.)
-        _get_ready(parking, waits_for)
+        _get_ready(parking, holder)
         status = word.change(parked, stay, doors)
         if status.stay is stay:
             stay.begun = True
             _note_stop(parking, status, stay)
-    while status.stay is stay:
-        status = _wait_at(parking, status, stay)
-    while status.stay is not None and status.pending(doors) is not None:
-        # Its signal handler has come here while it stands.
-        status = _wait_at(parking, status, status.stay)
+    while status.stay is stay or (status.stay is not None and status.pending(doors) is not None):
+        # (The latter: its signal handler has come here while it stands.)
+        following = status.holder()
+        if following is not None and following is not holder:
+            _get_ready(parking, following)
+            holder = following
+        if following is not None and status.stay is not None:
+            _wait_at(parking, following, status.stay)
+        status = word.change(settled)
     _step_out(parking)
 
 
@@ -205,34 +204,31 @@ def _note_stop(parking: Parking, status: Status, stay: Stay) -> None:
             tell(registry, record, status, stay.place)
 
 
-def _wait_at(parking: Parking, status: Status, stay: Stay) -> Status:
-    """Wait for the thaw of one freeze that holds this stay, or for a call; return what is now.
+def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
+    """Wait for the thaw of one freeze that holds this stay, or for a call of a world.
 
     To make a call it leaves those who wait to be woken: a thaw does not wait for such a call.
     """
-    word = parking.word
-    holder = status.holder()
-    if holder is not None:
-        _get_ready(parking, holder)
-        completion = holder.completion
-        parking.entered = completion
-        completion.enter(parking.bell)
-        status = word.change(settled)
-        if status.stay is stay and status.holder() is holder and not parking.errands:
-            parking.bell.wait()
-        _step_out(parking)
+    parking.entered = holder.completion
+    holder.completion.enter(parking.bell)
+    is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
+    if is_held and not parking.errands:
+        parking.bell.wait()
+    _step_out(parking)
+    if parking.errands or parking.word.value.calling:
         _make_calls(parking, stay)
-    return word.change(settled)
 
 
 def _make_calls(parking: Parking, stay: Stay) -> None:
     """Make what worlds ask of this thread. While it does so it counts as stopped for nobody else.
 
-    Whoever stands for another freezer as well makes no call. One that has been cut short by an
-    exception is over: it failed, or was refused.
+    Whoever stands for another freezer as well makes no call.
     """
     word = parking.word
     for errand, world in list(parking.errands.items()):
+        if errand.is_begun():
+            parking.errands.pop(errand, None)  # an exception came afterwards, or this is inside it
+            continue
         word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, world)
         if status.stay is stay and status.calling:
@@ -260,58 +256,7 @@ def _step_out(parking: Parking) -> None:
         parking.entered = None
 
 
-def wait_flat(parking: Parking, place: Place) -> None:
-    """`come_back` where the stack, or the memory, has no room for it: by itself, in one frame.
-
-    The thread counts as stopped, and tells so. It makes no calls of worlds, and is not woken by the
-    thaw but looks for it, since nothing below can be done by a function in Python. Where not even a
-    function of C can be called (CPython 3.11, at the very limit) it looks without pauses. By the
-    owner, for all of its freezers; may be repeated.
-    """
-    before = parking.away
-    kept: BaseException | None = None
-    is_away, is_back = True, False
-    while not is_back:
-        try:
-            parking.away = place if is_away else None
-            is_asked = False
-            status = parking.word._last
-            while status.next:
-                status = status.next[0]
-            for registry, record in parking.members:
-                is_closed: object = record.shut  # no comparison, which counts as a call in 3.11
-                for freeze in status.commands:
-                    is_closed = is_closed or (freeze.registry is registry and not freeze.done)
-                for freeze in () if is_closed else status.freezes:
-                    if freeze.registry is registry and not freeze.done:
-                        is_asked = True
-                        if is_away and record in freeze.awaited:
-                            del freeze.awaited[record]
-                        if is_away and not freeze.awaited:
-                            try:
-                                freeze.bell._lock.release()
-                            except RuntimeError:
-                                pass  # it rings already
-            if is_asked and is_away:
-                parking.bell._lock.acquire(True, _FLAT_PAUSE)
-            is_back = not is_asked and not is_away
-            is_away = is_asked  # what is found with the mark off sets it again
-        except BaseException as error:  # noqa: BLE001 - raised below
-            kept = kept or error
-    parking.away = before
-    entered, parking.entered = parking.entered, None
-    if entered is not None:
-        entered._waiting.pop(parking.bell, None)
-        for bell in list(entered._waiting) if entered.done else ():
-            try:
-                bell._lock.release()
-            except RuntimeError:
-                pass
-    if kept is not None:
-        raise kept
-
-
-def _visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> None:
+def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> None:
     """Who is not enrolled parks too while all are to stop; not who is stopping others, nor ours."""
     record = Record(registry, None, "", None)
     for freeze in list(registry.active):
@@ -322,104 +267,3 @@ def _visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> No
             parking.word.change(listed, freeze)
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))
-
-
-class Blocking:
-    """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
-
-    The way in marks the thread as away, and the way out takes the mark off and looks whether
-    anything was asked meanwhile. An exception on either way is raised when the thread runs again.
-    Whether a way was gone, `depth` tells: it changes in the last step of the way in, and on the way
-    out before the mark does, or last where there is none. So the handlers know what to take back.
-    """
-
-    __slots__ = ("_fork_safe", "_label", "_registry")
-
-    def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
-        self._registry = registry
-        self._label = label
-        self._fork_safe = fork_safe
-
-    @covered
-    def __enter__(self) -> None:
-        try:
-            record = self._registry.own.record
-            if record is None:
-                return
-            parking = record.parking
-            if record.depth or record.shut or parking.shut:
-                self._enter_nested(record)
-                record.depth += 1
-                return
-            frame = sys._getframe(1)
-            code, offset, safe = frame.f_code, frame.f_lasti, self._fork_safe
-            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
-            record.away = place
-            if not parking.word.is_quiet():
-                tell(self._registry, record, parking.word.value, place)
-            record.depth = 1
-        except BaseException:
-            record = self._registry.own.record
-            if record is not None and not record.depth:
-                at = record.away or place_of(sys._getframe(1), "blocking", self._label)
-                record.away = None
-                self._come_back(record, at)
-            raise
-
-    @covered
-    def __exit__(self, *exc_info: object) -> None:
-        try:
-            record = self._registry.own.record
-            if record is None or record.depth != 1 or record.shut or record.parking.shut:
-                self._leave_nested(record, sys._getframe(1))
-                return
-            record.depth = 0
-            record.last = place = record.away
-            record.away = None
-            if place is not None and (record.todo or not record.parking.word.is_quiet()):
-                visit(self._registry, record, place)
-        except BaseException:
-            record = self._registry.own.record
-            if record is not None:
-                at = record.away or record.last
-                record.depth = (record.depth or 1) - 1
-                if not (record.depth or record.shut or record.parking.shut):
-                    record.away = None
-                    self._come_back(record, at or place_of(sys._getframe(1), "blocking", None))
-            raise
-
-    def _come_back(self, record: Record, place: Place) -> None:
-        """Once more, after an exception, which is raised when the thread runs again."""
-        try:
-            come_back(record.parking, place, (self._registry,))
-        except RecursionError:
-            wait_flat(record.parking, place)
-            raise
-
-    def _enter_nested(self, record: Record) -> None:
-        """The outer region stays the thread's place, but is as unsafe as what is in it."""
-        place = record.away
-        if place is not None and not self._fork_safe:
-            record.away = (*place[:5], False, None)
-
-    def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
-        if record is None:
-            if self._registry.active and not here.parking.shut:
-                place = place_of(frame, "blocking", self._label)
-                _visit_as_stranger(self._registry, here.parking, place)
-            return
-        if not record.depth:
-            check_move(record.state, State.RUNNING, Mover.OWNER)
-        record.depth -= 1
-
-
-class CheckedBlocking(Blocking):
-    """A blocking region in debug mode: refused to a thread that owns a lock."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        record = self._registry.own.record
-        if not (record and (record.shut or record.parking.shut)):
-            check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
-        super().__enter__()

@@ -94,24 +94,23 @@ class Registry:
         """Ask `record` for every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
             if freeze.covers(record.group) and not freeze.is_by(record):
-                # In this order: once it is a member it is frozen, and the thaw knows of it. A freeze
-                # that is done asks nobody, and that it is done was said before the members are let go.
+                # In this order: once it is a member it is frozen, and the thaw knows of it. If the
+                # thaw was quicker, the freeze is done.
                 record.parking.word.change(listed, freeze)
                 freeze.members[record] = None
                 if freeze.done:
                     record.parking.word.change(settled)
 
-    def withdraw_if_elsewhere(self, freeze: Freeze, record: Record) -> None:
-        """Do not ask a thread that has moved to a group which `freeze` does not cover.
+    def withdraw(self, freeze: Freeze, record: Record) -> None:
+        """Do not ask a thread any more: `freeze` does not cover the group to which it has moved.
 
         By the thread, after it moved, and by the controller, after it asked: one of them sees what
-        the other did. May be repeated.
+        the other did. Likewise of a thread that has left. May be repeated.
         """
-        if not freeze.covers(record.group):
-            freeze.members.pop(record, None)
-            record.parking.word.change(unlisted, lambda other: other is freeze)
-            record.parking.bell.ring()  # it may have stopped meanwhile
-            freeze.arrive(record)
+        freeze.members.pop(record, None)
+        record.parking.word.change(unlisted, lambda other: other is freeze)
+        record.parking.bell.ring()  # it may have stopped meanwhile
+        freeze.arrive(record)
 
     def expel(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""

@@ -20,7 +20,6 @@ from freezethreads._arguments import check_request
 from freezethreads._completion import Bell
 from freezethreads._errors import FreezeError
 from freezethreads._freezer import Freezer
-from freezethreads._original import get_ident
 from freezethreads._record import logger
 from freezethreads._refrigerator import place_of, visit
 from freezethreads._registry import call_shut, check_callable

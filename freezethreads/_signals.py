@@ -28,7 +28,8 @@ def register_signal(
 
     `freezer` None is the default freezer. `file` None is what `sys.stderr` is now; it must have a
     `fileno()`, is kept, and is written to past its buffer. The report works while threads
-    stand frozen, the main thread too. What cannot be written is lost, as is all once the file is
+    stand frozen, the main thread too. What the file cannot encode is escaped; what cannot be
+    written is lost, as is all once the file is
     closed. Calling this again replaces the arrangement; `unregister_signal` ends it.
 
     From the main thread alone; raises `RuntimeError` in any other, ValueError or OSError for a
@@ -39,12 +40,12 @@ def register_signal(
     import signal
 
     # Whoever stands when the signal comes may be in the middle of an import.
-    from freezethreads._explain._dump import check_file, dump_to_descriptor
+    from freezethreads._explain._dump import check_file, dump_to_descriptor, encoding_of
 
     file = check_file(file)
-    descriptor = file.fileno()
+    descriptor, encoding = file.fileno(), encoding_of(file)
     chosen = default_freezer if freezer is None else freezer
-    handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, _TIMEOUT), file)
+    handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, encoding, _TIMEOUT), file)
     before = signal.signal(signum, handler)
     if not isinstance(before, _Handler):
         _before[signum] = before

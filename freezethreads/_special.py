@@ -30,8 +30,8 @@ def covered(function: F) -> F:
     CPython looks the handler up in the function's exception table, whose entry for the `try` begins
     a few instructions too late for us. So the function gets the same entry once more, from 0 on.
 
-    The table's format is the same from 3.11 to 3.15 (CPython: InternalDocs/exception_handling.md). A
-    function that does not look as expected, on an interpreter to come, is left as it is: then only
+    The table's format is the same from 3.11 to 3.15 (CPython, InternalDocs/exception_handling.md).
+    A function that does not look as expected, on an interpreter to come, is left as it is: then only
     an exception at its very first instruction is not handled. Raises ValueError if that happens
     on an interpreter that is known.
     """
@@ -59,7 +59,7 @@ def _entry_from_zero(table: bytes) -> bytes | None:
 
 
 def _number(table: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where the next one begins: six bits a byte, high first."""
+    """The number at `at`, and where the next one begins: six bits a byte, the high ones first."""
     value = 0
     while True:
         byte = table[at]

@@ -4,12 +4,12 @@ With a GIL they are read frame by frame. Without one, nobody may touch the frame
 runs, as CPython's guide to free threading says: where coroutines run, reading them crashes the
 interpreter within a minute (python/cpython#152355). There `faulthandler` writes them down, while it
 has stopped the world. What it writes has lines and no instructions: of a hundred threads at most,
-those that were started last, and of each the innermost hundred calls.
+those that were started last, and of each the innermost hundred calls. It does not load in an
+interpreter other than the first, where, without a GIL, nobody can tell.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import re
 import sys
@@ -22,6 +22,13 @@ from typing import IO, Final, NamedTuple, TypeAlias
 
 from freezethreads._frames import current_frames
 from freezethreads._original import Thread
+
+try:
+    import faulthandler
+except ImportError:  # another interpreter than the first: it keeps what it has in C variables
+    _dump_traceback = None
+else:
+    _dump_traceback = faulthandler.dump_traceback
 
 JOIN: Final = Thread.join.__code__
 
@@ -117,10 +124,12 @@ def _joined_by(frame: FrameType) -> int | None:
 
 
 def _write() -> str:
-    """What `faulthandler` says of all threads."""
+    """What `faulthandler` says of all threads; nothing if there is none."""
+    if _dump_traceback is None:
+        return ""
     try:
         with _open_file() as file:
-            faulthandler.dump_traceback(file, all_threads=True)
+            _dump_traceback(file, all_threads=True)
             file.seek(0)
             return file.read().decode("ascii", "replace")
     except OSError:

@@ -80,10 +80,8 @@ class Status:
 
     def commands_in(self, registry: object) -> bool:
         """Whether it has, or is about to have, a world of that freezer."""
-        for freeze in self.commands:
-            if freeze.registry is registry and not freeze.done:
-                return True
-        return False
+        # A list, which costs less than a generator, and hardly anything where it is empty.
+        return any([one.registry is registry and not one.done for one in self.commands])
 
     def stands_for(self, registry: object) -> bool:
         """Whether it counts as stopped where that freezer asks."""
@@ -95,9 +93,9 @@ class Status:
     def pending(self, doors: Iterable[object]) -> Freeze | None:
         """The first freeze for which it has to stop at the doors of these freezers, or None."""
         for freeze in self.freezes:
-            if not freeze.done and freeze.registry in doors:
-                if not self.commands_in(freeze.registry):
-                    return freeze
+            is_meant = not freeze.done and freeze.registry in doors
+            if is_meant and not self.commands_in(freeze.registry):
+                return freeze
         return None
 
     def holder(self) -> Freeze | None:
@@ -128,7 +126,22 @@ class Word:
     def is_quiet(self) -> bool:
         """Whether nothing is asked; False also if somebody is changing it."""
         status = self._last
-        return not (status.freezes or status.next)
+        if status.next:
+            return False
+        for freeze in status.freezes:
+            if not freeze.done:
+                return False
+        return status.stay is None
+
+    def let_go(self) -> None:
+        """A freeze is done: end the stay if no other one holds it. By anybody.
+
+        Who does not stand has nothing to wait for, and drops what is done when it looks. If it comes
+        to stand in this very moment, it looks afterwards.
+        """
+        status = self._last
+        if status.stay is not None or status.next:
+            self.change(settled)
 
     def change(self, step: Callable[..., Status], *args: Any) -> Status:
         """Put `step(value, *args)` in the place of the value, and return what that is.
@@ -136,7 +149,9 @@ class Word:
         May be repeated after an exception: a step that finds its work done returns the same value.
         """
         while True:
-            old = self.value
+            old = self._last
+            while old.next:
+                old = old.next[0]
             new = step(old, *args)
             if new is old:
                 return old
@@ -147,17 +162,16 @@ class Word:
 
 def settled(old: Status) -> Status:
     """Without what is done; the stay ends with the last freeze that held it. By anybody."""
-    freezes = old.freezes
-    for freeze in freezes:
-        if freeze.done:
-            freezes = tuple([one for one in freezes if not one.done])
-            break
-    commands = old.commands
-    if commands:
-        commands = tuple([one for one in commands if not one.done])
-    if len(freezes) == len(old.freezes) and len(commands) == len(old.commands):
-        if old.stay is None or old.holder() is not None:
+    if not old.freezes:
+        if old.stay is None and not old.commands:
             return old
+    elif len(old.freezes) == 1 and old.freezes[0].done and not old.commands:
+        return Status()
+    freezes = tuple([freeze for freeze in old.freezes if not freeze.done])
+    commands = tuple([freeze for freeze in old.commands if not freeze.done])
+    is_same = len(freezes) == len(old.freezes) and len(commands) == len(old.commands)
+    if is_same and (old.stay is None or old.holder() is not None):
+        return old
     return _with(old, freezes, commands)
 
 
@@ -170,7 +184,8 @@ def _with(old: Status, freezes: tuple[Freeze, ...], commands: tuple[Freeze, ...]
 
 def listed(old: Status, freeze: Freeze) -> Status:
     """Asked to stop for `freeze`. By its controller, or by the thread itself."""
-    old = settled(old)  # a stay that nobody holds is over
+    if old.freezes or old.stay is not None:
+        old = settled(old)  # a stay that nobody holds is over
     if freeze in old.freezes or freeze.done:
         return old
     return Status((*old.freezes, freeze), old.stay, old.calling, old.commands)
@@ -193,7 +208,7 @@ def parked(old: Status, stay: Stay, doors: Iterable[object]) -> Status:
 
 
 def calling(old: Status, stay: Stay, world: Freeze) -> Status:
-    """Makes a call for the freeze of that world, if no other freezer holds it. By the thread itself.
+    """Makes a call for that world's freeze, if no other freezer holds it. By the thread itself.
 
     The world must still be there: the next one of its freezer is listed only when it is over, and
     would take the thread for one that stands.

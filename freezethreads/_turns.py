@@ -65,10 +65,12 @@ class Turns:
         signal handler, or because it takes its turn in steps.)
         """
         for request in self.waiting():
+            if not request.barred or not request.is_by(record):
+                continue
             keeps_its_place = (
                 request.kind == freeze.kind == "freeze" and request.registry is freeze.registry
             )
-            if request.barred and request.is_by(record) and not keeps_its_place:
+            if not keeps_its_place:
                 self.leave(request)
                 request.bell.ring()
 

@@ -26,9 +26,10 @@ from typing import Final, Self
 
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._flat import wait_flat
 from freezethreads._original import local
 from freezethreads._record import Parking, Record, here
-from freezethreads._refrigerator import come_back, make, place_of, tell, wait_flat
+from freezethreads._refrigerator import come_back, make, place_of, tell
 from freezethreads._registry import Registry
 from freezethreads._special import covered
 from freezethreads._todo import Place, pending_todos
@@ -287,10 +288,7 @@ def waits_count(shut: int = 0) -> bool:
     parking = here.parking
     if not parking.members or parking.plain or parking.shut > shut or parking.waiter is not None:
         return False
-    for _, record in parking.members:
-        if not _is_elsewhere(record):
-            return True
-    return False
+    return not all([_is_elsewhere(record) for _, record in parking.members])
 
 
 def _doors(members: tuple[tuple[Registry, Record], ...]) -> tuple[Registry, ...]:

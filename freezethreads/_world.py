@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
@@ -15,12 +15,15 @@ from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
 from freezethreads._special import covered
 from freezethreads._todo import Freeze, Todo
+from freezethreads._unique import Unique
 
 T = TypeVar("T")
 
 
-class _Stopped:
+class _Stopped(Unique):
     """Threads that were stopped, and their thaw."""
+
+    _IS = "the hold on threads of this process, which its end lets go"
 
     def __init__(
         self,
@@ -119,9 +122,6 @@ class _Stopped:
     # where it would be printed and lost.
     __del__ = property(operator.attrgetter("_drop"))
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled: it is one right")
-
 
 class World(_Stopped):
     """The threads of a group, stopped for the calling thread, which may change what it likes.
@@ -144,8 +144,8 @@ class World(_Stopped):
         world. What `fn` raises is raised here. In `fn`, safepoints and blocking regions do
         nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
         Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
-        cannot run anything, or if another freezer holds it too; `NotRegistered` and `ThreadExited`; `FreezeError` if this world
-        does not hold that thread, or was thawed.
+        cannot run anything, or if another freezer holds it too; `NotRegistered` and
+        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed.
         """
         check_callable("fn", fn)
         record = self._registry.find(thread)

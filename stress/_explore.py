@@ -77,7 +77,7 @@ def _explore_all(names: list[str], preemptions: int | None, seconds: float) -> l
     for verdict in verdicts:
         print(*_story(verdict), sep="\n", end="")
     found = sum(bool(verdict.finding) for verdict in verdicts)
-    left = sum(not verdict.exhausted for verdict in verdicts)
+    left = sum(not (verdict.exhausted or verdict.finding) for verdict in verdicts)
     print(
         f"{len(verdicts)} scenarios, {found} with a finding, {left} not exhausted; "
         f"{sum(verdict.schedules for verdict in verdicts)} schedules, {monotonic() - began:.1f} s"

@@ -14,7 +14,7 @@ def rig_mark(
     after_set: Callable[[], object] | None = None,
     after_off: Callable[[], object] | None = None,
 ) -> None:
-    """Have hooks called after the mark `away` of a record, or of a parking, was set or taken off."""
+    """Have hooks called after the mark `away` of a record or a parking was set, or taken off."""
     kind = type(marked)
     slot: Any = vars(kind)["away"]
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, sync
+from freezethreads import Freezer, FreezeTimeout, State, _ownership, sync
 from freezethreads._explain import describe, look, render
 from freezing import actor, looping, puppet
 from helpers import WAIT, wait_for
@@ -68,7 +68,8 @@ def test_the_description_is_json() -> None:
     assert json.loads(json.dumps(description)) == description
 
 
-def test_todos_and_locks() -> None:
+def test_todos_and_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ownership, "tracking", False)  # debug mode leaves it on
     freezer = Freezer(debug=True)
     lock = sync.Lock()
     over = threading.Event()

@@ -39,7 +39,8 @@ def test_after_a_time_out_everybody_runs_and_nothing_is_armed() -> None:
         passing.result(WAIT)
 
 
-def test_a_request_that_stays_on_a_list_is_dropped() -> None:
+def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> None:
+    """It is done, so no safepoint stops for it; the next request takes it off."""
     freezer = Freezer()
     with puppet(freezer) as thread:
         with pytest.raises(FreezeTimeout):
@@ -47,12 +48,17 @@ def test_a_request_that_stays_on_a_list_is_dropped() -> None:
         stale = Freeze(freezer._registry, "freeze", "", "stale")
         word = thread.record.parking.word
         word.change(listed, stale)
+        assert thread.record.is_asked
         freezer._controller.release(stale)
         freezer._registry.announce(stale)
         assert stale in word.value.freezes
+        assert not thread.record.is_asked
         thread.do(freezer.safepoint)
-        assert stale not in word.value.freezes
         freezer._registry.settle(stale)
+        with pytest.raises(FreezeTimeout):
+            freezer.hold(timeout=0)
+        assert stale not in word.value.freezes
+        assert not thread.record.is_asked
 
 
 def test_the_last_to_arrive_wakes_a_controller_that_has_not_gone_to_wait(

@@ -18,6 +18,7 @@ from freezethreads import (
     sync,
 )
 from freezethreads._record import Record
+from freezethreads._status import Word
 from freezethreads._wait import Waiting
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
 from helpers import WAIT, stack_of, wait_for, wait_until
@@ -142,6 +143,31 @@ def test_a_thread_that_dies_between_the_copy_and_the_request() -> None:
         with freezing.result(WAIT) as world:
             assert world.threads == ()
         thread.do(freezer.register)
+
+
+def test_who_leaves_as_it_is_asked_is_kept_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    1. a controller is about to post its freeze to a thread, which is to be in its world
+    2. the thread leaves
+    3. the controller posts: the freeze stands without that thread
+    4. the thread is frozen by another freezer, and thawed: it goes on
+    """
+    freezer, other = Freezer(), Freezer("other")
+    over = threading.Event()
+    with actor() as controller, puppet(other) as thread:
+        thread.do(freezer.register, group="a")
+        pause = Pause(controller.worker)
+        before(monkeypatch, Word, "change", pause)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT, group="a")
+        pause.wait()
+        thread.do(freezer.unregister)
+        pause.go()
+        with freezing.result(WAIT) as world:
+            assert world.threads == ()
+            passing = thread.pass_safepoints(over)
+            other.freeze(timeout=WAIT).thaw()
+            over.set()
+            passing.result(WAIT)
 
 
 @pytest.mark.parametrize("raw", [False, True])

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 import pytest
 
 from freezethreads import Freezer, State, _refrigerator
-from freezethreads._record import Record
+from freezethreads._registry import Registry
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 from rigging import rig_mark
@@ -100,14 +100,14 @@ def test_a_freeze_that_counted_on_the_marker_is_found_when_it_comes_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    1. a thread in the refrigerator looks, finds no freeze, and still has its marker
+    1. a thread that registers has looked, found no freeze, and still has its marker
     2. a freeze is posted; it finds the marker, and stands at once
     3. the thread takes the marker off, looks again and parks
     """
     freezer = Freezer()
     with actor() as late:
         pause = Pause(late.worker)
-        after(monkeypatch, Record, "freeze_to_stop_for", pause)
+        after(monkeypatch, Registry, "enter", pause)
         registered = late.tell(freezer.register)
         pause.wait()
         with freezer.freeze(timeout=WAIT) as world:
@@ -136,7 +136,7 @@ def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw() -> N
         stop.set()
         thawed = controller.tell(world.thaw)
         pause.wait()
-        thread.record.bell.ring()
+        thread.record.parking.bell.ring()
         # Whether a waiter may go on as early as that is the thaw's affair; it must go on later.
         early = wait([passing], timeout=0.2).done
         region = thread.tell(thread.pass_through, freezer.blocking("region"), over, inside)
@@ -181,7 +181,7 @@ def test_who_was_let_go_does_not_say_any_more_that_it_has_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    1. a thread leaves a region during a hold, and parks: it has its mark, and has told nobody
+    1. a thread leaves a region during a hold, and parks: it stands, and has told nobody
     2. the hold is thawed: that makes the thread RUNNING, since nothing else is asked of it
     3. another hold is asked for, and waits for the thread
     4. the thread goes on; so it must not count as stopped for that one
@@ -192,7 +192,7 @@ def test_who_was_let_go_does_not_say_any_more_that_it_has_stopped(
         region = thread.block(over)
         first = freezer.hold(timeout=WAIT)
         pause = Pause(thread.worker)
-        before(monkeypatch, _refrigerator, "_tell", pause)
+        before(monkeypatch, _refrigerator, "tell", pause)
         over.set()
         pause.wait()
         first.thaw()

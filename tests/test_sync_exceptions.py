@@ -45,8 +45,8 @@ SCENES = [
 def check_subject(subject: Puppet) -> None:
     """Its thread is in no wait any more."""
     record = subject.record
-    assert not record.todo
-    assert (record.depth, record.shut, record.waiter) == (0, 0, None)
+    assert not record.is_asked
+    assert (record.depth, record.shut, record.parking.waiter) == (0, 0, None)
     assert subject.do(lambda: own.waiter) is None
 
 

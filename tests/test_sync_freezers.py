@@ -8,10 +8,10 @@ from concurrent.futures import Future
 
 import pytest
 
-from freezethreads import Freezer, State, World, sync
-from freezethreads._todo import AWAY
-from freezing import Actor, Pause, Puppet, RiggedDict, actor, puppet
+from freezethreads import Freezer, State, ThreadBlocked, World, sync
+from freezing import Actor, Pause, Puppet, actor, puppet
 from helpers import WAIT, wait_for
+from rigging import rig_mark
 from sync_clock import begin, outcome
 
 
@@ -67,20 +67,29 @@ def test_a_todo_for_one_waits_for_the_thaw_of_the_other(
 
 
 @orders
-def test_a_world_of_one_can_call_in_a_thread_that_is_parked_for_the_other(
+def test_a_world_of_one_calls_nothing_in_a_thread_that_the_other_holds_too(
     freezers: tuple[Freezer, Freezer],
     thread: Puppet,
+    controller: Actor,
     monkeypatch: pytest.MonkeyPatch,
     order: tuple[int, int],
 ) -> None:
+    """It would run in a world of the other one. (The calls could be made once.) Either may call
+    when it is alone."""
     inner, outer = (freezers[index] for index in order)
     items: sync.SimpleQueue[int] = sync.SimpleQueue()
     waiting = begin(monkeypatch, thread, items.get)
+    calls: list[str] = []
     with outer.freeze(timeout=WAIT) as keeper:
         keeper.call(thread.worker, int)  # so that it has left its wait for the refrigerator
-        with inner.freeze(timeout=WAIT) as world, actor() as controller:
-            ident = controller.do(world.call, thread.worker, threading.get_ident)
-            assert ident == thread.worker.ident
+        world = controller.do(inner.freeze, timeout=WAIT)
+        with pytest.raises(ThreadBlocked):
+            controller.do(world.call, thread.worker, calls.append, "inner")
+        with pytest.raises(ThreadBlocked):
+            keeper.call(thread.worker, calls.append, "outer")
+        assert calls == []
+    assert controller.do(world.call, thread.worker, threading.get_ident) == thread.worker.ident
+    controller.do(world.thaw)
     items.put(1)
     assert outcome(waiting) == 1
 
@@ -144,7 +153,6 @@ def test_who_stops_without_waiting_is_stopped_for_both(
     using.result(WAIT)
 
 
-@pytest.mark.parametrize("mark", [0, 1], ids=["first mark", "second mark"])
 @orders
 def test_freezes_that_come_while_it_returns_stop_it_for_both(
     freezers: tuple[Freezer, Freezer],
@@ -152,21 +160,17 @@ def test_freezes_that_come_while_it_returns_stop_it_for_both(
     controller: Actor,
     monkeypatch: pytest.MonkeyPatch,
     order: tuple[int, int],
-    mark: int,
 ) -> None:
-    """1. The thread has been woken, and has just taken off its mark for one of the freezers.
+    """1. The thread has been woken, and has just taken off its mark, which is the same for both.
     2. A controller asks one freezer for a freeze.
     3. The thread goes on, and perhaps stands for it.
     4. In that world the controller asks the other one.
     """
     first, second = (freezers[index] for index in order)
-    records = [freezer._registry.find(thread.worker) for freezer in freezers]
     items: sync.SimpleQueue[int] = sync.SimpleQueue()
     waiting = begin(monkeypatch, thread, items.get)
     pause = Pause(thread.worker)
-    records[mark].todo = RiggedDict(
-        records[mark].todo, after_pop=lambda key: pause() if key is AWAY else None
-    )
+    rig_mark(thread.record.parking, after_off=pause)
     todo = freezers[0].todo(thread.worker, int)
     pause.wait()
     asked = threading.Event()

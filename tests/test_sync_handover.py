@@ -10,9 +10,9 @@ import pytest
 
 from freezethreads import Freezer, Hold, sync
 from freezethreads._completion import Bell
-from freezethreads._todo import AWAY
-from freezing import Pause, Puppet, actor, after, puppet, puppets, rig_todo
+from freezing import Pause, Puppet, actor, after, puppet, puppets
 from helpers import WAIT, wait_for
+from rigging import rig_mark
 from sync_clock import Clock, begin, outcome
 from sync_waits import EXCLUSIVE, OPENERS, Wait
 
@@ -90,7 +90,7 @@ def test_who_is_asked_to_freeze_on_its_way_back_passes_it_on(
     with OPENERS[name](clock) as wait, actor() as controller:
         pause = Pause()
         futures = [begin(monkeypatch, thread, wait.wait, None) for thread in both]
-        rig_todo(both[0], after_pop=lambda key: pause() if key is AWAY else None)
+        rig_mark(both[0].record.parking, after_off=pause)
         wait.give()
         pause.wait()
         asked = threading.Event()

@@ -106,8 +106,7 @@ class Freezing(RuleBasedStateMachine):
 
     def _is_parked(self, ident: int) -> bool:
         record = self.freezer._registry.records.get(ident)
-        standing = None if record is None else record.standing
-        return record is not None and standing is not None and not standing.done
+        return record is not None and record.parking.word.value.holder() is not None
 
     def refused(self, actor: Actor, call: Call, error: type[Exception]) -> None:
         actor.calls.put(call)

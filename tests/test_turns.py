@@ -9,6 +9,7 @@ import pytest
 
 from freezethreads import Freezer, _controller, _refrigerator
 from freezethreads._completion import Bell
+from freezethreads._record import Record
 from freezethreads._todo import Freeze
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, puppet
 from helpers import WAIT, raise_once, wait_for, wait_until
@@ -86,29 +87,30 @@ def test_a_controller_that_is_passed_over_while_another_leaves_is_told(
         controller.do(mine.result(WAIT / 2).thaw)
 
 
+@pytest.mark.parametrize("step", ["_get_ready", "parked"])
 @pytest.mark.parametrize("ask", ["freeze", "hold"])
 def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_its_turn_on(
-    monkeypatch: pytest.MonkeyPatch, ask: str
+    monkeypatch: pytest.MonkeyPatch, ask: str, step: str
 ) -> None:
     """
     1. A registered controller has the turn, sees that nothing is asked of it, and comes back.
-    2. A hold is put on its list, and has not looked whether it stands.
-    3. It finds that, and takes the mark off by which it was away. It has not set the next one, by
-       which it stands, when the hold looks.
-    4. It stands with its turn, which others want while the hold lasts.
+    2. A hold asks it to stop, and has not looked whether it stands.
+    3. It takes the mark off by which it was away, and finds that. It does not stand yet, and has
+       its turn or has just passed it on, when the hold looks.
+    4. It must not stand with its turn, which others want while the hold lasts.
     """
     freezer = Freezer()
     with puppet(freezer, "c") as controller, actor() as holder, puppet(freezer, "d") as third:
         comes = Pause(controller.worker)
-        before(monkeypatch, _controller, "come_back", comes)
+        before(monkeypatch, _controller.Controller, "_come_back", comes)
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         comes.wait()
         looks = Pause(holder.worker)
-        before(monkeypatch, _controller.Controller, "_has_stopped", looks)
+        before(monkeypatch, Record, "has_stopped", looks)
         holding = holder.tell(freezer.hold, group="c", timeout=WAIT)
         looks.wait()
         parks = Pause(controller.worker)
-        before(monkeypatch, _refrigerator, "_park", parks)
+        before(monkeypatch, _refrigerator, step, parks)
         comes.go()
         parks.wait()
         armed = at_bell(monkeypatch, holder.worker)

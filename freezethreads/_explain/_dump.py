@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from typing import IO, TYPE_CHECKING
@@ -10,6 +11,7 @@ from freezethreads._deadline import check_seconds
 from freezethreads._errors import FreezeError
 from freezethreads._explain._describe import look
 from freezethreads._explain._text import render
+from freezethreads._plain import write
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -22,15 +24,25 @@ def dump(freezer: Freezer, file: IO[str] | None, timeout: float | None) -> None:
     """
     check_seconds("timeout", timeout)
     file = check_file(file)
-    file.write(render(look(freezer, timeout)) + "\n")
+    write(render(look(freezer, timeout)) + "\n", file)
     file.flush()
 
 
-def dump_to_descriptor(freezer: Freezer, descriptor: int, timeout: float | None) -> None:
+def dump_to_descriptor(
+    freezer: Freezer, descriptor: int, encoding: str, timeout: float | None
+) -> None:
     """The same for a signal handler, which may have interrupted its thread in the file's lock."""
-    rest = (render(look(freezer, timeout)) + "\n").encode(errors="backslashreplace")
+    rest = (render(look(freezer, timeout)) + "\n").encode(encoding, "backslashreplace")
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def encoding_of(file: IO[str]) -> str:
+    """How a file encodes what is written to it; UTF-8 if that is unknown."""
+    try:
+        return codecs.lookup(getattr(file, "encoding", None) or "utf-8").name
+    except (LookupError, TypeError):
+        return "utf-8"
 
 
 def check_file(file: IO[str] | None) -> IO[str]:

@@ -26,6 +26,7 @@ from freezethreads._record import here, logger
 from freezethreads._registry import call_shut, check_group
 from freezethreads._special import call_with, covered
 from freezethreads._threads import check_freezer
+from freezethreads._unique import Unique
 from freezethreads._wait import plumbing
 
 plumbing.add(__file__)
@@ -76,8 +77,10 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
         raise
 
 
-class Installation:
+class Installation(Unique):
     """What `install()` has put in place; a context manager that takes it away when it is left."""
+
+    _IS = "what is in force in this process"
 
     def __init__(self, members: Members, patches: list[Patch]) -> None:
         self._members = members

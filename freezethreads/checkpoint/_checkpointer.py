@@ -13,6 +13,8 @@ from typing import Any, Literal
 from freezethreads import Freezer
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._original import allocate_lock, monotonic
+from freezethreads._unique import Unique
+from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._modes import ForkMode, InlineMode, Mode
 from freezethreads.checkpoint._schedule import Schedule
 from freezethreads.checkpoint._store import Store
@@ -39,7 +41,7 @@ class Checkpoint:
     """Bytes of the payload; None if the store does not know."""
 
 
-class Checkpointer:
+class Checkpointer(Unique):
     """Makes consistent checkpoints of a running program: stop, take, let go, save.
 
     `take()` is called while all registered threads of `freezer` stand still, and returns what
@@ -68,6 +70,8 @@ class Checkpointer:
     TypeError or ValueError for bad arguments. May be used from any thread, registered or not, and
     inside a world of one's own. A process that the program forks itself makes a new one.
     """
+
+    _IS = "one that stops the threads of this process"
 
     def __init__(
         self,
@@ -106,6 +110,7 @@ class Checkpointer:
         self._last: Checkpoint | None = None
         self._error: BaseException | None = None
         self._schedule: Schedule | None = None
+        watch(self)
 
     @property
     def last(self) -> Checkpoint | None:
@@ -188,6 +193,11 @@ class Checkpointer:
         except BaseException as error:  # a SystemExit of take() would end the thread in silence
             self._error = error
             logger.exception("a checkpoint in the background failed")
+
+    def _forked(self, expected: bool) -> None:
+        """The turn, and the background thread, are the parent's."""
+        self._lock = allocate_lock()
+        self._schedule = None
 
     def _end_schedule(self) -> None:
         if self._schedule is not None:

@@ -28,6 +28,7 @@ from typing import NoReturn
 from freezethreads._deadline import Deadline
 from freezethreads._original import sleep
 from freezethreads.checkpoint._errors import CheckpointError
+from freezethreads.checkpoint._forking import expecting_child
 
 __all__ = ["Child", "start_child"]
 
@@ -157,7 +158,8 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
             at_end.callback(child.kill)
             # In one step: another thread may take a signal, whose handler raises in this one, and
             # the child would be one that nobody knows.
-            pids.extend(islice(iter(os.fork, None), 1))
+            with expecting_child():
+                pids.extend(islice(iter(os.fork, None), 1))
             if pids == [0]:
                 leash.close()
                 _live(work, says, held, mask)
@@ -165,7 +167,7 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
             held.close()
             closing.pop_all()
             return child
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter in an interpreter that may not fork
         raise CheckpointError(f"no child could be forked: {error}; nothing was saved") from error
     finally:
         # However the child comes here, it has no business in the parent's code.

@@ -29,7 +29,8 @@ class CheckpointError(FreezeError):
 class ForkUnsafe(CheckpointError):
     """A thread stood in a blocking region that may hold a C library's lock, until the deadline.
 
-    A child forked at that moment could wait for such a lock for ever, so nothing was forked.
+    Or one was in a call of the `SQLiteStore`, which is such a library. A child forked at that
+    moment could wait for such a lock for ever, so nothing was forked.
     """
 
 

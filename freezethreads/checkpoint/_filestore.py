@@ -3,12 +3,16 @@
 The order of the steps is what makes a save atomic. It is that of SQLite's and of every careful
 editor (https://sqlite.org/atomiccommit.html; "All file systems are not created equal", OSDI 2014):
 
-1. write to ``NAME.unfinished``, and fsync it: the content must be durable before the name is;
+1. write to ``NAME.unfinished``, and fsync it: the content must be durable before the name is.
+   It is locked meanwhile, since a parent and its child may save at the same time;
 2. rename it to ``NAME.0000000007``: this is the moment of the commit;
 3. fsync the directory: without it a power failure may undo a rename that was acknowledged;
 4. only now remove the files that are too old. So there is never less than before.
 
 What is durable is what the platform's ``fsync`` makes so.
+
+Reading needs no lock of the system: a whole file never changes, and one that has just been removed
+has a newer one beside it.
 """
 
 from __future__ import annotations
@@ -20,12 +24,15 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._original import allocate_lock, sleep
+from freezethreads._unique import Unique
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
 from freezethreads.checkpoint._store import check_keep, check_path
@@ -35,7 +42,7 @@ __all__ = ["FileStore"]
 logger = logging.getLogger("freezethreads.checkpoint")
 
 
-class FileStore:
+class FileStore(Unique):
     """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
 
     For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
@@ -44,12 +51,17 @@ class FileStore:
     another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
     program that was killed may have left a child that is about to die.
 
+    A child that the program forks may go on using its parent's store: it can load, and it can save
+    as soon as its parent's is closed or gone, for which a save waits up to `wait` seconds, too.
+
     A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
     pickle, must not be used for files that somebody else can write: loading one runs whatever
     code they put there. A damaged file is logged, left where it is, and the one before it used.
 
     ValueError or TypeError for bad arguments; StoreError if the path is in use.
     """
+
+    _IS = "the only one that has its path"
 
     def __init__(
         self,
@@ -63,17 +75,22 @@ class FileStore:
         self.path = check_path(path)
         self.keep = check_keep(keep)
         self._packer = Packer(dumps, loads)
-        seconds = check_seconds("wait", wait)
+        self._wait = check_seconds("wait", wait)
         self._unfinished = self._beside("unfinished")
-        self._lock = allocate_lock()  # one save at a time, and no close meanwhile; nothing in it
+        # One save at a time in this process, and no close meanwhile. The lock of the unfinished
+        # file nests in it, and nothing else. A child makes itself a new one.
+        self._lock = allocate_lock()
+        self._saving: FileIO | None = None  # the unfinished file while it is open
+        self._closed = False
         with _translation(self.path):
-            self._lockfile = _lock_file(self._beside("lock"), Deadline(seconds))
+            self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
             try:
                 self._check_names()
                 self._unfinished.unlink(missing_ok=True)
             except BaseException:
                 self._lockfile.close()
                 raise
+        watch(self)
 
     def detach(self, payload: Any) -> Packed:
         """Return `payload` as bytes, which nothing can change any more."""
@@ -86,17 +103,17 @@ class FileStore:
         """
         packed = self._packer.pack(check_payload(payload))
         with self._open(), _translation(self.path):
-            older = self._sequences()
-            try:
-                _write_file(self._unfinished, packed)
+            if self._lockfile.closed:  # it was the parent's
+                self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
+            with self._begin() as file:
+                older = self._sequences()
+                _write(file, packed)
                 self._unfinished.rename(self._name(older[0] + 1 if older else 1))
-            except BaseException:
-                self._unfinished.unlink(missing_ok=True)
-                raise
-            _sync_directory(self.path.parent)
-            for name in map(self._name, older[self.keep - 1 :]):
-                if _is_ours(name):
-                    name.unlink()
+                _sync_directory(self.path.parent)
+                for name in map(self._name, older[self.keep - 1 :]):
+                    with suppress(FileNotFoundError):  # a child removes what is old as well
+                        if _is_ours(name):
+                            name.unlink()
         return len(packed.data)
 
     def load(self) -> Any | None:
@@ -105,9 +122,7 @@ class FileStore:
         StoreError if there are files and none of them is whole.
         """
         with self._open(), _translation(self.path):
-            sequences = self._sequences()
-            whole = (self._read(self._name(sequence)) for sequence in sequences)
-            packed = next((packed for packed in whole if packed is not None), None)
+            sequences, packed = self._newest()
         if packed is not None:
             return self._packer.unpack(packed)
         if sequences:
@@ -120,14 +135,56 @@ class FileStore:
     def close(self) -> None:
         """Let others use the path, and refuse all further calls. May be called again."""
         with self._lock:
+            self._closed = True
+            self._lockfile.close()
+
+    def _forked(self, expected: bool) -> None:
+        """Own nothing of the parent's but, for a checkpoint's child, the path."""
+        self._lock = allocate_lock()
+        if self._saving is not None:
+            self._saving.close()  # the parent's lock on it is not to last as long as this process
+        if not expected:
             self._lockfile.close()
 
     @contextmanager
     def _open(self) -> Iterator[None]:
         with self._lock:
-            if self._lockfile.closed:
+            if self._closed:
                 raise StoreError(f"the store of {self.path} is closed")
             yield
+
+    @contextmanager
+    def _begin(self) -> Iterator[FileIO]:
+        """The unfinished file, empty, which no other process has. Called with _lock held."""
+        file = self._saving = _lock_unfinished(self._unfinished)
+        try:
+            yield file
+        except BaseException as error:
+            if file.closed:  # by `_forked`, in a signal handler
+                raise StoreError(
+                    f"{self.path}: the process was forked in the middle of this save, which is the "
+                    "parent's; here nothing was saved"
+                ) from error
+            if _is_at(file, self._unfinished):
+                self._unfinished.unlink()
+            raise
+        finally:
+            self._saving = None
+            if not file.closed:
+                # Said, since a child that was just forked has the file open for a moment.
+                fcntl.flock(file, fcntl.LOCK_UN)
+                file.close()
+
+    def _newest(self) -> tuple[list[int], Packed | None]:
+        """The numbers of the files, and the newest payload that is whole."""
+        while True:
+            sequences = self._sequences()
+            whole = (self._read(self._name(sequence)) for sequence in sequences)
+            try:
+                return sequences, next((packed for packed in whole if packed is not None), None)
+            except FileNotFoundError:
+                if self._sequences() == sequences:
+                    raise  # a link to nowhere; if not, another process has saved, and removed it
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
@@ -155,12 +212,36 @@ class FileStore:
             return None
 
 
-def _write_file(name: Path, packed: Packed) -> None:
-    with name.open("wb") as file:
-        file.write(pack_header(packed))
-        file.write(packed.data)
-        file.flush()
-        os.fsync(file.fileno())
+def _write(file: FileIO, packed: Packed) -> None:
+    """Without a buffer, of which a child would have a copy."""
+    for part in (pack_header(packed), packed.data):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
+
+
+def _lock_unfinished(name: Path) -> FileIO:
+    """Open, lock and empty the file of this name, as soon as no other process saves."""
+    while True:
+        file = FileIO(name, "a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, name):
+                file.truncate(0)
+                return file
+            file.close()  # it has been finished, and has another name
+        except BaseException:
+            file.close()
+            raise
+
+
+def _is_at(file: FileIO, name: Path) -> bool:
+    """Whether it still has this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), name.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_directory(directory: Path) -> None:
@@ -178,7 +259,7 @@ def _is_ours(name: Path) -> bool:
 
 def _lock_file(name: Path, deadline: Deadline) -> IO[bytes]:
     """Open and lock `name`. The lock lasts until the file is closed, at the latest by the end of
-    the process, and in a child made by fork as long as that has it open too.
+    the process, and of a checkpoint's child.
 
     The file is never removed: somebody may be waiting for the one that was removed.
     """

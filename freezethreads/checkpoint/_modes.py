@@ -135,7 +135,11 @@ class ForkMode(Mode):
             if unsafe:
                 raise ForkUnsafe(_refusal(unsafe))
             strangers = [] if self._warned else _strangers(world)
-            child = start_child(self._save, at_end)
+            left = deadline.remaining()
+            with _keeping_out(self._store, _PATIENCE if left < 0 else min(_PATIENCE, left)) as kept:
+                if not kept:
+                    raise ForkUnsafe(_IN_STORE)
+                child = start_child(self._save, at_end)
         frozen = monotonic() - stood
         if strangers:
             self._warned = True
@@ -146,11 +150,33 @@ class ForkMode(Mode):
         return self._store.save(check_payload(self._take()))
 
 
+@contextmanager
+def _keeping_out(store: Store, seconds: float) -> Iterator[bool]:
+    """Whether, as far as the store knows, nobody is in a call of it, nor begins one in the block.
+
+    Whoever is in one goes on while all stand: in a blocking region, or without being registered.
+    """
+    keep_out = getattr(store, "_keeping_out", None)
+    if keep_out is None:
+        yield True
+    else:
+        with keep_out(seconds) as kept:
+            yield kept
+
+
 def _strangers(world: World) -> list[str]:
     """The names of the threads that nobody has stopped, without those of this library."""
     names = (thread.name for thread in world.unregistered)
     return [name for name in names if not name.startswith("freezethreads-")]
 
+
+_PATIENCE = 0.25  # seconds that a world stands, at most, since somebody is in a call of the store
+
+_IN_STORE = (
+    "not forked: until the deadline another thread was in a call of the store whenever all stood, "
+    "and a child would wait for what that thread has locked. Everybody was thawed, and the "
+    "checkpoint before stays"
+)
 
 _WARNING = (
     "forked while unregistered threads were running: %s. If one of them held a lock that the child "

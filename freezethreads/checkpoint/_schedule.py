@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from threading import Event
 
+from freezethreads._errors import starting_thread
 from freezethreads._original import TIMEOUT_MAX, Thread, monotonic
 
 __all__ = ["Schedule"]
@@ -16,14 +17,16 @@ class Schedule:
 
     At a fixed rate on the monotonic clock: the calls are due at whole multiples of `every` after
     the start, however long each takes. Those that are due while one still runs are left out.
+    Raises `FreezeError` if there is no thread to be had.
     """
 
     def __init__(self, every: float, work: Callable[[], object]) -> None:
         self._every = every
         self._work = work
         self._stopping = Event()
-        self._thread = Thread(target=self._run, name="freezethreads-checkpoint", daemon=True)
-        self._thread.start()
+        with starting_thread("every=seconds"):
+            self._thread = Thread(target=self._run, name="freezethreads-checkpoint", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Begin no further call, and wait for the end of one under way. May be repeated."""

@@ -14,7 +14,9 @@ it a power failure right after the commit may bring the journal back and undo a 
 already acknowledged (https://sqlite.org/pragma.html#pragma_synchronous).
 
 A connection lives no longer than one call. It must not be carried across a fork
-(https://sqlite.org/howtocorrupt.html, 2.6), and without one there is nothing to be carried.
+(https://sqlite.org/howtocorrupt.html, 2.6), and without one there is nothing to be carried. So a
+checkpoint's child is forked while nobody is in a call of its store: else it would have a lock of
+the C library that nobody gives back, or take another thread's lock on the file for its own.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from freezethreads._original import RLock
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
 from freezethreads.checkpoint._store import check_keep, check_path
 
@@ -73,6 +77,10 @@ class SQLiteStore:
         self._packer = Packer(dumps, loads)
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
+        # One call at a time, and none while a checkpoint forks. A call in a call is one of a
+        # subclass's `write` or `read`. A child makes itself a new one.
+        self._lock = RLock()
+        watch(self)
         with self._connection():
             pass
 
@@ -151,12 +159,35 @@ class SQLiteStore:
         """Refuse all further calls. May be called again, and by any thread."""
         self._closed = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
+        watch(self)
+
+    def _forked(self, expected: bool) -> None:
+        self._lock = RLock()
+
+    @contextmanager
+    def _keeping_out(self, seconds: float) -> Iterator[bool]:
+        """A block in which no other thread is in a call, for a fork; whether that was to be had.
+
+        It waits so long for those which are.
+        """
+        kept = (lock := self._lock).acquire(timeout=seconds)
+        try:
+            yield kept
+        finally:
+            if kept:
+                lock.release()
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection to the file, made ours if it is new, for the length of one call."""
         if self._closed:
             raise StoreError(f"the store of {self.path} is closed")
-        with _translation(self.path):
+        with self._lock, _translation(self.path):
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 if _set_up(connection, self.path):

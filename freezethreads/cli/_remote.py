@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._plain import clean_lines
+from freezethreads._plain import clean_lines, encodable
 from freezethreads.cli._parser import WrongUse
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ def say(text: str) -> None:
 
     What cannot be encoded is escaped. Raises SystemExit with the reason if they cannot be written.
     """
-    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        print(encodable(text, sys.stdout), flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # also for what is to come
         if not isinstance(error, BrokenPipeError):

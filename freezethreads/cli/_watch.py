@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._plain import clean_lines
+from freezethreads._plain import clean_lines, encodable
 from freezethreads.cli._remote import in_words
 from freezethreads.cli._table import cell
 from freezethreads.cli._threads import HEADER, row_of
@@ -43,7 +43,9 @@ class Watch:
         """Show the table until q is pressed; return 0. Raises ControlError if the process goes."""
         from rich.live import Live  # of the extra `cli`, as all of rich
 
-        with _ends_undone(), _single_keys() as keys, Live(auto_refresh=False, screen=True) as live:
+        # What stands for `sys.stdout` else does not say how it encodes; nobody prints meanwhile.
+        live = Live(auto_refresh=False, screen=True, redirect_stdout=False)
+        with _ends_undone(), _single_keys() as keys, live:
             while True:
                 live.update(self._look(), refresh=True)
                 if not self._obey(keys(_EVERY)):
@@ -52,7 +54,6 @@ class Watch:
     def _look(self) -> Group:
         from rich.console import Group
         from rich.table import Table
-        from rich.text import Text
 
         if self._holds:
             self._renew()
@@ -64,8 +65,8 @@ class Watch:
             table.add_column(name, justify="right" if right else "left", overflow="fold")
         for thread in answer["threads"]:
             table.add_row(*_cells(thread))
-        head = Text(f"process {self._client.pid}: {title}")
-        return Group(head, Text(_KEYS), Text(clean_lines(self._message), style="bold"), table)
+        head = _text(f"process {self._client.pid}: {title}")
+        return Group(head, _text(_KEYS), _text(clean_lines(self._message), "bold"), table)
 
     def _obey(self, key: str) -> bool:
         """Do what a key asks; whether to go on."""
@@ -98,11 +99,16 @@ class Watch:
             self._message = str(error)
 
 
-def _cells(thread: dict[str, Any]) -> list[Text]:
+def _text(text: str, style: str = "") -> Text:
+    """What the terminal cannot show is escaped."""
     from rich.text import Text
 
+    return Text(encodable(text, sys.stdout), style=style)
+
+
+def _cells(thread: dict[str, Any]) -> list[Text]:
     style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
-    return [Text(cell(value), style=style) for value in row_of(thread)]
+    return [_text(cell(value), style) for value in row_of(thread)]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from freezethreads import FreezeError, Freezer
+from freezethreads._errors import starting_thread
 from freezethreads._original import OWN_THREADS, Thread, getpid, sleep
 from freezethreads.control._channel import Channel, Socket, answers
 from freezethreads.control._errors import RequestError
@@ -81,8 +82,9 @@ class Server:
         self._listener.listen(_BACKLOG)
 
     def start(self) -> None:
-        """Begin to answer. Raises RuntimeError if no thread can be started."""
-        Thread(target=self._listen, name=OWN_THREADS + "control", daemon=True).start()
+        """Begin to answer. Raises `FreezeError` if no thread can be started."""
+        with starting_thread("serve()"):
+            Thread(target=self._listen, name=OWN_THREADS + "control", daemon=True).start()
 
     def close(self) -> None:
         """Remove the socket, drop all clients and thaw what they hold. From any thread; does not

@@ -14,6 +14,7 @@ from typing import Self
 
 from freezethreads import FreezeError, Freezer
 from freezethreads._original import RLock
+from freezethreads._unique import Unique
 from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server
@@ -25,8 +26,10 @@ _server: Server | None = None  # guarded by the lock, as what follows
 _servings: dict[Serving, None] = {}
 
 
-class Serving:
+class Serving(Unique):
     """That a freezer is served: got from `Freezer.serve`. A context manager, which closes it."""
+
+    _IS = "the hold on one server of this process"
 
     def __init__(self, freezer: Freezer, path: Path) -> None:
         self.freezer = freezer

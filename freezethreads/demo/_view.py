@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from freezethreads._plain import encodable
+
 __all__ = ["View"]
 
 
@@ -20,9 +22,9 @@ class View:
         self._verbose = verbose
 
     def say(self, text: str) -> None:
-        """Print a line."""
+        """Print a line. What cannot be encoded is escaped."""
         if not self._quiet:
-            print(text, flush=True)
+            print(encodable(text, sys.stdout), flush=True)
 
     def detail(self, text: str) -> None:
         """Print a line that only `verbose` asks for."""

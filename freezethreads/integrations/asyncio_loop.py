@@ -48,6 +48,7 @@ from freezethreads import (
 from freezethreads._deadline import check_seconds
 from freezethreads._original import get_ident
 from freezethreads._request import FreezeRequest
+from freezethreads._unique import Unique
 
 __all__ = ["Enrolment", "enrol", "freeze"]
 
@@ -72,12 +73,14 @@ def enrol(freezer: Freezer | None = None, *, group: str = "", name: str | None =
     return Enrolment(default_freezer if freezer is None else freezer, loop, group, name)
 
 
-class Enrolment:
+class Enrolment(Unique):
     """A loop whose thread can be frozen, until `close()`. Got from `enrol`; a context manager.
 
     Closing the loop closes this. A loop that was merely stopped leaves its thread enrolled like any
     other: what runs there between two runs of the loop needs safepoints of its own.
     """
+
+    _IS = "the enrolment of one thread of this process"
 
     def __init__(
         self, freezer: Freezer, loop: asyncio.AbstractEventLoop, group: str, name: str | None
@@ -200,9 +203,7 @@ class _Block(AbstractAsyncContextManager[World, None]):
             self.close()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, *more: object
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:
         try:
             self._world.__exit__(kind, *more)
         finally:

@@ -95,6 +95,11 @@ class ModelLease(Lease):
         if run is not None:
             run.leases.append(self)
 
+    def run_out(self) -> None:
+        """Its time is up."""
+        if not self._is_cancelled:
+            self._run_out()
+
 
 @contextmanager
 def modelled() -> Iterator[None]:

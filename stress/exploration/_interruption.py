@@ -34,6 +34,7 @@ class Sites:
     def __init__(self, target: str, chosen: int, interrupt: Callable[[], object]) -> None:
         self.count = 0
         self.reached = ""
+        self._closed = False
         self._target = target
         self._chosen = chosen
         self._interrupt = interrupt
@@ -43,9 +44,14 @@ class Sites:
         return (
             actor is not None
             and actor.name == self._target
-            and not self.reached
+            and not (self.reached or self._closed)
             and points.covers(code)
         )
+
+    def close(self, actor: Actor | None) -> None:
+        """If it is the target that calls this, no interruption comes to it any more."""
+        if actor is not None and actor.name == self._target:
+            self._closed = True
 
     def enter(self, frame: FrameType, run: Run, table: Table) -> Any:
         """Watch a frame of the target that has just begun."""
@@ -67,7 +73,7 @@ class Sites:
     def _visit(self, frame: FrameType, run: Run) -> None:
         number = self.count
         self.count += 1
-        if number != self._chosen or self.reached:
+        if number != self._chosen or self.reached or self._closed:
             return
         self.reached = f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
         run.step(((id(self), "interrupted"), True))

@@ -133,8 +133,7 @@ class Run:
         actor.ready = None
         if self.opened and not actor.traced:
             self._trace_from_here()
-        if actor.expired:
-            self.step(((id(self), "time is up"), True))
+        self.step(((id(self if actor.expired else actor), "wait"), True))
         return ready()
 
     def curtain(self) -> None:
@@ -166,6 +165,7 @@ class Run:
         """The acting thread may take its time here: others can come in, which is no preemption."""
         actor = self.acting
         assert actor is not None
+        self.step(((id(actor), "pause"), True))  # or the state would be the same before and after
         following = self._choose(None)
         if following is not None and following is not actor:
             self._switch(actor, following)

@@ -112,16 +112,23 @@ class Explorer:
         return run
 
     def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
-        """Every run with exactly `bound` preemptions, and those that lead there."""
+        """Every run with `bound` preemptions, and those that lead there.
+
+        With an interruption, which is one, a bound of 0 is for each in the schedule of the rule.
+        """
         self._seen.clear()
         if not self._scenario.target:
             yield from self._branch(Schedule(), bound)
-        elif bound:
-            site = 0
-            while site == 0 or site <= self._sites:
-                self._seen.clear()
-                yield from self._branch(Schedule((), site), bound - 1)
-                site += 1
+            return
+        site = 0
+        while site == 0 or site <= self._sites:
+            self._seen.clear()
+            schedule = Schedule((), site)
+            if bound:
+                yield from self._branch(schedule, bound - 1)
+            else:
+                yield self.run(schedule), schedule
+            site += 1
 
     def _branch(self, schedule: Schedule, left: int) -> Iterator[tuple[Run, Schedule]]:
         """The run of `schedule`, and of all that go on otherwise where it leaves that open."""
@@ -180,6 +187,8 @@ class Explorer:
         end = min(limit, following[0].start if following else len(run.steps))
         actor = run.name_of(stretch.actor)
         others = 0
+        if self._scenario.preempted and actor not in self._scenario.preempted:
+            return
         for step in run.steps[stretch.start : end]:
             others |= step.enabled
         for other in _bits(others):

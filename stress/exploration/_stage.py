@@ -109,6 +109,8 @@ class Stage:
 
     def bow(self) -> None:
         """At the end of a registered actor: wait in a region until all have come to their ends."""
+        if self.run.sites is not None:
+            self.run.sites.close(self.run.acting)
         with ExitStack() as stack:
             for freezer in self._freezers:
                 stack.enter_context(freezer.blocking("the end"))
@@ -158,8 +160,7 @@ class Stage:
         lease = run.leases.pop(0)
         for worlds in self._still.values():
             worlds.clear()
-        if not lease.finished.is_set():
-            lease.function(*lease.args, **lease.kwargs)
+        lease.run_out()
 
     def interrupt(self) -> None:
         """What comes to the scenario's target: its handler, or an exception if it has none."""
@@ -185,6 +186,7 @@ class Scenario:
 
     `target` is the actor that is interrupted once, by an exception or by the stage's handler. An
     interruption counts as a preemption, and there are `preemptions` at most unless asked for more.
+    If `preempted` names any actors, only those are preempted.
     """
 
     name: str
@@ -192,6 +194,7 @@ class Scenario:
     set_stage: Callable[[Stage], None]
     target: str = ""
     preemptions: int = 2
+    preempted: tuple[str, ...] = ()
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -199,13 +202,13 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    promise: str, *, target: str = "", preemptions: int = 2
+    promise: str, *, target: str = "", preemptions: int = 2, preempted: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Add the function to `SCENARIOS`, under its own name, as one that tests `promise`."""
 
     def add(set_stage: Callable[[Stage], None]) -> Callable[[Stage], None]:
         name = set_stage.__name__.replace("_", "-")
-        SCENARIOS[name] = Scenario(name, promise, set_stage, target, preemptions)
+        SCENARIOS[name] = Scenario(name, promise, set_stage, target, preemptions, preempted)
         return set_stage
 
     return add

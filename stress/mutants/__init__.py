@@ -15,10 +15,11 @@ from stress.mutants import (
     _standing,
     _todos,
     _waits,
+    _words,
 )
 from stress.mutants._mutant import MUTANTS, Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
 # Each has filled its part of the table.
-FAMILIES = (_flags, _standing, _members, _ends, _todos, _controllers, _waits, _programs)
+FAMILIES = (_flags, _standing, _members, _ends, _todos, _controllers, _waits, _words, _programs)

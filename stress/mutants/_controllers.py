@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from freezethreads._controller import Controller
-from freezethreads._record import Record
+from freezethreads._status import Status
 from freezethreads._todo import Freeze
 from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put
@@ -13,7 +13,7 @@ from stress.mutants._mutant import breaks, put
 
 @breaks("who has a world, or waits for one to stand, stops for nobody", "controllers")
 def commander_parks() -> None:
-    put(Record, "commands", property(lambda self: False))
+    put(Status, "commands_in", lambda self, registry: False)
 
 
 @breaks("worlds do not overlap", "controllers")

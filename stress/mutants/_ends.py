@@ -8,9 +8,12 @@ from freezethreads._completion import Bell, Completion
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeTimeout
 from freezethreads._original import sleep
+from freezethreads._record import Parking, here
+from freezethreads._refrigerator import _wait_at
+from freezethreads._status import Status, Stay, settled
 from freezethreads._todo import Freeze
 from freezethreads._turns import Turns
-from stress.mutants._mutant import breaks, put
+from stress.mutants._mutant import breaks, put, replace
 
 
 @breaks("nothing stays armed when the time has run out", "timeouts")
@@ -44,31 +47,35 @@ def chain_stops_short() -> None:
     put(Completion, "leave", leave)
 
 
-@breaks("what is completed is said to be so before those who wait are listed", "fairness")
+@breaks("who waits for a thaw is listed, and then looks whether it has come", "fairness")
 def missed_wake_up() -> None:
-    enter = Completion.enter
+    def wait_at(parking: Parking, status: Status, stay: Stay) -> Status:
+        """Look first, and then be listed."""
+        holder = status.holder()
+        if holder is not None:
+            status = parking.word.change(settled)
+            is_held = status.stay is stay and status.holder() is holder
+            sleep(random.expovariate(2000))  # to be late hurts nobody, if nothing else is wrong
+            holder.completion.enter(parking.bell)
+            if is_held:
+                parking.bell.wait()
+            holder.completion.leave(parking.bell)
+        return parking.word.change(settled)
 
-    def enter_later(self: Completion, bell: Bell) -> None:
-        sleep(random.expovariate(2000))  # to be late hurts nobody, if nothing else is wrong
-        enter(self, bell)
-
-    def complete_all(self: Completion) -> None:
-        if not self.done:  # a second thaw would mend it
-            self._chain = list(self._waiting)  # who enters from now on is not in it
-            sleep(0.001)
-        self.done = True
-        self._wake_one()
-
-    put(Completion, "enter", enter_later)
-    put(Completion, "complete_all", complete_all)
+    replace(_wait_at, wait_at)
 
 
 @breaks("between two freezes each thread gets to its next safepoint", "fairness")
 def not_let_run() -> None:
-    # Nobody is RUNNING before it has woken, and found nothing new on its list.
-    put(Controller, "_pass_mark_on", lambda self, record, mark: None)
+    def settled_by_itself(old: Status) -> Status:
+        """Nobody is RUNNING before it has woken, and found nothing new in its word."""
+        if old.stay is not None and old.stay is not here.parking.word.value.stay:
+            return old
+        return settled(old)
+
+    replace(settled, settled_by_itself)
 
 
 @breaks("a lease that runs out thaws", "leases")
 def lease_never_fires() -> None:
-    put(Controller, "start_lease", lambda self, freeze, seconds: None)
+    put(Controller, "start_lease", lambda self, freeze, user, seconds: None)

@@ -17,7 +17,8 @@ from freezethreads._controller import Controller, _timeout
 from freezethreads._deadline import Deadline
 from freezethreads._original import sleep
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking, visit_safepoint
+from freezethreads._refrigerator import visit_safepoint
+from freezethreads._region import Blocking
 from freezethreads._registry import Registry
 from freezethreads._todo import Freeze
 from freezethreads._wait import Waiter, Waiting
@@ -106,6 +107,12 @@ def _wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
     self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
 
 
+def records_of(wait: Waiting) -> list[Record]:
+    """Of the thread that waits, if that wait counts."""
+    parking = wait._parking
+    return [] if parking is None else [record for _, record in parking.members]
+
+
 def _open_doors() -> None:
     """A safepoint, a region and a wait: each looks at the word alone."""
 
@@ -122,12 +129,12 @@ def _open_doors() -> None:
             come_back(self._registry.own.record)
 
     def wait(self: Waiting, *_: Any) -> Waiting:
-        for _registry, record in self._members:
+        for record in records_of(self):
             go_away(record)
         return self
 
     def return_from_it(self: Waiting, *exc_info: object) -> None:
-        for _registry, record in self._members:
+        for record in records_of(self):
             come_back(record)
 
     def sleep_once(self: Waiter, timeout: float) -> None:

@@ -8,8 +8,8 @@ from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
-from freezethreads._refrigerator import Blocking
-from freezethreads._todo import ABSENT, AWAY, Freeze
+from freezethreads._region import Blocking
+from freezethreads._todo import ABSENT, Freeze
 from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
 
@@ -45,7 +45,7 @@ def region_not_barred() -> None:
         if record is not None:
             record.depth -= 1
             if not record.depth:
-                record.last = record.todo.pop(AWAY, record.last)
+                record.last, record.away = record.away, None
 
     put(Blocking, "__exit__", leave)
 
@@ -53,13 +53,13 @@ def region_not_barred() -> None:
 @breaks("a wait that ends during a freeze returns after the thaw", "pipeline")
 def wait_not_barred() -> None:
     def come_back(self: Waiting) -> None:
-        back: dict[Record, None] = {}
-        for _, record in self._members:
-            record.last = record.todo.pop(AWAY, record.last)
-            record.depth = 0
-        self._make_todos(back)
-        for _, record in self._members:
-            record.waiter = None
+        parking = self._parking
+        if parking is not None:
+            parking.away = None
+            for _, record in parking.members:
+                record.last = self._place
+            self._make_todos(parking)
+            parking.waiter = None
         self.occupied = False
 
     put(Waiting, "_come_back", come_back)

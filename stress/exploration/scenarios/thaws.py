@@ -36,7 +36,9 @@ def stand(stage: Stage) -> None:
         stage.bow()
 
 
-@scenario("who is thawed by two at once runs, and the next freeze waits for it")
+@scenario(
+    "who is thawed by two at once runs, and the next freeze waits for it", preempted=("C", "R")
+)
 def double_thaw(stage: Stage) -> None:
     holds: list[Hold] = []
     held = stage.gate()
@@ -57,7 +59,10 @@ def double_thaw(stage: Stage) -> None:
     stage.actor("R", other, begins=False)
 
 
-@scenario("a mark that one thaw hands to an overlapping hold stands for nothing after that one's")
+@scenario(
+    "a mark that one thaw hands to an overlapping hold stands for nothing after that one's",
+    preempted=("C", "H"),
+)
 def overlap(stage: Stage) -> None:
     holds: list[Hold] = []
     begun = stage.gate()

@@ -1,0 +1,64 @@
+"""The refrigerator of a thread that has no room for it, at the limit of recursion or of the memory.
+
+Whatever such a thread calls fails, so that a loop which tries again would do so for ever; and it
+must not run on, if a freeze has counted on it. So it waits in one function that calls nothing in
+Python.
+"""
+
+from __future__ import annotations
+
+from freezethreads._record import Parking
+from freezethreads._todo import Place
+
+_PAUSE = 0.01  # seconds between two looks, where nobody can wake it
+
+
+def wait_flat(parking: Parking, place: Place) -> None:
+    """`come_back` where the stack, or the memory, has no room for it: by itself, in one frame.
+
+    The thread counts as stopped, and tells so. It makes no calls of worlds, and is not woken by the
+    thaw but looks for it, since nothing below can be done by a function in Python. Where not even a
+    function of C can be called (CPython 3.11, at the very limit) it looks without pauses. By the
+    owner, for all of its freezers; may be repeated.
+    """
+    before = parking.away
+    kept: BaseException | None = None
+    is_away, is_back = True, False
+    while not is_back:
+        try:
+            parking.away = place if is_away else None
+            is_asked = False
+            status = parking.word._last
+            while status.next:
+                status = status.next[0]
+            for registry, record in parking.members:
+                is_closed: object = record.shut  # no comparison, which counts as a call in 3.11
+                for freeze in status.commands:
+                    is_closed = is_closed or (freeze.registry is registry and not freeze.done)
+                for freeze in () if is_closed else status.freezes:
+                    if freeze.registry is registry and not freeze.done:
+                        is_asked = True
+                        if is_away and record in freeze.awaited:
+                            del freeze.awaited[record]
+                        if is_away and not freeze.awaited:
+                            try:
+                                freeze.bell._lock.release()
+                            except RuntimeError:
+                                pass  # it rings already
+            if is_asked and is_away:
+                parking.bell._lock.acquire(True, _PAUSE)
+            is_back = not is_asked and not is_away
+            is_away = is_asked  # what is found with the mark off sets it again
+        except BaseException as error:  # noqa: BLE001 - raised below
+            kept = kept or error
+    parking.away = before
+    entered, parking.entered = parking.entered, None
+    if entered is not None:
+        entered._waiting.pop(parking.bell, None)
+        for bell in list(entered._waiting) if entered.done else ():
+            try:
+                bell._lock.release()
+            except RuntimeError:
+                pass
+    if kept is not None:
+        raise kept

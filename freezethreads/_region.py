@@ -1,0 +1,117 @@
+"""`blocking()`: the region in which a thread counts as stopped. Its end is a door."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from freezethreads._flat import wait_flat
+from freezethreads._original import monotonic
+from freezethreads._ownership import check_nothing_owned
+from freezethreads._record import Record, here
+from freezethreads._refrigerator import come_back, place_of, tell, visit, visit_as_stranger
+from freezethreads._registry import Registry
+from freezethreads._special import covered
+from freezethreads._states import Mover, State, check_move
+from freezethreads._todo import Place
+
+
+class Blocking:
+    """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
+
+    The way in marks the thread as away, and the way out takes the mark off and looks whether
+    anything was asked meanwhile. An exception on either way is raised when the thread runs again.
+    Whether a way was gone, `depth` tells: it changes in the last step of the way in, and on the way
+    out before the mark does, or last where there is none. So the handlers know what to take back.
+    """
+
+    __slots__ = ("_fork_safe", "_label", "_registry")
+
+    def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
+        self._registry = registry
+        self._label = label
+        self._fork_safe = fork_safe
+
+    @covered
+    def __enter__(self) -> None:
+        try:
+            record = self._registry.own.record
+            if record is None:
+                return
+            parking = record.parking
+            if record.depth or record.shut or parking.shut:
+                self._enter_nested(record)
+                record.depth += 1
+                return
+            frame = sys._getframe(1)
+            code, offset, safe = frame.f_code, frame.f_lasti, self._fork_safe
+            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
+            record.away = place
+            if not parking.word.is_quiet():
+                tell(self._registry, record, parking.word.value, place)
+            record.depth = 1
+        except BaseException:
+            record = self._registry.own.record
+            if record is not None and not record.depth:
+                at = record.away or place_of(sys._getframe(1), "blocking", self._label)
+                record.away = None
+                self._come_back(record, at)
+            raise
+
+    @covered
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            record = self._registry.own.record
+            if record is None or record.depth != 1 or record.shut or record.parking.shut:
+                self._leave_nested(record, sys._getframe(1))
+                return
+            record.depth = 0
+            record.last = place = record.away
+            record.away = None
+            if place is not None and (record.todo or not record.parking.word.is_quiet()):
+                visit(self._registry, record, place)
+        except BaseException:
+            record = self._registry.own.record
+            if record is not None:
+                at = record.away or record.last
+                record.depth = (record.depth or 1) - 1
+                if not (record.depth or record.shut or record.parking.shut):
+                    record.away = None
+                    self._come_back(record, at or place_of(sys._getframe(1), "blocking", None))
+            raise
+
+    def _come_back(self, record: Record, place: Place) -> None:
+        """Once more, after an exception, which is raised when the thread runs again."""
+        try:
+            come_back(record.parking, place, (self._registry,))
+        except RecursionError:
+            wait_flat(record.parking, place)
+            raise
+
+    def _enter_nested(self, record: Record) -> None:
+        """The outer region stays the thread's place, but is as unsafe as what is in it."""
+        place = record.away
+        if place is not None and not self._fork_safe:
+            record.away = (*place[:5], False, None)
+
+    def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
+        if record is None:
+            if self._registry.active and not here.parking.shut:
+                place = place_of(frame, "blocking", self._label)
+                visit_as_stranger(self._registry, here.parking, place)
+            return
+        if not record.depth:
+            check_move(record.state, State.RUNNING, Mover.OWNER)
+        record.depth -= 1
+
+
+class CheckedBlocking(Blocking):
+    """A blocking region in debug mode: refused to a thread that owns a lock."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        record = self._registry.own.record
+        if not (record and (record.shut or record.parking.shut)):
+            check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
+        super().__enter__()
