@@ -6,6 +6,17 @@
    What is shown: while V or X stands the thread makes no call, and runs nothing else. A call is made or
    refused, never both and never neither: W does not wait for it for ever. Everybody is let go. */
 
+/* run "a call of one freezer's worlds" -DWITH_HOLD -DLATE_THAW */
+/* run "a call beside another freezer's" -DWITH_OTHER */
+/* long "the hold ends at any moment" -DWITH_HOLD */
+/* mutant call_of_ended_world -DWITH_HOLD -DLATE_THAW */
+/* mutant call_counts_as_standing -DWITH_OTHER */
+/* mutant call_in_others_world -DWITH_OTHER */
+/* mutant call_is_dropped -DWITH_OTHER */
+/* mutant blocked_not_claimed -DWITH_OTHER */
+/* mutant not_claimed -DWITH_OTHER */
+/* mutant thaw_not_looked_at -DWITH_OTHER */
+
 #include "word.pml"
 #define H 0
 #define W 1
@@ -130,28 +141,26 @@ inline stand() {
     :: atomic { !inside -> rung = false; break }
     :: inside ->
        if                               /* it goes where one of those that hold it will ring */
-       /* code: _refrigerator._wait_at: ".enter(" ; "change(settled)" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
        :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
        :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
        :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
        :: atomic { LEFT(word, done) & bit(3) -> entered = bit(3) }
        :: !LEFT(word, done)
        fi;
-       seen = done & word;              /* and then it looks once more */
-       d_step {
-           word = SETTLED(word, seen);
-           new = word; seen = 0;
-           if :: !(word & STAY) -> inside = false; new = 0 :: else fi
-       }
-       if
-       :: (new & entered) && !asked -> atomic { rung -> rung = false }
+       if                               /* code: _refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
+       :: (word & STAY) && (entered & ~done) && !asked -> atomic { rung -> rung = false }
        :: else
        fi;
-       entered = 0; new = 0;
+       entered = 0;
        if
        :: asked -> make_calls()
        :: else
-       fi
+       fi;
+       seen = done & word;
+       d_step {
+           word = SETTLED(word, seen); seen = 0;
+           if :: !(word & STAY) -> inside = false :: else fi
+       }
     od
 }
 
@@ -174,10 +183,12 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller.Controller._release: "done = True" ; "change(settled" ; "complete_all()" ; "turns.leave(" ; "refuse(" */
+    /* code: _controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
-    seen = done & word;
-    atomic { word = SETTLED(word, seen); seen = 0 };
+    if
+    :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
+    :: !(word & STAY)
+    fi;
     atomic { rung = rung || (entered & bit(f)) };
     if
     :: f == W ->
@@ -217,6 +228,9 @@ inline wait_until_it_stands(f) {
 
 proctype Holder() {                     /* H, from when it stands */
     byte seen;
+#ifdef LATE_THAW
+    over & bit(V);
+#endif
     thaw(H);
     over = over | bit(H)
 }
@@ -234,11 +248,11 @@ proctype Caller() {                     /* W */
     byte seen; bool stood;
     arm(W);
     wait_until_it_stands(W);
-    /* code: _world.World.call: "_freeze.errands" ; "errands[errand]" ; ".is_away" ; "refuse(" ; "bell.ring()" ; "future.result()" */
+    /* code: _world.World.call: "_freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
     has_errand = true;
     asked = true;
     if
-    :: away ->                          /* ThreadBlocked, unless it has begun by now */
+    :: away && !(word & STAY) ->        /* ThreadBlocked, unless it has begun by now */
 #ifdef MUTANT_blocked_not_claimed       /* takes it off the thread's list, and believes that it was in time */
        atomic { if :: asked -> asked = false; future = REFUSED :: else fi }
 #else

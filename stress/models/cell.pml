@@ -6,6 +6,9 @@
    What is shown: nothing that was added is lost, and whoever follows the chain from the hint finds its
    end. */
 
+/* run "no change is lost" */
+/* long "four writers" -DWRITERS=4 */
+
 #ifndef WRITERS
 #define WRITERS 3
 #endif

@@ -6,8 +6,12 @@
 
    What is shown: all the others go, whatever the main thread does. */
 
+/* run "all go, whatever the main thread does" */
+/* long "the same, with a call" -DCALL */
+/* long "the same, with two thaws" -DTWO_THAWS */
+
 #ifndef N
-#define N 4                             /* waiters; the first is the main thread */
+#define N 3                             /* waiters; the first is the main thread */
 #endif
 #define bit(f) (1 << (f))
 

@@ -8,11 +8,17 @@
    is let go, and whoever waits is told: no process is left waiting at the end (spin's invalid end
    states). A freeze does not count a stay that was over before it began. The thread leaves no
    safepoint with a freeze that was there when it came and that is not done. Nothing stays on the
-   list. */
+   list that holds the thread. */
+
+/* run "stillness, nobody left, fairness" */
+/* long "the same, with two thaws of one freeze" -DWATCHDOG -DHITS=0 */
+/* long "the same, with two thaws and an exception" -DWATCHDOG */
+/* long "three freezes, no region" -DN=3 -DVISITS=0 -DHITS=0 */
+/* mutant waits_on -DWATCHDOG -DVISITS=0 -DHITS=0 */
 
 #include "word.pml"
 #ifndef N
-#define N 3                             /* freezes */
+#define N 2                             /* freezes */
 #endif
 #ifndef VISITS
 #define VISITS 1                        /* safepoints and regions that nobody asks for */
@@ -47,7 +53,7 @@ inline tell(status) {                   /* the number is used up */
     od
 }
 
-inline park() {                         /* code: _refrigerator._stand: ".pending(" ; "change(parked" */
+inline park() {                         /* code: _refrigerator._stand: "change(settled)" ; ".pending(" ; "change(parked" */
     seen = done & word;                 /* code: _status.parked: "settled(" ; ".stay is not None" ; "Status(" */
     d_step {
         if
@@ -78,31 +84,29 @@ again:
     :: else
     fi;
     new = 0;
-    do                                  /* code: _refrigerator._stand: "_wait_at(" */
+    do                                  /* code: _refrigerator._stand: "while status.stay is stay" ; "_wait_at(" ; "change(settled)" */
     :: atomic { !inside -> rung = false; break }
     :: inside ->
        if                               /* it goes where one of those that hold it will ring */
-       /* code: _refrigerator._wait_at: ".holder()" ; ".enter(" ; "change(settled)" ; "bell.wait()" */
        :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
        :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
        :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
        :: !LEFT(word, done)
        fi;
-       seen = done & word;              /* and then it looks once more */
-       d_step {
-           word = SETTLED(word, seen);
-           new = word & entered; seen = 0;
-           if :: !(word & STAY) -> inside = false; late = 0; new = 0 :: else fi
-       }
-       if
-       :: new ->
+       if                               /* code: _refrigerator._wait_at: ".enter(" ; "not holder.done" ; "bell.wait()" ; "_step_out(" */
+       :: (word & STAY) && (entered & ~done) ->
           if
-          :: atomic { rung -> rung = false; new = 0 }
-          :: atomic { hit < HITS -> hit++; new = 0; entered = 0; goto again }   /* an exception */
+          :: atomic { rung -> rung = false }
+          :: atomic { hit < HITS -> hit++; entered = 0; goto again }   /* an exception */
           fi
        :: else
        fi;
-       entered = 0
+       entered = 0;
+       seen = done & word;
+       d_step {
+           word = SETTLED(word, seen); seen = 0;
+           if :: !(word & STAY) -> inside = false; late = 0 :: else fi
+       }
     od
 }
 
@@ -118,15 +122,15 @@ proctype Thread() {
 #ifdef MUTANT_region_looks_first
           new = word & ALL; away = true;
 #else
-          away = true;                  /* code: _refrigerator.Blocking.__enter__: "away = place" ; ".value" */
+          away = true;                  /* code: _region.Blocking.__enter__: "away = place" ; ".value" */
           new = word & ALL;
 #endif
-          tell(new);                    /* code: _refrigerator.Blocking.__enter__: "tell(" */
+          tell(new);                    /* code: _region.Blocking.__enter__: "tell(" */
           if
           :: true
           :: true -> over == EVERYONE   /* its own wait is a long one */
           fi;
-          away = false                  /* code: _refrigerator.Blocking.__exit__: "away = None" ; "visit(" */
+          away = false                  /* code: _region.Blocking.__exit__: "away = None" ; "visit(" */
        fi;
        stand();
        atomic { assert(!(due & ~done)); due = 0; running = true; assert(!stands) }
@@ -146,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller.Controller._release: "done = True" ; "change(settled" ; "complete_all()" */
+    /* code: _controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif
@@ -155,8 +159,10 @@ inline thaw(f) {
     seen = !(word & ALL);
     if :: seen -> word = word & ~STAY; seen = 0 :: else fi;
 #else
-    seen = done & word;
-    atomic { word = SETTLED(word, seen); seen = 0 };
+    if                                  /* code: _status.Word.let_go: "self._last" ; "change(settled)" */
+    :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
+    :: !(word & STAY)                   /* it drops what is done by itself, when it looks */
+    fi;
 #endif
     atomic { rung = rung || (entered & bit(f)) };
 #ifdef MUTANT_done_last                 /* says that it is done when all have been told */
@@ -170,13 +176,16 @@ inline arm(f) {
         listing = listing | bit(f);
         awaited = awaited | bit(f)
     }
-    /* code: _controller.Controller._arm: "change(listed" ; "arrive(" */
+    /* code: _controller.Controller._arm: "change(listed" ; "has_stopped(" ; "arrive(" ; "record.exited" ; "withdraw(" */
     /* code: _status.listed: "settled(" ; "(*old.freezes, freeze)" */
 #ifdef MUTANT_arm_looks_first
     stopped = exited || away;
 #endif
-    seen = done & word;
-    atomic { word = SETTLED(word, seen) | bit(f); seen = 0; stood = ((word & STAY) != 0) };
+    seen = done & (word | bit(f));
+    atomic {
+        if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else fi;
+        seen = 0; stood = ((word & STAY) != 0)
+    };
 #ifndef MUTANT_arm_looks_first
     stopped = exited || away;           /* code: _record.Record.is_away: "self.away" */
 #endif
@@ -185,9 +194,11 @@ inline arm(f) {
     :: else
     fi;
     atomic { stopped = false; stood = false }
-    if                                  /* who exited, or was thawed meanwhile, is asked for nothing */
-    :: exited || (done & bit(f)) -> seen = done & word;
-       atomic { word = SETTLED(word & ~bit(f), seen); seen = 0 }
+    if                                  /* code: _registry.Registry.withdraw: "change(unlisted" ; ".arrive(" */
+    :: exited ->
+       seen = done & word;
+       atomic { word = SETTLED(word & ~bit(f), seen); seen = 0 };
+       awaited = awaited & ~bit(f)
     :: else
     fi
 }
@@ -238,5 +249,5 @@ init {
 #endif
     }
     _nr_pr == 1;
-    assert(!(word & (ALL | STAY)))
+    assert(!LEFT(word, done) && !(word & STAY))
 }

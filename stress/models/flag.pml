@@ -7,6 +7,8 @@
    What is shown: whenever nobody is about to set the flag, it is up if and only if something is pending.
    In the end it is down. The thread does what it was asked for. */
 
+/* run "the flag is right when nobody sets it" */
+
 #define TODO  1
 #define OTHER 2
 

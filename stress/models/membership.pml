@@ -5,6 +5,9 @@
    What is shown: while a freeze stands no registered thread of its group runs. Whoever stands is let go,
    and whoever waits is told. A freeze keeps no thread which it does not cover. */
 
+/* run "stillness for those who come and go" */
+/* long "more moves" -DMOVES=3 */
+
 #include "word.pml"
 #ifndef MOVES
 #define MOVES 2
@@ -49,13 +52,13 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
        :: atomic { MINE(LEFT(word, done)) & bit(1) -> entered = bit(1) }
        :: !MINE(LEFT(word, done))
        fi;
-       seen = done & word;
-       d_step { word = SETTLED_HERE(word, seen); new = word & STAY && word & entered; seen = 0 }
        if
-       :: new -> atomic { rung -> rung = false }
+       :: (word & STAY) && (entered & ~done) -> atomic { rung -> rung = false }
        :: else
        fi;
-       atomic { entered = 0; new = 0 }
+       entered = 0;
+       seen = done & word;
+       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
     od;
     atomic { rung = false; running = true; assert(!(stands & bit(group))) }
 }
@@ -104,7 +107,7 @@ proctype Thread() {
     :: moves < MOVES ->
        running = false;
        moves++;
-       group = 1 - group;               /* code: _membership._change_group: "record.group = group" ; "submit_to_active(" ; "withdraw_if_elsewhere(" ; "come_back(" */
+       group = 1 - group;               /* code: _membership._change_group: "record.group = group" ; "submit_to_active(" ; ".covers(group)" ; "withdraw(" ; "come_back(" */
 #ifndef MUTANT_moves_without_a_word
        known = listing;
        submit(0); submit(1);
@@ -134,7 +137,7 @@ proctype Thread() {
 
 proctype Controller(byte f) {
     byte seen, stood; bool is_there;
-    listing = listing | bit(f);         /* code: _controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "change(listed" ; "counts_as_stopped" ; "withdraw_if_elsewhere(" */
+    listing = listing | bit(f);         /* code: _controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "change(listed" ; "has_stopped(" ; ".covers(record.group)" ; "withdraw(" */
     if
     :: registered && group == f && !exited -> atomic { awaited = awaited | bit(f); members = members | bit(f); is_there = true }
     :: else
@@ -156,7 +159,7 @@ again:
        :: else
        fi;
        stood = 0;
-       if                               /* code: _registry.Registry.withdraw_if_elsewhere: "covers(" ; ".arrive(" */
+       if                               /* code: _registry.Registry.withdraw: ".arrive(" */
 #ifndef MUTANT_move_not_looked_at
        :: group != f ->
 #ifdef MUTANT_controller_takes_off      /* takes off what is not done: what the thread has yet to tell is not true then */
@@ -181,7 +184,7 @@ again:
     fi;
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
-    :: members & bit(f) ->
+    :: (members & bit(f)) && (word & STAY) ->
        seen = done & word;
        d_step { word = SETTLED_HERE(word, seen); seen = 0 }
     :: else
@@ -193,5 +196,5 @@ again:
 init {
     atomic { run Thread(); run Controller(0); run Controller(1) }
     _nr_pr == 1;
-    assert(!(word & (ALL | STAY)))
+    assert(!LEFT(word, done) && !(word & STAY))
 }

@@ -7,6 +7,8 @@
    What is shown: each todo is made once or refused, never both and never neither. Whoever was told that his
    todo is certain gets an answer. A wait is woken by a todo. */
 
+/* run "once or refused, and waits are woken" */
+
 #define POSTERS 2
 #define bit(f) (1 << (f))
 

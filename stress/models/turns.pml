@@ -2,11 +2,19 @@
 
    Thread 0 asks for world 0, and thread 1 for world 1. A third one, which is not registered, stops both for
    hold 2. HOLD_ONE: it stops thread 1 alone, and thaws when world 0 is over. LEASE: world 0 has a lease,
-   which may run out while its owner is in a blocking region; and thread 1 asks for no world.
+   which may run out while its owner is in a blocking region; then
+   thread 1 asks for no world, and the hold is over thread 0 (TWO_WORLDS: not so).
 
    What is shown: each world gets its turn, and the hold stands in the end, so that all processes end.
    While a freeze stands none of its threads runs, and two worlds do not overlap. A thread with a world
    stops for nobody, and nobody takes it for stopped. */
+
+/* run "each world gets its turn" */
+/* run "a hold that waits for a world" -DHOLD_ONE */
+/* run "a lease that runs out" -DLEASE */
+/* long "two worlds, one with a lease" -DLEASE -DTWO_WORLDS */
+/* mutant keeps_its_turn -DHOLD_ONE */
+/* mutant thaw_tells_nobody -DLEASE */
 
 #include "word.pml"
 #define HOLD 2
@@ -23,7 +31,9 @@ bool running[2];                        /* the thread executes the application's
 byte stands;                            /* freezes for which all stood, and which are not done */
 byte over;
 
-#ifdef HOLD_ONE
+#if defined(LEASE) && !defined(TWO_WORLDS)
+#define COVERS(f, t)      ((f) != (t) && ((f) != HOLD || (t) == 0))
+#elif defined(HOLD_ONE)
 #define COVERS(f, t)      ((f) != (t) && ((f) != HOLD || (t) == 1))
 #else
 #define COVERS(f, t)      ((f) != (t))
@@ -97,8 +107,6 @@ inline stand(t) {                       /* code: _refrigerator._stand: "_get_rea
           :: atomic { LEFT(word[t], done) & bit(2) -> entered[t] = bit(2) }
           :: !LEFT(word[t], done)
           fi;
-          seen = done & word[t];
-          d_step { word[t] = SETTLED(word[t], seen); new = word[t] & STAY && word[t] & entered[t]; seen = 0 }
 #ifndef MUTANT_keeps_its_turn
           if                            /* the hold may have come while it stood for another freeze */
           :: barred[t] && (word[t] & bit(HOLD)) -> leave(t)
@@ -106,10 +114,12 @@ inline stand(t) {                       /* code: _refrigerator._stand: "_get_rea
           fi;
 #endif
           if
-          :: new -> atomic { rung[t] -> rung[t] = false; new = 0 }
+          :: (word[t] & STAY) && (entered[t] & ~done) -> atomic { rung[t] -> rung[t] = false }
           :: else
           fi;
-          entered[t] = 0
+          entered[t] = 0;
+          seen = done & word[t];
+          d_step { word[t] = SETTLED(word[t], seen); seen = 0 }
        od;
        break
     od;
@@ -148,7 +158,7 @@ inline thaw(w) {                        /* code: _controller.Controller._release
     fi
 }
 
-inline arm(t, f) {                      /* code: _controller.Controller._arm: "change(listed" ; ".arrive(" */
+inline arm(t, f) {                      /* code: _controller.Controller._arm: "change(listed" ; "has_stopped(" ; ".arrive(" */
     awaited[f] = awaited[f] | bit(t);
     seen = done & (word[t] | (word[t] >> 8));
     d_step { word[t] = SETTLED(word[t], seen) | bit(f); new = word[t]; seen = 0 }
@@ -187,7 +197,7 @@ inline run_again(t) {
 proctype Thread(byte me) {
     int new; byte seen;
     run_again(me);
-#ifdef LEASE
+#if defined(LEASE) && !defined(TWO_WORLDS)
     if :: me == 1 -> goto visits :: else fi;
 #endif
     do                                  /* code: _controller.Controller._take_turn: ".barred = True" ; "turns.join(" ; "_wait_away(" */
@@ -201,7 +211,7 @@ proctype Thread(byte me) {
        (first == me + 1 || (first != me + 1 && second != me + 1));
        away[me] = false;
        stand(me);
-       barred[me] = false;              /* code: _controller.Controller._keep_turn: ".barred = False" ; "turns.current" ; "change(commanding" */
+       barred[me] = false;              /* code: _controller.Controller.keep_turn: ".barred = False" ; ".current" ; "change(commanding" */
        if
        :: first != me + 1
        :: else ->                       /* code: _status.commanding: "settled(" ; ".pending(" ; "Status(" */
@@ -263,7 +273,9 @@ proctype Holder() {
 #ifndef HOLD_ONE
     arm(0, HOLD);
 #endif
+#if !defined(LEASE) || defined(TWO_WORLDS)
     arm(1, HOLD);
+#endif
     begin_to_stand(HOLD);
 #ifdef HOLD_ONE
     over & bit(0);
