@@ -6,7 +6,7 @@ A model says itself what is done with it, in comments of one line below the one 
     /* long "what is shown" -DMACRO ... */       likewise, with --long
     /* mutant name -DMACRO ... */                where this one fails, if not in the first run
 
-A mutant is what `#ifdef MUTANT_name` (or `#ifndef`) makes of the model: one that breaks a rule. Spin
+A mutant is what `#ifdef MUTANT_name` (or `#ifndef`) makes of the model: it breaks a rule. Spin
 has to find something wrong with each.
 """
 
