@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, _controller, _refrigerator
+from freezethreads import Freezer, FreezeTimeout, State, _refrigerator, _status
 from freezethreads._completion import Completion
 from freezethreads._controller import Controller
 from freezethreads._status import Word
@@ -92,7 +92,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thaw(monkeypatch: pytest.Mon
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
         first = two.do(freezer.hold, timeout=WAIT)
-        after(monkeypatch, _controller, "settled", found)
+        after(monkeypatch, _status, "settled", found)
         thawing = one.tell(world.thaw)
         found.wait()
         second = three.do(freezer.hold, timeout=0)
@@ -121,7 +121,7 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
         found = Pause(one.worker)
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
-        after(monkeypatch, _controller, "settled", found)
+        after(monkeypatch, _status, "settled", found)
         thawing = one.tell(world.thaw)
         found.wait()
         waits = at_bell(monkeypatch, two.worker)
@@ -131,8 +131,8 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
         assert not holding.done()
         found.go()
         thawing.result(WAIT)
-        with holding.result(WAIT):
-            assert thread.record.state is State.FROZEN
+        with holding.result(WAIT) as hold:
+            assert [info.state for info in hold.threads] == [State.FROZEN]
             stop.set()
             assert not passing.done()
         passing.result(WAIT)

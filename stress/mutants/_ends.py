@@ -49,18 +49,14 @@ def chain_stops_short() -> None:
 
 @breaks("who waits for a thaw is listed, and then looks whether it has come", "fairness")
 def missed_wake_up() -> None:
-    def wait_at(parking: Parking, status: Status, stay: Stay) -> Status:
+    def wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
         """Look first, and then be listed."""
-        holder = status.holder()
-        if holder is not None:
-            status = parking.word.change(settled)
-            is_held = status.stay is stay and status.holder() is holder
-            sleep(random.expovariate(2000))  # to be late hurts nobody, if nothing else is wrong
-            holder.completion.enter(parking.bell)
-            if is_held:
-                parking.bell.wait()
-            holder.completion.leave(parking.bell)
-        return parking.word.change(settled)
+        is_held = not holder.done and parking.word.value.stay is stay
+        sleep(random.expovariate(2000))  # to be late hurts nobody, if nothing else is wrong
+        holder.completion.enter(parking.bell)
+        if is_held:
+            parking.bell.wait()
+        holder.completion.leave(parking.bell)
 
     replace(_wait_at, wait_at)
 

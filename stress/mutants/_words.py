@@ -135,11 +135,12 @@ def looks_before_it_asks() -> None:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         for record in list(freeze.members):
-            has_stopped = record.counts_as_stopped
+            has_stopped = record.has_stopped(record.parking.word.value)
             dawdle()
             record.parking.word.change(listed, freeze)
             if has_stopped:
                 freeze.arrive(record)
-            registry.withdraw_if_elsewhere(freeze, record)
+            if record.exited or not freeze.covers(record.group):
+                registry.withdraw(freeze, record)
 
     put(Controller, "_arm", arm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 
@@ -72,9 +73,15 @@ class Freezers(Scenario):
         for worker in actor.random.sample(workers := list(self.workers), min(2, len(workers))):
             if worker.name in names:
                 try:
-                    world.call(worker.thread, self.pairs[worker.name].change, actor.random)
+                    world.call(worker.thread, self.change, actor, self.pairs[worker.name])
                 except ThreadBlocked:
                     pass  # the other one holds it
+
+    def change(self, actor: Actor, pair: Pair) -> None:
+        """A call: take long enough for the other freezer to look."""
+        pair.left += 1
+        time.sleep(actor.random.expovariate(1 / self.stand))
+        pair.right += 1
 
     def counts(self, names: list[str]) -> list[int]:
         pairs = [self.pairs[name] for name in names]
