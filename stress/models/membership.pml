@@ -63,7 +63,7 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
     atomic { rung = false; running = true; assert(!(stands & bit(group))) }
 }
 
-inline submit(f) {                      /* code: _registry.Registry.submit_to_active: "covers(" ; "change(listed" ; ".members[record]" ; ".done" ; "change(settled)" */
+inline submit(f) {                      /* code: _registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
     if
     :: (known & bit(f)) && group == f ->
        seen = done & (word | bit(f));
@@ -128,7 +128,7 @@ proctype Thread() {
     :: leaves -> break
     od;
     running = false;
-    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "change(unlisted" ; ".active" ; ".arrive(" */
+    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
     word = 0;
     new = listing;
     tell(new);
