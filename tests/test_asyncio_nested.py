@@ -339,6 +339,33 @@ def test_a_loop_that_ends_in_a_block(
                 loop.close()
 
 
+def test_a_word_that_comes_when_the_loop_was_stopped_in_its_block(freezer: Freezer) -> None:
+    """
+    1. The last thread has stopped, and is about to tell the loop.
+    2. The loop was told of another one, looks, and enters its block, in which it is stopped.
+    3. The word comes. The loop does not run, but it has its world, and will run again.
+    """
+    block = asyncio_loop.freeze(freezer, timeout=WAIT)
+    over = asyncio.Event()
+    ours = asyncio.new_event_loop()
+
+    async def main() -> None:
+        async with block:
+            ours.stop()
+            await over.wait()
+
+    with looping(freezer, 1) as others:
+        task = ours.create_task(main())
+        ours.run_forever()
+        start(block._request._freeze.bell.ring).finish()  # type: ignore[attr-defined]
+        assert_still(lambda: others.counts[0])
+        over.set()
+        ours.run_until_complete(task)
+        ours.close()
+        others.progress()
+        check_freezable(freezer)
+
+
 def test_a_thread_whose_enrolled_loop_is_closed_elsewhere_is_not_waited_for(
     freezer: Freezer,
 ) -> None:
