@@ -96,7 +96,7 @@ def register(
     if waker is not None:
         check_callable("waker", waker)
     own = registry.own.record
-    if own is not None and not own.beneath:
+    if own is not None and not (own.beneath or own.exited):
         raise AlreadyRegistered(f"{own.name!r} is registered with this freezer")
     record = Record(registry, name, group, waker)
     try:
@@ -110,7 +110,7 @@ def register(
 def unregister(registry: Registry) -> None:
     """Strike the calling thread off. Its todos that are still to be made fail."""
     record = registry.own.record
-    if record is None or record.beneath:
+    if record is None or record.beneath or record.exited:
         raise NotRegistered("the calling thread is not registered with this freezer")
     check_move(record.state, State.EXITED, Mover.OWNER)
     try:

@@ -155,12 +155,16 @@ def test_every_room_can_be_imported(name: str) -> None:
 
 
 def test_a_lease_without_a_thread_lets_all_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
-        raise RuntimeError("can't start new thread")
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "freezethreads-lease":
+            raise RuntimeError("can't start new thread")
+        start(thread)
 
     freezer = Freezer()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     with looping(freezer, 1):
-        monkeypatch.setattr(threading.Thread, "start", refuse)
         for ask in (freezer.freeze, freezer.hold):
             with pytest.raises(FreezeError, match=r"a lease needs .*: can't start new thread"):
                 ask(lease=5)

@@ -19,9 +19,9 @@ What is promised:
 * From the moment when the others are asked to stop until the block is left, the loop's thread is
   not stopped itself. Whoever wants to stop it waits, and todos for it wait.
 * Cancelling the task at any await, an exception, a time-out, and closing the loop let everybody go
-  at once. There is no helper thread. A loop that is stopped inside the block, and neither closed
-  nor run again, is a controller that hangs; a lease helps. So cancel tasks before you leave a loop
-  for good, as `asyncio.run` does.
+  at once. (Without a GIL, the loop's thread has to run a little for what another one has closed.)
+  A loop that is stopped inside the block, and neither closed nor run again, is a controller that
+  hangs; a lease helps. So cancel tasks before you leave a loop for good, as `asyncio.run` does.
 
 What is assumed of asyncio, and documented: `call_soon_threadsafe` may be called from any thread and
 in signal handlers, and raises RuntimeError if the loop is closed; `loop.close()` clears its queues.
@@ -143,6 +143,9 @@ class Enrolment(Unique):
     def _loop_closed(self) -> None:
         if get_ident() == self._ident:
             self.close()
+        elif self._open:  # in another thread: this one is not stopped any more by what cannot be
+            self._open = False
+            self._freezer._registry.dismiss(self.registration._record)
 
 
 def freeze(
@@ -183,32 +186,37 @@ class _Block(AbstractAsyncContextManager[World, None]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = False
         self._request: FreezeRequest | None = None
+        self._world: World | None = None
+        self._forget: Callable[[], object] = int  # so far there is nothing
 
     async def __aenter__(self) -> World:
         if self._loop is not None:
             raise FreezeError("this block was entered before: call freeze() again for another one")
         self._loop = asyncio.get_running_loop()
-        self._outer = _blocks.get()
         check_seconds("timeout", self._timeout)
         try:
-            if any(block.is_around(self) for block in self._outer):
+            if any(block.is_around(self) for block in _blocks.get()):
                 # Nobody is waited for: it is this thread's world, or its lease has run out by now.
                 self._world = self._freezer.freeze(timeout=0, **self._what)
+                self._forget = _at_close(self._loop, self.close)
             else:
                 self._world = await self._freeze(self._loop)
-                self._open = True
-                _blocks.set((*self._outer, self))
+            self._open = True
+            _blocks.set((*_blocks.get(), self))
             return self._world
         except BaseException:
             self.close()
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        assert self._world is not None
         try:
             self._world.__exit__(kind, *more)
         finally:
             self.close()
-            _blocks.set(self._outer)
+            # A coroutine that was dropped is closed in any context, where others' blocks are open.
+            if self in (blocks := _blocks.get()):
+                _blocks.set(tuple(block for block in blocks if block is not self))
 
     def is_around(self, inner: _Block) -> bool:
         """Whether this one's world is that of `inner` as well, which is entered inside."""
@@ -219,14 +227,16 @@ class _Block(AbstractAsyncContextManager[World, None]):
         self._open = False
         if self._request is not None:
             self._request.close()
-            self._forget()
+        elif self._world is not None:
+            self._world.thaw()
+        self._forget()
 
     async def _freeze(self, loop: asyncio.AbstractEventLoop) -> World:
         """Ask, and wait until all stand."""
 
         def notify() -> None:
             _tell(loop, news.set)
-            if not loop.is_running():
+            if not loop.is_running() and self._world is None:  # in this order: it may be late
                 request.abandon("its loop does not run")
 
         news = asyncio.Event()
