@@ -3,7 +3,7 @@
    Freeze F covers group 0, and G covers group 1. Each may be given up at any moment.
 
    What is shown: while a freeze stands no registered thread of its group runs. Whoever stands is let go,
-   and whoever waits is told. A freeze keeps no thread which it does not cover. */
+   and whoever waits is told. A freeze keeps no thread which it does not cover: G need not wait for F. */
 
 /* run "stillness for those who come and go" */
 /* long "more moves" -DMOVES=3 */
@@ -18,15 +18,12 @@ bool registered, exited;                /* Registry.records; Record.exited */
 byte group;                             /* Record.group: F covers 0, and G covers 1 */
 bool away;                              /* Record.away */
 byte listing, awaited, members;         /* Registry.active; Freeze.awaited, Freeze.members */
+byte anew;                              /* a new value of the word, even if it says the same */
 byte entered;                           /* Parking.entered */
 bool rung;                              /* Parking.bell */
 
 bool running;                           /* the thread executes the application's code, as registered */
 byte stands, over;
-
-/* Only those that cover its group stop the thread, and hold its stay. It moves while it has none. */
-#define MINE(s)          ((s) & bit(group))
-#define SETTLED_HERE(s, d) (LEFT(s, d) | ((s) & (MINE(LEFT(s, d)) -> STAY : 0)))
 
 inline tell(status) {                   /* code: _refrigerator.tell: "in status.freezes" ; ".arrive(" */
     do
@@ -39,7 +36,7 @@ inline tell(status) {                   /* code: _refrigerator.tell: "in status.
 inline stand() {                        /* code: _refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
     seen = done & word;
     d_step {
-        new = SETTLED_HERE(word, seen) | (MINE(LEFT(word, seen)) -> STAY : 0);
+        new = SETTLED(word, seen) | (LEFT(word, seen) -> STAY : 0);
         word = new; seen = 0
     }
     if :: !(new & STAY) -> new = 0 :: else fi;
@@ -48,9 +45,9 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
     :: !(word & STAY) -> break
     :: word & STAY ->
        if
-       :: atomic { MINE(LEFT(word, done)) & bit(0) -> entered = bit(0) }
-       :: atomic { MINE(LEFT(word, done)) & bit(1) -> entered = bit(1) }
-       :: !MINE(LEFT(word, done))
+       :: atomic { LEFT(word, done) & bit(0) -> entered = bit(0) }
+       :: atomic { LEFT(word, done) & bit(1) -> entered = bit(1) }
+       :: !LEFT(word, done)
        fi;
        if
        :: (word & STAY) && (entered & ~done) -> atomic { rung -> rung = false }
@@ -58,39 +55,53 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
        fi;
        entered = 0;
        seen = done & word;
-       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
+       d_step { word = SETTLED(word, seen); seen = 0 }
     od;
     atomic { rung = false; running = true; assert(!(stands & bit(group))) }
 }
 
-inline submit(f) {                      /* code: _registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
+/* code: _registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
+inline submit(f) {                      /* code: _status.listed_anew: "listed(" ; "new is old" ; "Status(" */
     if
     :: (known & bit(f)) && group == f ->
        seen = done & (word | bit(f));
        d_step {
-           if :: !(seen & bit(f)) -> word = SETTLED_HERE(word, seen) | bit(f) :: else fi;
+           if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
+#ifndef MUTANT_not_anew                 /* who is listed already leaves the word as it is */
+           anew = anew + 1;
+#endif
            seen = 0
        }
-       members = members | bit(f);
-       seen = done & word;
-       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
+       members = members | bit(f)
     :: else
     fi
 }
 
-inline leave_those_elsewhere(f) {       /* by the thread itself, which has no stay */
-    if
-    :: group != f ->
-       members = members & ~bit(f);
+/* code: _registry.Registry.withdraw: "_take_off(" ; ".members.pop(" ; ".arrive(" */
+inline withdraw(f) {                    /* code: _registry.Registry._take_off: "_is_meant(" ; "change(unlisted" ; "bell.ring()" */
+    do
+    :: before = anew;
+       if                               /* what the thread is in, looked at after the word */
+       :: group == f && !exited -> break
+       :: else
+       fi;
        seen = done & word;
-       d_step { word = SETTLED_HERE(word & ~bit(f), seen); seen = 0 }
-       awaited = awaited & ~bit(f)
-    :: else
-    fi
+       if
+       :: d_step { anew == before -> word = SETTLED(word & ~bit(f), seen); seen = 0 };
+          members = members & ~bit(f);
+          awaited = awaited & ~bit(f);
+          break
+       :: atomic { anew != before -> seen = 0 }     /* the thread has moved again: begin again */
+       fi
+    od;
+#ifndef MUTANT_withdrawn_in_silence     /* it may have stopped meanwhile */
+    rung = true;
+#endif
+    before = 0
 }
 
 proctype Thread() {
-    int new; byte seen, known, moves; bool leaves;
+    int new; byte seen, known, moves, before; bool leaves;
     if :: leaves = true :: leaves = false fi;   /* before all is over */
     away = true;                        /* code: _membership._enter: "away = place" ; ".enter(" ; "away = None" ; "come_back(" */
 #ifdef MUTANT_looks_before_it_is_known
@@ -114,16 +125,16 @@ proctype Thread() {
 #endif
        known = word & ALL;
        if
-       :: known & bit(0) -> leave_those_elsewhere(0)
+       :: (known & bit(0)) && group != 0 -> withdraw(0)
        :: else
        fi;
        if
-       :: known & bit(1) -> leave_those_elsewhere(1)
+       :: (known & bit(1)) && group != 1 -> withdraw(1)
        :: else
        fi;
        known = 0;
        stand()
-    :: MINE(LEFT(word, done)) -> running = false; stand()
+    :: LEFT(word, done) -> running = false; stand()
     :: over == 3 -> break
     :: leaves -> break
     od;
@@ -136,8 +147,8 @@ proctype Thread() {
 }
 
 proctype Controller(byte f) {
-    byte seen, stood; bool is_there;
-    listing = listing | bit(f);         /* code: _controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "change(listed" ; "has_stopped(" ; ".covers(record.group)" ; "withdraw(" */
+    byte seen, stood, before; bool is_there;
+    listing = listing | bit(f);         /* code: _controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "change(listed" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
     if
     :: registered && group == f && !exited -> atomic { awaited = awaited | bit(f); members = members | bit(f); is_there = true }
     :: else
@@ -145,12 +156,9 @@ proctype Controller(byte f) {
     if
     :: is_there ->
        is_there = false;
-#ifdef MUTANT_controller_takes_off
-again:
-#endif
        seen = done & (word | bit(f));
        d_step {
-           if :: !(seen & bit(f)) -> word = SETTLED_HERE(word, seen) | bit(f) :: else -> word = SETTLED_HERE(word, seen) fi;
+           if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
            seen = 0
        }
        stood = exited || away || (word & STAY);
@@ -159,34 +167,29 @@ again:
        :: else
        fi;
        stood = 0;
-       if                               /* code: _registry.Registry.withdraw: ".arrive(" */
 #ifndef MUTANT_move_not_looked_at
-       :: group != f ->
-#ifdef MUTANT_controller_takes_off      /* takes off what is not done: what the thread has yet to tell is not true then */
-          seen = done & word;
-          d_step { word = SETTLED_HERE(word & ~bit(f), seen); seen = 0 }
-          rung = true;
-          if
-          :: atomic { group == f -> members = members | bit(f); awaited = awaited | bit(f); goto again }
-          :: else
-          fi;
-#endif
-          awaited = awaited & ~bit(f)
-#endif
+       if
+       :: group != f || exited -> withdraw(f)
        :: else
        fi
+#endif
     :: else
     fi;
     if
     :: true ->
-       atomic { !(awaited & bit(f)) -> stands = stands | bit(f); assert(!(running && group == f && !exited)) }
+       atomic { !(awaited & bit(f)) -> stands = stands | bit(f);
+                assert(exited || (group == f -> !running : !(word & bit(f)))) }
+       if
+       :: true
+       :: f == 0 -> over & bit(1)       /* F is a long one: G does not wait for it */
+       fi
     :: true
     fi;
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
     :: (members & bit(f)) && (word & STAY) ->
        seen = done & word;
-       d_step { word = SETTLED_HERE(word, seen); seen = 0 }
+       d_step { word = SETTLED(word, seen); seen = 0 }
     :: else
     fi;
     atomic { rung = rung || (entered & bit(f)) };
