@@ -63,9 +63,9 @@ class Parking:
 
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
-    thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered` is the
-    completion at which it stands. `errands` are the calls that worlds ask of it while it stands,
-    each with its freeze: anybody adds to them.
+    thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered`
+    is the completion at which it stands. `errands` are the calls that worlds ask of it while it
+    stands, each with its freeze: anybody adds to them.
     """
 
     __slots__ = (

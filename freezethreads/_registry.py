@@ -22,7 +22,7 @@ from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record, here
 from freezethreads._statistics import Recorder
-from freezethreads._status import Status, listed, settled, unlisted
+from freezethreads._status import Status, listed_anew, unlisted
 from freezethreads._todo import ABSENT, Freeze, Todo
 from freezethreads._turns import Turns
 
@@ -93,24 +93,44 @@ class Registry:
     def submit_to_active(self, record: Record) -> None:
         """Ask `record` for every active freeze of its group but those of its own thread."""
         for freeze in list(self.active):
-            if freeze.covers(record.group) and not freeze.is_by(record):
-                # In this order: once it is a member it is frozen, and the thaw knows of it. If the
-                # thaw was quicker, the freeze is done.
-                record.parking.word.change(listed, freeze)
+            if self._is_meant(freeze, record):
+                # In this order: who is a member is frozen. If the thaw was quicker than that, it is
+                # done, which the thread sees by itself.
+                record.parking.word.change(listed_anew, freeze)
                 freeze.members[record] = None
-                if freeze.done:
-                    record.parking.word.change(settled)
+
+    def _is_meant(self, freeze: Freeze, record: Record) -> bool:
+        return not record.exited and freeze.covers(record.group) and not freeze.is_by(record)
+
+    def _take_off(self, record: Record, freezes: list[Freeze]) -> Status:
+        """Do not ask its thread for those that do not mean it any more, in whatever enrolment.
+
+        The thread says in which group it is, or that it has left, or is enrolled anew, and then
+        changes its word. So whoever takes something off by what it was before begins again.
+        """
+        parking = record.parking
+
+        def is_left(freeze: Freeze) -> bool:
+            return freeze in freezes and not any(
+                [
+                    registry is self and self._is_meant(freeze, one)
+                    for registry, one in parking.members
+                ]
+            )
+
+        status = parking.word.change(unlisted, is_left)
+        parking.bell.ring()  # it may have stopped meanwhile
+        return status
 
     def withdraw(self, freeze: Freeze, record: Record) -> None:
-        """Do not ask a thread any more: `freeze` does not cover the group to which it has moved.
+        """Do not ask a thread any more that has moved away from the freeze's group, or has left.
 
         By the thread, after it moved, and by the controller, after it asked: one of them sees what
-        the other did. Likewise of a thread that has left. May be repeated.
+        the other did. May be repeated.
         """
-        freeze.members.pop(record, None)
-        record.parking.word.change(unlisted, lambda other: other is freeze)
-        record.parking.bell.ring()  # it may have stopped meanwhile
-        freeze.arrive(record)
+        if freeze not in self._take_off(record, [freeze]).freezes:
+            freeze.members.pop(record, None)
+            freeze.arrive(record)
 
     def expel(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""
@@ -122,9 +142,9 @@ class Registry:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
         self._refuse_all(record)
-        record.parking.word.change(unlisted, lambda freeze: freeze.registry is self)
-        record.parking.bell.ring()  # whoever dismissed it may have ended its stay
-        for freeze in list(self.active):
+        active = list(self.active)
+        self._take_off(record, active)
+        for freeze in active:
             freeze.arrive(record)
         self.recorder.todos_run(record)
 
@@ -136,8 +156,7 @@ class Registry:
         record.exited = True
         self._refuse_all(record)
         freed = [freeze for freeze in list(self.active) if freeze.arrive(record)]
-        record.parking.word.change(unlisted, freed.__contains__)
-        record.parking.bell.ring()
+        self._take_off(record, freed)
         self.recorder.todos_run(record)
 
     def _refuse_all(self, record: Record) -> None:

@@ -31,9 +31,9 @@ def covered(function: F) -> F:
     a few instructions too late for us. So the function gets the same entry once more, from 0 on.
 
     The table's format is the same from 3.11 to 3.15 (CPython, InternalDocs/exception_handling.md).
-    A function that does not look as expected, on an interpreter to come, is left as it is: then only
-    an exception at its very first instruction is not handled. Raises ValueError if that happens
-    on an interpreter that is known.
+    A function that does not look as expected, on an interpreter to come, is left as it is: then
+    only an exception at its very first instruction is not handled. Raises ValueError if that
+    happens on an interpreter that is known.
     """
     code: CodeType | None = getattr(function, "__code__", None)
     entry = None if code is None else _entry_from_zero(code.co_exceptiontable)

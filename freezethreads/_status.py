@@ -136,8 +136,8 @@ class Word:
     def let_go(self) -> None:
         """A freeze is done: end the stay if no other one holds it. By anybody.
 
-        Who does not stand has nothing to wait for, and drops what is done when it looks. If it comes
-        to stand in this very moment, it looks afterwards.
+        Who does not stand has nothing to wait for, and drops what is done when it looks. If it
+        comes to stand in this very moment, it looks afterwards.
         """
         status = self._last
         if status.stay is not None or status.next:
@@ -189,6 +189,17 @@ def listed(old: Status, freeze: Freeze) -> Status:
     if freeze in old.freezes or freeze.done:
         return old
     return Status((*old.freezes, freeze), old.stay, old.calling, old.commands)
+
+
+def listed_anew(old: Status, freeze: Freeze) -> Status:
+    """The same, and a new value in any case. By the thread, which has changed its enrolment before.
+
+    So whoever is about to take that freeze off, by what the enrolment was, has to look again.
+    """
+    new = listed(old, freeze)
+    if new is old:
+        new = Status(old.freezes, old.stay, old.calling, old.commands)
+    return new
 
 
 def unlisted(old: Status, left: Callable[[Freeze], bool]) -> Status:

@@ -129,6 +129,8 @@ class Waiting:
         kept: BaseException | None = None
         while True:
             try:
+                for _, record in parking.members:
+                    record.last = self._place
                 parking.away = None
                 if parking.members and not parking.word.is_quiet():
                     come_back(parking, self._place, _doors(parking.members))
@@ -151,7 +153,6 @@ class Waiting:
         shut = parking.shut
         try:
             for registry, record in parking.members:
-                record.last = self._place
                 for todo in pending_todos(record.todo) if _has_todo(record) else ():
                     self.occupied = True
                     self.step_aside()

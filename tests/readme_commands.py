@@ -11,6 +11,7 @@ import pytest
 
 import _bench
 import _check
+import _model
 import _storm
 import _transcript
 from benchmarks.rows import select
@@ -92,6 +93,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
+    "./tools/model": _model.parse,
     "./tools/storm": check_storm,
     "./tools/transcript": _transcript.parse,
     "freezethreads": check_command,

@@ -14,6 +14,7 @@ from freezethreads import (
     FreezeTimeout,
     NotRegistered,
     State,
+    _controller,
     _membership,
     sync,
 )
@@ -286,3 +287,28 @@ def test_who_was_struck_off_is_nowhere_until_its_ident_is_used_again() -> None:
         with pytest.raises(FreezeTimeout):
             freezer.freeze(timeout=0)
         assert not freezer.armed
+
+
+def test_who_registers_anew_while_its_former_record_is_asked_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. A freeze has copied the records, and has not listed itself in the word of a thread.
+    2. The thread unregisters and registers again: its new record is asked, and it stands.
+    3. The freeze goes on: the old record has exited, which must not end the stay of the new one.
+    """
+    freezer = Freezer()
+    with puppet(freezer) as thread, actor() as controller:
+        lists = Pause(controller.worker)
+        before(monkeypatch, _controller, "listed", lists)
+        freezing = controller.tell(freezer.freeze, timeout=WAIT)
+        lists.wait()
+        thread.do(freezer.unregister)
+        registering = thread.tell(freezer.register)
+        wait_until(lambda: bool(freezer._registry.records))
+        wait_until(lambda: thread.record.parking.word.value.stay is not None)
+        lists.go()
+        with freezing.result(WAIT) as world:
+            assert [info.state for info in world.threads] == [State.FROZEN]
+            assert not registering.done()
+        registering.result(WAIT)

@@ -1,4 +1,4 @@
-"""What tools/test does: the linters, the mutants, the explorer and the models once, the tests on one interpreter or all."""
+"""What tools/test does: linters, mutants, explorer and models once, tests on one Python or all."""
 
 from __future__ import annotations
 

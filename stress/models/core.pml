@@ -138,7 +138,7 @@ proctype Thread() {
     :: true -> break
     od;
     atomic { running = false; due = 0; hit = 0; visits = 0 }
-    /* code: _registry.Registry.retire: "exited = True" ; "change(unlisted" ; ".active" ; ".arrive(" */
+    /* code: _registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
 #ifdef MUTANT_exited_last
     word = 0; new = listing; tell(new); exited = true
 #else
@@ -194,7 +194,7 @@ inline arm(f) {
     :: else
     fi;
     atomic { stopped = false; stood = false }
-    if                                  /* code: _registry.Registry.withdraw: "change(unlisted" ; ".arrive(" */
+    if                                  /* code: _registry.Registry.withdraw: "_take_off(" ; ".arrive(" */
     :: exited ->
        seen = done & word;
        atomic { word = SETTLED(word & ~bit(f), seen); seen = 0 };

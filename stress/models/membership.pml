@@ -60,11 +60,10 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
     atomic { rung = false; running = true; assert(!(stands & bit(group))) }
 }
 
-/* code: _registry.Registry.submit_to_active: "_is_meant(" ; ".members[record]" ; "change(listed_anew" */
+/* code: _registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
 inline submit(f) {                      /* code: _status.listed_anew: "listed(" ; "new is old" ; "Status(" */
     if
     :: (known & bit(f)) && group == f ->
-       members = members | bit(f);
        seen = done & (word | bit(f));
        d_step {
            if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
@@ -72,7 +71,8 @@ inline submit(f) {                      /* code: _status.listed_anew: "listed(" 
            anew = anew + 1;
 #endif
            seen = 0
-       }
+       };
+       members = members | bit(f)
     :: else
     fi
 }
@@ -139,7 +139,7 @@ proctype Thread() {
     :: leaves -> break
     od;
     running = false;
-    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "change(unlisted" ; ".active" ; ".arrive(" */
+    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
     word = 0;
     new = listing;
     tell(new);
