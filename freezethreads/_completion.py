@@ -14,7 +14,7 @@ left held.
 
 from __future__ import annotations
 
-from freezethreads._original import allocate_lock, monotonic
+from freezethreads._original import allocate_lock, get_ident, main_thread, monotonic
 
 _SLOW = 0.002  # seconds from ring to run: fewer with a free processor, more without
 
@@ -48,11 +48,12 @@ class Completion:
 
     Completing wakes *two* of the waiters, and each that leaves wakes one more. So it costs the
     controller the same for two waiters as for a thousand, and with a GIL the woken do not fight
-    for it. Whoever leaves once it is done wakes one that has not left. So there are always two who
-    were rung and have still to leave, until one is left; and the chain goes on if one of the two
-    does not come: the main thread, which may be in a signal handler for as long as it likes, and
-    no other thread can be. Should an exception cut the taking off `_chain` from the ringing, all
-    are rung.
+    for it. Whoever leaves once it is done takes one off `_chain` and wakes it. So there are always
+    two who were rung and have still to leave, until one is left; and the chain goes on if one of
+    the two does not come: the main thread, which may be in a signal handler for as long as it
+    likes, and no other thread can be. Since that handler may come as the thread has taken one and
+    has yet to wake it, the main thread takes none, and wakes all that are left. Should an exception
+    cut the taking from the waking, all are woken as well.
 
     Threads that compute make such a chain slow with a GIL, since each that is woken has to win
     it from all who are back, a switch interval at a time. So a thread that took long to come
@@ -74,7 +75,9 @@ class Completion:
     def leave(self, bell: Bell) -> None:
         """Once `done`, and in any case after `enter`: wake the next. May be repeated."""
         self._waiting.pop(bell, None)
-        if self.done:
+        if self.done and get_ident() == main_thread().ident:
+            self._wake_all()
+        elif self.done:
             slow = monotonic() - self._rung_at > _SLOW
             self._wake_one()
             if slow:
@@ -99,6 +102,9 @@ class Completion:
         except IndexError:
             pass  # everybody was rung
         except BaseException:
-            for bell in list(self._waiting):
-                bell.ring()
+            self._wake_all()
             raise
+
+    def _wake_all(self) -> None:
+        for bell in list(self._waiting):
+            bell.ring()

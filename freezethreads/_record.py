@@ -284,5 +284,6 @@ class Lifeline:
         # In the child of a fork, the locals of all other threads die before anything is in order.
         # At the interpreter's end nobody is left who could be told, and a free-threaded build may
         # have handed a dict's lock to a daemon thread that does not run any more.
-        if self._pid == getpid() and not _is_over():
+        # (It has no `_pid` if an exception came before it was made.)
+        if getattr(self, "_pid", None) == getpid() and not _is_over():
             self._at_end(*self._args)

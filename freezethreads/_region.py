@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
+from typing import Final
 
 from freezethreads._flat import wait_flat
 from freezethreads._original import monotonic
@@ -15,6 +17,8 @@ from freezethreads._special import covered
 from freezethreads._states import Mover, State, check_move
 from freezethreads._todo import Place
 
+_SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
+
 
 class Blocking:
     """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
@@ -23,6 +27,9 @@ class Blocking:
     anything was asked meanwhile. An exception on either way is raised when the thread runs again.
     Whether a way was gone, `depth` tells: it changes in the last step of the way in, and on the way
     out before the mark does, or last where there is none. So the handlers know what to take back.
+
+    A region of a coroutine is not counted: other coroutines run in its thread while it awaits. It
+    is a door as any other, when it is left.
     """
 
     __slots__ = ("_fork_safe", "_label", "_registry")
@@ -45,6 +52,9 @@ class Blocking:
                 return
             frame = sys._getframe(1)
             code, offset, safe = frame.f_code, frame.f_lasti, self._fork_safe
+            if code.co_flags & _SUSPENDS:
+                record.depth = 1
+                return
             place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
             record.away = place
             if not parking.word.is_quiet():
@@ -66,9 +76,10 @@ class Blocking:
                 self._leave_nested(record, sys._getframe(1))
                 return
             record.depth = 0
-            record.last = place = record.away
+            place = record.away or place_of(sys._getframe(1), "blocking", self._label)
+            record.last = place
             record.away = None
-            if place is not None and (record.todo or not record.parking.word.is_quiet()):
+            if record.todo or not record.parking.word.is_quiet():
                 visit(self._registry, record, place)
         except BaseException:
             record = self._registry.own.record

@@ -245,14 +245,14 @@ class Registry:
         An exception may have kept it from looking, so that it looks again.
         """
         try:
-            self._set_flag()
+            self._set_flag(mistaken=False)
         except BaseException:
-            self._set_flag()
+            self._set_flag(mistaken=True)
             raise
 
-    def _set_flag(self) -> None:
-        """If it was down for a moment by mistake, all who have something to do are woken again."""
-        mistaken = False
+    def _set_flag(self, mistaken: bool) -> None:
+        """If it was, or may have been, down for a moment by mistake, all who have something to do
+        are woken again."""
         while True:
             asked = self._is_asked()
             if asked:

@@ -108,6 +108,7 @@ def modelled() -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, model in (
             ("_completion", "allocate_lock", ModelLock),
+            ("sync._condition", "LockType", ModelLock),
             ("_todo", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),
             ("_report", "sleep", lambda seconds: None),

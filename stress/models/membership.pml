@@ -71,7 +71,7 @@ inline submit(f) {                      /* code: _status.listed_anew: "listed(" 
            anew = anew + 1;
 #endif
            seen = 0
-       }
+       };
        members = members | bit(f)
     :: else
     fi
