@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stress.exploration._actor import Actor
     from stress.exploration._run import Run
 
-_BREAKERS = ("CALL", "RESUME", "JUMP_BACKWARD", "PRECALL")
+_BREAKERS = ("CALL", "RESUME", "JUMP_BACKWARD")
 _offsets: dict[CodeType, frozenset[int]] = {}
 
 
