@@ -6,6 +6,7 @@ import os
 
 from freezethreads._deadline import Deadline, check_seconds
 from freezethreads._registry import check_callable, check_group
+from freezethreads._special import need_depth
 
 
 def check_debug(debug: bool | None) -> bool:
@@ -20,7 +21,8 @@ def check_debug(debug: bool | None) -> bool:
 def check_request(
     timeout: float | None, reason: str, group: str, lease: float | None
 ) -> tuple[Deadline, str, str, float | None]:
-    """Check a controller's arguments before anything is touched."""
+    """Check a controller's arguments, and that the stack has room for what it does."""
+    need_depth()
     seconds = check_seconds("timeout", timeout)
     if not isinstance(reason, str):
         raise TypeError(f"reason must be a string, not {reason!r}")
@@ -30,7 +32,9 @@ def check_request(
 
 
 def check_todo(fn: object, priority: object) -> None:
-    """Raise TypeError unless `fn` can be called, and `priority` is a number."""
+    """Raise TypeError unless `fn` can be called, and `priority` is a number. Also RecursionError
+    unless the stack has room for posting it."""
+    need_depth()
     check_callable("fn", fn)
     if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
         raise TypeError(f"priority must be a number, not {priority!r}")

@@ -32,6 +32,8 @@ class Bell:
         """Make the waiter look again, now or at its next `wait`. From any thread; never blocks."""
         try:
             self._lock.release()
+        except RecursionError:  # a RuntimeError: it has not rung
+            raise
         except RuntimeError:
             pass  # it rings already
 

@@ -283,18 +283,17 @@ class Controller:
             record.depth = 1
             go_away(self._registry, record, place)
             wait()
-            self._come_back(record, place)
-        except BaseException:
-            self._come_back(record, place)
-            raise
-
-    def _come_back(self, record: Record, place: Place) -> None:
-        record.depth = 0
-        record.away = None
-        try:
+            record.depth = 0
+            record.away = None
             come_back(record.parking, place, (self._registry,))
-        except RecursionError:
-            wait_flat(record.parking, place)
+        except BaseException:
+            record.depth = 0
+            record.away = None
+            try:
+                come_back(record.parking, place, (self._registry,))
+            except (RecursionError, MemoryError):
+                wait_flat(record.parking, place)
+                raise
             raise
 
 

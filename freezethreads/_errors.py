@@ -87,5 +87,7 @@ def starting_thread(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except RecursionError:
+        raise
     except RuntimeError as error:
         raise FreezeError(f"{what} needs a daemon thread, and has none: {error}") from error

@@ -7,20 +7,30 @@ Python.
 
 from __future__ import annotations
 
+from freezethreads._original import get_ident
 from freezethreads._record import Parking
 from freezethreads._todo import Place
 
 _PAUSE = 0.01  # seconds between two looks, where nobody can wake it
 
 
+def have_room() -> None:
+    """Raise RecursionError now unless `wait_flat` could be called, and could call functions of C.
+
+    For whoever is going to be marked as away: once it is, it must be able to wait.
+    """
+    get_ident()
+
+
 def wait_flat(parking: Parking, place: Place) -> None:
     """`come_back` where the stack, or the memory, has no room for it: by itself, in one frame.
 
     The thread counts as stopped, and tells so. It makes no calls of worlds, and is not woken by the
-    thaw but looks for it, since nothing below can be done by a function in Python. Where not even a
-    function of C can be called (CPython 3.11, at the very limit) it looks without pauses. By the
-    owner, for all of its freezers; may be repeated.
+    thaw but looks for it, since nothing below can be done by a function in Python. By the owner,
+    for all of its freezers; may be repeated. Raises RecursionError at once where not even a
+    function of C can be called (CPython 3.11, at the very limit): then the caller has to call this.
     """
+    get_ident()
     before = parking.away
     kept: BaseException | None = None
     is_away, is_back = True, False

@@ -11,6 +11,7 @@ from freezethreads._original import get_ident
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, place_of
 from freezethreads._registry import Registry, check_callable, check_group
+from freezethreads._special import need_depth
 from freezethreads._states import Mover, State, check_move
 from freezethreads._unique import Unique
 
@@ -60,6 +61,7 @@ class Registration(Unique):
         `NotRegistered` if the thread is no longer enrolled. Nothing was changed then.
         """
         check_group(group)
+        need_depth()
         if self._record.exited:
             raise NotRegistered(f"{self!r} has ended")
         self._check_thread()
@@ -93,6 +95,7 @@ def register(
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a string or None, not {name!r}")
     check_group(group)
+    need_depth()
     if waker is not None:
         check_callable("waker", waker)
     own = registry.own.record

@@ -8,7 +8,7 @@ from freezethreads._errors import FreezeError
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, go_away, place_of
 from freezethreads._registry import Registry
-from freezethreads._special import covered
+from freezethreads._special import covered, need_depth
 
 
 class NoFreeze:
@@ -28,6 +28,7 @@ class NoFreeze:
             if not record.shut:
                 record.shut_at = place_of(sys._getframe(1), "safepoint", "no_freeze")
                 if record.away is not None:
+                    need_depth()  # to wait, and to go back into the region
                     record.region = place = record.away
                     record.away = None
                     come_back(record.parking, place, (self._registry,))

@@ -20,6 +20,7 @@ from freezethreads._original import OWN_THREADS, monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Parking, Record, here
 from freezethreads._registry import Registry
+from freezethreads._special import covered, need_depth
 from freezethreads._status import (
     Status,
     Stay,
@@ -61,6 +62,8 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
     parking = record.parking
     region = record.away
     shut = parking.shut
+    if region is not None:
+        need_depth()  # what goes back into the region must not be cut short
     try:
         parking.shut = shut + 1
         record.away = None
@@ -123,30 +126,47 @@ def tell(registry: Registry, record: Record, status: Status, place: Place) -> No
                 registry.recorder.visited(place)
 
 
-def come_back(parking: Parking, place: Place, doors: Iterable[Registry]) -> None:
+@covered
+def come_back(
+    parking: Parking,
+    place: Place,
+    doors: Iterable[Registry],
+    shut: int | None = None,
+    stay: Stay | None = None,
+    kept: BaseException | None = None,
+) -> None:
     """To RUNNING, from anywhere, as soon as no freeze of these freezers forbids it. By the owner;
     may be repeated.
 
     All doors are shut meanwhile, to signal handlers and to what a world calls in this thread. Where
-    the stack has no room for that the thread waits without it, before it raises RecursionError.
+    the stack has no room for that the thread waits without it, before it raises RecursionError. If
+    it has no room for this either, it raises that at once, and its caller waits: see `Blocking`.
+
+    `shut`, `stay` and `kept` are for itself alone: an exception between two tries makes a new call,
+    which goes on with what this one has.
     """
-    shut = parking.shut
-    kept: BaseException | None = None
-    stay: Stay | None = None
-    while True:
-        try:
-            parking.shut = shut + 1
-            if stay is None:
-                stay = Stay((*place[:5], True, None), _closed(parking))
-            _stand(parking, stay, doors, is_again=kept is not None)
-            parking.shut = shut
-            break
-        except BaseException as error:  # noqa: BLE001 - raised below, when the thread runs again
-            kept = kept or error
-            if isinstance(error, (RecursionError, MemoryError)):
+    try:
+        if shut is None:
+            shut = parking.shut
+        while True:
+            try:
+                parking.shut = shut + 1
+                if stay is None:
+                    stay = Stay((*place[:5], True, None), _closed(parking))
+                _stand(parking, stay, doors, is_again=kept is not None)
+                break
+            except (RecursionError, MemoryError) as error:
+                kept = kept or error
                 parking.shut = shut
                 wait_flat(parking, place)
                 break
+            except BaseException as error:  # noqa: BLE001 - raised below, when the thread runs again
+                kept = kept or error
+        parking.shut = shut
+    except BaseException as error:  # noqa: BLE001 - raised by the call
+        if shut is not None:
+            parking.shut = shut
+        come_back(parking, place, doors, shut, stay, kept or error)
     if kept is not None:
         raise kept
 

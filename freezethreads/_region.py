@@ -7,7 +7,8 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import Final
 
-from freezethreads._flat import wait_flat
+from freezethreads._flat import have_room, wait_flat
+from freezethreads._greenlets import may_switch
 from freezethreads._original import monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Record, here
@@ -28,8 +29,12 @@ class Blocking:
     Whether a way was gone, `depth` tells: it changes in the last step of the way in, and on the way
     out before the mark does, or last where there is none. So the handlers know what to take back.
 
-    A region of a coroutine is not counted: other coroutines run in its thread while it awaits. It
-    is a door as any other, when it is left.
+    A region of a coroutine is not counted: other coroutines run in its thread while it awaits. Nor
+    is a region of a greenlet. Both are doors as any other, when they are left.
+
+    A handler takes the mark off and calls `come_back`, with nothing in between at which a second
+    exception could arrive. Where the stack has no room for `come_back`, it waits in one frame; that
+    there is room for this one the way in has found out, before it set the mark.
     """
 
     __slots__ = ("_fork_safe", "_label", "_registry")
@@ -52,9 +57,10 @@ class Blocking:
                 return
             frame = sys._getframe(1)
             code, offset, safe = frame.f_code, frame.f_lasti, self._fork_safe
-            if code.co_flags & _SUSPENDS:
+            if code.co_flags & _SUSPENDS or ("greenlet" in sys.modules and may_switch()):
                 record.depth = 1
                 return
+            have_room()
             place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
             record.away = place
             if not parking.word.is_quiet():
@@ -63,9 +69,14 @@ class Blocking:
         except BaseException:
             record = self._registry.own.record
             if record is not None and not record.depth:
-                at = record.away or place_of(sys._getframe(1), "blocking", self._label)
-                record.away = None
-                self._come_back(record, at)
+                at = record.away
+                if at is not None:
+                    record.away = None
+                    try:
+                        come_back(record.parking, at, (self._registry,))
+                    except (RecursionError, MemoryError):
+                        wait_flat(record.parking, at)
+                        raise
             raise
 
     @covered
@@ -86,17 +97,13 @@ class Blocking:
             if record is not None:
                 at = record.away or record.last
                 record.depth = (record.depth or 1) - 1
-                if not (record.depth or record.shut or record.parking.shut):
+                if at is not None and not (record.depth or record.shut or record.parking.shut):
                     record.away = None
-                    self._come_back(record, at or place_of(sys._getframe(1), "blocking", None))
-            raise
-
-    def _come_back(self, record: Record, place: Place) -> None:
-        """Once more, after an exception, which is raised when the thread runs again."""
-        try:
-            come_back(record.parking, place, (self._registry,))
-        except RecursionError:
-            wait_flat(record.parking, place)
+                    try:
+                        come_back(record.parking, at, (self._registry,))
+                    except (RecursionError, MemoryError):
+                        wait_flat(record.parking, at)
+                        raise
             raise
 
     def _enter_nested(self, record: Record) -> None:

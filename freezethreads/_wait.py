@@ -117,34 +117,38 @@ class Waiting:
                 if not record.shut:
                     tell(registry, record, status, self._place)
 
-    def _come_back(self) -> None:
+    @covered
+    def _come_back(self, kept: BaseException | None = None) -> None:
         """To RUNNING, for all. What is raised meanwhile is raised when that is done.
 
         May be repeated: who is back already has nothing to wait for. Where the stack has no room
-        for it the thread waits without it, and makes its todos another time.
+        for it the thread waits without it, and makes its todos another time. `kept` is for itself
+        alone, as in `come_back`.
         """
-        parking = self._parking
-        if parking is None:
-            return
-        kept: BaseException | None = None
-        while True:
-            try:
-                for _, record in parking.members:
-                    record.last = self._place
-                parking.away = None
-                if parking.members and not parking.word.is_quiet():
-                    come_back(parking, self._place, _doors(parking.members))
-                self._make_todos(parking)
-                break
-            except (RecursionError, MemoryError) as error:
-                kept = kept or error
-                parking.away = None
-                wait_flat(parking, self._place)
-                break
-            except BaseException as error:  # noqa: BLE001 - raised below
-                kept = kept or error
-        parking.waiter = None
-        self.occupied = False
+        try:
+            parking = self._parking
+            if parking is None:
+                return
+            while True:
+                try:
+                    for _, record in parking.members:
+                        record.last = self._place
+                    parking.away = None
+                    if parking.members and not parking.word.is_quiet():
+                        come_back(parking, self._place, _doors(parking.members))
+                    self._make_todos(parking)
+                    break
+                except (RecursionError, MemoryError) as error:
+                    kept = kept or error
+                    parking.away = None
+                    wait_flat(parking, self._place)
+                    break
+                except BaseException as error:  # noqa: BLE001 - raised below
+                    kept = kept or error
+            parking.waiter = None
+            self.occupied = False
+        except BaseException as error:  # noqa: BLE001 - raised by the call
+            self._come_back(kept or error)
         if kept is not None:
             raise kept
 

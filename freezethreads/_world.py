@@ -13,7 +13,7 @@ from freezethreads._original import Thread
 from freezethreads._record import Record
 from freezethreads._registry import Registry, check_callable
 from freezethreads._report import ThreadInfo, infos_of, other_threads
-from freezethreads._special import covered
+from freezethreads._special import covered, need_depth
 from freezethreads._todo import Freeze, Todo
 from freezethreads._unique import Unique
 
@@ -148,6 +148,7 @@ class World(_Stopped):
         `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed.
         """
         check_callable("fn", fn)
+        need_depth()
         record = self._registry.find(thread)
         if record not in self._freeze.members or self._freeze.done:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")

@@ -19,7 +19,9 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._completion import Bell
+from freezethreads._controller import Controller
 from freezethreads._record import Record
+from freezethreads._todo import Place
 from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")
@@ -222,6 +224,22 @@ def before(
         return real(*args, **kwargs)
 
     patch.setattr(owner, name, rigged)
+
+
+def before_it_comes_back(patch: pytest.MonkeyPatch, hook: Callable[[], object]) -> None:
+    """Have `hook` called when a controller has waited and is still marked as away."""
+    real = Controller._wait_away
+
+    def rigged(
+        controller: Controller, record: Record | None, place: Place, wait: Callable[[], None]
+    ) -> None:
+        def wait_and_call() -> None:
+            wait()
+            hook()
+
+        real(controller, record, place, wait_and_call)
+
+    patch.setattr(Controller, "_wait_away", rigged)
 
 
 def after(patch: pytest.MonkeyPatch, owner: object, name: str, hook: Callable[..., object]) -> None:

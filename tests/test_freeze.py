@@ -15,13 +15,22 @@ from freezethreads import (
     FreezeTimeout,
     NotRegistered,
     State,
-    _controller,
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._status import listed
 from freezethreads._todo import Freeze
-from freezing import Pause, actor, after, at_bell, before, looping, puppet, puppets
+from freezing import (
+    Pause,
+    actor,
+    after,
+    at_bell,
+    before,
+    before_it_comes_back,
+    looping,
+    puppet,
+    puppets,
+)
 from helpers import WAIT, wait_for
 
 
@@ -204,7 +213,7 @@ def test_a_frozen_controller_does_not_keep_the_turn(monkeypatch: pytest.MonkeyPa
     freezer = Freezer()
     with puppet(freezer, "held") as thread:
         pause = Pause(thread.worker)
-        before(monkeypatch, _controller.Controller, "_come_back", pause)
+        before_it_comes_back(monkeypatch, pause)
         freezing = thread.tell(freezer.run_frozen, int, timeout=WAIT, group="nobody")
         pause.wait()
         hold = freezer.hold(timeout=WAIT, group="held")

@@ -6,49 +6,21 @@ RecursionError; it may not hang, or leave a lock held, or somebody among those w
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from depths import depths, low_limit
 from freezethreads import Freezer, sync
 from helpers import WAIT, start
-
-LIMIT = 300
-MOST_LEFT = 90  # more than any of these calls needs
 
 
 @pytest.fixture(autouse=True)
 def _low_limit() -> Iterator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(LIMIT)
-    yield
-    sys.setrecursionlimit(before)
-
-
-def depths(act: Callable[[], object], check: Callable[[], object]) -> set[bool]:
-    """Call `act()` with each number of calls left, and then `check()`. Returns how it ended."""
-
-    def down(calls: int) -> None:
-        if calls:
-            down(calls - 1)
-        else:
-            act()
-
-    frame, depth = sys._getframe(), 0
-    while frame.f_back is not None:
-        frame, depth = frame.f_back, depth + 1
-    ends = set()
-    for left in range(MOST_LEFT):
-        try:
-            down(LIMIT - depth - left)
-            ends.add(True)
-        except RecursionError:
-            ends.add(False)
-        check()
-    return ends
+    with low_limit():
+        yield
 
 
 def in_thread(act: Callable[[], object], check: Callable[[], object]) -> None:

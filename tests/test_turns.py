@@ -11,7 +11,16 @@ from freezethreads import Freezer, _controller, _refrigerator
 from freezethreads._completion import Bell
 from freezethreads._record import Record
 from freezethreads._todo import Freeze
-from freezing import Pause, RiggedDict, actor, after, at_bell, before, puppet
+from freezing import (
+    Pause,
+    RiggedDict,
+    actor,
+    after,
+    at_bell,
+    before,
+    before_it_comes_back,
+    puppet,
+)
 from helpers import WAIT, raise_once, wait_for, wait_until
 
 
@@ -102,7 +111,7 @@ def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_
     freezer = Freezer()
     with puppet(freezer, "c") as controller, actor() as holder, puppet(freezer, "d") as third:
         comes = Pause(controller.worker)
-        before(monkeypatch, _controller.Controller, "_come_back", comes)
+        before_it_comes_back(monkeypatch, comes)
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         comes.wait()
         looks = Pause(holder.worker)

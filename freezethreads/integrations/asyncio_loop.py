@@ -266,6 +266,8 @@ def _tell(
 ) -> None:
     try:
         loop.call_soon_threadsafe(callback, context=context)
+    except RecursionError:
+        raise
     except RuntimeError:
         pass  # it is closed
 

@@ -80,6 +80,8 @@ class Ring:
         while True:
             try:
                 return list(self.events)
+            except RecursionError:
+                raise
             except RuntimeError:
                 pass  # it grew meanwhile
 
