@@ -113,7 +113,7 @@ class Freezer(Unique):
 
         For waits that take nothing shared: what is between its beginning and its end may run
         while the program is frozen. Its end is a safepoint. By the calling thread; may be nested.
-        In a coroutine it does not count as stopped: others run in its thread while it awaits.
+        In a coroutine or a greenlet it does not count: others run in its thread meanwhile.
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         """

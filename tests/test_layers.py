@@ -35,6 +35,7 @@ CORE = (
     "_turns",
     "_registry",
     "_flat",
+    "_greenlets",
     "_refrigerator",
     "_region",
     "_no_freeze",
