@@ -15,6 +15,7 @@ left held.
 from __future__ import annotations
 
 from freezethreads._original import allocate_lock, get_ident, main_thread, monotonic
+from freezethreads._special import covered
 
 _SLOW = 0.002  # seconds from ring to run: fewer with a free processor, more without
 
@@ -107,6 +108,11 @@ class Completion:
             self._wake_all()
             raise
 
+    @covered
     def _wake_all(self) -> None:
-        for bell in list(self._waiting):
-            bell.ring()
+        try:
+            for bell in list(self._waiting):
+                bell.ring()
+        except BaseException:
+            self._wake_all()
+            raise

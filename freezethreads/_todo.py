@@ -25,6 +25,7 @@ from freezethreads._original import (
     get_native_id,
     monotonic,
 )
+from freezethreads._special import covered
 
 if TYPE_CHECKING:
     from freezethreads._lease import Lease
@@ -101,11 +102,15 @@ class Todo:
         """Whether its thread has begun to make the call."""
         return self._begun
 
+    @covered
     def _fail(self, error: BaseException) -> None:
         try:
             self.future.set_exception(error)
         except InvalidStateError:
             pass  # it is done, or was cancelled
+        except BaseException:
+            self._fail(error)  # nobody else will, and somebody may wait for it
+            raise
 
 
 class Freeze:

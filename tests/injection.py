@@ -47,9 +47,15 @@ class Injection:
         self.at = at
         self._left = at
         self._tried = tried
-        self._ident = threading.get_ident()
+        self._ident = 0
+
+    @property
+    def hits(self) -> list[str]:
+        """The function that it was in; none before it was raised."""
+        return [] if self.hit is None else [self.hit[0]]
 
     def __enter__(self) -> Injection:
+        self._ident = threading.get_ident()
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
         _Watch.current = self
@@ -155,7 +161,7 @@ def watching(*functions: Callable[..., object]) -> Iterator[None]:
 
     From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
     """
-    _Watch.codes = frozenset((*_core_codes(), *(_code_of(function) for function in functions)))
+    _Watch.codes = frozenset((*core_codes(), *(_code_of(function) for function in functions)))
     _set_events(True)
     try:
         yield
@@ -176,7 +182,7 @@ def _set_events(on: bool) -> None:
             monitoring.free_tool_id(tool)
 
 
-def _core_codes() -> Iterator[CodeType]:
+def core_codes() -> Iterator[CodeType]:
     """All code of the core: what is compiled from its files, and so found in its modules."""
     for module in list(sys.modules.values()):
         if (getattr(module, "__file__", None) or "").startswith(CORE):

@@ -13,18 +13,20 @@ import pytest
 from freezethreads import Freezer, ThreadBlocked, World
 from helpers import WAIT, Worker, start, wait_for, wait_until
 from injection import Boom, Injection, watching
+from interruptions import Interruptions, interrupting, pairs
 
 
 class Subject:
-    """A registered thread which stops once with an exception at bytecode `at`, then as usual.
+    """A registered thread which stops once with what is injected, then as usual.
 
     Two more stop before it, so that after the thaw it is its turn to wake the next.
     """
 
-    def __init__(self, at: int, stop: Callable[[Subject], None]) -> None:
+    def __init__(
+        self, injection: Injection | Interruptions, stop: Callable[[Subject], None]
+    ) -> None:
         self.freezer = Freezer("subject")
-        self.at = at
-        self.hit: tuple[str, int] | None = None
+        self.injection = injection
         self.escaped = False
         self.depth = 0  # how many regions it is in where the exception comes
         self.rounds = [0, 0]
@@ -64,13 +66,11 @@ class Subject:
 
     def inject(self, call: Callable[..., object], *args: Any) -> None:
         """`call(*args)`, interrupted. By the subject."""
-        injection = Injection(self.at)
         try:
-            with injection:
+            with self.injection:
                 call(*args)
         except Boom:
             pass
-        self.hit = injection.hit
         self._leave_again()
 
     def _leave_again(self) -> None:
@@ -81,12 +81,12 @@ class Subject:
         help: see `Blocking`.
         """
         record = self.freezer._registry.records[threading.get_ident()]
-        where = "" if self.hit is None else self.hit[0]
-        if where == "_pass_region" and record.depth:
+        hits = self.injection.hits
+        if "_pass_region" in hits and record.depth:
             self.freezer.blocking().__exit__(None, None, None)
-        if where == "_pass_no_freeze" and record.shut:
+        if "_pass_no_freeze" in hits and record.shut:
             self.freezer.no_freeze().__exit__(None, None, None)
-        assert (record.depth, record.shut) == (self.depth, 0), f"still in a region after {self.hit}"
+        assert (record.depth, record.shut) == (self.depth, 0), f"still in a region after {hits}"
 
     def wait_for_the_others(self) -> None:
         """Until the others stand in the refrigerator."""
@@ -97,7 +97,7 @@ class Subject:
     def check(self, world: World) -> None:
         """The subject stands in the refrigerator: it answers from there."""
         wait_until(lambda: self._answers(world))
-        assert not self.escaped, f"ran while frozen after {self.hit}"
+        assert not self.escaped, f"ran while frozen after {self.injection.hits}"
 
     def _answers(self, world: World) -> bool:
         try:
@@ -156,33 +156,54 @@ def _pass_no_freeze(subject: Subject) -> None:
         subject.run_application()
 
 
+STOPS: list[Callable[[Subject], None]] = [
+    at_a_safepoint,
+    entering_a_region,
+    leaving_a_region,
+    opening_no_freeze,
+]
+
+
+def stop_it(subject: Subject) -> None:
+    """Freeze it twice: it stands in both worlds, and runs afterwards."""
+    try:
+        for _ in range(2):
+            with subject.freezer.freeze(timeout=WAIT) as world:
+                subject.go_on.set()
+                subject.check(world)
+            subject.check_all_run()
+    except BaseException as error:
+        error.add_note(f"after exceptions in {subject.injection.hits}")
+        raise
+    finally:
+        subject.go_on.set()
+        subject.end()
+
+
 # Python reports an exception in `__del__`, and goes on.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "stop",
-    [at_a_safepoint, entering_a_region, leaving_a_region, opening_no_freeze],
-    ids=lambda stop: stop.__name__,
-)
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.__name__)
 def test_an_exception_anywhere_does_not_let_a_thread_out(stop: Callable[[Subject], None]) -> None:
     with watching(_pass_region, _pass_no_freeze):
         for at in itertools.count():
-            subject = Subject(at, stop)
-            try:
-                for _ in range(2):
-                    with subject.freezer.freeze(timeout=WAIT) as world:
-                        subject.go_on.set()
-                        subject.check(world)
-                    subject.check_all_run()
-            except BaseException as error:
-                error.add_note(f"after an exception at bytecode {at}: {subject.hit}")
-                raise
-            finally:
-                subject.go_on.set()
-                subject.end()
-            if subject.hit is None:
+            injection = Injection(at)
+            stop_it(Subject(injection, stop))
+            if injection.hit is None:
                 break
         assert at > 30
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.__name__)
+def test_two_exceptions_in_a_row_do_not_let_a_thread_out(stop: Callable[[Subject], None]) -> None:
+    with interrupting(_pass_region, _pass_no_freeze):
+        both = 0
+        for interruptions in pairs():
+            stop_it(Subject(interruptions, stop))
+            both += len(interruptions.hits) == 2
+        assert both > 100
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -198,14 +219,15 @@ def test_an_exception_anywhere_loses_no_todo() -> None:
         for at in itertools.count():
             calls: list[int] = []
             futures: list[Any] = []
-            subject = Subject(at, make_two)
+            injection = Injection(at)
+            subject = Subject(injection, make_two)
             outcomes = [future.exception(WAIT) for future in futures]
             subject.end()
             made = sorted(calls)
-            assert made == sorted(set(made)), f"made twice after {subject.hit}"
+            assert made == sorted(set(made)), f"made twice after {injection.hits}"
             for number, error in enumerate(outcomes):
-                assert error is not None or number in made, f"lost after {subject.hit}"
-            if subject.hit is None:
+                assert error is not None or number in made, f"lost after {injection.hits}"
+            if injection.hit is None:
                 break
         assert at > 100
         assert made == [0, 1]
