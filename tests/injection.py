@@ -87,13 +87,14 @@ def _last_steps(code: CodeType) -> frozenset[int]:
     offsets: set[int] = set()
     for i, step in enumerate(steps):
         if step.opname in ("RETURN_VALUE", "RETURN_CONST"):
-            first = i - 1 if steps[i - 1].opname == "LOAD_CONST" else i
+            first = i - 1 if steps[i - 1].opname in _CONSTANTS else i
             if not steps[first - 1].opname.startswith(("CALL", "RESUME")):
                 offsets.update(each.offset for each in steps[first : i + 1])
     return frozenset(offsets)
 
 
 _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
+_CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")  # 3.14's, and 3.15's `None`
 
 
 def injections() -> Iterator[Injection]:
