@@ -3,9 +3,9 @@
 With a GIL they are read frame by frame. Without one, nobody may touch the frames of a thread that
 runs, as CPython's guide to free threading says: where coroutines run, reading them crashes the
 interpreter within a minute (python/cpython#152355). There `faulthandler` writes them down, while it
-has stopped the world. What it writes has lines and no instructions: of a hundred threads at most,
-those that were started last, and of each the innermost hundred calls. It does not load in an
-interpreter other than the first, where, without a GIL, nobody can tell.
+has stopped the world. What it writes has lines and no instructions: before CPython 3.15 of a hundred
+threads at most, those that were started last, and of each the innermost hundred calls. It does not
+load in an interpreter other than the first, where, without a GIL, nobody can tell.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator
 from io import FileIO
 from itertools import islice
 from types import CodeType, FrameType
-from typing import IO, Final, NamedTuple, TypeAlias
+from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 from freezethreads._frames import current_frames
 from freezethreads._original import Thread
@@ -29,6 +29,8 @@ except ImportError:  # another interpreter than the first: it keeps what it has 
     _dump_traceback = None
 else:
     _dump_traceback = faulthandler.dump_traceback
+
+_ALL: Final[dict[str, Any]] = {"max_threads": sys.maxsize} if sys.version_info >= (3, 15) else {}
 
 JOIN: Final = Thread.join.__code__
 
@@ -129,7 +131,7 @@ def _write() -> str:
         return ""
     try:
         with _open_file() as file:
-            _dump_traceback(file, all_threads=True)
+            _dump_traceback(file, all_threads=True, **_ALL)
             file.seek(0)
             return file.read().decode("ascii", "replace")
     except OSError:

@@ -3,7 +3,9 @@
 This is harsher than what CPython does: a signal handler or `PyThreadState_SetAsyncExc` is only
 heard at calls, at backward jumps and at the beginning of functions, and those are among the
 places where this raises. Nor is this ever raised where a function returns and has not just made a
-call: it has taken its last step then, and no handler in it would cover that.
+call: it has taken its last step then, and no handler in it would cover that. The same goes for the
+`NOT_TAKEN` that 3.14 has behind a jump: it does nothing, and that compiler leaves it outside the
+`try` that is all around it.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class Injection:
         """The bytecode at `offset` is about to be executed, by any thread."""
         if threading.get_ident() != self._ident or self.hit is not None:
             return
-        if offset in _last_steps(code):
+        if offset in _deaf(code):
             return
         if self._left:
             self._left -= 1
@@ -87,19 +89,21 @@ class Injection:
 
 
 @functools.cache
-def _last_steps(code: CodeType) -> frozenset[int]:
-    """The offsets of the instructions that return, but for those right after a call."""
-    steps = [each for each in dis.get_instructions(code) if each.opname not in _NOTHING]
-    offsets: set[int] = set()
+def _deaf(code: CodeType) -> frozenset[int]:
+    """Where nothing is raised: at what returns, but not right after a call, and at `NOT_TAKEN`."""
+    all_steps = list(dis.get_instructions(code))
+    offsets = {each.offset for each in all_steps if each.opname == "NOT_TAKEN"}
+    steps = [each for each in all_steps if each.opname not in _NOTHING]
     for i, step in enumerate(steps):
         if step.opname in ("RETURN_VALUE", "RETURN_CONST"):
-            first = i - 1 if steps[i - 1].opname == "LOAD_CONST" else i
+            first = i - 1 if steps[i - 1].opname in _CONSTANTS else i
             if not steps[first - 1].opname.startswith(("CALL", "RESUME")):
                 offsets.update(each.offset for each in steps[first : i + 1])
     return frozenset(offsets)
 
 
 _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
+_CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")  # 3.14's, and 3.15's `None`
 
 
 def injections() -> Iterator[Injection]:

@@ -143,9 +143,15 @@ def test_completing_wakes_two_and_each_of_them_the_next(
     monkeypatch.setattr(_completion, "_SLOW", 0 if slow else WAIT)
     rung: list[threading.Thread] = []
     before(monkeypatch, Bell, "ring", lambda _: rung.append(threading.current_thread()))
+    waiting, completed = threading.Semaphore(0), threading.Event()
+    before(monkeypatch, Bell, "wait", lambda _: waiting.release())
+    before(monkeypatch, Completion, "leave", lambda *_: wait_for(completed))
     completion = Completion()
     _, workers = waiters(completion, 7)
+    for _ in workers:
+        assert waiting.acquire(timeout=WAIT)
     complete(completion)
+    completed.set()
     for worker in workers:
         worker.finish(WAIT)
     by_others = [thread for thread in rung if thread is not threading.main_thread()]

@@ -57,7 +57,11 @@ import beside
 @pytest.fixture
 def programs(folder: Path) -> None:
     """The same program in every form; `beside` is found where its own directory is in the path."""
-    text = SELF if sys.version_info < (3, 14) else SELF.replace(", __annotations__)", ")")
+    text = SELF
+    if sys.version_info >= (3, 14):
+        text = text.replace(", __annotations__)", ")")
+    if sys.version_info >= (3, 15):
+        text = text.replace(", __cached__", "")
     for place in (".", "sub", "archive", "package"):
         (folder / place).mkdir(exist_ok=True)
         (folder / place / "beside.py").write_text("print(__name__, __file__)\n")

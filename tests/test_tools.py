@@ -99,14 +99,16 @@ def test_what_is_no_python_has_no_description(tmp_path: Path) -> None:
 
 def test_discovery(tmp_path: Path) -> None:
     own = ask_own()
+    release = "3.15" if own.release != "3.15" else "3.14"  # not the one that runs this
     first, second = tmp_path / "first", tmp_path / "second"
-    new = replace(FAKE, version="3.15.1", release="3.15")
+    new = replace(FAKE, version=f"{release}.1", release=release)
     threaded = replace(new, free_threaded=True)
-    make_executable(first, "python3.15", "exit 127")
-    make_python(second, "python3.15", new)
-    make_python(first, "python3.15t", threaded)
-    make_python(second, "python3.15t", replace(threaded, version="3.15.0"))  # second of its kind
-    make_python(first, "python3.14t", replace(new, implementation="pypy"))
+    make_executable(first, f"python{release}", "exit 127")
+    make_python(second, f"python{release}", new)
+    make_python(first, f"python{release}t", threaded)
+    older = replace(threaded, version=f"{release}.0")
+    make_python(second, f"python{release}t", older)  # second of its kind
+    make_python(first, "python3.13t", replace(new, implementation="pypy"))
     make_python(second, "python3.11", replace(new, release="3.10"))  # not what it is called
     make_python(second, "python3.99", replace(new, release="3.99"))
     make_python(second, f"python{own.release}", replace(own, version=f"{own.release}.99"))

@@ -123,7 +123,7 @@ def _load(path: str, main: ModuleType) -> CodeType:
         details = runpy._get_main_module_details  # type: ignore[attr-defined]
         return _make_module(main, details(WrongUse))
     _set_first_path(os.path.dirname(os.path.realpath(path)))
-    vars(main).update(__file__=file, __cached__=None)
+    _set_file(main, file, None)
     if path.endswith(".pyc"):
         main.__loader__ = loader = SourcelessFileLoader("__main__", file)
         compiled = loader.get_code("__main__")
@@ -134,11 +134,17 @@ def _load(path: str, main: ModuleType) -> CodeType:
         return compile(stream.read(), file, "exec", dont_inherit=True)
 
 
+def _set_file(main: ModuleType, file: str | None, cached: str | None) -> None:
+    vars(main).update(__file__=file)
+    if sys.version_info < (3, 15):
+        vars(main).update(__cached__=cached)
+
+
 def _make_module(main: ModuleType, details: tuple[str, ModuleSpec, CodeType]) -> CodeType:
     """Make `main` the module that was found as `python -m` does it, for which no name is public."""
     _, spec, code = details
     main.__spec__, main.__loader__, main.__package__ = spec, spec.loader, spec.parent
-    vars(main).update(__file__=spec.origin, __cached__=spec.cached)
+    _set_file(main, spec.origin, spec.cached)
     return code
 
 

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._deadline import Deadline
-from freezethreads._original import TIMEOUT_MAX, LockType, get_ident
+from freezethreads._original import LockType, get_ident
 from freezethreads._original import RLock as ReentrantLock
 from freezethreads._special import Unbound, need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
-from freezethreads.sync._locks import Latch, Lock
+from freezethreads.sync._locks import Latch, Lock, timeout_of
 from freezethreads.sync._reentrant import RLock
 
 plumbing.add(__file__)
@@ -48,7 +48,8 @@ class Condition(threading.Condition):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until notified; returns False if `timeout` seconds were over before (None: never).
 
-        Raises RuntimeError if the calling thread has not acquired the lock.
+        Raises RuntimeError if the calling thread has not acquired the lock, and ValueError for a
+        time-out of NaN, as the standard one does from 3.14.10 on (before, some waits never end).
         """
         if not self._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError("cannot wait on un-acquired lock")
@@ -174,9 +175,9 @@ class _ForeignGrip:
 
 
 def _deadline_of(timeout: float | None) -> Deadline:
-    if timeout is not None and timeout > TIMEOUT_MAX:
-        raise OverflowError("timeout value is too large")
-    return Deadline(None if timeout is None else max(0.0, timeout))  # which is 0 for NaN
+    if timeout is None:
+        return Deadline(None)
+    return Deadline(0.0 if timeout <= 0 else timeout_of(True, timeout))
 
 
 def _is_barred(waiter: Any) -> bool:

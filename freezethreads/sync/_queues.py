@@ -11,11 +11,10 @@ from collections import deque
 from typing import Any, Generic, TypeVar
 
 from freezethreads._deadline import Deadline
-from freezethreads._original import TIMEOUT_MAX
 from freezethreads._registry import armed
 from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
-from freezethreads.sync._locks import Lock
+from freezethreads.sync._locks import Lock, timeout_of
 from freezethreads.sync._waitable import ORDERED, Waitable
 
 plumbing.add(__file__)
@@ -141,5 +140,4 @@ class SimpleQueue(Waitable, Generic[T]):
 def _check_timeout(timeout: float) -> None:
     if timeout < 0:
         raise ValueError("'timeout' must be a non-negative number")
-    if timeout > TIMEOUT_MAX:
-        raise OverflowError("timeout value is too large")
+    timeout_of(True, timeout)
