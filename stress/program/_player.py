@@ -229,9 +229,7 @@ class Player:
 
     def do_run_frozen(self, freezer: int, group: str, timeout: int) -> None:
         try:
-            self._freezer(freezer).run_frozen(
-                self.step, timeout=timeout * MILLISECOND, group=group
-            )
+            self._freezer(freezer).run_frozen(self.step, timeout=timeout * MILLISECOND, group=group)
         except FreezeTimeout:
             pass
         except LeaseExpired:

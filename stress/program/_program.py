@@ -69,5 +69,7 @@ def _count(body: Body) -> int:
 def _show(op: Op) -> str:
     name, *arguments = op
     plain = ", ".join(repr(argument) for argument in arguments if not _is_body(argument))
-    bodies = ["{ " + " ".join(map(_show, argument)) + " }" for argument in arguments if _is_body(argument)]
+    bodies = [
+        "{ " + " ".join(map(_show, argument)) + " }" for argument in arguments if _is_body(argument)
+    ]
     return " ".join([f"{name}({plain})", *bodies])

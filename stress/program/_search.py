@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -10,9 +11,9 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from freezethreads.testing import Finding
 from stress.program._program import FREEZERS, GROUPS, THREADS, Body, Op, Part, Program
 from stress.program._stage import PATIENCE, play
+from stress.program._verdict import Verdict
 
 ROUNDS = 20
 """How often each program is played."""
@@ -90,43 +91,44 @@ class _TimeIsUp(BaseException):
     """Ends Hypothesis where it is. (An Exception would be a program that fails.)"""
 
 
-@dataclass
-class Verdict:
-    """What came of a search. `found_after` and `seconds` are from its beginning."""
-
-    programs: int = 0
-    rounds: int = 0
-    seconds: float = 0.0
-    found_after: float = 0.0
-    program: Program | None = None
-    """The smallest that has failed."""
-    finding: Finding | None = None
-
-
 class Search:
-    """Draws programs and plays them, for so many seconds, and for `shrink` more if one fails.
+    """Draws programs and plays them for so many seconds, and for `shrink` more if one fails.
 
     What has failed once counts as failing, although it may pass the next time: so Hypothesis sees
-    the same each time it looks, and the smallest is kept.
+    the same each time it looks, and the smallest is kept. With `played` the program that is being
+    played is in that file.
     """
 
     def __init__(
-        self, seconds: float, shrink: float, rounds: int = ROUNDS, patience: float = PATIENCE
+        self,
+        seconds: float,
+        shrink: float,
+        patience: float = PATIENCE,
+        played: Path | None = None,
     ) -> None:
         self.verdict = Verdict()
         self._began = monotonic()
         self._until = self._began + seconds
         self._shrink = shrink
-        self._rounds = rounds
         self._patience = patience
-        self._failed: dict[Program, Finding] = {}
+        self._played = played
+        self._failed: set[Program] = set()
 
     def run(self, seed: str) -> Verdict:
         """Search. The seed chooses the programs, and not which thread is the first."""
-        number = 0
-        while not self._failed and monotonic() < self._until:
+        for number in count():
+            if self._failed or monotonic() > self._until:
+                break
             self._ask_for_some(f"{seed}/{number}")
-            number += 1
+        return self._conclude()
+
+    def replay(self, program: Program) -> Verdict:
+        """Play that one alone, again and again."""
+        while not self._failed and monotonic() < self._until:
+            self._play(program, ROUNDS)
+        return self._conclude()
+
+    def _conclude(self) -> Verdict:
         self.verdict.seconds = monotonic() - self._began
         return self.verdict
 
@@ -141,31 +143,30 @@ class Search:
         )
         @given(program=programs)
         def attempt(program: Program) -> None:
-            self._attempt(program)
+            if program not in self._failed:
+                if monotonic() > self._until:
+                    raise _TimeIsUp
+                self._play(program, ROUNDS * STUBBORN if self._failed else ROUNDS)
+            if program in self._failed:
+                raise Found
 
         try:
             attempt()
         except (Found, _TimeIsUp):
             pass
 
-    def _attempt(self, program: Program) -> None:
-        if program not in self._failed:
-            if monotonic() > self._until:
-                raise _TimeIsUp
-            rounds = self._rounds * (STUBBORN if self._failed else 1)
-            finding = play(program, rounds, self._patience)
-            self.verdict.programs += 1
-            self.verdict.rounds += rounds
-            if finding is None:
-                return
-            self._note(program, finding)
-        raise Found
-
-    def _note(self, program: Program, finding: Finding) -> None:
+    def _play(self, program: Program, rounds: int) -> None:
+        if self._played is not None:
+            self._played.write_text(str(program))
+        verdict = self.verdict
+        verdict.programs += 1
+        verdict.rounds += rounds
+        finding = play(program, rounds, self._patience)
+        if finding is None:
+            return
         if not self._failed:
-            self.verdict.found_after = monotonic() - self._began
+            verdict.found_after = monotonic() - self._began
             self._until = monotonic() + self._shrink
-        self._failed[program] = finding
-        best = self.verdict.program
-        if best is None or program.size <= best.size:
-            self.verdict.program, self.verdict.finding = program, finding
+        self._failed.add(program)
+        if verdict.program is None or program.size <= verdict.program.size:
+            verdict.program, verdict.finding = program, finding

@@ -18,6 +18,9 @@ SHORT = 0.0005
 PERMITS = 2
 Item: TypeAlias = tuple[int, int]
 """Whose it is, and which of its."""
+AnyQueue: TypeAlias = (
+    "sync.Queue[Item] | sync.LifoQueue[Item] | sync.PriorityQueue | sync.SimpleQueue[Item]"
+)
 
 
 class Guarded:
@@ -51,7 +54,7 @@ class Guarded:
 class Permits:
     """A semaphore, and who has a permit of it."""
 
-    def __init__(self, semaphore: sync.Semaphore) -> None:
+    def __init__(self, semaphore: sync.Semaphore | sync.BoundedSemaphore) -> None:
         self.semaphore = semaphore
         self._users: dict[object, None] = {}
 
@@ -71,7 +74,7 @@ class Permits:
 class Box:
     """A queue, and what was put into it and taken from it."""
 
-    def __init__(self, queue: sync.Queue[Item] | sync.SimpleQueue[Item], is_fifo: bool) -> None:
+    def __init__(self, queue: AnyQueue, is_fifo: bool) -> None:
         self.queue = queue
         self._is_fifo = is_fifo
         self._sent: list[Item] = []

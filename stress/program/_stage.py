@@ -65,6 +65,7 @@ class Stage:
         self.players = [Player(self, number, part) for number, part in enumerate(program.parts)]
         self.ended: dict[Player, None] = {}
         self._standing: dict[Standing, None] = {}
+        self._over: dict[Standing, None] = {}
         self._all_ended = threading.Event()
         self._barrier = threading.Barrier(len(self.players))
         self._began = monotonic()
@@ -115,10 +116,11 @@ class Stage:
 
     def standing(self) -> list[Standing]:
         """What stands now, the oldest first."""
-        for standing in (every := list(self._standing)):
+        for standing in list(self._standing):
             if standing.is_over:
+                self._over[standing] = None  # whoever has dropped one has given it up
                 self._standing.pop(standing, None)
-        return [standing for standing in every if not standing.is_over]
+        return list(self._standing)
 
     # By the thread that plays it.
 
@@ -143,7 +145,8 @@ class Stage:
             self._thaw_old()
             if monotonic() > give_up:
                 hung = [player.name for player in self.players if player not in self.ended]
-                text = "".join([f"{name}:\n{stack}" for name, stack in stacks().items()])
+                found = stacks().items()
+                text = "".join([f"{name}:\n{stack}" for name, stack in found if name[:2] in hung])
                 self.finding = self.finding or Finding(
                     f"these have not ended: {', '.join(hung)}",
                     "the end",
@@ -166,13 +169,24 @@ class Stage:
                 standing.wait_for_lease(self.patience)
             else:
                 standing.end()
+        self._wait_for_watchdogs()
         for freezer in self.freezers:
             self._check_freezer(freezer)
         for player in self.players:
             check_order(player.asked, [made for other in self.players for made in other.made])
-            for errand in [*player.asked, *player.asked_all]:
+            for errand in player.asked:
                 errand.check(self.patience)
+            for for_all in player.asked_all:
+                for_all.check(self.patience)
         self.shared.check()
+
+    def _wait_for_watchdogs(self) -> None:
+        """One whose freeze was thawed in time has nothing to wait for."""
+        for thread in threading.enumerate():
+            if thread.name == "freezethreads-lease":
+                thread.join(self.patience)
+                if thread.is_alive():
+                    raise Violation("all is thawed, and a watchdog of a lease waits still")
 
     def _check_freezer(self, freezer: Freezer) -> None:
         """Nobody is left in it, nothing is asked, and it works."""

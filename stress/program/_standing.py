@@ -73,7 +73,9 @@ class Standing:
         now = self._read()
         if self.is_over:
             return
-        for player, (group, begun, done), after in zip(self._others, self._before, now, strict=True):
+        for player, (group, begun, done), after in zip(
+            self._others, self._before, now, strict=True
+        ):
             if group is not None and begun != done:
                 raise Violation(f"{player.name} stands in the middle of a step, in {self!r}")
             if group is not None and after != (group, begun, done):
@@ -106,7 +108,7 @@ class Standing:
 
     def _read(self) -> list[tuple[str | None, int, int]]:
         """Of each other thread: its group, if that is covered, and its steps."""
-        seen = []
+        seen: list[tuple[str | None, int, int]] = []
         for player in self._others:
             group = player.groups[self.freezer]
             steps = player.steps[self.freezer]
