@@ -140,21 +140,27 @@ class Player:
     def do_sleep(self, tenths: int) -> None:
         sync.sleep(tenths * MILLISECOND / 10)
 
-    # Membership. Not in a region.
+    # Membership.
+
+    def _can_change(self, freezer: int) -> bool:
+        """Not in a region; nor with a world, since who has one stops for nobody, and so may come
+        into a group that a hold has stopped."""
+        is_inside = self.regions[freezer] or self.shuts[freezer]
+        return not (is_inside or self._worlds_of(freezer))
 
     def do_register(self, freezer: int, group: str) -> None:
         """Anew, if it is registered."""
-        if not (self.regions[freezer] or self.shuts[freezer]):
+        if self._can_change(freezer):
             self._leave(freezer)
             self._enter(freezer, group)
 
     def do_unregister(self, freezer: int) -> None:
-        if not (self.regions[freezer] or self.shuts[freezer]):
+        if self._can_change(freezer):
             self._leave(freezer)
 
     def do_move(self, freezer: int, group: str) -> None:
         registration = self._registrations[freezer]
-        if registration and not (self.regions[freezer] or self.shuts[freezer]):
+        if registration and self._can_change(freezer):
             self.groups[freezer] = None
             registration.move(group)
             self.groups[freezer] = group
