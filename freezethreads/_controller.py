@@ -74,7 +74,11 @@ class Controller:
             )
 
         def wait_until_it_stands() -> None:
-            self._wait(freeze, deadline)
+            try:
+                self._wait(freeze, deadline)
+            except BaseException:
+                self.release(freeze)  # before this thread may have to stop for somebody else
+                raise
             self._hold_turns.leave(freeze)
 
         if record is not None:

@@ -2,7 +2,10 @@
 
 CPython 3.11 makes the frames that it returns with a lock of its interpreter held. If that sets off
 the garbage collector, and the collector frees a `threading.local`, it waits for this same lock for
-ever, with the GIL. (Later ones do not collect there.) So the collector is kept away meanwhile.
+ever, with the GIL. And it makes the frame that `f_back` of another thread returns when it is asked
+for it; if that sets off the collector, and a finalizer lets the other thread run, that call may be
+over by then, and the interpreter crashes. (Later ones do not collect there.) So the collector is
+kept away meanwhile.
 """
 
 from __future__ import annotations
@@ -10,11 +13,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from freezethreads import _original
 from freezethreads._original import RLock
 from freezethreads._special import call_with
+
+T = TypeVar("T")
 
 # Guards whether the collector is on: of two threads that each switch it off and put back what they
 # found, the second would leave it off. Nests in nothing, and nothing in it. No fork waits for it:
@@ -23,14 +30,24 @@ _lock = RLock()
 _suspended = False  # the collector was on, and is kept away; guarded by the lock
 
 
-def _look_uncollected() -> dict[int, FrameType]:
+def uncollected(look: Callable[[], T]) -> T:
+    """Return `look()`, which goes through frames of other threads, with a GIL. From any thread.
+
+    May be nested.
+    """
+    if sys.version_info >= (3, 12):
+        return look()
+    return call_with(_lock, lambda: _look_uncollected(look))
+
+
+def _look_uncollected(look: Callable[[], T]) -> T:
     """Called with _lock held. An asynchronous exception does not leave the collector off."""
     collects = gc.isenabled()
     try:
         _suspend(collects)
         try:
             # Not in a variable: its own frame is in there, and would keep all of them alive.
-            return _original.current_frames()
+            return look()
         finally:
             _collect_again(collects)
     except BaseException:
@@ -56,9 +73,7 @@ def current_frames() -> dict[int, FrameType]:
 
     Whose they are, anybody may ask; what is in them, only with a GIL: see `_stacks`.
     """
-    if sys.version_info >= (3, 12):
-        return _original.current_frames()
-    return call_with(_lock, _look_uncollected)
+    return uncollected(_original.current_frames)
 
 
 def _after_fork_in_child() -> None:

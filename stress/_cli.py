@@ -19,6 +19,7 @@ from stress._job import Job
 from stress._launch import Interrupts, run_job
 from stress._mutation import run_mutants
 from stress._peers import run_peers
+from stress._programs import program_of, run_programs
 from stress._rows import foot, what_runs
 from stress._view import View, view
 from stress.exploration.scenarios import SCENARIOS
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(2, f"{parser.prog}: {problem}\n")
     if options.peers is not None:
         return run_peers(options.peers)
+    if options.program is not False:
+        return run_programs(options)
     if options.mutants is not None:
         return run_mutants(options, _plan(options, options.seconds))
     results = []
@@ -100,6 +103,17 @@ def make_parser() -> Parser:
     add("--peers", nargs="*", metavar="WORD", help=f"{text}; only cases with all these words")
     text = "run every interleaving with few preemptions of these small scenarios, and nothing else"
     add("--explore", nargs="*", metavar="NAME", help=f"{text}; without names: each")
+    text = "play random programs against a model, and make one that fails smaller; with --mutants: "
+    text += "the freezer broken; with a program, as it was printed: that one alone"
+    add(
+        "--program",
+        nargs="?",
+        type=program_of,
+        const=None,
+        default=False,
+        metavar="TEXT",
+        help=text,
+    )
     text = "with --explore: at most so many; default: what the scenario says, mostly 2"
     add("--preemptions", type=count, metavar="N", help=text)
     text = "with --explore: run this one again, as it was printed"

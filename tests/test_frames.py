@@ -6,6 +6,7 @@ import gc
 import weakref
 from _thread import get_ident
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
@@ -54,6 +55,46 @@ def test_a_collection_that_it_sets_off_does_not_hang() -> None:
     run_python(COLLECTED_IN_THE_MIDDLE)
 
 
+COLLECTED_ON_THE_WAY = """
+import faulthandler, gc, threading
+from freezethreads._stacks import read_stacks
+
+faulthandler.enable()
+
+def dive(depth):
+    if depth:
+        dive(depth - 1)
+    else:
+        begun.set()
+        over.wait()
+
+def let_it_end(phase, info):  # as a finalizer might
+    over.set()
+    thread.join()
+
+for extra in range(1, 100, 3):
+    begun, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=dive, args=(30,))
+    thread.start()
+    begun.wait()
+    gc.collect()
+    gc.disable()
+    gc.callbacks.append(let_it_end)
+    gc.set_threshold(gc.get_count()[0] + extra)  # reached on the way
+    gc.enable()
+    read_stacks([thread.ident])
+    gc.callbacks.clear()
+    gc.set_threshold(700)
+    over.set()
+    thread.join()
+"""
+
+
+def test_a_collection_does_not_let_the_others_run_in_the_middle_of_a_look() -> None:
+    """A crash of CPython 3.11, on the way from a frame of another thread to its caller's."""
+    run_python(COLLECTED_ON_THE_WAY)
+
+
 @pytest.fixture
 def collector() -> Iterator[None]:
     yield
@@ -74,11 +115,10 @@ def test_the_collector_is_off_meanwhile_and_then_as_it_was(
 
     if not collects:
         gc.disable()
-    monkeypatch.setattr(_original, "current_frames", look)
-    _look_uncollected()
+    _look_uncollected(look)
     assert gc.isenabled() is collects
     with pytest.raises(Boom):
-        _look_uncollected()
+        _look_uncollected(look)
     assert gc.isenabled() is collects
     assert seen == [False, False]
 
@@ -104,7 +144,7 @@ def fork():
 forking = threading.Thread(target=fork)
 forking.start()
 begun.wait()
-assert _frames.call_with(_frames._lock, _frames._look_uncollected)
+assert _frames.call_with(_frames._lock, lambda: _frames._look_uncollected(sys._current_frames))
 go.set()
 forking.join()
 """
@@ -122,14 +162,18 @@ def test_the_child_of_a_fork_while_another_thread_looks(
     """1. A thread has switched the collector off to look. 2. Another forks. 3. The child looks."""
     pause = Pause()
     before(monkeypatch, _original, "current_frames", pause)
+
+    def look() -> dict[int, FrameType]:
+        return _look_uncollected(_original.current_frames)
+
     if not collects:
         gc.disable()
-    looking = start(call_with, _frames._lock, _look_uncollected)
+    looking = start(call_with, _frames._lock, look)
     pause.wait()
 
     def check() -> None:
         assert gc.isenabled() is collects
-        assert call_with(_frames._lock, _look_uncollected)
+        assert call_with(_frames._lock, look)
         assert gc.isenabled() is collects
 
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Registration, State
 from freezing import Pause, actor, after, at_bell, looping, puppet, puppets
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, start, wait_for, wait_until
 from rigging import rig_mark
 
 
@@ -86,6 +86,24 @@ def test_two_threads_that_hold_each_other_have_it_one_after_the_other(
         finally:
             for freeze in freezer._registry.active.copy():
                 freezer._controller.release(freeze)
+
+
+def test_a_hold_that_times_out_lets_all_go_although_its_own_thread_stands() -> None:
+    """
+    1. a registered thread waits for its hold; one thread has stopped for it, and another does not
+    2. the thread's own group is frozen, and then the time of its hold runs out
+    3. whoever has stopped for the hold goes on, although the thread is not back to say so
+    """
+    freezer = Freezer()
+    with looping(freezer, 1, "held") as loops, puppets(freezer, "held", "its") as (_, thread):
+        holding = thread.tell(freezer.hold, group="held", timeout=WAIT / 10)
+        record = freezer._registry.find(loops.threads[0])
+        wait_until(lambda: record.state is State.FROZEN)
+        with freezer.freeze(timeout=WAIT, group="its"):
+            loops.progress()
+            assert not holding.done()
+        with pytest.raises(FreezeTimeout):
+            holding.result(WAIT)
 
 
 def test_moving_into_a_held_group_waits_and_out_of_one_does_not() -> None:
