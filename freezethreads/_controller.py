@@ -225,7 +225,8 @@ class Controller:
         registry.announce(freeze)
         registry.active[freeze] = None
         for record in list(registry.records.values()):
-            if freeze.covers(record.group) and not freeze.is_by(record) and not record.exited:
+            is_meant = not freeze.group or freeze.covers(record.group)
+            if is_meant and not record.exited and not freeze.is_by(record):
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         members = list(freeze.members)
@@ -236,10 +237,11 @@ class Controller:
                 place = place or record.place
                 if place is not None:
                     registry.recorder.visited(place)
-            if record.exited or not freeze.covers(record.group):
+            if record.exited or (freeze.group and not freeze.covers(record.group)):
                 registry.withdraw(freeze, record)
         for record in members:
-            record.call_waker()
+            if record.waker is not None:
+                record.call_waker()
 
     def _recount_owner(self, freeze: Freeze) -> None:
         """A thread that commands no more counts as stopped where others have waited for it.

@@ -180,6 +180,8 @@ class Record:
             return True
         if status.commands and status.commands_in(self.registry):
             return False
+        if self.away is not None:
+            return True
         return self.is_away or (status.stay is not None and status.stands_for(self.registry))
 
     @property

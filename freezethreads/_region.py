@@ -63,7 +63,8 @@ class Blocking:
             have_room()
             place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
             record.away = place
-            if not parking.word.is_quiet():
+            status = parking.word._last  # without a call, unless there may be something
+            if (status.next or status.freezes) and not parking.word.is_quiet():
                 tell(self._registry, record, parking.word.value, place)
             record.depth = 1
         except BaseException:
@@ -90,7 +91,8 @@ class Blocking:
             place = record.away or place_of(sys._getframe(1), "blocking", self._label)
             record.last = place
             record.away = None
-            if record.todo or not record.parking.word.is_quiet():
+            status = record.parking.word._last
+            if record.todo or ((status.next or status.freezes) and record.is_asked):
                 visit(self._registry, record, place)
         except BaseException:
             record = self._registry.own.record

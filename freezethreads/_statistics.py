@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freezethreads._original import RLock
 from freezethreads._special import call_with
@@ -184,8 +184,16 @@ class Recorder:
         """Called with _lock held: count what was noted."""
         for _ in range(len(self._ran)):
             self._counts["todos"] += self._ran.popleft()
+        # By what makes their sites, of which there are few: these are made once for each. Whose
+        # place is kept is alive, so no other one has its code's identity.
+        counts: dict[tuple[object, ...], list[Any]] = {}
         for _ in range(len(self._places)):
-            self._hits[site_of(self._places.popleft())] += 1
+            place = self._places.popleft()
+            kind, label, code, offset, _, fork_safe, _ = place
+            counted = counts.setdefault((kind, label, id(code), offset, fork_safe), [place, 0])
+            counted[1] += 1
+        for place, hits in counts.values():
+            self._hits[site_of(place)] += hits
 
 
 def site_of(place: Place) -> Site:

@@ -184,6 +184,10 @@ def _with(old: Status, freezes: tuple[Freeze, ...], commands: tuple[Freeze, ...]
 
 def listed(old: Status, freeze: Freeze) -> Status:
     """Asked to stop for `freeze`. By its controller, or by the thread itself."""
+    if old.stay is None and not old.commands and not freeze.done:
+        asked = old.freezes
+        if not asked or (len(asked) == 1 and asked[0].done):
+            return Status((freeze,))  # the usual case: it makes no more than is needed
     if old.freezes or old.stay is not None:
         old = settled(old)  # a stay that nobody holds is over
     if freeze in old.freezes or freeze.done:
