@@ -48,6 +48,7 @@ from freezethreads._errors import (
     ThreadBlocked,
     ThreadExited,
 )
+from freezethreads._exports import export as _export
 from freezethreads._freezer import Freezer
 from freezethreads._install import Installation, install
 from freezethreads._membership import Registration
@@ -101,3 +102,5 @@ __all__ = [
     "unregister",
     "unregister_signal",
 ]
+
+_export(__name__)

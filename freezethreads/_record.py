@@ -112,7 +112,8 @@ here = _Here()
 
 
 class Record:
-    """One enrolment. `away`, `depth`, `shut`, `last`, `ran` are written by its thread alone.
+    """One enrolment. `away`, `depth`, `shut`, `last` are written by its thread alone; `ran` too,
+    until whoever takes the count over at its end puts it back to 0.
 
     `depth` counts the blocking regions that it is in, and `shut` the regions of `no_freeze()`;
     `shut_at` is where the outermost of these was entered, for reports. It is marked as away if and

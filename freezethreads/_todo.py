@@ -36,7 +36,7 @@ Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
 # kind, label, code and offset of the last instruction there, when it came there (monotonic),
 # whether a child of fork() may run while a thread stands there, and the bell that wakes the thread
 # from there, if it can be woken. A bare tuple, since one is made for each blocking region;
-# `_report` turns it into a `Site`.
+# `_statistics` turns it into a `Site`.
 Place: TypeAlias = tuple[Kind, str | None, CodeType, int, float, bool, Bell | None]
 
 ABSENT: Final = object()

@@ -195,7 +195,7 @@ def core_codes() -> Iterator[CodeType]:
 
 
 def _codes_in(item: object) -> Iterator[CodeType]:
-    if isinstance(item, type) and item.__module__.startswith("freezethreads."):
+    if isinstance(item, type) and item.__module__.startswith("freezethreads"):
         for member in vars(item).values():
             yield from _codes_in(member)
     elif isinstance(item, property):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import inspect
 import pickle
 import sys
 from enum import Enum
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -237,3 +239,16 @@ def test_a_timeout_pickles_with_its_stragglers() -> None:
     assert twin.args == error.args
     assert twin.stragglers == error.stragglers
     assert twin.stragglers[0].stack
+
+
+@pytest.mark.parametrize("module", ["", ".checkpoint", ".control", ".sync", ".testing"])
+def test_public_names_say_where_they_are_public(module: str) -> None:
+    """So that a pickle is read after the room has changed in which its class lives."""
+    found = importlib.import_module(f"freezethreads{module}")
+    private = [
+        name
+        for name in found.__all__
+        if isinstance(vars(found).get(name), (type, FunctionType))
+        and vars(found)[name].__module__ != found.__name__
+    ]
+    assert not private

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "freezethreads"
 # The lowest room first: what is in a room imports only from rooms that are named before it, or from
 # its own. A room is a module of the package, or a whole folder in it.
 CORE = (
+    "_exports",
     "_original",
     "_errors",
     "_plain",
@@ -63,6 +64,7 @@ CORE = (
 UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
 GROUND = (
     "_explain",
+    "_exports",
     "_original",
     "_errors",
     "_plain",

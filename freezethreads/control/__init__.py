@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._exports import export as _export
 from freezethreads.control._client import Client, connect, find_processes
 from freezethreads.control._errors import (
     ControlError,
@@ -52,6 +53,8 @@ __all__ = [
     "find_processes",
     "serve",
 ]
+
+_export(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ A wait whose time runs out during a freeze ends right after the thaw.
 From any thread, enrolled or not; for a thread that is not enrolled they wait as usual.
 """
 
+from freezethreads._exports import export as _export
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock
 from freezethreads.sync._queues import LifoQueue, PriorityQueue, Queue, SimpleQueue
@@ -31,5 +32,4 @@ __all__ = [
     "sleep",
 ]
 
-for _name in __all__:  # where they are to be found: for pickle, repr and help
-    globals()[_name].__module__ = __name__
+_export(__name__)
