@@ -3,9 +3,9 @@
 With a GIL they are read frame by frame. Without one, nobody may touch the frames of a thread that
 runs, as CPython's guide to free threading says: where coroutines run, reading them crashes the
 interpreter within a minute (python/cpython#152355). There `faulthandler` writes them down, while it
-has stopped the world. What it writes has lines and no instructions: before CPython 3.15 of a hundred
-threads at most, those that were started last, and of each the innermost hundred calls. It does not
-load in an interpreter other than the first, where, without a GIL, nobody can tell.
+has stopped the world. What it writes has lines and no instructions: before CPython 3.15 of a
+hundred threads at most, those that were started last, and of each the innermost hundred calls. It
+does not load in an interpreter other than the first, where, without a GIL, nobody can tell.
 """
 
 from __future__ import annotations

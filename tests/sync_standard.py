@@ -113,7 +113,7 @@ if sys.version_info >= (3, 15):
             ("ConditionAsRLockTests", "test_constructor_noargs"): (
                 "the standard Condition takes an argument as well, and skips this"
             ),
-            ("SimpleQueueTest", "test_simplequeue_sizeof"): "knows how large the one written in C is",
+            ("SimpleQueueTest", "test_simplequeue_sizeof"): "knows how large C's is",
         }
     )
 for _case, _test in EXCLUDED:

@@ -185,9 +185,8 @@ def filled(items: Any) -> Any:
 @pytest.mark.parametrize("name", NO_NUMBER)
 def test_a_time_that_is_no_number_is_refused(freezer: Freezer, name: str) -> None:
     """On each CPython: before 3.14 some of the standard library's never end."""
-    with puppet(freezer) as thread:
-        with pytest.raises(ValueError, match="NaN"):
-            thread.do(NO_NUMBER[name])
+    with puppet(freezer) as thread, pytest.raises(ValueError, match="NaN"):
+        thread.do(NO_NUMBER[name])
     with pytest.raises(ValueError, match="NaN"):
         NO_NUMBER[name]()
 

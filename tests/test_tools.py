@@ -133,7 +133,7 @@ def test_what_is_wanted_and_missing_is_named_and_no_failure(
     done = _check.Run("Python", 0, Counter(passed=1), 1.0)
     monkeypatch.setattr(_check, "run_tests", lambda *_: done)
     own = _check.kind_of(ask_own())
-    assert own == ".".join(map(str, sys.version_info[:2])) + ("t" if ask_own().free_threaded else "")
+    assert _check.kind_of(replace(FAKE, free_threaded=True)) == "3.12t"
     assert _check.main(["--all", "--wanted", f"3.98t,{own},3.99", "-k", "nothing"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "==== not tested, as not found on PATH: Python 3.98t, 3.99 ===="
