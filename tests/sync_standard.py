@@ -38,7 +38,7 @@ support: Any = importlib.import_module("test.support")
 
 MODES: Final = ("plain", "enrolled", "frozen")
 
-PATIENCE: Final = 50.0
+PATIENCE: Final = 90.0
 """Seconds until a run that hangs is ended, with all stacks shown."""
 
 

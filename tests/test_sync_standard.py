@@ -24,7 +24,7 @@ PROGRAM = Path(sync_standard.__file__)
 HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 AT_ONCE = len(sync_standard.MODES) if HAS_GIL else 1
 
-pytestmark = pytest.mark.timeout(200)  # the first test has them all run
+pytestmark = pytest.mark.timeout(300)  # the first test has them all run
 
 
 @pytest.fixture(scope="module")
