@@ -9,6 +9,8 @@ A wait whose time runs out during a freeze ends right after the thaw.
 From any thread, enrolled or not; for a thread that is not enrolled they wait as usual.
 """
 
+import sys
+
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock
 from freezethreads.sync._queues import LifoQueue, PriorityQueue, Queue, SimpleQueue
@@ -32,4 +34,4 @@ __all__ = [
 ]
 
 for _name in __all__:  # where they are to be found: for pickle, repr and help
-    globals()[_name].__module__ = __name__
+    getattr(sys.modules[__name__], _name).__module__ = __name__  # not globals(): some may be lazy
