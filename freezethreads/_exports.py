@@ -11,8 +11,9 @@ from types import FunctionType
 
 def export(module: str) -> None:
     """Have what `module` lists in its `__all__`, but takes from a private one, say it is there."""
-    names = vars(sys.modules[module])
-    for name in names["__all__"]:
-        value = names.get(name)  # None: it is loaded when it is asked for
-        if isinstance(value, (type, FunctionType)) and "._" in value.__module__:
-            value.__module__ = module
+    public = sys.modules[module]
+    for name in public.__all__:
+        if name in vars(public):  # else it is loaded when somebody asks for it
+            value = getattr(public, name)  # and not from `vars`, where an import may be lazy
+            if isinstance(value, (type, FunctionType)) and "._" in value.__module__:
+                value.__module__ = module

@@ -6,12 +6,11 @@ substitutes, so everything below stands on these names and on nothing of `thread
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
 import time
-from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident, get_native_id
-from threading import Condition, RLock, Thread, Timer
 
 __all__ = [
     "OWN_THREADS",
@@ -37,6 +36,16 @@ __all__ = [
 OWN_THREADS = "freezethreads-"
 """How the names of this library's own threads begin. Nobody enrols them, and nothing stops them."""
 
+# Not imported by name: where imports are lazy, that would save what is there when it is first used.
+TIMEOUT_MAX = _thread.TIMEOUT_MAX
+LockType = _thread.LockType
+allocate_lock = _thread.allocate_lock
+get_ident = _thread.get_ident
+get_native_id = _thread.get_native_id
+Condition = threading.Condition
+RLock = threading.RLock
+Thread = threading.Thread
+Timer = threading.Timer
 local = threading.local
 monotonic = time.monotonic
 getpid = os.getpid

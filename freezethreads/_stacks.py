@@ -3,9 +3,9 @@
 With a GIL they are read frame by frame. Without one, nobody may touch the frames of a thread that
 runs, as CPython's guide to free threading says: where coroutines run, reading them crashes the
 interpreter within a minute (python/cpython#152355). There `faulthandler` writes them down, while it
-has stopped the world. What it writes has lines and no instructions: before 3.15 of a hundred
-threads at most, those that were started last, and of each the innermost hundred calls. It does not
-load in an interpreter other than the first, where, without a GIL, nobody can tell.
+has stopped the world. What it writes has lines and no instructions: before CPython 3.15 of a
+hundred threads at most, those that were started last, and of each the innermost hundred calls. It
+does not load in an interpreter other than the first, where, without a GIL, nobody can tell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
-from freezethreads._frames import current_frames, uncollected
+from freezethreads._frames import current_frames
 from freezethreads._original import Thread
 
 try:
@@ -97,10 +97,6 @@ def read_stacks(idents: Iterable[int] | None = None) -> dict[int, Stack]:
     if not _HAS_GIL:
         wanted = None if idents is None else set(idents)
         return _parse(_write(), wanted) if _FAULTHANDLER_STOPS else {}
-    return uncollected(lambda: _read(idents))
-
-
-def _read(idents: Iterable[int] | None) -> dict[int, Stack]:
     # Each frame is taken out as it is read: the own one is in there, and a variable of it that
     # refers to all others would keep them alive.
     frames = current_frames()

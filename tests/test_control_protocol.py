@@ -80,7 +80,7 @@ def test_the_error_says_what_is_wrong(line: bytes) -> None:
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
-    """CPython counts the levels up to 3.13, and from 3.14 on looks how much stack is left."""
+    """CPython counts the levels up to 3.13; from 3.14 on it looks how much stack is left."""
     with pytest.raises(ProtocolError, match="nested too deeply"):
         decode(b"[" * 2_000_000)
 

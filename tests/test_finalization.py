@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from helpers import run_python
@@ -35,3 +37,52 @@ freezer.register()
 )
 def test_nobody_is_told_of_the_main_threads_end_when_nobody_runs(how: str) -> None:
     assert run_python(PROGRAM.format(how=how)).stdout == ""
+
+
+# Up to CPython 3.14 such a wait never ends, and neither does one of the standard library's.
+WAITS = {
+    "lock": "lock.acquire",
+    "lock, enrolled": "enrolled",
+    "event": "sync.Event().wait",
+    "queue": "sync.SimpleQueue().get",
+    "freeze": "functools.partial(freezer.freeze, timeout=None)",
+}
+TOO_LATE = """
+import functools, os, sys, types
+from freezethreads import Freezer, sync
+helper = types.ModuleType("helper")  # what the daemon refers to is not taken from the program
+exec('''
+import threading, time
+from freezethreads import Freezer, sync
+def run(freezer, lock, ready, sleep):
+    with freezer.register("daemon"):
+        lock.acquire()
+        ready.set()
+        while True:
+            sleep(0.01)
+freezer, lock, ready = Freezer("late"), sync.Lock(), threading.Event()
+threading.Thread(target=run, args=(freezer, lock, ready, time.sleep), daemon=True).start()
+ready.wait()
+''', vars(helper))
+freezer, lock = helper.freezer, helper.lock
+def enrolled(freezer=freezer, lock=lock):
+    with freezer.register():
+        lock.acquire()
+class Last:
+    def __init__(self, act):
+        self.act, self.over = act, sys.is_finalizing
+        self.write, self.error = os.write, BaseException
+    def __del__(self):
+        try:
+            self.act()
+        except self.error as error:
+            self.write(1, f"{self.over()} {error.__class__.__name__}".encode())
+last = Last({wait})
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="before, it waits for ever")
+@pytest.mark.parametrize("name", WAITS)
+def test_a_wait_at_the_end_of_all_ends_in_an_error(name: str) -> None:
+    program = TOO_LATE.replace("{wait}", WAITS[name])
+    assert run_python(program, timeout=20).stdout == "True PythonFinalizationError"

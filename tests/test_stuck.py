@@ -29,10 +29,12 @@ PROGRAMS = {path.stem: path for path in FOLDER.glob("*.py") if path.stem != "sta
 HEALTHY = ("healthy", "stranger")
 STUCK = sorted(set(PROGRAMS) - set(HEALTHY))
 KEPT = ("long_sleep", "nested_loops", "healthy")
-AT_ONCE = 3
 
 # Without one, nobody may look into the frames of another thread.
 HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+# Without one each that computes takes all processors, and lets nobody answer for seconds.
+AT_ONCE = 3 if HAS_GIL else 1
 
 # What the advice has to speak of.
 ADVICE = {

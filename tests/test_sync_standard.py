@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,25 +20,31 @@ from sync_standard import lock_tests, test_queue
 
 PROGRAM = Path(sync_standard.__file__)
 
+# They sleep most of the time. Without a GIL the many threads of some take all processors, however.
+HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+AT_ONCE = len(sync_standard.MODES) if HAS_GIL else 1
+
+pytestmark = pytest.mark.timeout(300)  # the first test has them all run
+
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Any]:
-    """What came of the runs. They sleep most of the time, so all are made at once."""
+    """What came of the runs."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(sync_standard.MODES, pool.map(run_all, sync_standard.MODES), strict=True))
+
+
+def run_all(mode: str) -> Any:
     path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
-    runs = {
-        mode: subprocess.Popen(
-            [sys.executable, str(PROGRAM), mode],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        for mode in sync_standard.MODES
-    }
-    said = {mode: run.communicate() for mode, run in runs.items()}
-    for mode, run in runs.items():
-        assert run.returncode == 0, f"{mode}: status {run.returncode}\n{said[mode][1]}"
-    return {mode: json.loads(out.splitlines()[-1]) for mode, (out, _) in said.items()}
+    run = subprocess.run(
+        [sys.executable, str(PROGRAM), mode],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert run.returncode == 0, f"{mode}: status {run.returncode}\n{run.stderr}"
+    return json.loads(run.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("mode", sync_standard.MODES)

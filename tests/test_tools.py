@@ -126,7 +126,24 @@ def test_too_few_interpreters(
     assert "--at-least 2" in output
 
 
-@pytest.mark.parametrize("arguments", [["--at-least", "2"], ["--all", "--at-least", "0"]])
+def test_what_is_wanted_and_missing_is_named_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = _check.Run("Python", 0, Counter(passed=1), 1.0)
+    monkeypatch.setattr(_check, "run_tests", lambda *_: done)
+    own = _check.kind_of(ask_own())
+    assert _check.kind_of(replace(FAKE, free_threaded=True)) == "3.12t"
+    assert _check.main(["--all", "--wanted", f"3.98t,{own},3.99", "-k", "nothing"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "==== not tested, as not found on PATH: Python 3.98t, 3.99 ===="
+    assert _check.main(["--all", "--wanted", own, "-k", "nothing"]) == 0
+    assert "not tested" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at-least", "2"], ["--all", "--at-least", "0"], ["--wanted", "3.14"]]
+)
 def test_bad_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         _check.parse(arguments)

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         if len(interpreters) < options.at_least:
             announce(f"--at-least {options.at_least} asks for more")
             return 1
+        lacking = [each for each in options.wanted if each not in map(kind_of, interpreters)]
         began = time.monotonic()
         own, *others = interpreters
         runs = [] if pytest_arguments else run_linters(own)
@@ -63,7 +64,15 @@ def main(arguments: Sequence[str]) -> int:
         if options.all and not pytest_arguments:
             runs += [run_mutants(own), run_explorer(own), *run_models()]
         runs += [try_tests(other, pytest_arguments) for other in others]
-    return summarize(runs, time.monotonic() - began)
+    status = summarize(runs, time.monotonic() - began)
+    if lacking:
+        announce(f"not tested, as not found on PATH: Python {', '.join(lacking)}")
+    return status
+
+
+def kind_of(interpreter: Interpreter) -> str:
+    """What --wanted calls it: `3.13`, or `3.13t` of a free-threaded build."""
+    return interpreter.release + ("t" if interpreter.free_threaded else "")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -71,7 +80,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="tools/test",
         allow_abbrev=False,
-        usage="%(prog)s [--all [--at-least N]] [pytest's arguments ...]",
+        usage="%(prog)s [--all [--at-least N] [--wanted X.Y,...]] [pytest's arguments ...]",
         description="Without pytest's arguments: ruff, mypy, and all the tests. With them: the "
         "tests that they select. The tests run on the Python that runs this script.",
     )
@@ -85,11 +94,19 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
     )
+    parser.add_argument(
+        "--wanted",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="X.Y,...",
+        help="which Pythons --all had better find (3.13t: a free-threaded one); the summary names "
+        "those that were not tested, and that is no failure",
+    )
     options, rest = parser.parse_known_args(arguments)
     if options.at_least < 1:
         parser.error("--at-least takes a number from 1 on")
-    if options.at_least > 1 and not options.all:
-        parser.error("--at-least says how many --all has to find: give both")
+    if (options.at_least > 1 or options.wanted) and not options.all:
+        parser.error("--at-least and --wanted say what --all has to find: give it too")
     return options, rest
 
 
