@@ -4,7 +4,9 @@
 
     freezethreads.serve()                          # in the program
 
-    with freezethreads.control.connect(pid) as client:         # in another process
+    from freezethreads.control import connect      # in another process
+
+    with connect(pid) as client:
         client.request("freeze", timeout=5, reason="to look at it")
         print(client.request("threads"))
         client.request("thaw")
