@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from helpers import ROOT, run_python
 
 PACKAGE = ROOT / "freezethreads"
@@ -79,8 +77,6 @@ HOUSE = (*CORE, *UPPER)
 DOORS = {("_freezer", "control")}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
-NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
-every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 LONGEST = 400
 
@@ -88,6 +84,11 @@ LONGEST = 400
 def room_of(path: Path) -> str:
     """The room that a file of the package belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def name_of(path: Path) -> str:
+    """What a file of the package is called in it."""
+    return str(path.relative_to(PACKAGE))
 
 
 def imports_of(tree: ast.AST) -> Iterator[str]:
@@ -116,38 +117,44 @@ def rooms_imported(path: Path) -> set[str]:
     return rooms - {room_of(path)}
 
 
-@every_file
-def test_every_file_belongs_to_a_room(path: Path) -> None:
-    assert room_of(path) in HOUSE, "a new room: say in HOUSE where it stands"
+def test_every_file_belongs_to_a_room() -> None:
+    strays = [name_of(path) for path in FILES if room_of(path) not in HOUSE]
+    assert not strays, "a new room: say in HOUSE where it stands"
 
 
-@every_file
-def test_imports_point_downwards(path: Path) -> None:
-    height = HOUSE.index(room_of(path))
-    upwards = {room for room in rooms_imported(path) if HOUSE.index(room) >= height}
-    upwards -= {room for room in upwards if (room_of(path), room) in DOORS}
-    assert not upwards, f"{room_of(path)} must not import {sorted(upwards)}"
+def test_imports_point_downwards() -> None:
+    upwards = {
+        (name_of(path), room)
+        for path in FILES
+        for room in rooms_imported(path)
+        if HOUSE.index(room) >= HOUSE.index(room_of(path)) and (room_of(path), room) not in DOORS
+    }
+    assert not upwards, "each file that must not import the room beside it"
 
 
 def test_every_room_of_the_core_is_there() -> None:
     rooms = {room_of(path) for path in FILES}
     missing = {room for room in CORE if room.startswith("_")} - rooms
-    assert not missing, f"no longer there: {sorted(missing)}"
+    assert not missing, "no longer there"
 
 
-@every_file
-def test_upper_rooms_use_the_public_names(path: Path) -> None:
-    if room_of(path) in CORE:
-        return
-    private = rooms_imported(path) & set(CORE) - {"__init__", "sync", *GROUND}
-    assert not private, f"{room_of(path)} must not import {sorted(private)}"
+def test_upper_rooms_use_the_public_names() -> None:
+    below = set(CORE) - {"__init__", "sync", *GROUND}
+    upper = [path for path in FILES if room_of(path) not in CORE]
+    private = {(name_of(path), room) for path in upper for room in rooms_imported(path) & below}
+    assert not private, "each file that must not import the room beside it"
 
 
-@every_file
-def test_needs_the_standard_library_alone(path: Path) -> None:
-    """The core at any time; a room above it when it is imported (without an extra it has to say
-    so in one line). An integration's own library is what it is for, and pytest has its plugin
+def test_the_standard_library_is_enough() -> None:
+    """For the core at any time; for a room above it when it is imported (without an extra it has to
+    say so in one line). An integration's own library is what it is for, and pytest has its plugin
     imported."""
+    foreign = {(name_of(path), root) for path in FILES for root in foreign_roots(path)}
+    assert not foreign, "each file that must not import what is beside it"
+
+
+def foreign_roots(path: Path) -> set[str]:
+    """What a file imports that is neither ours nor the standard library's."""
     room = room_of(path)
     tree = ast.parse(path.read_text())
     if room in UPPER:
@@ -155,8 +162,7 @@ def test_needs_the_standard_library_alone(path: Path) -> None:
         tree = ast.Module([] if room == "integrations" else list(statements), [])
     roots = {name.split(".")[0] for name in imports_of(tree)}
     own = {"freezethreads", "pytest"} if "pytest" in path.stem else {"freezethreads"}
-    foreign = roots - sys.stdlib_module_names - own
-    assert not foreign, f"{path.name} must not import {sorted(foreign)}"
+    return roots - sys.stdlib_module_names - own
 
 
 def test_importing_the_package_imports_little_else() -> None:
@@ -175,7 +181,7 @@ def python_files() -> list[Path]:
     return [*scripts, *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
 
 
-@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_stay_short(path: Path) -> None:
-    lines = len(path.read_text().splitlines())
-    assert lines <= LONGEST, f"{lines} lines: does it do more than one thing?"
+def test_files_stay_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in python_files()}
+    long = {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > LONGEST}
+    assert not long, "does it do more than one thing?"
