@@ -16,12 +16,9 @@ import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
-from types import CodeType
 
 from stress.exploration._actor import Step
-from stress.exploration._core import core_files
 from stress.exploration._interruption import Sites
-from stress.exploration._points import Points, Table
 from stress.exploration._run import MISFIT, Run
 from stress.exploration._schedule import Schedule, Segment
 from stress.exploration._stage import Scenario, Stage
@@ -57,10 +54,8 @@ class Verdict:
 class Explorer:
     """Runs the schedules of one scenario."""
 
-    def __init__(self, scenario: Scenario, points: Points | None = None) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._points = points or Points(core_files())
-        self._tables: dict[CodeType, Table] = {}
         self._sites = 0
         self._seen: dict[tuple[int, int], int] = {}
 
@@ -102,19 +97,25 @@ class Explorer:
             _note(verdict, run, schedule)
         return verdict
 
-    def run(self, schedule: Schedule) -> Run:
-        """Run it, and see whether all is well in the end."""
-        stage: Stage
-        site, target = schedule.site, self._scenario.target
-        sites = None if site is None else Sites(target, site, lambda: stage.interrupt())
-        run = Run(self._points, self._tables, schedule, sites)
-        stage = Stage(run)
-        self._scenario.set_stage(stage)
-        run.go()
+    def run(
+        self, schedule: Schedule, earlier: Run | None = None, repeated: int = 0, known: int = 0
+    ) -> Run:
+        """Run it, and see whether all is well in the end. For the rest see `Run`."""
+        run = Run(schedule, earlier, repeated, known)
+        stages: list[Stage] = []
+
+        def set_stage() -> None:
+            stages.append(stage := Stage(run))
+            if schedule.site is not None:
+                run.sites = Sites(run, self._scenario.target, schedule.site)
+                run.sites.interrupt = stage.interrupt
+            self._scenario.set_stage(stage)
+
+        run.go(set_stage)
         if not run.finding:
-            stage.check_end()
-        if sites is not None:
-            self._sites = max(self._sites, sites.count)
+            stages[0].check_end()
+        if run.sites is not None:
+            self._sites = max(self._sites, run.sites.count)
         return run
 
     def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
@@ -136,9 +137,16 @@ class Explorer:
                 yield self.run(schedule), schedule
             site += 1
 
-    def _branch(self, schedule: Schedule, left: int) -> Iterator[tuple[Run, Schedule]]:
+    def _branch(
+        self,
+        schedule: Schedule,
+        left: int,
+        earlier: Run | None = None,
+        repeated: int = 0,
+        known: int = 0,
+    ) -> Iterator[tuple[Run, Schedule]]:
         """The run of `schedule`, and of all that go on otherwise where it leaves that open."""
-        run = self.run(schedule)
+        run = self.run(schedule, earlier, repeated, known)
         yield run, schedule
         if run.finding:
             return
@@ -151,7 +159,8 @@ class Explorer:
                 for other in _bits(stretch.choices & ~(1 << stretch.actor)):
                     segments = (*run.schedule()[:number], Segment(run.name_of(other)))
                     if self._is_new(states[stretch.start], other, left):
-                        yield from self._branch(Schedule(segments, schedule.site), left)
+                        branch = Schedule(segments, schedule.site)
+                        yield from self._branch(branch, left, run, number, stretch.start)
         if left:
             for number in range(max(fixed - 1, run.opened), len(run.stretches)):
                 yield from self._preempt(run, schedule, number, states, end, left)
@@ -207,8 +216,9 @@ class Explorer:
                 before = (*run.schedule()[:number], Segment(actor, at - stretch.start))
                 segments = (*before, Segment(run.name_of(other)))
                 child = None
+                branch = Schedule(segments, schedule.site)
                 for child_run, child_schedule in self._branch(
-                    Schedule(segments, schedule.site), left - 1
+                    branch, left - 1, run, number + 1, at
                 ):
                     child = child or child_run
                     yield child_run, child_schedule
@@ -232,8 +242,8 @@ def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
     for number, step in enumerate(later[skipped:]):
         if step.actor != actor:
             return len(run.steps)
-        for cell, writes in step.cells:
-            if cell in written or (writes and cell in read):
+        for cell in step.cells:
+            if cell in written or (step.writes and cell in read):
                 return at + number
     return len(run.steps)
 
@@ -248,9 +258,9 @@ def states_of(steps: list[Step]) -> list[int]:
         count = counts[step.actor] = counts.get(step.actor, 0) + 1
         name = (step.actor, count)
         before: list[object] = [name]
-        for cell, writes in step.cells:
+        for cell in step.cells:
             before.append(writers.get(cell))
-            if writes:
+            if step.writes:
                 before.append(readers.pop(cell, 0))
                 writers[cell] = name
             else:
@@ -263,8 +273,7 @@ def _touched(steps: list[Step]) -> tuple[set[object], set[object]]:
     read: set[object] = set()
     written: set[object] = set()
     for step in steps:
-        for cell, writes in step.cells:
-            (written if writes else read).add(cell)
+        (written if step.writes else read).update(step.cells)
     return read, written
 
 
