@@ -6,13 +6,16 @@ import threading
 from _thread import allocate_lock
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Name: TypeAlias = tuple[int, int]
 """An object: who touched it first, and how many that one had touched first before."""
 
 Cell: TypeAlias = tuple[Name, str]
 """An object, and which part of it: an attribute, or "" for its contents."""
+
+OF_THE_RUN: Final = -2
+"""Stands for who has touched it first, if that is nothing of the program's."""
 
 
 @dataclass(slots=True)

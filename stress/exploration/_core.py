@@ -152,6 +152,7 @@ def modelled(*files: str) -> Iterator[None]:
             ("_todo", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),
             ("_report", "sleep", lambda seconds: None),
+            ("_report", "_may_move", lambda *_: False),
         ):
             owner = importlib.import_module(f"freezethreads.{module}")
             stack.enter_context(patch.object(owner, name, model))

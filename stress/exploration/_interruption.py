@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from stress.exploration._actor import OF_THE_RUN
 from stress.exploration._points import is_instrumented, is_put_in
 from stress.exploration._run import Run
 
@@ -68,7 +69,7 @@ class Sites:
         if number != self._chosen or self.reached or self.closed:
             return
         self.reached = f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
-        self._run.step(((-2, 0), "interrupted"))
+        self._run.step(((OF_THE_RUN, 0), "interrupted"))
         self.interrupt()
 
 

@@ -21,8 +21,9 @@ from _thread import allocate_lock, get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from stress.exploration._actor import Actor, Cell, Name, Step, Stretch, of_interest
-from stress.exploration._schedule import Schedule, Segment
+from stress.exploration._actor import OF_THE_RUN, Actor, Cell, Name, Step, Stretch, of_interest
+from stress.exploration._schedule import Schedule
+from stress.exploration._trace import Trace
 
 if TYPE_CHECKING:
     from stress.exploration._interruption import Sites
@@ -48,22 +49,13 @@ def current_run() -> Run | None:
 
 
 class Run:
-    """One run of one schedule. `steps`, `stretches` and `finding` are what came of it.
+    """One run of one schedule. `trace` and `finding` are what came of it.
 
-    `earlier` is a run of which this one repeats the first `known` steps, in `repeated` stretches:
-    these are taken from there.
+    `known` is how it begins: these steps were made before, in another run, and are not noted again.
     """
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        earlier: Run | None = None,
-        repeated: int = 0,
-        known: int = 0,
-    ) -> None:
-        self.steps: list[Step] = [] if earlier is None else earlier.steps[:known]
-        self.stretches: list[Stretch] = [] if earlier is None else earlier.stretches[:repeated]
-        self.opened = 0 if earlier is None else earlier.opened
+    def __init__(self, schedule: Schedule, known: Trace) -> None:
+        self.trace = known.until(len(known.stretches), len(known.steps))
         self.finding = ""
         self.stacks: dict[str, str] = {}
         self.leases: list[Any] = []
@@ -75,8 +67,8 @@ class Run:
         self._is_open = False
         self._waiting = 0
         self._made = 0
-        self._known = known
-        self._repeated = repeated
+        self._known = len(known.steps)
+        self._repeated = len(known.stretches)
         self._segments = list(schedule.segments)
         self._left = -1
         self._names: dict[int, Name | None] = {}
@@ -88,6 +80,7 @@ class Run:
     def add(self, name: str, act: Callable[[], object]) -> None:
         """Add an actor. Before `go`."""
         self.actors.append(Actor(len(self.actors), name, act))
+        self.trace.actors.append(name)
 
     def go(self, set_stage: Callable[[], object]) -> None:
         """Add the actors, and run them all to their ends, or until something was found."""
@@ -161,7 +154,7 @@ class Run:
             self.find(f"no end after {MOST_STEPS} steps")
             self._stop(actor)
         step = Step(actor.index, cells, writes, self._enabled(actor))
-        self.steps.append(step)
+        self.trace.steps.append(step)
         return step
 
     def wait(self, ready: Callable[[], bool], seconds: float | None = None) -> bool:
@@ -178,7 +171,7 @@ class Run:
         actor.ready = None
         if self._is_open and not (actor.on_stage or actor.bowed):
             self._enter(actor)
-        self.step(((-2, -1 if actor.expired else actor.index), "wait"))
+        self.step(((OF_THE_RUN, -1 if actor.expired else actor.index), "wait"))
         return ready()
 
     def curtain(self) -> None:
@@ -194,7 +187,7 @@ class Run:
         """The exploration begins, wherever the other actors are."""
         self._is_open = True
         if not self._known:
-            self.opened = len(self.stretches)
+            self.trace.opened = len(self.trace.stretches)
         self._enter(self.acting)
         self.pause()
 
@@ -210,7 +203,7 @@ class Run:
         """The acting thread may take its time here: others can come in, which is no preemption."""
         actor = self.acting
         # A step, or the state would be the same before and after.
-        self.step(((-2, actor.index), "pause"))
+        self.step(((OF_THE_RUN, actor.index), "pause"))
         following = self._choose(None)
         if following is not None and following is not actor:
             self._switch(actor, following)
@@ -224,20 +217,6 @@ class Run:
                 if not actor.ended and actor.thread is not None and actor.thread.ident in frames:
                     stack = traceback.format_stack(frames[actor.thread.ident])
                     self.stacks[actor.name] = "".join(of_interest(stack))
-
-    def schedule(self) -> tuple[Segment, ...]:
-        """The segments as they were run."""
-        segments = []
-        for number, stretch in enumerate(self.stretches):
-            following = self.stretches[number + 1 : number + 2]
-            preempted = bool(following) and not following[0].forced
-            steps = following[0].start - stretch.start if preempted else None
-            segments.append(Segment(self.actors[stretch.actor].name, steps))
-        return tuple(segments)
-
-    def name_of(self, index: int) -> str:
-        """The name of an actor."""
-        return self.actors[index].name
 
     def _main(self, actor: Actor) -> None:
         actor.turn.acquire()
@@ -292,8 +271,8 @@ class Run:
             choices = 0
             for actor in (able or late) if preempted is None else able + late:
                 choices |= 1 << actor.index
-            stretch = Stretch(chosen.index, len(self.steps), choices, preempted is None)
-            self.stretches.append(stretch)
+            stretch = Stretch(chosen.index, len(self.trace.steps), choices, preempted is None)
+            self.trace.stretches.append(stretch)
         if chosen is None:
             self._over = True
             self.find("a deadlock: nobody can go on")
