@@ -93,6 +93,7 @@ class Explorer:
                     return verdict
                 if verdict.schedules % COLLECT == 0:
                     gc.collect()
+                    gc.freeze()
             if not verdict.misfits:
                 verdict.completed = preemptions
         finally:
@@ -154,13 +155,12 @@ class Explorer:
         known = len(branch.known.steps)
         analysis = self._analyst.analyse(trace.steps, len(trace.actors), known)
         fork = _Fork(trace, analysis, branch.schedule.site)
-        for at in fork.passed(known):
-            self._is_new(fork.key(at, trace.steps[at].actor), fork.used(at))
+        for at, used in fork.passed(known):
+            self._is_new(fork.key(at, trace.steps[at].actor), used)
         for race in analysis.races:
-            if race.second >= known:
-                for at in {race.first, fork.stretch_of(race.first).start}:
-                    for actor in fork.ahead(race, at):
-                        self._send(fork, at, actor)
+            for at in {race.first, fork.stretch_of(race.first).start}:
+                for actor in fork.ahead(race, at):
+                    self._send(fork, at, actor)
 
     def _send(self, fork: _Fork, at: int, actor: int) -> None:
         """Have that actor go on at that step, instead of the one which did."""
@@ -205,18 +205,17 @@ class _Fork:
         """For an actor that goes on in the state before that step."""
         return self._site, self._analysis.states[at], actor
 
-    def used(self, at: int) -> int:
-        """How many preemptions there were before that step."""
-        return self._count(self._segments[: self._numbers[at]])
-
-    def passed(self, known: int) -> Iterator[int]:
-        """The steps before which another actor might have been chosen, but those known before."""
-        for at in self._analysis.conflicting:
-            if at >= known:
-                yield at
-        for stretch in self._trace.stretches[self._trace.opened :]:
-            if known <= stretch.start < len(self._trace.steps):
-                yield stretch.start
+    def passed(self, known: int) -> Iterator[tuple[int, int]]:
+        """The steps before which another actor might have been chosen, but those known before, and
+        how many preemptions there were until then."""
+        starts = {stretch.start for stretch in self._trace.stretches[self._trace.opened :]}
+        used: dict[int, int] = {}
+        for at in sorted(starts.union(self._analysis.conflicting)):
+            if known <= at < len(self._trace.steps):
+                number = self._numbers[at]
+                if number not in used:
+                    used[number] = self._count(self._segments[:number])
+                yield at, used[number]
 
     def ahead(self, race: Race, at: int) -> Iterator[int]:
         """The actors of which one has to go on before the step `at`, so that the second step of the

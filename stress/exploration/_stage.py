@@ -123,7 +123,6 @@ class Stage:
 
     def work(self, name: str) -> None:
         """A step of the application's code, in a thread that no world must stand over."""
-        self.run.pause()
         self.run.touch(self, name, True)
         if self._still.get(name):
             self.find(f"{name} runs the application's code while a world stands over it")

@@ -84,41 +84,43 @@ class Analyst:
         reads: dict[Cell, dict[int, _Access]] = {}
         made = [0] * actors
         state = 0
+        shared, states, counts = self._shared, found.states, found.counts
         for at, step in enumerate(steps):
             actor = step.actor
-            made[actor] += 1
-            found.counts.append(made[actor])
-            cells = [cell for cell in step.cells if cell in self._shared]
-            if cells:
+            count = made[actor] = made[actor] + 1
+            counts.append(count)
+            if not shared.isdisjoint(step.cells):
                 found.conflicting.append(at)
                 clock = clocks[actor]
-                access = _Access(at, actor, made[actor], clock)
-                before: list[object] = [actor, made[actor]]
+                access = _Access(at, actor, count, [])
                 others: list[_Access] = []
-                for cell in cells:
-                    last = writes.get(cell)
-                    if last is not None:
-                        others.append(last)
-                        before.append((last.actor, last.count))
+                for cell in step.cells:
+                    if cell not in shared:
+                        continue
+                    if cell in writes:
+                        others.append(writes[cell])
                     if step.writes:
-                        readers = reads.pop(cell, {})
-                        others.extend(readers.values())
-                        before.append(sum(hash((r.actor, r.count)) for r in readers.values()))
+                        if cell in reads:
+                            others.extend(reads.pop(cell).values())
                         writes[cell] = access
                     else:
                         reads.setdefault(cell, {})[actor] = access
-                racing = [one for one in others if clock[one.actor] < one.count]
-                clock = access.clock = clocks[actor] = list(clock)
-                for one in racing:
-                    if one.actor != actor:
-                        clocks[actor] = clock = [*map(max, clock, one.clock)]
-                access.clock = clock
-                clock[actor] = made[actor]
-                found.races.extend(
-                    Race(one.at, at, clock) for one in racing if one.actor != actor
-                )
-                state += hash(tuple(before))
-            found.states.append(state)
+                new = list(clock)
+                new[actor] = count
+                before = hash((actor, count))
+                for one in others:
+                    before += hash((actor, count, one.actor, one.count))
+                    if clock[one.actor] < one.count and one.actor != actor:
+                        new = [*map(max, new, one.clock)]
+                        if at >= known:
+                            found.races.append(Race(one.at, at, new))
+                for race in reversed(found.races):
+                    if race.second != at:
+                        break
+                    race.clock = new
+                access.clock = clocks[actor] = new
+                state += before
+            states.append(state)
         return found
 
     def _learn(self, steps: list[Step]) -> None:
