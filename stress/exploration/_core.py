@@ -23,6 +23,7 @@ import freezethreads
 from freezethreads import Freezer
 from freezethreads._lease import Lease
 from stress.exploration._actor import Step
+from stress.exploration._interruption import free
 from stress.exploration._points import instrumented
 from stress.exploration._run import NO_STEP, Run, current_run
 
@@ -163,6 +164,7 @@ def modelled(*files: str) -> Iterator[None]:
         try:
             yield
         finally:
+            free()
             logging.disable(disabled)
 
 

@@ -34,6 +34,7 @@ Key: TypeAlias = tuple[str, int, bytes]
 """What tells a code object from all others of its file."""
 
 _compiled: dict[tuple[str, ...], dict[Key, tuple[CodeType, CodeType]]] = {}
+_codes: set[CodeType] = set()
 
 
 @contextmanager
@@ -43,15 +44,20 @@ def instrumented(files: Iterable[str]) -> Iterator[None]:
     codes = _compiled.get(paths)
     if codes is None:
         codes = _compiled[paths] = _compile(paths)
+        _codes.update(new for _, new in codes.values())
     changed: list[tuple[FunctionType, CodeType]] = []
     try:
         for function in _functions(set(paths)):
             old = function.__code__
+            if _key_of(old) not in codes:
+                continue  # it was compiled in another way, as pytest does with tests
             plain, new = codes[_key_of(old)]
             changed.append((function, old))
             function.__code__ = new
             if len(old.co_exceptiontable) > len(plain.co_exceptiontable):
                 covered(function)
+                codes[_key_of(old)] = old, function.__code__
+                _codes.add(function.__code__)
             for name in _touches.__all__:
                 function.__globals__[PREFIX + name] = getattr(_touches, name)
         yield
@@ -60,9 +66,9 @@ def instrumented(files: Iterable[str]) -> Iterator[None]:
             function.__code__ = old
 
 
-def is_instrumented(code: CodeType) -> bool:
-    """Whether it is code of these files."""
-    return any(code.co_filename in paths for paths in _compiled)
+def instrumented_codes() -> set[CodeType]:
+    """The code of all these functions."""
+    return _codes
 
 
 def is_put_in(instruction: dis.Instruction) -> bool:
@@ -178,7 +184,9 @@ class _Instrumenter(ast.NodeTransformer):
         """The statement that stores one thing in an attribute or an item, or None."""
         if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice):
             key = self.visit(target.slice)
-            call = self._put_in("put_item", target, self.visit(value), self.visit(target.value), key)
+            call = self._put_in(
+                "put_item", target, self.visit(value), self.visit(target.value), key
+            )
         elif isinstance(target, ast.Attribute):
             is_made = self._is_init and _is_self(target.value)
             parts = (self.visit(value), self.visit(target.value), ast.Constant(target.attr))

@@ -73,6 +73,7 @@ class Run:
         self._left = -1
         self._names: dict[int, Name | None] = {}
         self._named: list[object] = []
+        self._mortal: dict[tuple[type, int], Name | None] = {}
         self._back = allocate_lock()
         self._back.acquire()
         self._over = False
@@ -124,14 +125,20 @@ class Run:
 
     def name(self, thing: object) -> Name | None:
         """Name an object, if it has no name; None if no other thread can touch it."""
-        if id(thing) in self._names:
+        kind = type(thing)
+        is_mortal = hasattr(kind, "__del__")
+        if is_mortal and (kind, id(thing)) in self._mortal:
+            return self._mortal[kind, id(thing)]
+        if not is_mortal and id(thing) in self._names:
             return self._names[id(thing)]
         name = None
         if not isinstance(thing, threading.local):
             self.acting.named += 1
             name = (self.acting.index, self.acting.named)
-        self._names[id(thing)] = name
-        if not hasattr(type(thing), "__del__"):
+        if is_mortal:  # its end is part of the program, and another may come to be in its place
+            self._mortal[kind, id(thing)] = name
+        else:
+            self._names[id(thing)] = name
             self._named.append(thing)  # so that nothing else comes to be in its place
         return name
 
@@ -285,7 +292,8 @@ class Run:
     def _begin(self, actor: Actor) -> None:
         actor.begun = True
         self.acting = actor
-        assert actor.thread is not None and actor.thread.ident is not None
+        assert actor.thread is not None
+        assert actor.thread.ident is not None
         self.ident = actor.thread.ident
         actor.turn.release()
 

@@ -2,10 +2,12 @@
 
 It begins with the schedule without preemptions. In each run it looks for races, and lets the second
 step's actor come first: before the first step, which is a preemption if that is in the middle of a
-stretch, and before that whole stretch. What comes of these runs has races of its own, also with
-steps that were made before they branched off. (This is bounded partial-order reduction, by Coons,
-Musuvathi and McKinley.) No actor is sent off twice in the same state, unless it is with fewer
-preemptions than before.
+stretch, and at the start of each stretch until then. What comes of these runs has races of its own,
+also with steps that were made before they branched off. No actor is sent off twice in the same
+state, unless it is with fewer preemptions than before.
+
+This is bounded partial-order reduction (Coons, Musuvathi and McKinley, 2013). They go back to the
+start of one stretch, the last; where states are known again, as here, that leaves something out.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
-from stress.exploration._actor import Stretch
 from stress.exploration._interruption import Sites
 from stress.exploration._run import MISFIT, Run
 from stress.exploration._schedule import Schedule, Segment
@@ -155,25 +156,21 @@ class Explorer:
         known = len(branch.known.steps)
         analysis = self._analyst.analyse(trace.steps, len(trace.actors), known)
         fork = _Fork(trace, analysis, branch.schedule.site)
-        for at, used in fork.passed(known):
-            self._is_new(fork.key(at, trace.steps[at].actor), used)
+        for at in fork.passed(known):
+            actor = trace.steps[at].actor
+            self._is_new(fork.key(at, actor), fork.used(at, actor))
         for race in analysis.races:
-            for at in {race.first, fork.stretch_of(race.first).start}:
+            for at in fork.points(race):
                 for actor in fork.ahead(race, at):
                     self._send(fork, at, actor)
 
     def _send(self, fork: _Fork, at: int, actor: int) -> None:
         """Have that actor go on at that step, instead of the one which did."""
-        used, branch = fork.branch(at, actor)
-        names = self._scenario.preempted
-        if used >= len(self._waiting):
+        used = fork.used(at, actor)
+        if used >= len(self._waiting) or not fork.allows(at, actor, self._scenario.preempted):
             return
-        if names and branch.schedule.segments[-2:-1]:
-            last = branch.schedule.segments[-2]
-            if last.steps is not None and last.actor not in names:
-                return
         if self._is_new(fork.key(at, actor), used):
-            self._waiting[used].append(branch)
+            self._waiting[used].append(fork.branch(at, actor))
 
     def _is_new(self, key: tuple[int | None, int, int], used: int) -> bool:
         """Whether nobody has gone on in that way after so few preemptions; now somebody has."""
@@ -192,30 +189,29 @@ class _Fork:
         self._site = site
         self._segments = trace.segments()
         self._numbers: list[int] = []
+        self._used = [0 if site is None else 1]  # before each stretch; an interruption is one
+        for segment in self._segments:
+            self._used.append(self._used[-1] + (segment.steps is not None))
+        self._starts = [stretch.start for stretch in trace.stretches[trace.opened :]]
         for number, stretch in enumerate(trace.stretches):
             following = trace.stretches[number + 1 : number + 2]
             end = following[0].start if following else len(trace.steps)
             self._numbers.extend([number] * (end - stretch.start))
 
-    def stretch_of(self, at: int) -> Stretch:
-        """The stretch in which that step is."""
-        return self._trace.stretches[self._numbers[at]]
+    def points(self, race: Race) -> list[int]:
+        """The steps before which another actor may have to go on for the race to end otherwise."""
+        starts = [start for start in self._starts if start < race.first]
+        return [*starts, race.first]
 
     def key(self, at: int, actor: int) -> tuple[int | None, int, int]:
         """For an actor that goes on in the state before that step."""
         return self._site, self._analysis.states[at], actor
 
-    def passed(self, known: int) -> Iterator[tuple[int, int]]:
-        """The steps before which another actor might have been chosen, but those known before, and
-        how many preemptions there were until then."""
-        starts = {stretch.start for stretch in self._trace.stretches[self._trace.opened :]}
-        used: dict[int, int] = {}
-        for at in sorted(starts.union(self._analysis.conflicting)):
+    def passed(self, known: int) -> Iterator[int]:
+        """The steps before which another actor might have been chosen, but those known before."""
+        for at in sorted({*self._starts, *self._analysis.conflicting}):
             if known <= at < len(self._trace.steps):
-                number = self._numbers[at]
-                if number not in used:
-                    used[number] = self._count(self._segments[:number])
-                yield at, used[number]
+                yield at
 
     def ahead(self, race: Race, at: int) -> Iterator[int]:
         """The actors of which one has to go on before the step `at`, so that the second step of the
@@ -235,20 +231,31 @@ class _Fork:
                 return
         yield from bits(enabled)
 
-    def branch(self, at: int, actor: int) -> tuple[int, Branch]:
-        """The schedule in which that actor goes on before that step, with its preemptions."""
+    def used(self, at: int, actor: int) -> int:
+        """How many preemptions there are, if that actor goes on before that step."""
+        return self._used[self._numbers[at]] + self._is_preempted(at, actor)
+
+    def allows(self, at: int, actor: int, preempted: tuple[str, ...]) -> bool:
+        """Whether that is no preemption, or one of these actors is preempted (none: of all)."""
+        name = self._trace.actors[self._trace.steps[at].actor]
+        return not preempted or name in preempted or not self._is_preempted(at, actor)
+
+    def branch(self, at: int, actor: int) -> Branch:
+        """The schedule in which that actor goes on before that step."""
         number = self._numbers[at]
         stretch = self._trace.stretches[number]
         before = self._segments[:number]
-        if not (at == stretch.start and stretch.choices >> actor & 1):
+        if self._is_preempted(at, actor):
             before = (*before, Segment(self._trace.actors[stretch.actor], at - stretch.start))
         segments = (*before, Segment(self._trace.actors[actor]))
-        known = self._trace.until(len(before), at)
-        return self._count(before), Branch(Schedule(segments, self._site), known)
+        return Branch(Schedule(segments, self._site), self._trace.until(len(before), at))
 
-    def _count(self, segments: tuple[Segment, ...]) -> int:
-        interruptions = 0 if self._site is None else 1
-        return interruptions + sum(segment.steps is not None for segment in segments)
+    def _is_preempted(self, at: int, actor: int) -> bool:
+        """Whether the one that went on before that step is preempted, if this actor does."""
+        stretch = self._trace.stretches[self._numbers[at]]
+        if actor == stretch.actor:
+            return False
+        return not (at == stretch.start and stretch.choices >> actor & 1)
 
 
 def _note(verdict: Verdict, run: Run, schedule: Schedule) -> None:
