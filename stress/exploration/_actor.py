@@ -6,22 +6,29 @@ import threading
 from _thread import allocate_lock
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from typing import Final, TypeAlias
 
-from stress.exploration._points import Access, Cell, Table
+Name: TypeAlias = tuple[int, int]
+"""An object: who touched it first, and how many that one had touched first before."""
+
+Cell: TypeAlias = tuple[Name, str]
+"""An object, and which part of it: an attribute, or "" for its contents."""
+
+OF_THE_RUN: Final = -2
+"""Stands for who has touched it first, if that is nothing of the program's."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Step:
     """One access, before which others could have come in: `enabled` are they, as bits."""
 
     actor: int
-    cells: tuple[tuple[Cell, bool], ...]
+    cells: tuple[Cell, ...]
+    writes: bool
     enabled: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Stretch:
     """What one actor did without a break: its steps from `start` on, and who could have been
     chosen in its place (as bits)."""
@@ -33,7 +40,7 @@ class Stretch:
 
 
 class Actor:
-    """One thread of a scenario."""
+    """One thread of a scenario. It makes steps from the curtain to the finale."""
 
     def __init__(self, index: int, name: str, act: Callable[[], object]) -> None:
         self.index = index
@@ -47,7 +54,8 @@ class Actor:
         self.begun = False
         self.ended = False
         self.bowed = False
-        self.traced = False
+        self.on_stage = False
+        self.named = 0
         self.error: BaseException | None = None
         self.thread: threading.Thread | None = None
 
@@ -63,14 +71,3 @@ class Actor:
 def of_interest(stack: list[str]) -> list[str]:
     """The lines of a stack without those of the explorer and of `threading`."""
     return [line for line in stack if "_run.py" not in line and "/threading.py" not in line]
-
-
-def tracer_of(touch: Callable[[FrameType, tuple[Access, ...]], object], table: Table) -> Any:
-    """A trace function that calls `touch` before each access of the table."""
-
-    def trace(frame: FrameType, event: str, arg: object) -> Any:
-        if event == "opcode" and (accesses := table.get(frame.f_lasti)):
-            touch(frame, accesses)
-        return trace
-
-    return trace

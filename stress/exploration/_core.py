@@ -22,7 +22,10 @@ from unittest.mock import patch
 import freezethreads
 from freezethreads import Freezer
 from freezethreads._lease import Lease
-from stress.exploration._run import current_run
+from stress.exploration._actor import Step
+from stress.exploration._interruption import free
+from stress.exploration._points import instrumented
+from stress.exploration._run import NO_STEP, Run, current_run
 
 NAMES = (
     "_completion _controller _freezer _lease _membership _no_freeze _record _refrigerator "
@@ -44,28 +47,35 @@ class ModelLock:
 
     def __init__(self) -> None:
         self._locked = False
+        run = current_run()
+        if run is not None:
+            run.name(self)
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire it. As the raw lock does."""
         run = current_run()
-        seconds = None if timeout < 0 else timeout
+        step = _touch(self, run)
         while self._locked:
+            step.writes = False
             if not blocking or timeout == 0 or run is None:
                 return False
-            if not run.wait(lambda: not self._locked, seconds):
+            if not run.wait(lambda: not self._locked, None if timeout < 0 else timeout):
                 return False
-            run.step(((id(self), ""), True))
+            step = _touch(self, run)
         self._locked = True
         return True
 
     def release(self) -> None:
         """Release it. As the raw lock does."""
+        step = _touch(self, current_run())
         if not self._locked:
+            step.writes = False
             raise RuntimeError("release unlocked lock")
         self._locked = False
 
     def locked(self) -> bool:
         """Whether somebody has it."""
+        _touch(self, current_run()).writes = False
         return self._locked
 
     def __enter__(self) -> bool:
@@ -76,14 +86,44 @@ class ModelLock:
 
 
 class ModelFuture(Future[Any]):
-    """A future whose result is waited for in the explorer."""
+    """A future whose result is waited for in the explorer, and whose methods are one step each."""
+
+    def done(self) -> bool:
+        """Whether it is. As the standard one says."""
+        _touch(self, current_run()).writes = False
+        return super().done()
+
+    def cancel(self) -> bool:
+        """Cancel it. As the standard one does."""
+        _touch(self, current_run())
+        return super().cancel()
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Begin. As the standard one does."""
+        _touch(self, current_run())
+        return super().set_running_or_notify_cancel()
+
+    def set_result(self, result: Any) -> None:
+        """End. As the standard one does."""
+        _touch(self, current_run())
+        super().set_result(result)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """End. As the standard one does."""
+        _touch(self, current_run())
+        super().set_exception(exception)
 
     def result(self, timeout: float | None = None) -> Any:
         """The result. As the standard one gives it."""
         run = current_run()
         if run is not None:
-            run.wait(self.done, timeout)
+            run.wait(super().done, timeout)
+            _touch(self, run).writes = False
         return super().result(0)
+
+
+def _touch(thing: object, run: Run | None) -> Step:
+    return NO_STEP if run is None else run.touch(thing, "", True)
 
 
 class ModelLease(Lease):
@@ -102,16 +142,18 @@ class ModelLease(Lease):
 
 
 @contextmanager
-def modelled() -> Iterator[None]:
-    """While entered, whatever the core waits for is waited for in the explorer."""
+def modelled(*files: str) -> Iterator[None]:
+    """While entered, the core's steps and waits, and those of these files, are the explorer's."""
     disabled = logging.root.manager.disable
     with ExitStack() as stack:
+        stack.enter_context(instrumented((*core_files(), *files)))
         for module, name, model in (
             ("_completion", "allocate_lock", ModelLock),
             ("sync._condition", "LockType", ModelLock),
             ("_todo", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),
             ("_report", "sleep", lambda seconds: None),
+            ("_report", "_may_move", lambda *_: False),
         ):
             owner = importlib.import_module(f"freezethreads.{module}")
             stack.enter_context(patch.object(owner, name, model))
@@ -122,6 +164,7 @@ def modelled() -> Iterator[None]:
         try:
             yield
         finally:
+            free()
             logging.disable(disabled)
 
 

@@ -1,11 +1,15 @@
 """One run: the actors' threads, of which one runs at a time, as a schedule says.
 
-Nothing is traced before the *curtain*, where all actors meet, nor after the *finale*, where they
+No steps are made before the *curtain*, where all actors meet, nor after the *finale*, where they
 meet again.
 
-Each actor waits for its own turn at a raw lock. Who is to stop gives the turn to the next, in
-its own trace function or where it would wait; an actor that has ended gives it back to the thread
-that started the run, which waits for the end of its thread, since that makes calls of its own.
+Each actor waits for its own turn at a raw lock. Who is to stop gives the turn to the next, before
+an access or where it would wait; an actor that has ended gives it back to the thread that started
+the run, which waits for the end of its thread, since that makes calls of its own.
+
+Objects have names that do not depend on where they are in memory: who has touched the object first,
+and as which of its objects. So a run is the same each time, and two runs that differ only in the
+order of steps which have nothing to do with each other have the same names.
 """
 
 from __future__ import annotations
@@ -13,60 +17,63 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable
-from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from stress.exploration._actor import Actor, Step, Stretch, of_interest, tracer_of
-from stress.exploration._interruption import Sites
-from stress.exploration._points import Cell, Points, Table
-from stress.exploration._schedule import Schedule, Segment
+from stress.exploration._actor import OF_THE_RUN, Actor, Cell, Name, Step, Stretch, of_interest
+from stress.exploration._schedule import Schedule
+from stress.exploration._trace import Trace
+
+if TYPE_CHECKING:
+    from stress.exploration._interruption import Sites
 
 MOST_STEPS = 20_000
 """Steps of a run that is taken for endless."""
 MISFIT = "the schedule does not fit this program:"
 PATIENCE = 20.0
 """Seconds in which an actor makes a step, or is taken for stuck outside of the explorer."""
+NO_STEP: Final = Step(-1, (), False, 0)
+"""Stands for an access that was not noted."""
 
 
 _run: Run | None = None
 
 
 def current_run() -> Run | None:
-    """The run to which the calling thread belongs, if it is the actor whose turn it is."""
+    """The run to which the calling thread belongs, if it is the one whose turn it is."""
     run = _run
-    if run is None or run.acting is None or run.acting.thread is not threading.current_thread():
+    if run is None or run.ident != get_ident():
         return None
     return run
 
 
 class Run:
-    """One run of one schedule. `steps`, `stretches` and `finding` are what came of it."""
+    """One run of one schedule. `trace` and `finding` are what came of it.
 
-    def __init__(
-        self,
-        points: Points,
-        tables: dict[CodeType, Table],
-        schedule: Schedule,
-        sites: Sites | None = None,
-    ) -> None:
-        self.steps: list[Step] = []
-        self.stretches: list[Stretch] = []
+    `known` is how it begins: these steps were made before, in another run, and are not noted again.
+    """
+
+    def __init__(self, schedule: Schedule, known: Trace) -> None:
+        self.trace = known.until(len(known.stretches), len(known.steps))
         self.finding = ""
         self.stacks: dict[str, str] = {}
         self.leases: list[Any] = []
+        self.sites: Sites | None = None
         self.now = 1000.0
-        self.opened = 0
+        self.ident = get_ident()
+        self.acting = self._director = Actor(-1, "", lambda: None)
+        self.actors: list[Actor] = []
+        self._is_open = False
         self._waiting = 0
-        self.acting: Actor | None = None
-        self.sites = sites
-        self._points = points
-        self._tables = tables
+        self._made = 0
+        self._known = len(known.steps)
+        self._repeated = len(known.stretches)
         self._segments = list(schedule.segments)
         self._left = -1
-        self.actors: list[Actor] = []
-        self._tracers: dict[CodeType, Any] = {}
+        self._names: dict[int, Name | None] = {}
+        self._named: list[object] = []
+        self._mortal: dict[tuple[type, int], Name | None] = {}
         self._back = allocate_lock()
         self._back.acquire()
         self._over = False
@@ -74,12 +81,14 @@ class Run:
     def add(self, name: str, act: Callable[[], object]) -> None:
         """Add an actor. Before `go`."""
         self.actors.append(Actor(len(self.actors), name, act))
+        self.trace.actors.append(name)
 
-    def go(self) -> None:
-        """Run all actors to their ends, or until something was found."""
+    def go(self, set_stage: Callable[[], object]) -> None:
+        """Add the actors, and run them all to their ends, or until something was found."""
         global _run
         _run = self
         try:
+            set_stage()
             for actor in self.actors:
                 actor.thread = threading.Thread(
                     target=self._main, args=(actor,), name=actor.name, daemon=True
@@ -92,36 +101,72 @@ class Run:
                 self._begin(following)
                 if not self._back.acquire(timeout=PATIENCE):
                     self.find("an actor waits where the explorer does not see it")
+                    break
                 ended = self.acting
-                if not self._over and ended is not None and ended.thread is not None:
+                if not self._over and ended.thread is not None:
                     ended.thread.join()
         finally:
+            self._over = True
             for actor in self.actors:
                 if not actor.begun:
                     actor.turn.release()
-            self.acting = None
+            self.acting = self._director
             _run = None
 
-    def step(self, *cells: tuple[Cell, bool]) -> None:
+    def touch(self, thing: object, part: str, writes: bool) -> Step:
+        """The acting thread is about to touch that part. Another may come in before it does."""
+        try:
+            name = self._names[id(thing)]
+        except KeyError:
+            name = self.name(thing)
+        if name is None or not self.acting.on_stage:
+            return NO_STEP
+        return self.step((name, part), writes=writes)
+
+    def name(self, thing: object) -> Name | None:
+        """Name an object, if it has no name; None if no other thread can touch it."""
+        kind = type(thing)
+        is_mortal = hasattr(kind, "__del__")
+        if is_mortal and (kind, id(thing)) in self._mortal:
+            return self._mortal[kind, id(thing)]
+        if not is_mortal and id(thing) in self._names:
+            return self._names[id(thing)]
+        name = None
+        if not isinstance(thing, threading.local):
+            self.acting.named += 1
+            name = (self.acting.index, self.acting.named)
+        if is_mortal:  # its end is part of the program, and another may come to be in its place
+            self._mortal[kind, id(thing)] = name
+        else:
+            self._names[id(thing)] = name
+            self._named.append(thing)  # so that nothing else comes to be in its place
+        return name
+
+    def step(self, *cells: Cell, writes: bool = True) -> Step:
         """The acting thread is about to touch these. Another may come in before it does."""
         actor = self.acting
-        assert actor is not None
+        if not actor.on_stage:
+            return NO_STEP
         if self._left == 0:
             following = self._choose(actor)
             if following is None:
                 self._stop(actor)
             elif following is not actor:
                 self._switch(actor, following)
-        if len(self.steps) > MOST_STEPS:
+        self._left -= 1
+        self._made += 1
+        if self._made <= self._known:
+            return NO_STEP
+        if self._made > MOST_STEPS:
             self.find(f"no end after {MOST_STEPS} steps")
             self._stop(actor)
-        self._left -= 1
-        self.steps.append(Step(actor.index, cells, self._enabled(actor)))
+        step = Step(actor.index, cells, writes, self._enabled(actor))
+        self.trace.steps.append(step)
+        return step
 
     def wait(self, ready: Callable[[], bool], seconds: float | None = None) -> bool:
         """The acting thread waits until `ready()`, or until its time is up; whether it is ready."""
         actor = self.acting
-        assert actor is not None
         actor.expired = False
         while not ready() and not actor.expired:
             actor.ready, actor.seconds = ready, seconds
@@ -131,15 +176,13 @@ class Run:
             elif following is not actor:
                 self._switch(actor, following)
         actor.ready = None
-        if self.opened and not actor.traced:
-            self._trace_from_here()
-        self.step(((id(self if actor.expired else actor), "wait"), True))
+        if self._is_open and not (actor.on_stage or actor.bowed):
+            self._enter(actor)
+        self.step(((OF_THE_RUN, -1 if actor.expired else actor.index), "wait"))
         return ready()
 
     def curtain(self) -> None:
         """The acting thread is ready. When all are, the exploration begins."""
-        actor = self.acting
-        assert actor is not None
         self._waiting += 1
         everybody = len(self.actors)
         if self._waiting == everybody:
@@ -149,23 +192,25 @@ class Run:
 
     def rise(self) -> None:
         """The exploration begins, wherever the other actors are."""
-        self.opened = len(self.stretches)
-        self._trace_from_here()
+        self._is_open = True
+        if not self._known:
+            self.trace.opened = len(self.trace.stretches)
+        self._enter(self.acting)
         self.pause()
 
     def finale(self) -> None:
-        """The acting thread is at its end. When all are, the rest is done in one way, untraced."""
+        """The acting thread is at its end. When all are, the rest is done in one way, unseen."""
         actor = self.acting
-        assert actor is not None
         actor.bowed = True
         self.wait(lambda: all(one.bowed or one.ended for one in self.actors))
+        actor.on_stage = False
         sys.settrace(None)
 
     def pause(self) -> None:
         """The acting thread may take its time here: others can come in, which is no preemption."""
         actor = self.acting
-        assert actor is not None
-        self.step(((id(actor), "pause"), True))  # or the state would be the same before and after
+        # A step, or the state would be the same before and after.
+        self.step(((OF_THE_RUN, actor.index), "pause"))
         following = self._choose(None)
         if following is not None and following is not actor:
             self._switch(actor, following)
@@ -180,22 +225,6 @@ class Run:
                     stack = traceback.format_stack(frames[actor.thread.ident])
                     self.stacks[actor.name] = "".join(of_interest(stack))
 
-    def schedule(self, until: int | None = None) -> tuple[Segment, ...]:
-        """The segments as they were run, those that begin before that step."""
-        segments = []
-        for number, stretch in enumerate(self.stretches):
-            if until is not None and number and stretch.start >= until:
-                break
-            following = self.stretches[number + 1 : number + 2]
-            preempted = bool(following) and not following[0].forced
-            steps = following[0].start - stretch.start if preempted else None
-            segments.append(Segment(self.actors[stretch.actor].name, steps))
-        return tuple(segments)
-
-    def name_of(self, index: int) -> str:
-        """The name of an actor."""
-        return self.actors[index].name
-
     def _main(self, actor: Actor) -> None:
         actor.turn.acquire()
         if self._over:
@@ -207,49 +236,18 @@ class Run:
         finally:
             sys.settrace(None)
             actor.ended = True
+            actor.on_stage = False
             if actor.error is not None:
                 what = "".join(traceback.format_exception(actor.error))
                 self.find(f"{actor.name} ended in {actor.error!r}")
                 self.stacks[actor.name] = what
             self._back.release()
 
-    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
-        code = frame.f_code
-        if self.sites is not None and self.sites.covers(self.acting, code, self._points):
-            return self.sites.enter(frame, self, self._table(code))
-        tracer = self._tracers.get(code)
-        if tracer is None:
-            table = self._table(code)
-            self._tracers[code] = tracer = tracer_of(self.touch, table) if table else False
-        if tracer:
-            frame.f_trace_lines = False
-            frame.f_trace_opcodes = True
-            return tracer
-        return None
-
-    def _trace_from_here(self) -> None:
-        """Trace the acting thread, in the frames that it is in as well."""
-        assert self.acting is not None
-        self.acting.traced = True
-        frame = sys._getframe(1).f_back
-        while frame is not None:
-            frame.f_trace = self._trace(frame, "call", None)
-            frame = frame.f_back
-        sys.settrace(self._trace)
-
-    def _table(self, code: CodeType) -> Table:
-        table = self._tables.get(code)
-        if table is None:
-            table = self._points.table(code) if self._points.covers(code) else {}
-            self._tables[code] = table
-        return table
-
-    def touch(self, frame: FrameType, accesses: tuple[Any, ...]) -> None:
-        """The acting thread's frame is about to make these accesses."""
-        cells = [(access.cell(frame), access.writes) for access in accesses]
-        shared = tuple((cell, writes) for cell, writes in cells if cell is not None)
-        if shared:
-            self.step(*shared)
+    def _enter(self, actor: Actor) -> None:
+        """From now on it makes steps."""
+        actor.on_stage = True
+        if self.sites is not None and actor.name == self.sites.target:
+            self.sites.watch()
 
     def _enabled(self, actor: Actor) -> int:
         bits = 0
@@ -262,9 +260,6 @@ class Run:
         """Who is next; None, and a finding, if nobody can go on."""
         able = [actor for actor in self.actors if actor.can_go_on()]
         late = [actor for actor in self.actors if actor.can_expire() and actor not in able]
-        choices = 0
-        for actor in (able or late) if preempted is None else able + late:
-            choices |= 1 << actor.index
         if self._segments:
             segment = self._segments.pop(0)
             chosen = next((one for one in able + late if one.name == segment.actor), None)
@@ -274,11 +269,21 @@ class Run:
         else:
             chosen = next(iter(able or late), None)
             self._left = -1
+        if self._repeated:
+            self._repeated -= 1
+        elif self._made < self._known:
+            self.find(f"{MISFIT} it came there by another way")
+            chosen = None
+        elif chosen is not None:
+            choices = 0
+            for actor in (able or late) if preempted is None else able + late:
+                choices |= 1 << actor.index
+            stretch = Stretch(chosen.index, len(self.trace.steps), choices, preempted is None)
+            self.trace.stretches.append(stretch)
         if chosen is None:
             self._over = True
             self.find("a deadlock: nobody can go on")
             return None
-        self.stretches.append(Stretch(chosen.index, len(self.steps), choices, preempted is None))
         if chosen in late:
             chosen.expired = True
             self.now += chosen.seconds or 0.0
@@ -287,6 +292,9 @@ class Run:
     def _begin(self, actor: Actor) -> None:
         actor.begun = True
         self.acting = actor
+        assert actor.thread is not None
+        assert actor.thread.ident is not None
+        self.ident = actor.thread.ident
         actor.turn.release()
 
     def _switch(self, actor: Actor, following: Actor) -> None:

@@ -1,13 +1,13 @@
 """The search: every schedule with few preemptions, but those that cannot differ from another.
 
-It begins with the schedule without preemptions and branches: at each stretch of a run that the
-schedule has left open, another actor may be chosen where the last one could not go on (for
-nothing), or may come in before some step (which is a preemption). Two such steps make no
-difference if the steps in between touch nothing that the others touched meanwhile, one of them
-writing: so after each run the search goes on behind the first step that does.
+It begins with the schedule without preemptions. In each run it looks for races, and lets the second
+step's actor come first: before the first step, which is a preemption if that is in the middle of a
+stretch, and at the start of each stretch until then. What comes of these runs has races of its own,
+also with steps that were made before they branched off. No actor is sent off twice in the same
+state, unless it is with fewer preemptions than before.
 
-Two runs are in the same state if the same steps were made so far, and those that touch the same
-things in the same order. What goes on from there is explored once.
+This is bounded partial-order reduction (Coons, Musuvathi and McKinley, 2013). They go back to the
+start of one stretch, the last; where states are known again, as here, that leaves something out.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
-from types import CodeType
 
-from stress.exploration._actor import Step
-from stress.exploration._core import core_files
 from stress.exploration._interruption import Sites
-from stress.exploration._points import Points, Table
 from stress.exploration._run import MISFIT, Run
 from stress.exploration._schedule import Schedule, Segment
 from stress.exploration._stage import Scenario, Stage
+from stress.exploration._trace import Analysis, Analyst, Race, Trace, bits
 
-COLLECT = 200
+COLLECT = 100
 """Runs between two collections of garbage, of which there is none during a run."""
 
 
@@ -54,40 +51,54 @@ class Verdict:
         return self.completed == self.preemptions
 
 
+@dataclass
+class Branch:
+    """A schedule that is still to be run, and what it has in common with a run that was made."""
+
+    schedule: Schedule
+    known: Trace = field(default_factory=Trace)
+
+
 class Explorer:
     """Runs the schedules of one scenario."""
 
-    def __init__(self, scenario: Scenario, points: Points | None = None) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._points = points or Points(core_files())
-        self._tables: dict[CodeType, Table] = {}
+        self._analyst = Analyst()
         self._sites = 0
-        self._seen: dict[tuple[int, int], int] = {}
+        self._waiting: list[list[Branch]] = []
+        self._seen: dict[tuple[int | None, int, int], int] = {}
 
     def explore(self, preemptions: int, seconds: float) -> Verdict:
         """Run every schedule with so many preemptions, for so long at most, until one fails."""
         verdict = Verdict(self._scenario.name, preemptions)
         began = monotonic()
         gc.collect()
+        gc.freeze()  # what is there by now is not looked at each time
         gc.disable()
         try:
-            for bound in range(preemptions + 1):
-                for run, schedule in self._runs(bound):
-                    verdict.schedules += 1
-                    verdict.steps += len(run.steps)
-                    if run.finding.startswith(MISFIT):
-                        verdict.misfits += 1
-                    elif run.finding:
-                        _note(verdict, run, schedule)
-                        return verdict
-                    if monotonic() - began > seconds:
-                        return verdict
-                    if verdict.schedules % COLLECT == 0:
-                        gc.collect()
-                if verdict.misfits:
+            for bound, branch in self._branches(preemptions):
+                if not verdict.misfits:
+                    verdict.completed = max(verdict.completed, bound - 1)
+                run = self.run(branch.schedule, branch.known)
+                verdict.schedules += 1
+                verdict.steps += len(run.trace.steps)
+                if run.finding.startswith(MISFIT):
+                    verdict.misfits += 1
+                elif run.finding:
+                    _note(verdict, run, branch.schedule)
                     return verdict
-                verdict.completed = bound
+                else:
+                    self._branch_off(run.trace, branch)
+                if monotonic() - began > seconds:
+                    return verdict
+                if verdict.schedules % COLLECT == 0:
+                    gc.collect()
+                    gc.freeze()
+            if not verdict.misfits:
+                verdict.completed = preemptions
         finally:
+            gc.unfreeze()
             gc.enable()
             verdict.seconds = monotonic() - began
         return verdict
@@ -97,179 +108,154 @@ class Explorer:
         verdict = Verdict(self._scenario.name, 0, 1)
         began = monotonic()
         run = self.run(schedule)
-        verdict.steps, verdict.seconds = len(run.steps), monotonic() - began
+        verdict.steps, verdict.seconds = len(run.trace.steps), monotonic() - began
         if run.finding:
             _note(verdict, run, schedule)
         return verdict
 
-    def run(self, schedule: Schedule) -> Run:
-        """Run it, and see whether all is well in the end."""
-        stage: Stage
-        site, target = schedule.site, self._scenario.target
-        sites = None if site is None else Sites(target, site, lambda: stage.interrupt())
-        run = Run(self._points, self._tables, schedule, sites)
-        stage = Stage(run)
-        self._scenario.set_stage(stage)
-        run.go()
+    def run(self, schedule: Schedule, known: Trace | None = None) -> Run:
+        """Run it, and see whether all is well in the end. For `known` see `Run`."""
+        run = Run(schedule, known or Trace())
+        stages: list[Stage] = []
+
+        def set_stage() -> None:
+            stages.append(stage := Stage(run))
+            if schedule.site is not None:
+                run.sites = Sites(run, self._scenario.target, schedule.site)
+                run.sites.interrupt = stage.interrupt
+            self._scenario.set_stage(stage)
+
+        run.go(set_stage)
         if not run.finding:
-            stage.check_end()
-        if sites is not None:
-            self._sites = max(self._sites, sites.count)
+            stages[0].check_end()
+        if run.sites is not None:
+            self._sites = max(self._sites, run.sites.count)
         return run
 
-    def _runs(self, bound: int) -> Iterator[tuple[Run, Schedule]]:
-        """Every run with `bound` preemptions, and those that lead there.
+    def _branches(self, preemptions: int) -> Iterator[tuple[int, Branch]]:
+        """What is to be run, those with the fewest preemptions first, with their number.
 
-        With an interruption, which is one, a bound of 0 is for each in the schedule of the rule.
+        An interruption counts as one, but where the rest goes by the rule: so that each site has
+        been tried once with a bound of 0.
         """
         self._seen.clear()
-        if not self._scenario.target:
-            yield from self._branch(Schedule(), bound)
+        self._waiting = [[] for _ in range(preemptions + 1)]
+        if self._scenario.target:
+            site = 0
+            while site == 0 or site <= self._sites:
+                yield 0, Branch(Schedule((), site))
+                site += 1
+        else:
+            self._waiting[0].append(Branch(Schedule()))
+        while any(self._waiting):
+            bound = next(bound for bound, waiting in enumerate(self._waiting) if waiting)
+            yield bound, self._waiting[bound].pop()
+
+    def _branch_off(self, trace: Trace, branch: Branch) -> None:
+        """Note how it could have gone otherwise."""
+        known = len(branch.known.steps)
+        analysis = self._analyst.analyse(trace.steps, len(trace.actors), known)
+        fork = _Fork(trace, analysis, branch.schedule.site)
+        for at in fork.passed(known):
+            actor = trace.steps[at].actor
+            self._is_new(fork.key(at, actor), fork.used(at, actor))
+        for race in analysis.races:
+            for at in fork.points(race):
+                for actor in fork.ahead(race, at):
+                    self._send(fork, at, actor)
+
+    def _send(self, fork: _Fork, at: int, actor: int) -> None:
+        """Have that actor go on at that step, instead of the one which did."""
+        used = fork.used(at, actor)
+        if used >= len(self._waiting) or not fork.allows(at, actor, self._scenario.preempted):
             return
-        site = 0
-        while site == 0 or site <= self._sites:
-            self._seen.clear()
-            schedule = Schedule((), site)
-            if bound:
-                yield from self._branch(schedule, bound - 1)
-            else:
-                yield self.run(schedule), schedule
-            site += 1
+        if self._is_new(fork.key(at, actor), used):
+            self._waiting[used].append(fork.branch(at, actor))
 
-    def _branch(self, schedule: Schedule, left: int) -> Iterator[tuple[Run, Schedule]]:
-        """The run of `schedule`, and of all that go on otherwise where it leaves that open."""
-        run = self.run(schedule)
-        yield run, schedule
-        if run.finding:
-            return
-        states = states_of(run.steps)
-        fixed = len(schedule.segments)
-        end = self._mark(run, states, max(fixed - 1, run.opened), left)
-        for number in range(max(fixed, run.opened), len(run.stretches)):
-            stretch = run.stretches[number]
-            if stretch.forced and stretch.start < end:
-                for other in _bits(stretch.choices & ~(1 << stretch.actor)):
-                    segments = (*run.schedule()[:number], Segment(run.name_of(other)))
-                    if self._is_new(states[stretch.start], other, left):
-                        yield from self._branch(Schedule(segments, schedule.site), left)
-        if left:
-            for number in range(max(fixed - 1, run.opened), len(run.stretches)):
-                yield from self._preempt(run, schedule, number, states, end, left)
-
-    def _mark(self, run: Run, states: list[int], number: int, left: int) -> int:
-        """Note the states that the run has come to by itself. Returns where it came to an old one.
-
-        It is explored from there on by the run that was there first. The state at the beginning of
-        a stretch was looked up by whoever has chosen it.
-        """
-        for stretch, following in zip(
-            run.stretches[number:], [*run.stretches[number + 1 :], None], strict=True
-        ):
-            end = len(run.steps) if following is None else following.start
-            for at in range(stretch.start + 1, end):
-                if not self._is_new(states[at], stretch.actor, left):
-                    return at
-        return len(run.steps) + 1
-
-    def _is_new(self, state: int, actor: int, left: int) -> bool:
-        """Whether nobody has gone on with that actor in that state; from now on somebody has."""
-        if self._seen.get((state, actor), -1) >= left:
+    def _is_new(self, key: tuple[int | None, int, int], used: int) -> bool:
+        """Whether nobody has gone on in that way after so few preemptions; now somebody has."""
+        if self._seen.get(key, used + 1) <= used:
             return False
-        self._seen[state, actor] = left
+        self._seen[key] = used
         return True
 
-    def _preempt(
-        self,
-        run: Run,
-        schedule: Schedule,
-        number: int,
-        states: list[int],
-        limit: int,
-        left: int,
-    ) -> Iterator[tuple[Run, Schedule]]:
-        """Have others come in during one stretch of the run."""
-        stretch = run.stretches[number]
-        following = run.stretches[number + 1 : number + 2]
-        end = min(limit, following[0].start if following else len(run.steps))
-        actor = run.name_of(stretch.actor)
-        others = 0
-        if self._scenario.preempted and actor not in self._scenario.preempted:
+
+class _Fork:
+    """A trace, and the ways that lead away from it."""
+
+    def __init__(self, trace: Trace, analysis: Analysis, site: int | None) -> None:
+        self._trace = trace
+        self._analysis = analysis
+        self._site = site
+        self._segments = trace.segments()
+        self._numbers: list[int] = []
+        self._used = [0 if site is None else 1]  # before each stretch; an interruption is one
+        for segment in self._segments:
+            self._used.append(self._used[-1] + (segment.steps is not None))
+        self._starts = [stretch.start for stretch in trace.stretches[trace.opened :]]
+        for number, stretch in enumerate(trace.stretches):
+            following = trace.stretches[number + 1 : number + 2]
+            end = following[0].start if following else len(trace.steps)
+            self._numbers.extend([number] * (end - stretch.start))
+
+    def points(self, race: Race) -> list[int]:
+        """The steps before which another actor may have to go on for the race to end otherwise."""
+        starts = [start for start in self._starts if start < race.first]
+        return [*starts, race.first]
+
+    def key(self, at: int, actor: int) -> tuple[int | None, int, int]:
+        """For an actor that goes on in the state before that step."""
+        return self._site, self._analysis.states[at], actor
+
+    def passed(self, known: int) -> Iterator[int]:
+        """The steps before which another actor might have been chosen, but those known before."""
+        for at in sorted({*self._starts, *self._analysis.conflicting}):
+            if known <= at < len(self._trace.steps):
+                yield at
+
+    def ahead(self, race: Race, at: int) -> Iterator[int]:
+        """The actors of which one has to go on before the step `at`, so that the second step of the
+        race can come before the first: its own, or one without which it cannot."""
+        steps, counts = self._trace.steps, self._analysis.counts
+        enabled, actor = steps[at].enabled, steps[race.second].actor
+        if enabled >> actor & 1:
+            yield actor
             return
-        for step in run.steps[stretch.start : end]:
-            others |= step.enabled
-        for other in _bits(others):
-            at = stretch.start + (1 if stretch.forced and stretch.choices >> other & 1 else 0)
-            while at < end:
-                enabled = run.steps[at].enabled >> other & 1
-                if not (enabled and self._is_new(states[at], other, left - 1)):
-                    at += 1
-                    continue
-                before = (*run.schedule()[:number], Segment(actor, at - stretch.start))
-                segments = (*before, Segment(run.name_of(other)))
-                child = None
-                for child_run, child_schedule in self._branch(
-                    Schedule(segments, schedule.site), left - 1
-                ):
-                    child = child or child_run
-                    yield child_run, child_schedule
-                assert child is not None
-                at = _first_that_matters(child, at, stretch.actor, left > 1) + 1
+        if at == race.first and steps[at + 1].enabled >> actor & 1:
+            return  # it was this that it has waited for
+        for step, count in zip(
+            steps[at + 1 : race.second], counts[at + 1 : race.second], strict=True
+        ):
+            if enabled >> step.actor & 1 and count <= race.clock[step.actor]:
+                yield step.actor
+                return
+        yield from bits(enabled)
 
+    def used(self, at: int, actor: int) -> int:
+        """How many preemptions there are, if that actor goes on before that step."""
+        return self._used[self._numbers[at]] + self._is_preempted(at, actor)
 
-def _first_that_matters(run: Run, at: int, actor: int, all_of_it: bool) -> int:
-    """The first step of the preempted actor that conflicts with what the others did meanwhile.
+    def allows(self, at: int, actor: int, preempted: tuple[str, ...]) -> bool:
+        """Whether that is no preemption, or one of these actors is preempted (none: of all)."""
+        name = self._trace.actors[self._trace.steps[at].actor]
+        return not preempted or name in preempted or not self._is_preempted(at, actor)
 
-    As its number in the run without that preemption. `all_of_it`: with whatever they did from
-    there on, since another preemption may put that in between as well.
-    """
-    later = run.steps[at:]
-    skipped = 0
-    while skipped < len(later) and later[skipped].actor != actor:
-        skipped += 1
-    others = [step for step in later if step.actor != actor]
-    meanwhile = others if all_of_it else later[:skipped]
-    read, written = _touched(meanwhile)
-    for number, step in enumerate(later[skipped:]):
-        if step.actor != actor:
-            return len(run.steps)
-        for cell, writes in step.cells:
-            if cell in written or (writes and cell in read):
-                return at + number
-    return len(run.steps)
+    def branch(self, at: int, actor: int) -> Branch:
+        """The schedule in which that actor goes on before that step."""
+        number = self._numbers[at]
+        stretch = self._trace.stretches[number]
+        before = self._segments[:number]
+        if self._is_preempted(at, actor):
+            before = (*before, Segment(self._trace.actors[stretch.actor], at - stretch.start))
+        segments = (*before, Segment(self._trace.actors[actor]))
+        return Branch(Schedule(segments, self._site), self._trace.until(len(before), at))
 
-
-def states_of(steps: list[Step]) -> list[int]:
-    """A number for the state before each step, and for the last one."""
-    writers: dict[object, tuple[int, int]] = {}
-    readers: dict[object, int] = {}
-    counts: dict[int, int] = {}
-    states = [0]
-    for step in steps:
-        count = counts[step.actor] = counts.get(step.actor, 0) + 1
-        name = (step.actor, count)
-        before: list[object] = [name]
-        for cell, writes in step.cells:
-            before.append(writers.get(cell))
-            if writes:
-                before.append(readers.pop(cell, 0))
-                writers[cell] = name
-            else:
-                readers[cell] = readers.get(cell, 0) + hash(name)
-        states.append(states[-1] + hash(tuple(before)))
-    return states
-
-
-def _touched(steps: list[Step]) -> tuple[set[object], set[object]]:
-    read: set[object] = set()
-    written: set[object] = set()
-    for step in steps:
-        for cell, writes in step.cells:
-            (written if writes else read).add(cell)
-    return read, written
-
-
-def _bits(bits: int) -> Iterator[int]:
-    return (index for index in range(bits.bit_length()) if bits >> index & 1)
+    def _is_preempted(self, at: int, actor: int) -> bool:
+        """Whether the one that went on before that step is preempted, if this actor does."""
+        stretch = self._trace.stretches[self._numbers[at]]
+        if actor == stretch.actor:
+            return False
+        return not (at == stretch.start and stretch.choices >> actor & 1)
 
 
 def _note(verdict: Verdict, run: Run, schedule: Schedule) -> None:

@@ -22,13 +22,13 @@ class Gate:
 
     def open(self) -> None:
         """Let everybody through."""
-        self._run.step(((id(self), "open"), True))
+        self._run.touch(self, "open", True)
         self.is_open = True
 
     def wait(self) -> None:
         """Wait until it is open."""
         self._run.wait(lambda: self.is_open)
-        self._run.step(((id(self), "open"), False))
+        self._run.touch(self, "open", False)
 
 
 class Stage:
@@ -109,8 +109,9 @@ class Stage:
 
     def bow(self) -> None:
         """At the end of a registered actor: wait in a region until all have come to their ends."""
-        if self.run.sites is not None:
-            self.run.sites.close(self.run.acting)
+        sites = self.run.sites
+        if sites is not None and sites.target == self.run.acting.name:
+            sites.closed = True
         with ExitStack() as stack:
             for freezer in self._freezers:
                 stack.enter_context(freezer.blocking("the end"))
@@ -122,8 +123,7 @@ class Stage:
 
     def work(self, name: str) -> None:
         """A step of the application's code, in a thread that no world must stand over."""
-        self.run.pause()
-        self.run.step(((id(self), name), True))
+        self.run.touch(self, name, True)
         if self._still.get(name):
             self.find(f"{name} runs the application's code while a world stands over it")
 
@@ -137,16 +137,21 @@ class Stage:
 
     def over(self, world: World, *names: str) -> None:
         """From now on they make no step, if the world has not been thawed."""
-        self.run.step(*(((id(self), name), True) for name in names))
+        self._step(names)
         for name in names if not world.expired else ():
             self._still.setdefault(name, []).append(world)
 
     def let_go(self, world: World, *names: str) -> None:
         """They may make steps again, since somebody is about to thaw that world."""
-        self.run.step(*(((id(self), name), True) for name in names))
+        self._step(names)
         for name in names:
             if world in self._still.get(name, ()):
                 self._still[name].remove(world)
+
+    def _step(self, names: tuple[str, ...]) -> None:
+        at = self.run.name(self)
+        assert at is not None
+        self.run.step(*((at, name) for name in names))
 
     def waits(self, name: str) -> bool:
         """Whether the actor of that name has ended, or waits for what has not come."""
