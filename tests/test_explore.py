@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stress.exploration._core import ModelLock, modelled
+from stress.exploration._core import ModelLock, core_files, modelled
 from stress.exploration._schedule import Schedule, Segment, parse
 from stress.exploration._search import Explorer, Verdict
 from stress.exploration._stage import Scenario, Stage
@@ -178,3 +178,16 @@ def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
     assert verdict["scenario"] == "park"
     assert verdict["completed"] == 1
     assert "1 scenarios, 0 with a finding, 0 not exhausted" in done.stdout
+
+
+def test_every_file_of_the_protocol_is_explored() -> None:
+    package = ROOT / "freezethreads"
+    words = ("_completion", "_record", "_status")
+    files = [*package.glob("_*.py"), *(package / "sync").glob("_*.py")]
+    of_protocol = {
+        str(path)
+        for path in files
+        if any(f"from freezethreads.{word} import" in path.read_text() for word in words)
+    }
+    reports = {str(package / f"{name}.py") for name in ("_looks", "_report", "_statistics")}
+    assert of_protocol - reports <= set(core_files())

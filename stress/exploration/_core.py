@@ -28,9 +28,9 @@ from stress.exploration._points import instrumented
 from stress.exploration._run import NO_STEP, Run, current_run
 
 NAMES = (
-    "_completion _controller _freezer _lease _membership _no_freeze _record _refrigerator "
-    "_registry _request _standing _status _todo _turns _wait _world sync/_condition sync/_locks "
-    "sync/_waitable"
+    "_completion _controller _flat _freezer _lease _membership _no_freeze _record _refrigerator "
+    "_region _registry _request _standing _status _todo _turns _wait _world sync/_condition "
+    "sync/_locks sync/_reentrant sync/_waitable"
 )
 
 FOLDER = Path(freezethreads.__file__).parent
@@ -38,8 +38,7 @@ FOLDER = Path(freezethreads.__file__).parent
 
 def core_files() -> list[str]:
     """The files of which every access is a point where another thread may come in."""
-    paths = (FOLDER / f"{name}.py" for name in NAMES.split())
-    return [str(path) for path in paths if path.exists()]
+    return [str((FOLDER / f"{name}.py").resolve(strict=True)) for name in NAMES.split()]
 
 
 class ModelLock:
