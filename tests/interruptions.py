@@ -19,7 +19,7 @@ from typing import Any
 
 from injection import Boom, core_codes
 
-FURTHER = 5
+FURTHER = 4
 """A second exception comes at each of so many sites after the first: as its handler runs."""
 
 
