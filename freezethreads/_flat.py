@@ -39,8 +39,8 @@ def wait_flat(parking: Parking, place: Place) -> None:
             parking.away = place if is_away else None
             is_asked = False
             status = parking.word._last
-            while status.next:
-                status = status.next[0]
+            while status.next and (following := status.next.get(0)) is not None:
+                status = following
             for registry, record in parking.members:
                 is_closed: object = record.shut  # no comparison, which counts as a call in 3.11
                 for freeze in status.commands:

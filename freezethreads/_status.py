@@ -28,6 +28,10 @@ What this assumes of CPython: `dict.setdefault` with an int for a key is one ope
 it is, since such a key hashes and compares in C; a free-threaded build does it under the dict's own
 lock. No lock of ours is there to be left held by an asynchronous exception, or to be wanted by a
 signal handler that has interrupted its owner.
+
+Reading does not take the dict's lock, and a free-threaded build counts an entry a moment before it
+shows it. So a `next` that is true may have nothing to get yet. Then its status is still the value:
+the step that is to replace it has not been taken. Whoever tries a step of his own does find it.
 """
 
 from __future__ import annotations
@@ -119,8 +123,8 @@ class Word:
     def value(self) -> Status:
         """What it is now."""
         status = self._last  # a hint: whoever was preempted may have put an older one there
-        while status.next:
-            status = status.next[0]
+        while status.next and (following := status.next.get(0)) is not None:
+            status = following
         return status
 
     def is_quiet(self) -> bool:
@@ -150,8 +154,8 @@ class Word:
         """
         while True:
             old = self._last
-            while old.next:
-                old = old.next[0]
+            while old.next and (following := old.next.get(0)) is not None:
+                old = following
             new = step(old, *args)
             if new is old:
                 return old
