@@ -100,6 +100,16 @@ def test_what_was_found_is_told_with_the_program() -> None:
     assert program.size == 4
 
 
+def test_freezes_that_need_not_stand() -> None:
+    """One thread is shut to the one freezer, and stands for the other's world."""
+    shut = ("no_freeze", 1, (("safepoint", 0),))
+    world = ("freeze", 0, "", 3, None, (("safepoint", 1),))
+    program = program_of(Part(("io", "io"), (shut,)), Part((None, "io"), (world,)))
+    assert not program.can_always_stop(1)
+    assert program.can_always_stop(0)
+    assert program_of(Part(("io", "io"), (shut,))).can_always_stop(1)
+
+
 @pytest.mark.parametrize("text", ["nonsense", "[1]", "[(1, 2"])
 def test_what_is_no_program(
     text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ leaves out, so that each program means something, however it was made smaller.
 from __future__ import annotations
 
 import threading
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from freezethreads import (
@@ -181,8 +181,9 @@ class Player:
         self, freezer: int, group: str, timeout: int, lease: int | None, body: Body
     ) -> None:
         """Freeze, and do `body` with the world. Durations in milliseconds."""
-        is_patient = self._is_free()
+        is_patient = self._is_free() and self._stage.stops[freezer]
         seconds = self._stage.patience if is_patient else timeout * MILLISECOND
+        began = monotonic()
         try:
             world = self._freezer(freezer).freeze(
                 timeout=seconds, group=group, reason=self.name, lease=_seconds(lease)
@@ -195,6 +196,7 @@ class Player:
             if not self._may_be_refused(freezer, group):
                 raise
             return
+        self._check_in_time(began)
         standing = Standing(self._stage, self, world, freezer, group, lease is not None)
         standing.may_expire |= any(outer.may_expire for outer in self._worlds_of(freezer))
         self._worlds.append(standing)
@@ -314,13 +316,21 @@ class Player:
 
     def _with(self, guarded: Guarded | Permits, body: Body) -> None:
         is_patient = self._can_wait()
+        began = monotonic()
         if guarded.acquire(self, self._stage.patience if is_patient else SHORT):
+            self._check_in_time(began)
             self.owned += 1
             self._run(body)
             self.owned -= 1
             guarded.release(self)
         elif is_patient:
             raise Violation(f"{self.name} has waited in vain for {self._stage.patience} s")
+
+    def _check_in_time(self, began: float) -> None:
+        """That a wait did not end by its time-out alone, in which it found that it was over."""
+        waited = monotonic() - began
+        if waited > self._stage.patience:
+            raise Violation(f"{self.name} has got what it waited for after {waited:.1f} s")
 
     def _can_wait(self) -> bool:
         """Whether nobody waits for it, directly or by way of others."""

@@ -7,6 +7,7 @@ operations. So a program is a literal of Python, and is printed and read again a
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ Body: TypeAlias = tuple[Op, ...]
 THREADS = 6
 FREEZERS = 2
 GROUPS = ("io", "io.disk", "cpu")
+WORLDS = ("freeze", "run_frozen")
+"""The operations that take a freezer's turn."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,17 @@ class Program:
     @property
     def size(self) -> int:
         """The number of its operations, those in bodies as well."""
-        return sum(_count(part.body) for part in self.parts)
+        return sum(len(list(_flat(part.body))) for part in self.parts)
+
+    def can_always_stop(self, freezer: int) -> bool:
+        """Whether a freeze of that freezer stands if it has the time.
+
+        It need not if one thread can be in its `no_freeze()` and stand there for another freezer's
+        world, while the owner of that world stands for this freeze: no freezer knows of both.
+        """
+        ops = [op for part in self.parts for op in _flat(part.body)]
+        is_shut = any(op[:2] == ("no_freeze", freezer) for op in ops)
+        return not is_shut or all(op[1] == freezer for op in ops if op[0] in WORLDS)
 
     def __str__(self) -> str:
         return repr([(part.groups, part.body) for part in self.parts])
@@ -61,9 +74,12 @@ def _is_body(argument: object) -> bool:
     return isinstance(argument, tuple)
 
 
-def _count(body: Body) -> int:
-    inner = [argument for op in body for argument in op if _is_body(argument)]
-    return len(body) + sum(map(_count, inner))
+def _flat(body: Body) -> Iterator[Op]:
+    """All operations in it, those in bodies as well."""
+    for op in body:
+        yield op
+        for argument in filter(_is_body, op):
+            yield from _flat(argument)
 
 
 def _show(op: Op) -> str:

@@ -58,6 +58,7 @@ class Stage:
     """What the threads of one round have in common. `finding` is what was found first."""
 
     def __init__(self, program: Program, patience: float = PATIENCE) -> None:
+        self.stops = tuple([program.can_always_stop(number) for number in range(FREEZERS)])
         self.patience = patience
         self.freezers = tuple([Freezer(f"freezer {number}") for number in range(FREEZERS)])
         self.shared = Shared()
