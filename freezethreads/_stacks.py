@@ -20,7 +20,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
-from freezethreads._frames import current_frames
+from freezethreads._frames import current_frames, uncollected
 from freezethreads._original import Thread
 
 try:
@@ -97,6 +97,10 @@ def read_stacks(idents: Iterable[int] | None = None) -> dict[int, Stack]:
     if not _HAS_GIL:
         wanted = None if idents is None else set(idents)
         return _parse(_write(), wanted) if _FAULTHANDLER_STOPS else {}
+    return uncollected(lambda: _read(idents))
+
+
+def _read(idents: Iterable[int] | None) -> dict[int, Stack]:
     # Each frame is taken out as it is read: the own one is in there, and a variable of it that
     # refers to all others would keep them alive.
     frames = current_frames()
