@@ -32,6 +32,7 @@ CORE = (
     "_ownership",
     "_lease",
     "_record",
+    "_observers",
     "_turns",
     "_registry",
     "_flat",
