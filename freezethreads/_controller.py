@@ -13,6 +13,7 @@ from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._flat import wait_flat
 from freezethreads._lease import Lease
+from freezethreads._observers import tell_observers
 from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
@@ -120,6 +121,7 @@ class Controller:
             return False
         first = self.release(freeze)
         # Afterwards: a frozen thread may have the lock of what this is logged to.
+        tell_observers(freeze, why)
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
         return first
 

@@ -5,11 +5,9 @@ A freeze is listed from when it asks the first thread to stop until its thaw.
 
 from __future__ import annotations
 
-import logging
-
 from freezethreads._errors import FreezeError, LeaseExpired
 from freezethreads._freezer import Freezer
-from freezethreads._record import logger
+from freezethreads._observers import observers
 from freezethreads._todo import Freeze
 from freezethreads._world import Hold
 
@@ -41,24 +39,22 @@ def renew(hold: Hold, seconds: float) -> None:
         raise FreezeError(f"{freeze!r} was thawed; nothing was renewed")
 
 
-class Abandoned(logging.Handler):
+class Abandoned:
     """While entered, notes each world and hold that the freezer had to thaw, of any freezer.
 
     Its controller dropped it, or ended. One whose lease ran out is left out: that was agreed.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.messages: list[str] = []
 
     def __enter__(self) -> None:
-        logger.addHandler(self)
+        observers[self.note] = None
 
     def __exit__(self, *exc_info: object) -> None:
-        logger.removeHandler(self)
+        observers.pop(self.note, None)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note it. Called by `logging`, in the thread that thaws."""
-        about = record.args[0] if isinstance(record.args, tuple) and record.args else None
-        if isinstance(about, Freeze) and not about.expired:
-            self.messages.append(record.getMessage())
+    def note(self, freeze: Freeze, why: str) -> None:
+        """Note it. In the thread that thaws."""
+        if not freeze.expired:
+            self.messages.append(f"{freeze!r} was thawed by the freezer: {why}")

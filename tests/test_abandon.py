@@ -14,6 +14,9 @@ import pytest
 
 from fork_helpers import looping, state_of
 from freezethreads import Freezer, Hold, NotRegistered, State, World
+from freezethreads._observers import observers
+from freezethreads._standing import Abandoned
+from freezethreads._todo import Freeze
 from helpers import WAIT, Worker, start
 
 Stopped = World | Hold
@@ -68,6 +71,27 @@ def test_dropped_at_once(
     stop()
     assert runs(freezer, worker)
     assert_abandoned(caplog, "nobody refers to it any more")
+
+
+def test_an_observer_that_raises_is_reported_and_dropped(
+    freezer: Freezer, worker: Worker[None], stop: Stop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are told, the threads run, and the thaw is logged as ever."""
+
+    def fail(freeze: Freeze, why: str) -> None:
+        raise ZeroDivisionError(why)
+
+    abandoned = Abandoned()
+    observers[fail] = None
+    with abandoned:
+        stop()
+        assert runs(freezer, worker)
+        stop()
+        assert list(observers) == [abandoned.note]
+    assert [message.count("nobody refers to it") for message in abandoned.messages] == [1, 1]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "WARNING"]
+    assert "ZeroDivisionError: nobody refers to it any more" in caplog.text
+    assert not observers
 
 
 def test_dropped_in_a_cycle(

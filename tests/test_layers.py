@@ -31,6 +31,7 @@ CORE = (
     "_ownership",
     "_lease",
     "_record",
+    "_observers",
     "_turns",
     "_registry",
     "_flat",

@@ -104,6 +104,42 @@ def test_what_a_test_leaves_standing_is_thawed_and_told(pytester: pytest.Pyteste
     )
 
 
+def test_what_a_test_leaves_standing_is_told_whatever_is_logged(pytester: pytest.Pytester) -> None:
+    suite = """
+        import logging
+        import pytest
+
+        kept = []
+
+        @pytest.fixture(params=["disabled", "its logger", "a filter"])
+        def silence(request):
+            logger = logging.getLogger("freezethreads")
+            nothing = lambda record: False
+            match request.param:
+                case "disabled":
+                    logging.disable(logging.CRITICAL)
+                case "its logger":
+                    logger.disabled = True
+                case "a filter":
+                    logger.addFilter(nothing)
+            yield
+            logging.disable(logging.NOTSET)
+            logger.disabled = False
+            logger.removeFilter(nothing)
+
+        def test_hold(silence, freezer):
+            kept.append(freezer.hold(reason="kept"))
+
+        def test_dropped(silence, freezer):
+            freezer.freeze(reason="dropped")
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(passed=6, errors=6)
+    report = result.stdout.str()
+    assert report.count("left behind: <hold by MainThread for 'kept'> was thawed") == 3
+    assert report.count("left behind: <freeze by MainThread for 'dropped'> was thawed") == 3
+
+
 def test_what_is_no_fault_passes(pytester: pytest.Pytester) -> None:
     """A world of a fixture, a world that somebody else thaws soon, another freezer, a lease."""
     suite = """
