@@ -136,8 +136,8 @@ def test_what_a_test_leaves_standing_is_told_whatever_is_logged(pytester: pytest
     result = run(pytester, suite)
     result.assert_outcomes(passed=6, errors=6)
     report = result.stdout.str()
-    assert report.count("left behind: <hold by MainThread for 'kept'> was thawed") == 3
-    assert report.count("left behind: <freeze by MainThread for 'dropped'> was thawed") == 3
+    assert report.count("\nleft behind: <hold by MainThread for 'kept'> was thawed") == 3
+    assert report.count("\nleft behind: <freeze by MainThread for 'dropped'> was thawed") == 3
 
 
 def test_what_is_no_fault_passes(pytester: pytest.Pytester) -> None:
