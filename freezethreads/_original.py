@@ -14,10 +14,10 @@ from _thread import TIMEOUT_MAX, LockType, allocate_lock, get_ident, get_native_
 from threading import Condition, RLock, Thread, Timer
 
 __all__ = [
-    "OWN_THREADS",
     "TIMEOUT_MAX",
     "Condition",
     "LockType",
+    "OwnThread",
     "RLock",
     "Thread",
     "Timer",
@@ -34,8 +34,13 @@ __all__ = [
     "sleep",
 ]
 
-OWN_THREADS = "freezethreads-"
-"""How the names of this library's own threads begin. Nobody enrols them, and nothing stops them."""
+
+class OwnThread(Thread):
+    """A thread of this library's own. Nobody enrols it, and nothing stops it.
+
+    Its name begins with "freezethreads-", for people; nothing depends on that.
+    """
+
 
 local = threading.local
 monotonic = time.monotonic
