@@ -7,11 +7,11 @@ from collections.abc import Callable
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._errors import starting_thread
-from freezethreads._original import OWN_THREADS, Thread, allocate_lock
+from freezethreads._original import OwnThread, allocate_lock
 from freezethreads._todo import Freeze
 
 
-class Lease(Thread):
+class Lease(OwnThread):
     """Calls `expire(freeze)` after so many seconds, unless it is cancelled or called off before.
 
     `user` is for whom it was made: a lease of an inner world does not outlive that. To make it, or
@@ -22,7 +22,7 @@ class Lease(Thread):
         self, seconds: float, freeze: Freeze, user: object, expire: Callable[[Freeze], object]
     ) -> None:
         with starting_thread("a lease"):
-            super().__init__(name=OWN_THREADS + "lease", daemon=True)
+            super().__init__(name="freezethreads-lease", daemon=True)
         self.user = user
         self._freeze = freeze
         self._deadline = Deadline(seconds)

@@ -13,10 +13,10 @@ import threading
 import time
 
 __all__ = [
-    "OWN_THREADS",
     "TIMEOUT_MAX",
     "Condition",
     "LockType",
+    "OwnThread",
     "RLock",
     "Thread",
     "Timer",
@@ -32,9 +32,6 @@ __all__ = [
     "monotonic",
     "sleep",
 ]
-
-OWN_THREADS = "freezethreads-"
-"""How the names of this library's own threads begin. Nobody enrols them, and nothing stops them."""
 
 # Not imported by name: where imports are lazy, that would save what is there when it is first used.
 TIMEOUT_MAX = _thread.TIMEOUT_MAX
@@ -54,3 +51,10 @@ current_thread = threading.current_thread
 main_thread = threading.main_thread
 enumerate_threads = threading.enumerate
 current_frames = sys._current_frames
+
+
+class OwnThread(Thread):
+    """A thread of this library's own. Nobody enrols it, and nothing stops it.
+
+    Its name begins with "freezethreads-", for people; nothing depends on that.
+    """

@@ -16,7 +16,7 @@ from types import FrameType
 
 from freezethreads._errors import ThreadBlocked
 from freezethreads._flat import wait_flat
-from freezethreads._original import OWN_THREADS, monotonic
+from freezethreads._original import OwnThread, monotonic
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._record import Parking, Record, here
 from freezethreads._registry import Registry
@@ -283,7 +283,7 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
         if freeze.is_by(record):
             if freeze.stood_at is None:
                 return
-        elif freeze.covers("") and not record.name.startswith(OWN_THREADS):
+        elif freeze.covers("") and not isinstance(record.thread, OwnThread):
             parking.word.change(listed, freeze)
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

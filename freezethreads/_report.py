@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from freezethreads._looks import Evidence, Glance, evidence_of, glance_at, moved
-from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, monotonic, sleep
+from freezethreads._original import OwnThread, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._record import Record
 from freezethreads._stacks import stack_of, summary_of, with_source
@@ -209,5 +209,5 @@ def other_threads(covered: Iterable[Record], ident: int) -> tuple[Thread, ...]:
     return tuple(
         thread
         for thread in enumerate_threads()
-        if thread.ident not in left_out and not thread.name.startswith(OWN_THREADS)
+        if thread.ident not in left_out and not isinstance(thread, OwnThread)
     )

@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any
 
+from freezethreads._original import OwnThread
 from freezethreads.testing import Progress, Result, Run, Scenario
 from stress._job import Job
 from stress.mutants import MUTANTS
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
     if job.mutant is not None:
         MUTANTS[job.mutant].apply()
     run = Run(scenario_of(job), job.plan)
-    threading.Thread(target=_obey, args=(run,), name="freezethreads-obey", daemon=True).start()
+    OwnThread(target=_obey, args=(run,), name="freezethreads-obey", daemon=True).start()
 
     def tell_progress(progress: Progress) -> None:
         _write(pipe, progress=dataclasses.asdict(progress))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
 
+from freezethreads._original import OwnThread
 from freezethreads._stacks import stack_of as summary_of_stack
 
 T = TypeVar("T")
@@ -60,6 +61,17 @@ def start(
 ) -> Worker[T]:
     """Start a thread that calls `fn(*args)`; end it with `finish()`."""
     worker = Worker(lambda: fn(*args), name=name, daemon=daemon)
+    worker.start()
+    return worker
+
+
+class OwnWorker(Worker[T], OwnThread):
+    """One that the library takes for its own: no freezer enrols or stops it."""
+
+
+def start_own(fn: Callable[[*Ts], T], *args: *Ts) -> Worker[T]:
+    """Start a thread like those of the library that calls `fn(*args)`; end it with `finish()`."""
+    worker = OwnWorker(lambda: fn(*args), name="freezethreads-test", daemon=True)
     worker.start()
     return worker
 

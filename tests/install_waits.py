@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from freezethreads import Freezer
 from freezethreads._record import Record
-from helpers import WAIT, Worker, start
+from helpers import WAIT, Worker, start, start_own
 
 Maker: TypeAlias = Callable[[ExitStack], "Wait"]
 
@@ -189,7 +189,7 @@ def sleep(stack: ExitStack) -> Wait:
 def thread_join(stack: ExitStack) -> Wait:
     over = threading.Event()
     # Another thread runs over its end while the freeze stands, so it must not be a part of it.
-    other = start(over.wait, name="freezethreads-other")
+    other = start_own(over.wait)
     return Wait(other.join, over.set)
 
 

@@ -188,7 +188,7 @@ def test_a_client_that_no_thread_is_left_for_is_dropped(
 
     monkeypatch.setattr(_server, "_PAUSE", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(_server, "Thread", NoThread)
+        patch.setattr(_server, "OwnThread", NoThread)
         assert say(serving, b"") == []
     connect(ME).close()
 

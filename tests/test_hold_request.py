@@ -11,11 +11,10 @@ import pytest
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State
 from freezethreads._lease import Lease
-from freezethreads._original import OWN_THREADS
 from freezethreads._request import HoldRequest
 from freezethreads._standing import abandon, renew, standing
 from freezing import after, before, looping, puppet
-from helpers import WAIT, start, wait_for, wait_until
+from helpers import WAIT, start, start_own, wait_for, wait_until
 
 
 @pytest.fixture
@@ -248,8 +247,8 @@ def test_no_thread_of_the_library_is_stopped_by_a_finalizer(freezer: Freezer) ->
         return "passed"
 
     with freezer.hold() as hold:
-        assert start(visit, name=OWN_THREADS + "test").finish() == "passed"
-        stranger = start(visit, name="a stranger")
+        assert start_own(visit).finish() == "passed"
+        stranger = start(visit, name="freezethreads-of-a-user")
         stranger.join(0.05)
         assert stranger.is_alive()
         hold.thaw()

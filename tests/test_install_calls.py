@@ -16,7 +16,7 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, Installation, State
-from helpers import WAIT, start
+from helpers import WAIT, start, start_own
 from install_waits import is_back, record_of, until, waiting
 from install_waits_io import fill, pair
 from install_waits_tls import tls_pair
@@ -155,7 +155,7 @@ def child(stack: ExitStack) -> object:
 def join(stack: ExitStack) -> None:
     over = threading.Event()
     stack.callback(over.set)
-    other = start(over.wait, WAIT, name="freezethreads-other")
+    other = start_own(over.wait, WAIT)
     other.join(0.1)
 
 

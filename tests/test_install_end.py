@@ -25,7 +25,7 @@ from freezethreads._install import _members, _table, _wrappers
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Row
 from freezing import Pause, before
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, start, start_own, wait_for
 from install_waits import is_back, record_of, until, waiting
 
 
@@ -64,7 +64,7 @@ def test_a_thread_that_never_stops_is_struck_off(
     worker = start(work)
     record_of(freezer, worker)
     todo: Future[int] = freezer.todo(worker, int)
-    freezing = start(lambda: freezer.freeze(timeout=WAIT).thaw(), name="freezethreads-test")
+    freezing = start_own(lambda: freezer.freeze(timeout=WAIT).thaw())
     until(lambda: bool(freezer._registry.active))
     installation.uninstall()
     freezing.finish()

@@ -11,7 +11,8 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, Installation, State
-from helpers import WAIT, start
+from freezethreads._original import OwnThread
+from helpers import WAIT, start, start_own
 from install_waits import record_of, until, wait_in_wait
 
 
@@ -108,7 +109,7 @@ def while_asked_to_stop(freezer: Freezer, installation: Installation) -> Make:
     def make(call: Callable[[], object]) -> None:
         worker = start(work, call)
         record_of(freezer, worker)
-        freezing = start(freeze, name="freezethreads-test")
+        freezing = start_own(freeze)
         until(lambda: freezer.armed)
         go.append(True)
         try:
@@ -129,7 +130,7 @@ def test_start(while_asked_to_stop: Make) -> None:
 
 
 def test_start_of_what_is_not_enrolled(while_asked_to_stop: Make) -> None:
-    other = threading.Thread(name="freezethreads-other")
+    other = OwnThread()
     while_asked_to_stop(other.start)
     other.join(WAIT)
 
@@ -172,6 +173,6 @@ def test_a_pool_that_breaks(freezer: Freezer, installation: Installation) -> Non
         future = pool.submit(int)
         with freezer.freeze(timeout=WAIT):
             with pytest.raises(BrokenExecutor):
-                start(future.result, WAIT, name="freezethreads-test").finish()
+                start_own(future.result, WAIT).finish()
             with pytest.raises(BrokenExecutor):
-                start(pool.submit, int, name="freezethreads-test").finish()
+                start_own(pool.submit, int).finish()

@@ -138,6 +138,17 @@ def test_the_librarys_own_threads_are_not_enrolled(
     lease.join(WAIT)
 
 
+def test_a_users_thread_is_enrolled_by_whatever_name(
+    freezer: Freezer, installation: Installation
+) -> None:
+    over = threading.Event()
+    worker = start(over.wait, WAIT, name="freezethreads-lease")
+    with freezer.freeze(timeout=WAIT) as world:
+        assert [info.name for info in world.threads] == ["freezethreads-lease"]
+    over.set()
+    worker.finish()
+
+
 # A thread that knows of the freezer.
 
 

@@ -53,6 +53,35 @@ def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) ->
     assert len(lines) == 3
 
 
+def test_an_enrolled_thread_has_to_stop_by_whatever_name(pytester: pytest.Pytester) -> None:
+    suite = """
+        import threading
+        import freezethreads
+        import pytest
+
+        @pytest.fixture
+        def thread(freezer):
+            def compute():
+                begun.set()
+                while not over:
+                    pass
+            over, begun = [], threading.Event()
+            with freezethreads.install(freezer):
+                thread = threading.Thread(target=compute, name="freezethreads-x")
+                thread.start()
+                assert begun.wait(10)
+                yield
+                over.append(True)
+                thread.join()
+
+        def test_late(thread):
+            pass
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["1 of 1 threads did not stop within *", "  freezethreads-x (*"])
+
+
 def test_what_a_test_leaves_standing_is_thawed_and_told(pytester: pytest.Pytester) -> None:
     """Before the fixtures end, which wait for the threads that stand."""
     suite = """

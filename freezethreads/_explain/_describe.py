@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._looks import shelter_of
-from freezethreads._original import OWN_THREADS, enumerate_threads, get_ident, getpid, monotonic
+from freezethreads._original import OwnThread, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._record import Record
 from freezethreads._registry import call_shut
@@ -136,7 +136,7 @@ class _Threads:
     def as_json(self) -> Description:
         stacks = read_stacks()
         library = [
-            ident for ident, thread in self._threads.items() if thread.name.startswith(OWN_THREADS)
+            ident for ident, thread in self._threads.items() if isinstance(thread, OwnThread)
         ]
         idents = dict.fromkeys([*self._records, *self._threads, *stacks])
         seen = [ident for ident in idents if ident not in library]

@@ -7,7 +7,7 @@ from traceback import FrameSummary
 from typing import NamedTuple
 
 from freezethreads._looks import processor_time
-from freezethreads._original import OWN_THREADS, Thread, enumerate_threads, get_ident, sleep
+from freezethreads._original import OwnThread, Thread, enumerate_threads, get_ident, sleep
 from freezethreads._report import ThreadInfo
 from freezethreads._stacks import Stack, read_stacks, summary_of
 
@@ -41,7 +41,7 @@ def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> I
     strangers = [
         thread
         for thread in enumerate_threads()
-        if thread.ident not in covered and not thread.name.startswith(OWN_THREADS)
+        if thread.ident not in covered and not isinstance(thread, OwnThread)
     ]
     if not strangers:
         return

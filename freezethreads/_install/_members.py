@@ -15,7 +15,7 @@ from typing import Any
 from freezethreads._freezer import Freezer
 from freezethreads._install._patches import Function, Switch
 from freezethreads._membership import enrol_beneath, leave_beneath
-from freezethreads._original import OWN_THREADS, Thread
+from freezethreads._original import OwnThread, Thread
 from freezethreads._report import other_threads
 from freezethreads._threads import run_inside
 from freezethreads._wait import Plain, plumbing
@@ -84,7 +84,7 @@ def start_enrolled(original: Function, switch: Switch, label: str) -> Function:
             original(self)
             return
         with Plain():
-            if self.name.startswith(OWN_THREADS):
+            if isinstance(self, OwnThread):
                 original(self)
             elif _waits_out_of_reach(self):
                 members.miss([self])

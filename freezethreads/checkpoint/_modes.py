@@ -166,8 +166,7 @@ def _keeping_out(store: Store, seconds: float) -> Iterator[bool]:
 
 def _strangers(world: World) -> list[str]:
     """The names of the threads that nobody has stopped, without those of this library."""
-    names = (thread.name for thread in world.unregistered)
-    return [name for name in names if not name.startswith("freezethreads-")]
+    return [thread.name for thread in world.unregistered]
 
 
 _PATIENCE = 0.25  # seconds that a world stands, at most, since somebody is in a call of the store

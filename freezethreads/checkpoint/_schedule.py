@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event
 
 from freezethreads._errors import starting_thread
-from freezethreads._original import TIMEOUT_MAX, Thread, monotonic
+from freezethreads._original import TIMEOUT_MAX, OwnThread, monotonic
 
 __all__ = ["Schedule"]
 
@@ -25,7 +25,7 @@ class Schedule:
         self._work = work
         self._stopping = Event()
         with starting_thread("every=seconds"):
-            self._thread = Thread(target=self._run, name="freezethreads-checkpoint", daemon=True)
+            self._thread = OwnThread(target=self._run, name="freezethreads-checkpoint", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:

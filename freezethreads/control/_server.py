@@ -21,7 +21,7 @@ from typing import Final
 
 from freezethreads import FreezeError, Freezer
 from freezethreads._errors import starting_thread
-from freezethreads._original import OWN_THREADS, Thread, getpid, sleep
+from freezethreads._original import OwnThread, getpid, sleep
 from freezethreads.control._channel import Channel, Socket, answers
 from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds
@@ -84,7 +84,7 @@ class Server:
     def start(self) -> None:
         """Begin to answer. Raises `FreezeError` if no thread can be started."""
         with starting_thread("serve()"):
-            Thread(target=self._listen, name=OWN_THREADS + "control", daemon=True).start()
+            OwnThread(target=self._listen, name="freezethreads-control", daemon=True).start()
 
     def close(self) -> None:
         """Remove the socket, drop all clients and thaw what they hold. From any thread; does not
@@ -141,8 +141,8 @@ class Server:
                 refuse(channel, "busy", f"{MOST_CLIENTS} clients are connected already")
             else:
                 self._clients[channel] = None
-                name = f"{OWN_THREADS}control-for-{peer.pid or 'client'}"
-                Thread(target=self._attend, args=(channel, peer), name=name, daemon=True).start()
+                name = f"freezethreads-control-for-{peer.pid or 'client'}"
+                OwnThread(target=self._attend, args=(channel, peer), name=name, daemon=True).start()
                 return
         except BaseException:
             self._drop(channel)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freezethreads import Freezer, FreezeTimeout, Straggler
-from freezethreads._original import LockType, RLock, Thread, allocate_lock, monotonic
+from freezethreads._original import LockType, OwnThread, RLock, Thread, allocate_lock, monotonic
 
 REASON = "--freeze-a-lot"
 NAME = "freezethreads-a-lot"  # as all threads of this library, for who looks for threads left over
@@ -94,7 +94,7 @@ class Background:
         """Start a thread, which begins when the one before has ended. Called with the lock held."""
         self._over = over = allocate_lock()  # that it can be acquired tells the thread to end
         over.acquire()
-        thread = Thread(target=self._run, args=(over, self._thread), name=NAME, daemon=True)
+        thread = OwnThread(target=self._run, args=(over, self._thread), name=NAME, daemon=True)
         thread.start()
         self._thread = thread
 

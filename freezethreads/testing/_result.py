@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from freezethreads._original import OWN_THREADS
+from freezethreads._original import OwnThread, enumerate_threads
 from freezethreads._stacks import read_stacks, summary_of
 from freezethreads.testing._events import Event
 
@@ -102,11 +101,12 @@ def _indented(text: str) -> list[str]:
 
 def stacks() -> dict[str, str]:
     """Where all threads are now, the innermost frame last; those that only look on are left out."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    threads = {thread.ident: thread for thread in enumerate_threads()}
     found = {}
     for ident, stack in read_stacks().items():
-        name = names.get(ident, "a thread")
-        if not name.startswith(OWN_THREADS):
+        thread = threads.get(ident)
+        if not isinstance(thread, OwnThread):
+            name = "a thread" if thread is None else thread.name
             inner = tuple(call for call in stack if "_bootstrap" not in call.name)
             found[f"{name} ({ident})"] = "".join(summary_of(inner).format())
     return found

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from freezethreads._original import OwnThread
+
 if TYPE_CHECKING:
     from freezethreads.testing._actor import Actor
     from freezethreads.testing._result import Result
@@ -56,10 +58,8 @@ class Watchdog:
         self._steps: dict[Actor, int] = {}
         self._idle: dict[Actor, float] = {}
         self._done = threading.Event()
-        # Called as the freezer's own threads, which no world lists as not covered.
-        self._thread = threading.Thread(
-            target=self._watch, name="freezethreads-watchdog", daemon=True
-        )
+        # One of the library's own, which no world lists as not covered.
+        self._thread = OwnThread(target=self._watch, name="freezethreads-watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
