@@ -126,10 +126,18 @@ class Player:
         for _ in range(times):
             self.step()
 
+    def _is_door(self, freezer: int) -> bool:
+        """A world of another freezer does not wait for a thread that is not registered there, and
+        stops it all the same. Who has a world itself might stand so for one that stands for it."""
+        return self._registrations[freezer] is not None or not self._worlds
+
     def do_safepoint(self, freezer: int) -> None:
-        self._freezer(freezer).safepoint(self.name)
+        if self._is_door(freezer):
+            self._freezer(freezer).safepoint(self.name)
 
     def do_blocking(self, freezer: int, body: Body) -> None:
+        if not self._is_door(freezer):
+            return
         with self._freezer(freezer).blocking(self.name), Count(self.regions, freezer):
             self._run(body)
 
@@ -143,10 +151,9 @@ class Player:
     # Membership.
 
     def _can_change(self, freezer: int) -> bool:
-        """Not in a region; nor with a world, since who has one stops for nobody, and so may come
-        into a group that a hold has stopped."""
-        is_inside = self.regions[freezer] or self.shuts[freezer]
-        return not (is_inside or self._worlds_of(freezer))
+        """Not in a region; nor with a world. Who has one of this freezer stops for nobody, and so
+        comes into a group that a hold has stopped; with one of the other see `_is_door`."""
+        return not (self.regions[freezer] or self.shuts[freezer] or self._worlds)
 
     def do_register(self, freezer: int, group: str) -> None:
         """Anew, if it is registered."""
