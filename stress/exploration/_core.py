@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -58,9 +59,11 @@ class ModelLock:
             step.writes = False
             if not blocking or timeout == 0 or run is None:
                 return False
-            if not run.wait(lambda: not self._locked, None if timeout < 0 else timeout):
-                return False
+            has_come = run.wait(lambda: not self._locked, None if timeout < 0 else timeout)
             step = _touch(self, run)
+            if not has_come:
+                step.writes = False
+                return False
         self._locked = True
         return True
 
@@ -132,6 +135,7 @@ class ModelLease(Lease):
         """Do not start a thread, but tell the run of it."""
         run = current_run()
         if run is not None:
+            run.touch(run.leases, "", True)
             run.leases.append(self)
 
     def run_out(self) -> None:
@@ -148,6 +152,7 @@ def modelled(*files: str) -> Iterator[None]:
         stack.enter_context(instrumented((*core_files(), *files)))
         for module, name, model in (
             ("_completion", "allocate_lock", ModelLock),
+            ("_completion", "main_thread", main_thread),
             ("sync._condition", "LockType", ModelLock),
             ("_todo", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),
@@ -171,6 +176,14 @@ def now() -> float:
     """Seconds on the clock of the run: it goes on only when somebody's time is up."""
     run = current_run()
     return 1000.0 if run is None else run.now
+
+
+def main_thread() -> threading.Thread:
+    """The actor that stands for the main thread, if there is one."""
+    run = current_run()
+    actors = [] if run is None else [actor for actor in run.actors if actor.is_main]
+    thread = actors[0].thread if actors else None
+    return threading.main_thread() if thread is None else thread
 
 
 def left_over(freezer: Freezer) -> str:

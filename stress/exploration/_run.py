@@ -60,6 +60,7 @@ class Run:
         self.stacks: dict[str, str] = {}
         self.leases: list[Any] = []
         self.sites: Sites | None = None
+        self.interrupted_at = ""
         self.now = 1000.0
         self.ident = get_ident()
         self.acting = self._director = Actor(-1, "", lambda: None)
@@ -112,6 +113,15 @@ class Run:
                     actor.turn.release()
             self.acting = self._director
             _run = None
+
+    def forget(self) -> None:
+        """It is over, and only its trace is wanted: so that not all of it is left to the collector
+        of garbage, for what is in a circle."""
+        for actor in self.actors:
+            actor.act, actor.ready, actor.thread = str, None, None
+        for kept in (self._names, self._named, self._mortal, self.leases):
+            kept.clear()
+        self.sites = None
 
     def touch(self, thing: object, part: str, writes: bool) -> Step:
         """The acting thread is about to touch that part. Another may come in before it does."""

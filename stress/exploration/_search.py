@@ -81,6 +81,7 @@ class Explorer:
                 if not verdict.misfits:
                     verdict.completed = max(verdict.completed, bound - 1)
                 run = self.run(branch.schedule, branch.known)
+                run.forget()
                 verdict.schedules += 1
                 verdict.steps += len(run.trace.steps)
                 if run.finding.startswith(MISFIT):
@@ -129,6 +130,7 @@ class Explorer:
         if not run.finding:
             stages[0].check_end()
         if run.sites is not None:
+            run.interrupted_at = run.sites.reached
             self._sites = max(self._sites, run.sites.count)
         return run
 
@@ -262,5 +264,4 @@ def _note(verdict: Verdict, run: Run, schedule: Schedule) -> None:
     verdict.finding = run.finding
     verdict.stacks = run.stacks
     verdict.schedule = str(schedule)
-    if run.sites is not None:
-        verdict.interrupted_at = run.sites.reached
+    verdict.interrupted_at = run.interrupted_at

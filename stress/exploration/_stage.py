@@ -117,6 +117,15 @@ class Stage:
                 stack.enter_context(freezer.blocking("the end"))
             self.run.finale()
 
+    def until_armed(self) -> None:
+        """Wait until somebody is asked for something by the stage's freezer."""
+        self.run.wait(lambda: self.freezer.armed)
+        self.run.touch(self.freezer, "armed", False)
+
+    def play_main(self) -> None:
+        """For the library, the acting thread is the main thread. By one actor."""
+        self.run.acting.is_main = True
+
     def pause(self) -> None:
         """Take some time, in which others may go on."""
         self.run.pause()
@@ -162,6 +171,7 @@ class Stage:
         """Wait until there is a lease, and let it run out, as its timer does."""
         run = self.run
         run.wait(lambda: bool(run.leases))
+        run.touch(run.leases, "", True)
         lease = run.leases.pop(0)
         for worlds in self._still.values():
             worlds.clear()

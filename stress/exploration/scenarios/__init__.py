@@ -1,10 +1,59 @@
-"""The scenarios, by what they are about. Each has filled its part of the table."""
+"""The scenarios, by what they are about. Each has filled its part of the table.
+
+Which steps come between which, in every order that the bound allows: those of one line with each
+other. A *thaw* twice in a line is one thaw and another of the same freeze.
+
+=====================  ==========================================================
+`park`                 park, arm, thaw
+`double-thaw`          park, thaw, thaw, arm
+`overlap`              park, hold, thaw, arm
+`two-worlds`           park, arm, thaw, turns
+`time-out`             park, arm, time-out
+`lease`                park, arm, lease, thaw
+`abandoned`            park, hold, thaw, thaw
+`call-in-region`       call, block, arm, thaw
+`call-and-lease`       call, park, lease, hold, arm, thaw
+`call-for-two`         call, park, arm, thaw, two freezers
+`call-into-wait`       call, wait, notify, arm, thaw, two freezers
+`move`                 move, arm, thaw
+`register`             register, arm, thaw, exit
+`leave`                exit, todo, park, arm, thaw
+`dismiss`              exit (by another), park, arm, thaw
+`region`               block, arm, thaw
+`notify`               wait, notify, arm, thaw
+`todo`                 todo, park, arm, thaw
+`region-and-lease`     block, lease, arm, thaw
+`leave-and-time-out`   exit, time-out, arm
+`register-and-move`    register, move, hold, arm, thaw
+`request`              a request of a loop, park, arm, thaw
+`request-and-freeze`   a request of a loop, todo's wake-up, park, arm, thaw, turns
+`todo-and-exception`   todo, exception
+`freeze-and-exception`  arm, thaw, park, exception
+`park-and-exception`   park, arm, thaw, exception
+`latch-and-handler`    notify, wait, park, arm, signal handler
+`chain-and-handler`    thaw, four parked, signal handler
+`foreign-lock`         wait, notify, hold, exception
+`thaw-in-handler`      thaw, thaw, park, signal handler
+`fork-in-wait`         wait, fork's reset, arm
+=====================  ==========================================================
+
+Not there: a lease with an exit, a move, a todo or another lease; a time-out with a hold, a call, a
+move or a region; fork's reset with anything but a wait; two exceptions in a row.
+"""
 
 from __future__ import annotations
 
 from stress.exploration._stage import SCENARIOS
-from stress.exploration.scenarios import calls, forks, interruptions, members, thaws
+from stress.exploration.scenarios import (
+    calls,
+    forks,
+    interruptions,
+    members,
+    pairs,
+    requests,
+    thaws,
+)
 
 __all__ = ["FAMILIES", "SCENARIOS"]
 
-FAMILIES = (thaws, calls, members, interruptions, forks)
+FAMILIES = (thaws, calls, members, pairs, requests, interruptions, forks)

@@ -12,7 +12,7 @@ def fork_in_wait(stage: Stage) -> None:
 
     def handler() -> None:
         stage.freezer._controller.reset()
-        forked.is_open = True
+        forked.open()
 
     def child() -> None:
         stage.run.wait(lambda: forked.is_open or stage.waits("T"))

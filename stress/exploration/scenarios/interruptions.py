@@ -49,7 +49,7 @@ def freeze_and_exception(stage: Stage) -> None:
 )
 def park_and_exception(stage: Stage) -> None:
     def worker() -> None:
-        stage.run.wait(lambda: stage.freezer.armed)
+        stage.until_armed()
         try:
             try:
                 stage.freezer.safepoint()
@@ -77,11 +77,11 @@ def latch_and_handler(stage: Stage) -> None:
     came = stage.gate()
 
     def handler() -> None:
-        came.is_open = True
+        came.open()
         stage.freezer.safepoint()
 
     def setter() -> None:
-        stage.run.wait(lambda: stage.freezer.armed)
+        stage.until_armed()
         semaphore.release()
         came.open()
 
@@ -93,6 +93,39 @@ def latch_and_handler(stage: Stage) -> None:
     stage.member("W", waiter)
     stage.member("M", setter)
     stage.actor("C", lambda: stage.freezer.freeze(timeout=None).thaw())
+
+
+@scenario(
+    "a main thread that stays in its handler keeps nobody else from coming through the thaw",
+    target="M",
+    preemptions=1,
+)
+def chain_and_handler(stage: Stage) -> None:
+    through: list[str] = []
+
+    def stand(name: str) -> None:
+        with stage.freezer.register(name):
+            if name == "M":
+                stage.play_main()
+            stage.until_armed()
+            stage.freezer.safepoint()
+            stage.run.touch(through, "", True)
+            through.append(name)
+            stage.bow()
+
+    def handler() -> None:
+        stage.run.wait(lambda: {"T", "U", "V"}.issubset(through))
+        stage.run.touch(through, "", False)
+
+    def controller() -> None:
+        hold = stage.freezer.hold(timeout=None)
+        stage.rise()
+        hold.thaw()
+
+    stage.handler = handler
+    for name in ("M", "T", "U", "V"):
+        stage.actor(name, lambda name=name: stand(name), begins=False)
+    stage.actor("C", controller, begins=False)
 
 
 @scenario(
@@ -108,10 +141,10 @@ def foreign_lock(stage: Stage) -> None:
     def worker() -> None:
         try:
             with condition:
-                waits.is_open = True
+                waits.open()
                 condition.wait()
         except (Interruption, RuntimeError):
-            waits.is_open = True
+            waits.open()
 
     def notifier() -> None:
         waits.wait()

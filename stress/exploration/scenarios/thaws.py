@@ -30,7 +30,7 @@ def park(stage: Stage) -> None:
 def stand(stage: Stage) -> None:
     """Stop when it is asked to, for the first time before the exploration begins."""
     with stage.freezer.register("T"):
-        stage.run.wait(lambda: stage.freezer.armed)
+        stage.until_armed()
         stage.freezer.safepoint()
         stage.work("T")
         stage.bow()
@@ -45,7 +45,7 @@ def double_thaw(stage: Stage) -> None:
 
     def controller() -> None:
         holds.append(stage.freezer.hold(timeout=None))
-        held.is_open = True
+        held.open()
         stage.rise()
         holds[0].thaw()
         freeze_once(stage, "T")
@@ -70,7 +70,7 @@ def overlap(stage: Stage) -> None:
     def controller() -> None:
         with stage.freezer.freeze(timeout=None):
             holds.append(stage.freezer.hold(timeout=None))
-            begun.is_open = True
+            begun.open()
             stage.rise()
         freeze_once(stage, "T")
 

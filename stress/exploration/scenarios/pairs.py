@@ -1,0 +1,111 @@
+"""Pairs of steps that the other scenarios leave out: small, two or three actors each."""
+
+from __future__ import annotations
+
+from freezethreads import FreezeTimeout, LeaseExpired
+from stress.exploration._stage import Stage, scenario
+
+
+@scenario("a wait that is over during a freeze returns after the thaw, and takes nothing before")
+def notify(stage: Stage) -> None:
+    lock = stage.taken_lock()
+
+    def waiter() -> None:
+        with lock:
+            stage.work("T")
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+            if world.threads and lock.acquire(blocking=False):
+                lock.release()
+
+    stage.member("T", waiter)
+    stage.actor("N", lock.release)
+    stage.actor("C", controller)
+
+
+@scenario("a todo is made once, and not while a world stands")
+def todo(stage: Stage) -> None:
+    made: list[str] = []
+    asked = stage.gate()
+
+    def make() -> None:
+        stage.work("T")
+        made.append("made")
+
+    def asker() -> None:
+        future = stage.freezer.todo(stage.ident("T"), make)
+        asked.open()
+        future.result()
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+            pass
+
+    def worker() -> None:
+        asked.wait()
+        stage.freezer.safepoint()
+
+    stage.member("T", worker)
+    stage.actor("A", asker)
+    stage.actor("C", controller)
+    stage.at_end(lambda: "" if made == ["made"] else f"a todo was made {len(made)} times")
+
+
+@scenario("a thread comes out of its region when the lease has run out, and not before")
+def region_and_lease(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.blocking("io"):
+            stage.pause()
+        stage.work("T")
+
+    def controller() -> None:
+        try:
+            with stage.freezer.freeze(timeout=None, lease=1) as world, stage.still(world, "T"):
+                pass
+        except LeaseExpired:
+            pass
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+    stage.actor("L", stage.expire)
+
+
+@scenario("a thread that ends while the time runs out is no straggler, and nothing stays armed")
+def leave_and_time_out(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.register("T"):
+            stage.begin()
+            stage.work("T")
+
+    def controller() -> None:
+        try:
+            with stage.freezer.freeze(timeout=5) as world, stage.still(world, "T"):
+                pass
+        except FreezeTimeout as error:
+            if not error.stragglers:
+                stage.find("a time-out without a straggler")
+
+    stage.actor("T", worker, begins=False)
+    stage.actor("C", controller)
+
+
+@scenario("a thread that registers during a hold, and moves, works when nobody holds its group")
+def register_and_move(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.register("T", group="a") as registration:
+            registration.move("b")
+            stage.work("T")
+            stage.bow()
+
+    def controller() -> None:
+        with stage.freezer.hold(timeout=None, group="a"):
+            stage.pause()
+
+    def other() -> None:
+        with stage.freezer.freeze(timeout=None, group="b") as world, stage.still(world, "T"):
+            pass
+
+    stage.actor("T", worker)
+    stage.actor("C", controller)
+    stage.actor("D", other)
