@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
@@ -15,7 +16,7 @@ import pytest
 
 from demo_runs import Recording, copy_sources, make_demo, write_long_sources
 from freezethreads import Freezer
-from freezethreads.demo import INDEX, Demo, Event, list_documents
+from freezethreads.demo import INDEX, Demo, Event, _work, list_documents
 from freezethreads.demo._camera import FreezingCamera
 from freezethreads.demo._documents import Document, Tokens
 from freezethreads.demo._index import Index
@@ -23,7 +24,7 @@ from freezethreads.demo._resume import Beginning, open_index
 from freezethreads.demo._snapshot import Recorder, TornSnapshot
 from freezethreads.demo._store import IndexStore
 from freezethreads.demo._work import SLICE, Work
-from helpers import WAIT, start
+from helpers import WAIT, start, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,29 @@ def test_what_cannot_be_tokenized_is_finished_all_the_same(sources: Path, tmp_pa
     assert demo.outcome.unreadable == 3
 
 
+@pytest.fixture
+def hanging_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads a file of `unittest` or `xml` waits for the order to stop.
+
+    So no run comes to its end before that, however late the order is.
+    """
+    read, stop, stopped = _work._read, Work.stop, threading.Event()
+
+    def hang(file: str) -> tuple[bytes, str]:
+        if {"unittest", "xml"} & set(Path(file).parts):
+            wait_for(stopped)
+        return read(file)
+
+    def order(work: Work, timeout: float) -> None:
+        work._stop.set()
+        stopped.set()
+        stop(work, timeout)
+
+    monkeypatch.setattr(_work, "_read", hang)
+    monkeypatch.setattr(Work, "stop", order)
+
+
+@pytest.mark.usefixtures("hanging_reads")
 def test_a_run_that_was_ended_early_goes_on_to_the_same_index(
     sources: Path, tmp_path: Path, digest: str
 ) -> None:
