@@ -49,11 +49,12 @@ class Loops:
         self.progress()
 
     def progress(self) -> None:
-        """Wait until every thread has counted, and so was at a safepoint, once more."""
-        for ran in self._ran:
-            ran.clear()
-        for ran in self._ran:
-            wait_for(ran)
+        """Wait until every thread has gone through a safepoint once more, from begin to end."""
+        for _ in range(2):  # the first time it may have come from the safepoint before
+            for ran in self._ran:
+                ran.clear()
+            for ran in self._ran:
+                wait_for(ran)
 
     def finish(self) -> None:
         """Stop them, and raise what one of them raised."""
