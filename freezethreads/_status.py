@@ -121,10 +121,17 @@ class Word:
 
     @property
     def value(self) -> Status:
-        """What it is now."""
-        status = self._last  # a hint: whoever was preempted may have put an older one there
+        """What it is now.
+
+        `_last` is a hint: whoever was preempted may have put an older one there. Whoever follows
+        the chain from it goes on from a new hint as soon as there is one. Otherwise he might never
+        come to the end, if another thread changes the word as fast as he walks.
+        """
+        hint = status = self._last
         while status.next and (following := status.next.get(0)) is not None:
             status = following
+            if self._last is not hint:
+                hint = status = self._last
         return status
 
     def is_quiet(self) -> bool:
@@ -154,8 +161,8 @@ class Word:
         """
         while True:
             old = self._last
-            while old.next and (following := old.next.get(0)) is not None:
-                old = following
+            if old.next:
+                old = self.value
             new = step(old, *args)
             if new is old:
                 return old

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from freezethreads import Freezer
 from freezethreads._status import Status, Word, listed, settled
 from freezethreads._todo import Freeze
@@ -15,6 +20,58 @@ class Counted(dict[int, Status]):
 
     def __len__(self) -> int:
         return 1
+
+
+class Race:
+    """Another thread, which makes one change whenever the one that walks along the chain moves."""
+
+    MOST = 100
+
+    def __init__(self, word: Word) -> None:
+        self.word = word
+        self.last = word._last
+        self.changes = 0
+
+    def change(self) -> None:
+        """Put one more value at the end, and note it."""
+        self.changes += 1
+        assert self.changes < self.MOST, "it never comes to the end"
+        new = Status()
+        new.next = Followed(self)
+        self.last.next[0] = new
+        self.last = self.word._last = new
+
+    def begin(self, ahead: int) -> None:
+        """Be so far ahead of the hint that somebody else has found."""
+        hint = self.last
+        hint.next = Followed(self)
+        for _ in range(ahead):
+            self.change()
+        self.word._last = hint
+
+
+class Followed(dict[int, Status]):
+    """Where one who walks looks for what came next."""
+
+    def __init__(self, race: Race) -> None:
+        super().__init__()
+        self._race = race
+
+    def get(self, key: int, default: Any = None) -> Any:
+        self._race.change()
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("walk", [lambda word: word.value, lambda word: word.change(settled)])
+def test_who_walks_catches_up_with_one_that_is_as_fast(walk: Callable[[Word], Status]) -> None:
+    """
+    1. A thread has a hint that is some changes old, and follows the chain from there.
+    2. For each step that it takes another one changes the word once more.
+    """
+    word = Word()
+    race = Race(word)
+    race.begin(10)
+    assert walk(word) is race.last
 
 
 def test_what_is_counted_and_not_shown_yet_has_not_happened() -> None:
