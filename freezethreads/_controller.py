@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeError, FreezeTimeout
-from freezethreads._flat import wait_flat
 from freezethreads._lease import Lease
 from freezethreads._observers import tell_observers
 from freezethreads._original import get_ident, main_thread, monotonic
@@ -297,11 +296,7 @@ class Controller:
         except BaseException:
             record.depth = 0
             record.away = None
-            try:
-                come_back(record.parking, place, (self._registry,))
-            except (RecursionError, MemoryError):
-                wait_flat(record.parking, place)
-                raise
+            come_back(record.parking, place, (self._registry,))
             raise
 
 

@@ -15,10 +15,14 @@ _PAUSE = 0.01  # seconds between two looks, where nobody can wake it
 
 
 def have_room() -> None:
-    """Raise RecursionError now unless `wait_flat` could be called, and could call functions of C.
+    """Raise RecursionError now unless `come_back` could be called, and could `wait_flat`.
 
     For whoever is going to be marked as away: once it is, it must be able to wait.
     """
+    _have_room_within()
+
+
+def _have_room_within() -> None:
     get_ident()
 
 
@@ -28,7 +32,8 @@ def wait_flat(parking: Parking, place: Place) -> None:
     The thread counts as stopped, and tells so. It makes no calls of worlds, and is not woken by the
     thaw but looks for it, since nothing below can be done by a function in Python. By the owner,
     for all of its freezers; may be repeated. Raises RecursionError at once where not even a
-    function of C can be called (CPython 3.11, at the very limit): then the caller has to call this.
+    function of C can be called (CPython 3.11, at the very limit), so that it cannot be left
+    in the middle: see `have_room`.
     """
     get_ident()
     before = parking.away

@@ -7,7 +7,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import Final
 
-from freezethreads._flat import have_room, wait_flat
+from freezethreads._flat import have_room
 from freezethreads._greenlets import may_switch
 from freezethreads._original import monotonic
 from freezethreads._ownership import check_nothing_owned
@@ -33,8 +33,8 @@ class Blocking:
     is a region of a greenlet. Both are doors as any other, when they are left.
 
     A handler takes the mark off and calls `come_back`, with nothing in between at which a second
-    exception could arrive. Where the stack has no room for `come_back`, it waits in one frame; that
-    there is room for this one the way in has found out, before it set the mark.
+    exception could arrive. That the stack has room for this call, and for one in which it waits if
+    it has no more, the way in has found out before it set the mark.
     """
 
     __slots__ = ("_fork_safe", "_label", "_registry")
@@ -73,11 +73,7 @@ class Blocking:
                 at = record.away
                 if at is not None:
                     record.away = None
-                    try:
-                        come_back(record.parking, at, (self._registry,))
-                    except (RecursionError, MemoryError):
-                        wait_flat(record.parking, at)
-                        raise
+                    come_back(record.parking, at, (self._registry,))
             raise
 
     @covered
@@ -91,8 +87,8 @@ class Blocking:
             place = record.away or place_of(sys._getframe(1), "blocking", self._label)
             record.last = place
             record.away = None
-            status = record.parking.word._last
-            if record.todo or ((status.next or status.freezes) and record.is_asked):
+            status = record.parking.word._last  # as above
+            if (record.todo or status.next or status.freezes) and record.is_asked:
                 visit(self._registry, record, place)
         except BaseException:
             record = self._registry.own.record
@@ -101,11 +97,7 @@ class Blocking:
                 record.depth = (record.depth or 1) - 1
                 if at is not None and not (record.depth or record.shut or record.parking.shut):
                     record.away = None
-                    try:
-                        come_back(record.parking, at, (self._registry,))
-                    except (RecursionError, MemoryError):
-                        wait_flat(record.parking, at)
-                        raise
+                    come_back(record.parking, at, (self._registry,))
             raise
 
     def _enter_nested(self, record: Record) -> None:
