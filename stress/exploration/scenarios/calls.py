@@ -32,7 +32,9 @@ def call_in_region(stage: Stage) -> None:
     stage.at_end(lambda: f"a call was {' and '.join(calls)}" if len(calls) > 1 else "")
 
 
-@scenario("a thread that makes a call whose world has ended does not count as stopped")
+@scenario(
+    "a thread that makes a call whose world has ended does not count as stopped", preemptions=1
+)
 def call_and_lease(stage: Stage) -> None:
     def call() -> None:
         stage.work("T")
@@ -56,7 +58,10 @@ def call_and_lease(stage: Stage) -> None:
     stage.actor("D", second)
 
 
-@scenario("a call for one freezer's world is not made while another freezer's world stands")
+@scenario(
+    "a call for one freezer's world is not made while another freezer's world stands",
+    preemptions=1,
+)
 def call_for_two(stage: Stage) -> None:
     others: Freezer = stage.new_freezer("other")
 
@@ -80,7 +85,7 @@ def call_for_two(stage: Stage) -> None:
     stage.actor("B", other)
 
 
-@scenario("a call into a freezable wait waits for the world of another freezer")
+@scenario("a call into a freezable wait waits for the world of another freezer", preemptions=1)
 def call_into_wait(stage: Stage) -> None:
     others: Freezer = stage.new_freezer("other")
     lock = stage.taken_lock()

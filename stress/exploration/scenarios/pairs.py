@@ -56,7 +56,7 @@ def todo(stage: Stage) -> None:
 def region_and_lease(stage: Stage) -> None:
     def worker() -> None:
         with stage.freezer.blocking("io"):
-            stage.pause()
+            pass
         stage.work("T")
 
     def controller() -> None:
@@ -90,7 +90,10 @@ def leave_and_time_out(stage: Stage) -> None:
     stage.actor("C", controller)
 
 
-@scenario("a thread that registers during a hold, and moves, works when nobody holds its group")
+@scenario(
+    "a thread that registers during a hold, and moves, works when nobody holds its group",
+    preemptions=1,
+)
 def register_and_move(stage: Stage) -> None:
     def worker() -> None:
         with stage.freezer.register("T", group="a") as registration:

@@ -85,7 +85,7 @@ def overlap(stage: Stage) -> None:
 
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
 def two_worlds(stage: Stage) -> None:
-    stage.member("T", lambda: visit(stage, "T", 2))
+    stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", lambda: freeze_once(stage, "T"))
     stage.actor("D", lambda: freeze_once(stage, "T"))
 
@@ -111,7 +111,6 @@ def lease(stage: Stage) -> None:
                 pass
         except LeaseExpired:
             pass
-        freeze_once(stage, "T")
 
     stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
