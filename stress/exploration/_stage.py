@@ -103,6 +103,10 @@ class Stage:
         """Begin, wherever the other actors are; all were added so. By one of them."""
         self.run.rise()
 
+    def leave(self) -> None:
+        """What the actor does from here on is not what the scenario is about: do not explore it."""
+        self.run.leave()
+
     def ident(self, name: str) -> int:
         """The ident of the thread that plays this actor."""
         return self._idents[name]

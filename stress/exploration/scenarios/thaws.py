@@ -21,6 +21,15 @@ def freeze_once(stage: Stage, *names: str) -> None:
         pass
 
 
+def freeze_last(stage: Stage, *names: str) -> None:
+    """The same, where the thaw is not what it is about."""
+    stage.pause()
+    with stage.freezer.freeze(timeout=None) as world:
+        with stage.still(world, *names):
+            pass
+        stage.leave()
+
+
 @scenario("the thread that was parked runs after the thaw, and not before")
 def park(stage: Stage) -> None:
     stage.member("T", lambda: visit(stage, "T", 1))
@@ -32,6 +41,7 @@ def stand(stage: Stage) -> None:
     with stage.freezer.register("T"):
         stage.until_armed()
         stage.freezer.safepoint()
+        stage.pause()
         stage.work("T")
         stage.bow()
 
@@ -48,7 +58,7 @@ def double_thaw(stage: Stage) -> None:
         held.open()
         stage.rise()
         holds[0].thaw()
-        freeze_once(stage, "T")
+        freeze_last(stage, "T")
 
     def other() -> None:
         held.wait()
@@ -72,7 +82,7 @@ def overlap(stage: Stage) -> None:
             holds.append(stage.freezer.hold(timeout=None))
             begun.open()
             stage.rise()
-        freeze_once(stage, "T")
+        freeze_last(stage, "T")
 
     def thaw() -> None:
         begun.wait()
