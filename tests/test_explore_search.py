@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import pytest
@@ -116,7 +117,7 @@ def explored_outcomes(program: Program, bound: int) -> tuple[set[Outcome], int]:
                     lock.release()
 
         for actor in range(len(program)):
-            stage.actor(f"A{actor}", lambda actor=actor: act(actor))
+            stage.actor(f"A{actor}", partial(act, actor))
 
         def note() -> str:
             outcomes.add((*read, tuple(values)))

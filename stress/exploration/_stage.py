@@ -41,6 +41,7 @@ class Stage:
         self._freezers: list[Freezer] = []
         self.freezer = self.new_freezer("freezer")
         self._still: dict[str, list[World]] = {}
+        self._worlds: list[World] = []
         self._idents: dict[str, int] = {}
 
     # To set it, by the scenario.
@@ -151,12 +152,18 @@ class Stage:
     def over(self, world: World, *names: str) -> None:
         """From now on they make no step, if the world has not been thawed."""
         self._step(names)
+        for standing in self._worlds:
+            if standing._registry is world._registry and not (standing.expired or world.expired):
+                self.find("two worlds of one freezer stand at once")
+        self._worlds.append(world)
         for name in names if not world.expired else ():
             self._still.setdefault(name, []).append(world)
 
     def let_go(self, world: World, *names: str) -> None:
         """They may make steps again, since somebody is about to thaw that world."""
         self._step(names)
+        if world in self._worlds:
+            self._worlds.remove(world)
         for name in names:
             if world in self._still.get(name, ()):
                 self._still[name].remove(world)

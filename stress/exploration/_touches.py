@@ -16,7 +16,7 @@ __all__ = ["alter", "call", "change", "load", "look", "make", "put", "put_item"]
 
 T = TypeVar("T")
 
-CONTAINERS: Final = frozenset({deque, dict, list, set})
+CONTAINERS: Final[frozenset[type]] = frozenset({deque, dict, list, set})
 READS: Final = frozenset({"copy", "count", "get", "index", "items", "keys", "values"})
 ABSENT: Final = object()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from freezethreads import sync
 from stress.exploration._core import ModelLock
 from stress.exploration._interruption import Interruption
@@ -123,8 +125,8 @@ def chain_and_handler(stage: Stage) -> None:
         hold.thaw()
 
     stage.handler = handler
-    for name in ("M", "T", "U", "V"):
-        stage.actor(name, lambda name=name: stand(name), begins=False)
+    for name in ("T", "U", "V", "M"):  # who came last is woken first
+        stage.actor(name, partial(stand, name), begins=False)
     stage.actor("C", controller, begins=False)
 
 

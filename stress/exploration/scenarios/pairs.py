@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from freezethreads import FreezeTimeout, LeaseExpired
 from stress.exploration._stage import Stage, scenario
 
@@ -22,6 +24,39 @@ def notify(stage: Stage) -> None:
     stage.member("T", waiter)
     stage.actor("N", lock.release)
     stage.actor("C", controller)
+
+
+@scenario("of two registered threads that freeze each other, each gets its world in turn")
+def controllers(stage: Stage) -> None:
+    def freeze(own: str, other: str) -> None:
+        stage.work(own)
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, other):
+            pass
+        stage.work(own)
+
+    stage.member("A", lambda: freeze("A", "B"))
+    stage.member("B", lambda: freeze("B", "A"))
+
+
+@scenario("a hold and a world of registered threads that stop each other end")
+def controller_and_hold(stage: Stage) -> None:
+    def freeze() -> None:
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "B"):
+            pass
+
+    def hold() -> None:
+        with stage.freezer.hold(timeout=None, group="a"):
+            stage.pause()
+        stage.work("B")
+
+    def register(name: str, group: str, act: Callable[[], object]) -> None:
+        with stage.freezer.register(name, group=group):
+            stage.begin()
+            act()
+            stage.bow()
+
+    stage.actor("A", lambda: register("A", "a", freeze), begins=False)
+    stage.actor("B", lambda: register("B", "b", hold), begins=False)
 
 
 @scenario("a todo is made once, and not while a world stands")
