@@ -194,6 +194,12 @@ class Stage:
             raise Interruption
         self.handler()
 
+    def check_left_over(self) -> None:
+        """By somebody who knows that nobody asks for anything of the stage's freezer now."""
+        what = left_over(self.freezer)
+        if what:
+            self.find(what)
+
     def find(self, what: str) -> None:
         """Say what is wrong."""
         self.run.find(what)

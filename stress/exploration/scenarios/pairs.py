@@ -26,6 +26,60 @@ def notify(stage: Stage) -> None:
     stage.actor("C", controller)
 
 
+@scenario("nobody stands inside no_freeze()")
+def no_freeze(stage: Stage) -> None:
+    inside: list[str] = []
+
+    def worker() -> None:
+        with stage.freezer.no_freeze():
+            inside.append("T")
+            stage.freezer.safepoint()
+            stage.work("T")
+            inside.clear()
+        stage.freezer.safepoint()
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+            if inside:
+                stage.find("a world stands, and a thread of it is inside no_freeze()")
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+
+
+@scenario("the last user of a world thaws it, and nobody before")
+def nested(stage: Stage) -> None:
+    def worker() -> None:
+        stage.freezer.safepoint()
+        stage.work("T")
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world:
+            stage.freezer.freeze(timeout=None).thaw()
+            with stage.still(world, "T"):
+                pass
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+
+
+@scenario("a world stands when each of its threads has stopped, however often one says so")
+def two_members(stage: Stage) -> None:
+    def worker(name: str) -> None:
+        with stage.freezer.blocking("io"):
+            pass
+        stage.work(name)
+        stage.freezer.safepoint()
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T", "U"):
+            stage.leave()
+
+    stage.member("T", lambda: worker("T"))
+    stage.member("U", lambda: worker("U"))
+    stage.actor("C", controller)
+
+
 @scenario("of two registered threads that freeze each other, each gets its world in turn")
 def controllers(stage: Stage) -> None:
     def freeze(own: str, other: str) -> None:
@@ -42,12 +96,11 @@ def controllers(stage: Stage) -> None:
 def controller_and_hold(stage: Stage) -> None:
     def freeze() -> None:
         with stage.freezer.freeze(timeout=None) as world, stage.still(world, "B"):
-            pass
+            stage.freezer.safepoint()  # stops nobody who has a world
 
     def hold() -> None:
         with stage.freezer.hold(timeout=None, group="a"):
-            stage.pause()
-        stage.work("B")
+            stage.freezer.freeze(timeout=None, group="b").thaw()  # before it lets the other go
 
     def register(name: str, group: str, act: Callable[[], object]) -> None:
         with stage.freezer.register(name, group=group):
@@ -118,6 +171,7 @@ def leave_and_time_out(stage: Stage) -> None:
             with stage.freezer.freeze(timeout=5) as world, stage.still(world, "T"):
                 pass
         except FreezeTimeout as error:
+            stage.check_left_over()
             if not error.stragglers:
                 stage.find("a time-out without a straggler")
 

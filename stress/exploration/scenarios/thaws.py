@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired
+from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired, World
 from stress.exploration._stage import Stage, scenario
 
 
@@ -95,9 +95,28 @@ def overlap(stage: Stage) -> None:
 
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
 def two_worlds(stage: Stage) -> None:
-    stage.member("T", lambda: visit(stage, "T", 1))
-    stage.actor("C", lambda: freeze_once(stage, "T"))
-    stage.actor("D", lambda: freeze_once(stage, "T"))
+    works = 0
+    parked: list[World] = []
+
+    def worker() -> None:
+        nonlocal works
+        stage.work("T")
+        works = 1
+        stage.freezer.safepoint()
+        works = 2
+        stage.work("T")
+
+    def freeze() -> None:
+        stage.pause()
+        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+            if works == 1:
+                parked.append(world)
+        if len(parked) > 1:
+            stage.find("a thread that was parked did not run before the next world")
+
+    stage.member("T", worker)
+    stage.actor("C", freeze)
+    stage.actor("D", freeze)
 
 
 @scenario("a freeze whose time is up lets everybody go, and nothing stays armed")
@@ -107,7 +126,8 @@ def time_out(stage: Stage) -> None:
             with stage.freezer.freeze(timeout=5) as world, stage.still(world, "T"):
                 pass
         except FreezeTimeout:
-            pass
+            stage.check_left_over()
+            stage.freezer.freeze(timeout=None).thaw()
 
     stage.member("T", lambda: visit(stage, "T", 1))
     stage.actor("C", controller)
