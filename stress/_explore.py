@@ -18,7 +18,7 @@ from stress.exploration.scenarios import SCENARIOS
 
 AT_ONCE = 2
 """Processes at a time."""
-SECONDS = 8.0
+SECONDS = 20.0
 """For each scenario, unless the command line says otherwise."""
 
 COLUMNS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from freezethreads._completion import Bell, Completion
+from stress.exploration import scenarios
 from stress.exploration._core import ModelLock, core_files, modelled
 from stress.exploration._schedule import Schedule, Segment, parse
 from stress.exploration._search import Explorer, Verdict
@@ -104,21 +107,31 @@ def cross(stage: Stage) -> None:
     stage.actor("B", lambda: lock_both(second, first))
 
 
-def test_it_finds_a_deadlock_with_the_stacks_of_all() -> None:
-    # In a process of its own, since the threads of a deadlock stay where they are.
+def finding_of(expression: str) -> tuple[str, dict[str, str]]:
+    """What a verdict says, and where everybody was.
+
+    In a process of its own, since the threads of a deadlock stay where they are.
+    """
     program = (
-        "import json, test_explore as t\nwith t.modelled(t.__file__): v = t.explore(t.cross)[1]\n"
+        "import json, test_explore as t\n"
+        f"with t.modelled(t.__file__): v = {expression}\n"
+        "print(json.dumps([v.finding, v.stacks]))"
     )
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}print(json.dumps([v.finding, v.stacks]))"],
+        [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=PATIENCE * 2,
     )
     assert done.returncode == 0, done.stderr
     finding, stacks = json.loads(done.stdout)
+    return finding, stacks
+
+
+def test_it_finds_a_deadlock_with_the_stacks_of_all() -> None:
+    finding, stacks = finding_of("t.explore(t.cross)[1]")
     assert finding == "a deadlock: nobody can go on"
     assert {*stacks} == {"A", "B"}
     assert all("lock_both" in stack for stack in stacks.values())
@@ -192,3 +205,26 @@ def test_every_file_of_the_protocol_is_explored() -> None:
     looking_on = ("_looks", "_observers", "_report", "_statistics")
     onlookers = {str(package / f"{name}.py") for name in looking_on}
     assert of_protocol - onlookers <= set(core_files())
+
+
+def test_every_pair_of_the_table_is_a_scenario_and_every_scenario_is_in_it() -> None:
+    assert scenarios.__doc__ is not None
+    named = re.findall(r"^`([a-z-]+)`", scenarios.__doc__, re.MULTILINE)
+    assert sorted(named) == sorted(SCENARIOS)
+
+
+def chain_through_all() -> Verdict:
+    """The completion as if no thread could be kept by a signal handler."""
+
+    def leave(self: Completion, bell: Bell) -> None:
+        self._waiting.pop(bell, None)
+        if self.done:
+            self._wake_one()
+
+    Completion.leave = leave  # type: ignore[method-assign]
+    return Explorer(SCENARIOS["chain-and-handler"]).explore(1, PATIENCE)
+
+
+def test_a_chain_that_counts_on_the_main_thread_is_found() -> None:
+    finding, _ = finding_of("t.chain_through_all()")
+    assert finding == "a deadlock: nobody can go on"

@@ -55,6 +55,7 @@ class Actor:
         self.ended = False
         self.bowed = False
         self.on_stage = False
+        self.has_left = False
         self.is_main = False
         self.named = 0
         self.error: BaseException | None = None

@@ -191,5 +191,5 @@ def left_over(freezer: Freezer) -> str:
     registry = freezer._registry
     for what, rest in (("pending", registry.pending), ("active", registry.active)):
         if rest:
-            return f"at the end there is something {what}: {list(rest)}"
-    return "at the end the freezer is armed" if freezer.armed else ""
+            return f"there is still something {what}: {list(rest)}"
+    return "the freezer is still armed" if freezer.armed else ""

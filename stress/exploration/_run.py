@@ -186,7 +186,7 @@ class Run:
             elif following is not actor:
                 self._switch(actor, following)
         actor.ready = None
-        if self._is_open and not (actor.on_stage or actor.bowed):
+        if self._is_open and not (actor.on_stage or actor.bowed or actor.has_left):
             self._enter(actor)
         self.step(((OF_THE_RUN, -1 if actor.expired else actor.index), "wait"))
         return ready()
@@ -207,6 +207,11 @@ class Run:
             self.trace.opened = len(self.trace.stretches)
         self._enter(self.acting)
         self.pause()
+
+    def leave(self) -> None:
+        """The acting thread makes no steps any more, and goes on unseen."""
+        self.acting.has_left = True
+        self.acting.on_stage = False
 
     def finale(self) -> None:
         """The acting thread is at its end. When all are, the rest is done in one way, unseen."""

@@ -41,6 +41,7 @@ class Stage:
         self._freezers: list[Freezer] = []
         self.freezer = self.new_freezer("freezer")
         self._still: dict[str, list[World]] = {}
+        self._worlds: list[World] = []
         self._idents: dict[str, int] = {}
 
     # To set it, by the scenario.
@@ -103,6 +104,10 @@ class Stage:
         """Begin, wherever the other actors are; all were added so. By one of them."""
         self.run.rise()
 
+    def leave(self) -> None:
+        """What the actor does from here on is not what the scenario is about: do not explore it."""
+        self.run.leave()
+
     def ident(self, name: str) -> int:
         """The ident of the thread that plays this actor."""
         return self._idents[name]
@@ -136,6 +141,33 @@ class Stage:
         if self._still.get(name):
             self.find(f"{name} runs the application's code while a world stands over it")
 
+    def visit(self, name: str, visits: int = 1) -> None:
+        """Work, and pass a safepoint after each step, in the thread that plays `name`."""
+        for _ in range(visits):
+            self.work(name)
+            self.freezer.safepoint()
+        self.work(name)
+
+    @contextmanager
+    def freeze(
+        self,
+        *names: str,
+        freezer: Freezer | None = None,
+        timeout: float | None = None,
+        lease: float | None = None,
+        group: str = "",
+    ) -> Iterator[World]:
+        """Freeze them, by the stage's freezer unless told otherwise.
+
+        Within this block the actors of these names make no step.
+        """
+        chosen = freezer or self.freezer
+        with (
+            chosen.freeze(timeout=timeout, lease=lease, group=group) as world,
+            self.still(world, *names),
+        ):
+            yield world
+
     @contextmanager
     def still(self, world: World, *names: str) -> Iterator[None]:
         """Within this block the actors of these names make no step."""
@@ -147,12 +179,18 @@ class Stage:
     def over(self, world: World, *names: str) -> None:
         """From now on they make no step, if the world has not been thawed."""
         self._step(names)
+        for standing in self._worlds:
+            if standing._registry is world._registry and not (standing.expired or world.expired):
+                self.find("two worlds of one freezer stand at once")
+        self._worlds.append(world)
         for name in names if not world.expired else ():
             self._still.setdefault(name, []).append(world)
 
     def let_go(self, world: World, *names: str) -> None:
         """They may make steps again, since somebody is about to thaw that world."""
         self._step(names)
+        if world in self._worlds:
+            self._worlds.remove(world)
         for name in names:
             if world in self._still.get(name, ()):
                 self._still[name].remove(world)
@@ -182,6 +220,12 @@ class Stage:
         if self.handler is None:
             raise Interruption
         self.handler()
+
+    def check_left_over(self) -> None:
+        """By somebody who knows that nobody asks for anything of the stage's freezer now."""
+        what = left_over(self.freezer)
+        if what:
+            self.find(what)
 
     def find(self, what: str) -> None:
         """Say what is wrong."""

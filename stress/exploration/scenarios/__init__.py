@@ -21,6 +21,11 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `dismiss`              exit (by another), park, arm, thaw
 `region`               block, arm, thaw
 `notify`               wait, notify, arm, thaw
+`no-freeze`            no_freeze, park, arm, thaw
+`nested`               arm, thaw, park, arm again inside
+`two-members`          block, park, arm, of two threads
+`controllers`          arm, turns, park, thaw, by threads that are asked as well
+`controller-and-hold`  hold, arm, turns, park, thaw, likewise
 `todo`                 todo, park, arm, thaw
 `region-and-lease`     block, lease, arm, thaw
 `leave-and-time-out`   exit, time-out, arm

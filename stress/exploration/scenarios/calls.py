@@ -47,7 +47,7 @@ def call_and_lease(stage: Stage) -> None:
                 pass
 
     def second() -> None:
-        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T"):
             pass
 
     stage.member("T", stage.freezer.safepoint)
@@ -72,7 +72,7 @@ def call_for_two(stage: Stage) -> None:
                 pass
 
     def other() -> None:
-        with others.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T", freezer=others):
             pass
 
     stage.member("T", worker, stage.freezer, others)
@@ -93,7 +93,7 @@ def call_into_wait(stage: Stage) -> None:
                 pass
 
     def other() -> None:
-        with others.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T", freezer=others):
             pass
         lock.release()
 

@@ -62,7 +62,7 @@ def park_and_exception(stage: Stage) -> None:
             pass
 
     def controller() -> None:
-        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T"):
             pass
 
     stage.member("T", worker)
@@ -125,7 +125,7 @@ def chain_and_handler(stage: Stage) -> None:
         hold.thaw()
 
     stage.handler = handler
-    for name in ("M", "T", "U", "V"):
+    for name in ("T", "U", "V", "M"):  # who came last is woken first
         stage.actor(name, partial(stand, name), begins=False)
     stage.actor("C", controller, begins=False)
 

@@ -32,7 +32,7 @@ def register(stage: Stage) -> None:
             stage.bow()
 
     def controller() -> None:
-        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T"):
             pass
 
     stage.actor("T", worker)
@@ -93,7 +93,7 @@ def region(stage: Stage) -> None:
         stage.work("T")
 
     def controller() -> None:
-        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "T"):
+        with stage.freeze("T"):
             pass
 
     stage.member("T", worker)

@@ -22,12 +22,7 @@ def loop(stage: Stage, bell: Bell) -> None:
 def request(stage: Stage) -> None:
     bell = Bell()
 
-    def worker() -> None:
-        stage.work("T")
-        stage.freezer.safepoint()
-        stage.work("T")
-
-    stage.member("T", worker)
+    stage.member("T", lambda: stage.visit("T"))
     stage.actor("E", lambda: loop(stage, bell))
 
 
@@ -44,7 +39,7 @@ def request_and_freeze(stage: Stage) -> None:
             stage.bow()
 
     def controller() -> None:
-        with stage.freezer.freeze(timeout=None) as world, stage.still(world, "E"):
+        with stage.freeze("E"):
             pass
 
     stage.actor("E", asker, begins=False)

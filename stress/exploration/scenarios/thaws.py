@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired
+from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired, World
 from stress.exploration._stage import Stage, scenario
 
 
-def visit(stage: Stage, name: str, visits: int) -> None:
-    """Work, and pass a safepoint after each step."""
-    for _ in range(visits):
-        stage.work(name)
-        stage.freezer.safepoint()
-    stage.work(name)
-
-
-def freeze_once(stage: Stage, *names: str) -> None:
-    """Freeze all, and thaw, after a while."""
+def freeze_last(stage: Stage, name: str) -> None:
+    """Freeze once more, after a while. The thaw is not what it is about."""
     stage.pause()
-    with stage.freezer.freeze(timeout=None) as world, stage.still(world, *names):
-        pass
+    with stage.freezer.freeze(timeout=None) as world:
+        with stage.still(world, name):
+            pass
+        stage.leave()
 
 
 @scenario("the thread that was parked runs after the thaw, and not before")
 def park(stage: Stage) -> None:
-    stage.member("T", lambda: visit(stage, "T", 1))
-    stage.actor("C", lambda: freeze_once(stage, "T"))
+    def controller() -> None:
+        stage.pause()
+        with stage.freeze("T"):
+            pass
+
+    stage.member("T", lambda: stage.visit("T"))
+    stage.actor("C", controller)
 
 
 def stand(stage: Stage) -> None:
@@ -32,6 +31,7 @@ def stand(stage: Stage) -> None:
     with stage.freezer.register("T"):
         stage.until_armed()
         stage.freezer.safepoint()
+        stage.pause()
         stage.work("T")
         stage.bow()
 
@@ -48,7 +48,7 @@ def double_thaw(stage: Stage) -> None:
         held.open()
         stage.rise()
         holds[0].thaw()
-        freeze_once(stage, "T")
+        freeze_last(stage, "T")
 
     def other() -> None:
         held.wait()
@@ -72,7 +72,7 @@ def overlap(stage: Stage) -> None:
             holds.append(stage.freezer.hold(timeout=None))
             begun.open()
             stage.rise()
-        freeze_once(stage, "T")
+        freeze_last(stage, "T")
 
     def thaw() -> None:
         begun.wait()
@@ -85,21 +85,41 @@ def overlap(stage: Stage) -> None:
 
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
 def two_worlds(stage: Stage) -> None:
-    stage.member("T", lambda: visit(stage, "T", 2))
-    stage.actor("C", lambda: freeze_once(stage, "T"))
-    stage.actor("D", lambda: freeze_once(stage, "T"))
+    works = 0
+    parked: list[World] = []
+
+    def worker() -> None:
+        nonlocal works
+        stage.work("T")
+        works = 1
+        stage.freezer.safepoint()
+        works = 2
+        stage.work("T")
+
+    def freeze() -> None:
+        stage.pause()
+        with stage.freeze("T") as world:
+            if works == 1:
+                parked.append(world)
+        if len(parked) > 1:
+            stage.find("a thread that was parked did not run before the next world")
+
+    stage.member("T", worker)
+    stage.actor("C", freeze)
+    stage.actor("D", freeze)
 
 
 @scenario("a freeze whose time is up lets everybody go, and nothing stays armed")
 def time_out(stage: Stage) -> None:
     def controller() -> None:
         try:
-            with stage.freezer.freeze(timeout=5) as world, stage.still(world, "T"):
+            with stage.freeze("T", timeout=5):
                 pass
         except FreezeTimeout:
-            pass
+            stage.check_left_over()
+            stage.freezer.freeze(timeout=None).thaw()
 
-    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)
 
 
@@ -107,13 +127,12 @@ def time_out(stage: Stage) -> None:
 def lease(stage: Stage) -> None:
     def controller() -> None:
         try:
-            with stage.freezer.freeze(timeout=None, lease=1) as world, stage.still(world, "T"):
+            with stage.freeze("T", lease=1):
                 pass
         except LeaseExpired:
             pass
-        freeze_once(stage, "T")
 
-    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)
     stage.actor("L", stage.expire)
 
@@ -132,6 +151,6 @@ def abandoned(stage: Stage) -> None:
         for freeze in _standing.standing(stage.freezer):
             _standing.abandon(stage.freezer, freeze, "it is tidied up")
 
-    stage.member("T", lambda: visit(stage, "T", 1))
+    stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)
     stage.actor("X", tidy)
