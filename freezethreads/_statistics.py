@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freezethreads._original import RLock
 from freezethreads._special import call_with
@@ -184,16 +184,18 @@ class Recorder:
         """Called with _lock held: count what was noted."""
         for _ in range(len(self._ran)):
             self._counts["todos"] += self._ran.popleft()
-        # By what makes their sites, of which there are few: these are made once for each. Whose
-        # place is kept is alive, so no other one has its code's identity.
-        counts: dict[tuple[object, ...], list[Any]] = {}
+        # By what makes their sites, of which there are few: these are made once for each. The place
+        # that is kept keeps its code alive, so no other one has that code's identity.
+        places: dict[tuple[object, ...], Place] = {}
+        hits: Counter[tuple[object, ...]] = Counter()
         for _ in range(len(self._places)):
             place = self._places.popleft()
             kind, label, code, offset, _, fork_safe, _ = place
-            counted = counts.setdefault((kind, label, id(code), offset, fork_safe), [place, 0])
-            counted[1] += 1
-        for place, hits in counts.values():
-            self._hits[site_of(place)] += hits
+            key = (kind, label, id(code), offset, fork_safe)
+            places.setdefault(key, place)
+            hits[key] += 1
+        for each, place in places.items():
+            self._hits[site_of(place)] += hits[each]
 
 
 def site_of(place: Place) -> Site:
