@@ -19,6 +19,8 @@ Ts = TypeVarTuple("Ts")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 WAIT = 10.0
 """Seconds that any one wait in a test may last. A wait that runs into it is a failure."""
 

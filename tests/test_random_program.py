@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -111,9 +110,7 @@ def test_freezes_that_need_not_stand() -> None:
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[1]", "[(1, 2"])
-def test_what_is_no_program(
-    text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_program(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--program", text])
     assert caught.value.code == 2

@@ -19,7 +19,7 @@ import pytest
 
 from freezethreads._explain._causes import Cause
 from freezethreads.control import connect
-from helpers import ROOT, WAIT
+from helpers import HAS_GIL, ROOT, WAIT
 
 # The first test starts and asks all programs, most of which compute.
 pytestmark = pytest.mark.timeout(120)
@@ -31,7 +31,6 @@ STUCK = sorted(set(PROGRAMS) - set(HEALTHY))
 KEPT = ("long_sleep", "nested_loops", "healthy")
 
 # Without one, nobody may look into the frames of another thread.
-HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 # Without one each that computes takes all processors, and lets nobody answer for seconds.
 AT_ONCE = 3 if HAS_GIL else 1

@@ -20,7 +20,7 @@ import pytest
 
 from freezethreads.cli import main
 from freezethreads.control import connect
-from helpers import ROOT, WAIT
+from helpers import HAS_GIL, ROOT, WAIT
 
 PROGRAM = """
 import sys, threading
@@ -39,7 +39,6 @@ with freezethreads.serve():
     sys.stdin.read()
 """
 LINE = next(number for number, line in enumerate(PROGRAM.splitlines(), 1) if "# here" in line)
-HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 import sync_standard
-from helpers import ROOT
+from helpers import HAS_GIL, ROOT
 from sync_standard import lock_tests, test_queue
 
 PROGRAM = Path(sync_standard.__file__)
 
 # They sleep most of the time. Without a GIL the many threads of some take all processors, however.
-HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 AT_ONCE = len(sync_standard.MODES) if HAS_GIL else 1
 
 pytestmark = pytest.mark.timeout(300)  # the first test has them all run

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 from freezethreads import Freezer, FreezeTimeout
+from freezethreads._lease import Lease
 from freezethreads.testing import Finding, Violation
 from freezethreads.testing._plan import INTERVALS
 from freezethreads.testing._result import stacks
@@ -184,7 +185,7 @@ class Stage:
     def _wait_for_watchdogs(self) -> None:
         """One whose freeze was thawed in time has nothing to wait for."""
         for thread in threading.enumerate():
-            if thread.name == "freezethreads-lease":
+            if isinstance(thread, Lease):
                 thread.join(self.patience)
                 if thread.is_alive():
                     raise Violation("all is thawed, and a watchdog of a lease waits still")
