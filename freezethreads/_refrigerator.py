@@ -139,8 +139,8 @@ def come_back(
     may be repeated.
 
     All doors are shut meanwhile, to signal handlers and to what a world calls in this thread. Where
-    the stack has no room for that the thread waits without it, before it raises RecursionError. Room
-    for this its caller has seen to, before it did anything that has to be taken back.
+    the stack has no room for that the thread waits without it, before it raises RecursionError. The
+    caller has seen to the room for this, before it did anything that has to be taken back.
 
     `shut`, `stay` and `kept` are for itself alone: an exception between two tries makes a new call,
     which goes on with what this one has.
