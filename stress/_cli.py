@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.explore is not None:
         _refuse_unknown(parser, "scenario", options.explore, SCENARIOS)
+        _check_mutants_to_explore(parser, options)
         return run_exploration(options)
     options = _complete(options)
     names = _choose(parser, options)
@@ -101,8 +102,10 @@ def make_parser() -> Parser:
     add("--mutants", nargs="*", metavar="NAME", help=f"{text}; without names: each")
     text = "run the suites of the freezer's peers with the numbers that they name, and nothing else"
     add("--peers", nargs="*", metavar="WORD", help=f"{text}; only cases with all these words")
-    text = "run every interleaving with few preemptions of these small scenarios, and nothing else"
-    add("--explore", nargs="*", metavar="NAME", help=f"{text}; without names: each")
+    text = "run every interleaving with few preemptions of these small scenarios, and nothing "
+    text += "else; without names: each. With --mutants: the freezer broken, until that is found; "
+    text += "without names: in the scenarios that are for it"
+    add("--explore", nargs="*", metavar="NAME", help=text)
     text = "play random programs against a model, and make one that fails smaller; with --mutants: "
     text += "the freezer broken; with a program, as it was printed: that one alone"
     add(
@@ -148,6 +151,17 @@ def _choose(parser: Parser, options: argparse.Namespace) -> list[str]:
             parser.error("the mutants are for the scenarios that come with the runner: no --load")
         _refuse_unknown(parser, "mutant", options.mutants, MUTANTS)
     return names
+
+
+def _check_mutants_to_explore(parser: Parser, options: argparse.Namespace) -> None:
+    if options.mutants is None:
+        return
+    if options.schedule is not None:
+        parser.error("--schedule runs the freezer as it is: no --mutants")
+    _refuse_unknown(parser, "mutant", options.mutants, MUTANTS)
+    left = [name for name in options.mutants if not (options.explore or MUTANTS[name].explored)]
+    if left:
+        parser.error(f"no scenario is for {', '.join(left)}: name some after --explore")
 
 
 def _refuse_unknown(parser: Parser, what: str, names: list[str], known: Iterable[str]) -> None:

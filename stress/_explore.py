@@ -1,20 +1,26 @@
-"""``python -m stress --explore``: the explorer's runs, two processes at a time, and their rows."""
+"""``python -m stress --explore``: the explorer's runs, two processes at a time, and their rows.
+
+With ``--mutants`` the freezer is broken, and what is wrong has to be found.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from time import monotonic
+from unittest.mock import patch
 
 from stress._rows import interpreter
 from stress.exploration._core import modelled
 from stress.exploration._schedule import Schedule, parse
 from stress.exploration._search import Explorer, Verdict
 from stress.exploration.scenarios import SCENARIOS
+from stress.mutants import FAMILIES, MUTANTS, Mutant
 
 AT_ONCE = 2
 """Processes at a time."""
@@ -25,11 +31,16 @@ COLUMNS = (
     f"{'scenario':<22}{'verdict':<15}{'schedules':>10}{'preemptions':>13}"
     f"{'steps':>10}{'seconds':>9}"
 )
+COLUMNS_OF_MUTANTS = (
+    f"{'mutant':<28}{'verdict':<11}{'scenario':<22}{'schedules':>9}{'seconds':>9}  what"
+)
 
 
 def run_exploration(options: argparse.Namespace) -> int:
     """Explore `options.explore` (none: all), and return the exit status."""
     names = options.explore or list(SCENARIOS)
+    if options.mutants is not None:
+        return _find_mutants(options)
     if options.schedule is not None:
         verdicts = [replay(name, options.schedule) for name in names]
         for verdict in verdicts:
@@ -37,9 +48,7 @@ def run_exploration(options: argparse.Namespace) -> int:
     else:
         print(f"every schedule, {interpreter()}", COLUMNS, sep="\n\n", flush=True)
         verdicts = _explore_all(names, options.preemptions, options.seconds or SECONDS)
-    if options.json is not None:
-        content = {"verdicts": [asdict(verdict) for verdict in verdicts]}
-        Path(options.json).write_text(json.dumps(content, indent=1) + "\n")
+    _write(options, [asdict(verdict) for verdict in verdicts])
     return 1 if any(verdict.finding for verdict in verdicts) else 0
 
 
@@ -49,6 +58,21 @@ def explore(name: str, preemptions: int | None, seconds: float) -> Verdict:
     with modelled():
         bound = scenario.preemptions if preemptions is None else preemptions
         return Explorer(scenario).explore(bound, seconds)
+
+
+def explore_broken(name: str, scenario: str, seconds: float) -> Verdict:
+    """Explore one scenario with that mutant of the freezer, in this process, whose last use it is.
+
+    Until something is found, with so many preemptions as the scenario says.
+    """
+    with modelled(*(str(family.__file__) for family in FAMILIES)), ExitStack() as stack:
+        for family in FAMILIES:
+            if hasattr(family, "sleep"):  # for storms, which cannot choose who comes next
+                stack.enter_context(patch.object(family, "sleep", lambda seconds: None))
+        MUTANTS[name].apply()
+        verdict = Explorer(SCENARIOS[scenario]).explore(SCENARIOS[scenario].preemptions, seconds)
+    logging.disable(logging.CRITICAL)  # whoever is left standing is thawed at the end
+    return verdict
 
 
 def replay(name: str, schedule: Schedule) -> Verdict:
@@ -83,6 +107,48 @@ def _explore_all(names: list[str], preemptions: int | None, seconds: float) -> l
         f"{sum(verdict.schedules for verdict in verdicts)} schedules, {monotonic() - began:.1f} s"
     )
     return verdicts
+
+
+def _find_mutants(options: argparse.Namespace) -> int:
+    """Explore each of `options.mutants` (none: all that a scenario is for) until it is found."""
+    mutants = [MUTANTS[name] for name in options.mutants] or list(MUTANTS.values())
+    mutants = [mutant for mutant in mutants if options.explore or mutant.explored]
+    print(f"broken freezers, {interpreter()}", COLUMNS_OF_MUTANTS, sep="\n\n", flush=True)
+    began = monotonic()
+    verdicts = {}
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        searches = threads.map(lambda mutant: _find(mutant, options), mutants)
+        for mutant, verdict in zip(mutants, searches, strict=True):
+            verdicts[mutant.name] = verdict
+            print(_row_of_mutant(mutant, verdict), flush=True)
+    found = sum(bool(verdict.finding) for verdict in verdicts.values())
+    print(f"{found} of {len(verdicts)} mutants found; {monotonic() - began:.1f} s")
+    _write(options, {name: asdict(verdict) for name, verdict in verdicts.items()})
+    return 0 if found == len(verdicts) else 1
+
+
+def _find(mutant: Mutant, options: argparse.Namespace) -> Verdict:
+    """In a process for each scenario: who hangs in a broken freezer ends with it."""
+    seconds = options.seconds or SECONDS
+    for scenario in options.explore or [mutant.explored]:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            verdict = pool.submit(explore_broken, mutant.name, scenario, seconds).result()
+        if verdict.finding:
+            break
+    return verdict
+
+
+def _write(options: argparse.Namespace, verdicts: object) -> None:
+    if options.json is not None:
+        options.json.write_text(json.dumps({"verdicts": verdicts}, indent=1) + "\n")
+
+
+def _row_of_mutant(mutant: Mutant, verdict: Verdict) -> str:
+    what = "FOUND" if verdict.finding else "not found"
+    return (
+        f"{mutant.name:<28}{what:<11}{verdict.scenario:<22}{verdict.schedules:>9}"
+        f"{verdict.seconds:>9.2f}  {verdict.finding}"
+    ).rstrip()
 
 
 def _row(verdict: Verdict) -> str:

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from freezethreads._completion import Bell, Completion
+from stress._cli import main
 from stress.exploration import scenarios
 from stress.exploration._core import ModelLock, core_files, modelled
 from stress.exploration._schedule import Schedule, Segment, parse
 from stress.exploration._search import Explorer, Verdict
 from stress.exploration._stage import Scenario, Stage
 from stress.exploration.scenarios import SCENARIOS
+from stress.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 20.0
@@ -180,17 +182,54 @@ def test_a_scenario_passes_with_two_preemptions(name: str) -> None:
     assert verdict.exhausted
 
 
+def explore_by_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m stress --explore`` with these arguments."""
+    command = [sys.executable, "-m", "stress", "--explore", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
 def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.json"
-    command = [sys.executable, "-m", "stress", "--explore", "park", "--preemptions", "1"]
-    done = subprocess.run(
-        [*command, "--json", file], cwd=ROOT, capture_output=True, text=True, timeout=50
-    )
+    done = explore_by_command("park", "--preemptions", 1, "--json", file)
     assert done.returncode == 0, done.stdout + done.stderr
     (verdict,) = json.loads(file.read_text())["verdicts"]
     assert verdict["scenario"] == "park"
     assert verdict["completed"] == 1
     assert "1 scenarios, 0 with a finding, 0 not exhausted" in done.stdout
+
+
+@pytest.mark.timeout(240)
+def test_it_finds_each_rule_of_the_protocol_that_is_broken(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    done = explore_by_command("--mutants", "--json", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = json.loads(file.read_text())["verdicts"]
+    assert set(verdicts) == {name for name, mutant in MUTANTS.items() if mutant.explored}
+    assert all(verdict["finding"] for verdict in verdicts.values())
+
+
+def test_a_mutant_that_is_not_found_fails() -> None:
+    done = explore_by_command("park", "--mutants", "newcomer-keeps-nobody")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "0 of 1 mutants found" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["no-such"], "no scenario no-such; there are park, "),
+        (["--mutants", "no-such"], "no mutant no-such; there are "),
+        (["--mutants", "--schedule", "A"], "--schedule runs the freezer as it is: no --mutants"),
+        (["--mutants", "child-inherits"], "no scenario is for child-inherits: name some"),
+    ],
+)
+def test_what_the_explorer_cannot_do_it_says_at_once(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--explore", *arguments])
+    assert caught.value.code == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_every_file_of_the_protocol_is_explored() -> None:

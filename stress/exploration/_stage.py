@@ -136,8 +136,10 @@ class Stage:
         self.run.pause()
 
     def work(self, name: str) -> None:
-        """A step of the application's code, in a thread that no world must stand over."""
+        """A step of the code of that actor, which runs in its thread and while no world stands."""
         self.run.touch(self, name, True)
+        if self.run.acting.name != name:
+            self.find(f"{self.run.acting.name} runs the code of {name}")
         if self._still.get(name):
             self.find(f"{name} runs the application's code while a world stands over it")
 

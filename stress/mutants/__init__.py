@@ -19,7 +19,7 @@ from stress.mutants import (
 )
 from stress.mutants._mutant import MUTANTS, Mutant
 
-__all__ = ["MUTANTS", "Mutant"]
+__all__ = ["FAMILIES", "MUTANTS", "Mutant"]
 
-# Each has filled its part of the table.
 FAMILIES = (_flags, _standing, _members, _ends, _todos, _controllers, _waits, _words, _programs)
+"""The modules of this package that have filled the table."""

@@ -11,12 +11,16 @@ from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put
 
 
-@breaks("who has a world, or waits for one to stand, stops for nobody", "controllers")
+@breaks(
+    "who has a world, or waits for one to stand, stops for nobody",
+    "controllers",
+    explored="controller-and-hold",
+)
 def commander_parks() -> None:
     put(Status, "commands_in", lambda self, registry: False)
 
 
-@breaks("worlds do not overlap", "controllers")
+@breaks("worlds do not overlap", "controllers", explored="call-and-lease")
 def worlds_overlap() -> None:
     def take_turn(self: Controller, turns: Any, freeze: Freeze, *_: object) -> None:
         turns.join(freeze)
@@ -24,11 +28,11 @@ def worlds_overlap() -> None:
     put(Controller, "_take_turn", take_turn)
 
 
-@breaks("who stands frozen passes its turn on", "controllers")
+@breaks("who stands frozen passes its turn on", "controllers", explored="controller-and-hold")
 def turn_taken_along() -> None:
     put(Turns, "pass_on", lambda self, record, freeze: None)
 
 
-@breaks("the last user of a world thaws, and nobody before", "controllers")
+@breaks("the last user of a world thaws, and nobody before", "controllers", explored="nested")
 def inner_thaw_thaws_all() -> None:
     put(Controller, "let_go", lambda self, freeze, user: self.release(freeze))

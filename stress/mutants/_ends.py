@@ -16,7 +16,7 @@ from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put, replace
 
 
-@breaks("nothing stays armed when the time has run out", "timeouts")
+@breaks("nothing stays armed when the time has run out", "timeouts", explored="leave-and-time-out")
 def request_left_behind() -> None:
     def give_up(self: Controller, freeze: Freeze, user: object, error: BaseException) -> None:
         """Go away, and leave the request on everybody's list."""
@@ -28,7 +28,7 @@ def request_left_behind() -> None:
     put(Controller, "give_up", give_up)
 
 
-@breaks("an exception gives the turn back", "timeouts")
+@breaks("an exception gives the turn back", "timeouts", explored="controller-and-hold")
 def turn_kept() -> None:
     leave = Turns.leave
 
@@ -39,7 +39,7 @@ def turn_kept() -> None:
     put(Turns, "leave", leave_if_it_stood)
 
 
-@breaks("who is let go wakes the next one", "bank")
+@breaks("who is let go wakes the next one", "bank", explored="chain-and-handler")
 def chain_stops_short() -> None:
     def leave(self: Completion, bell: Bell) -> None:
         self._waiting.pop(bell, None)
@@ -47,7 +47,11 @@ def chain_stops_short() -> None:
     put(Completion, "leave", leave)
 
 
-@breaks("who waits for a thaw is listed, and then looks whether it has come", "fairness")
+@breaks(
+    "who waits for a thaw is listed, and then looks whether it has come",
+    "fairness",
+    explored="call-in-region",
+)
 def missed_wake_up() -> None:
     def wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
         """Look first, and then be listed."""
@@ -61,7 +65,11 @@ def missed_wake_up() -> None:
     replace(_wait_at, wait_at)
 
 
-@breaks("between two freezes each thread gets to its next safepoint", "fairness")
+@breaks(
+    "between two freezes each thread gets to its next safepoint",
+    "fairness",
+    explored="two-worlds",
+)
 def not_let_run() -> None:
     def settled_by_itself(old: Status) -> Status:
         """Nobody is RUNNING before it has woken, and found nothing new in its word."""
@@ -72,6 +80,6 @@ def not_let_run() -> None:
     replace(settled, settled_by_itself)
 
 
-@breaks("a lease that runs out thaws", "leases")
+@breaks("a lease that runs out thaws", "leases", explored="call-and-lease")
 def lease_never_fires() -> None:
     put(Controller, "start_lease", lambda self, freeze, user, seconds: None)

@@ -73,7 +73,11 @@ def ask(freeze: Freeze) -> int:
     return asked
 
 
-@breaks("what two threads change is changed in one step: the freezer of 2005", "bank")
+@breaks(
+    "what two threads change is changed in one step: the freezer of 2005",
+    "bank",
+    explored="park",
+)
 def flags_of_2005() -> None:
     put(Record, "state", property(state))
     put(Controller, "_arm", _arm)

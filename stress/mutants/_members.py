@@ -10,7 +10,7 @@ from freezethreads._todo import Freeze
 from stress.mutants._mutant import breaks, put, replace
 
 
-@breaks("membership is fixed while the world is stopped", "churn")
+@breaks("membership is fixed while the world is stopped", "churn", explored="register")
 def newcomers_run() -> None:
     def submit(self: Registry, record: Record) -> None:
         """Whoever comes later is not asked."""
@@ -28,7 +28,7 @@ def child_inherits() -> None:
     put(Controller, "reset", lambda self: None)
 
 
-@breaks("a thread that has ended is waited for by nobody", "churn")
+@breaks("a thread that has ended is waited for by nobody", "churn", explored="leave-and-time-out")
 def dead_awaited() -> None:
     put(Lifeline, "__del__", lambda self: None)
     put(Controller, "_drop_dead", lambda self, freeze: False)

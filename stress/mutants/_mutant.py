@@ -12,20 +12,24 @@ from typing import Any
 class Mutant:
     """One rule that is broken: which, how, and the scenarios of which one has to notice.
 
-    ``apply`` is called in a process of its own, before the scenario is made.
+    ``apply`` is called in a process of its own, before the scenario is made. ``explored`` is the
+    explorer's scenario that has to find it; "" if none of these is about that.
     """
 
     name: str
     rule: str
     apply: Callable[[], None]
     scenarios: tuple[str, ...]
+    explored: str = ""
 
 
 MUTANTS: dict[str, Mutant] = {}
 """All of them, by name, in the order of their definition."""
 
 
-def breaks(rule: str, *scenarios: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def breaks(
+    rule: str, *scenarios: str, explored: str = ""
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Add the function to `MUTANTS`, under its own name, as the one that breaks `rule`.
 
     The scenarios are tried in this order, until one has noticed.
@@ -33,7 +37,7 @@ def breaks(rule: str, *scenarios: str) -> Callable[[Callable[[], None]], Callabl
 
     def add(apply: Callable[[], None]) -> Callable[[], None]:
         name = apply.__name__.replace("_", "-")
-        MUTANTS[name] = Mutant(name, rule, apply, scenarios)
+        MUTANTS[name] = Mutant(name, rule, apply, scenarios, explored)
         return apply
 
     return add

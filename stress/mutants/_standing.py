@@ -14,7 +14,7 @@ from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
 
 
-@breaks("freeze() returns when all stand", "bank", "pipeline")
+@breaks("freeze() returns when all stand", "bank", "pipeline", explored="register")
 def wait_for_nobody() -> None:
     def wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
         freeze.stood_at = monotonic()
@@ -23,7 +23,7 @@ def wait_for_nobody() -> None:
     put(Controller, "_wait", wait)
 
 
-@breaks("a thread that is heard of twice counts once", "bank")
+@breaks("a thread that is heard of twice counts once", "bank", explored="two-members")
 def counted_twice() -> None:
     def arrive(self: Freeze, record: Record) -> bool:
         """It is a number that goes down, whoever comes."""
@@ -38,7 +38,7 @@ def counted_twice() -> None:
     put(Freeze, "arrive", arrive)
 
 
-@breaks("a blocked thread's way back is barred", "regions")
+@breaks("a blocked thread's way back is barred", "regions", explored="region")
 def region_not_barred() -> None:
     def leave(self: Blocking, *exc_info: object) -> None:
         record = self._registry.own.record
@@ -50,7 +50,7 @@ def region_not_barred() -> None:
     put(Blocking, "__exit__", leave)
 
 
-@breaks("a wait that ends during a freeze returns after the thaw", "pipeline")
+@breaks("a wait that ends during a freeze returns after the thaw", "pipeline", explored="notify")
 def wait_not_barred() -> None:
     def come_back(self: Waiting) -> None:
         parking = self._parking
@@ -65,12 +65,16 @@ def wait_not_barred() -> None:
     put(Waiting, "_come_back", come_back)
 
 
-@breaks("nobody is frozen inside no_freeze()", "nofreeze")
+@breaks("nobody is frozen inside no_freeze()", "nofreeze", explored="no-freeze")
 def no_freeze_ignored() -> None:
     put(NoFreeze, "__enter__", lambda self: None)
     put(NoFreeze, "__exit__", lambda self, *exc_info: None)
 
 
-@breaks("a waker is called when something is asked of its thread", "wakers")
+@breaks(
+    "a waker is called when something is asked of its thread",
+    "wakers",
+    explored="request-and-freeze",
+)
 def waker_not_called() -> None:
     put(Record, "call_waker", lambda self: None)

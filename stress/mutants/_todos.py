@@ -14,7 +14,7 @@ from freezethreads._todo import Todo, TodoList, pending_todos
 from stress.mutants._mutant import breaks, put, replace
 
 
-@breaks("a todo is made by the thread that it was meant for", "todos")
+@breaks("a todo is made by the thread that it was meant for", "todos", explored="todos")
 def todo_by_another() -> None:
     post = Registry.post
 
@@ -25,7 +25,7 @@ def todo_by_another() -> None:
     put(Registry, "post", post_to_another)
 
 
-@breaks("a todo is made once", "todos")
+@breaks("a todo is made once", "todos", explored="leave")
 def todo_twice() -> None:
     def make_twice(registry: Registry, record: Record, todo: Todo) -> None:
         make(registry, record, todo)
@@ -34,7 +34,11 @@ def todo_twice() -> None:
     replace(make, make_twice)
 
 
-@breaks("a todo that its thread does not come to make fails with ThreadExited", "todos")
+@breaks(
+    "a todo that its thread does not come to make fails with ThreadExited",
+    "todos",
+    explored="leave",
+)
 def todo_lost() -> None:
     def refuse(self: Registry, record: Record, todo: Todo) -> None:
         record.todo.pop(todo, None)
@@ -43,7 +47,11 @@ def todo_lost() -> None:
     put(Registry, "_refuse", refuse)
 
 
-@breaks("todos are made in order of arrival, those with a higher priority first", "todos")
+@breaks(
+    "todos are made in order of arrival, those with a higher priority first",
+    "todos",
+    explored="todos",
+)
 def todos_out_of_order() -> None:
     def the_last_first(todo: TodoList) -> list[Todo]:
         return [item for item in reversed(list(todo)) if type(item) is Todo]
@@ -51,7 +59,7 @@ def todos_out_of_order() -> None:
     replace(pending_todos, the_last_first)
 
 
-@breaks("a todo is not made inside no_freeze()", "nofreeze")
+@breaks("a todo is not made inside no_freeze()", "nofreeze", explored="todos")
 def todo_in_no_freeze() -> None:
     def visit_all(registry: Registry, label: str | None, frame: FrameType) -> None:
         record = registry.own.record
@@ -64,7 +72,7 @@ def todo_in_no_freeze() -> None:
     replace(visit_safepoint, visit_all)
 
 
-@breaks("what a world calls is called by the frozen thread", "todos")
+@breaks("what a world calls is called by the frozen thread", "todos", explored="call-into-wait")
 def call_by_controller() -> None:
     def call(self: World, thread: object, fn: Callable[..., Any], /, *args: object) -> object:
         return fn(*args)

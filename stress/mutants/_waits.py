@@ -13,7 +13,7 @@ from freezethreads.sync._waitable import Waitable
 from stress.mutants._mutant import breaks, put
 
 
-@breaks("a thread that stands frozen owns no lock that it waited for", "dozers")
+@breaks("a thread that stands frozen owns no lock that it waited for", "dozers", explored="notify")
 def lock_owned_while_frozen() -> None:
     takes: dict[Waiter, Callable[[], bool]] = {}
 
@@ -34,7 +34,9 @@ def lock_owned_while_frozen() -> None:
     put(Mutex, "_wake", hand_over)
 
 
-@breaks("a thread that stands frozen has taken no item that it waited for", "dozers")
+@breaks(
+    "a thread that stands frozen has taken no item that it waited for", "dozers", explored="item"
+)
 def item_taken_while_frozen() -> None:
     def wait(self: Waitable, waiter: Waiter, take: Callable[[], bool], deadline: Deadline) -> bool:
         """Take it first, and look then whether one may come back."""
@@ -52,7 +54,11 @@ def item_taken_while_frozen() -> None:
     put(SimpleQueue, "_wait_as", wait)
 
 
-@breaks("who is frozen after it has been notified keeps the notification", "pipeline")
+@breaks(
+    "who is frozen after it has been notified keeps the notification",
+    "pipeline",
+    explored="notification",
+)
 def notification_lost() -> None:
     release = Waiter.release
 
@@ -63,6 +69,6 @@ def notification_lost() -> None:
     put(Waiter, "release", release_if_it_looks)
 
 
-@breaks("a todo wakes its thread from a freezable wait", "dozers")
+@breaks("a todo wakes its thread from a freezable wait", "dozers", explored="todo-in-wait")
 def waiter_not_roused() -> None:
     put(Record, "rouse", lambda self: False)

@@ -26,7 +26,7 @@ def dawdle() -> None:
     sleep(random.expovariate(5000))
 
 
-@breaks("a thread is let go in one step", "overlaps")
+@breaks("a thread is let go in one step", "overlaps", explored="overlap")
 def handed_over_in_two_steps() -> None:
     change = Word.change
 
@@ -44,7 +44,7 @@ def handed_over_in_two_steps() -> None:
     put(Word, "change", change_in_two)
 
 
-@breaks("of two who change the same word at once one begins again", "overlaps")
+@breaks("of two who change the same word at once one begins again", "overlaps", explored="overlap")
 def changed_by_force() -> None:
     def change(self: Word, step: Callable[..., Status], *args: Any) -> Status:
         new = step(self.value, *args)
@@ -55,7 +55,11 @@ def changed_by_force() -> None:
     put(Word, "change", change)
 
 
-@breaks("a thread is let go when nobody holds it any more, and not before", "overlaps")
+@breaks(
+    "a thread is let go when nobody holds it any more, and not before",
+    "overlaps",
+    explored="hold-and-world",
+)
 def first_thaw_lets_go() -> None:
     def settled_at_once(old: Status) -> Status:
         new = settled(old)
@@ -66,7 +70,11 @@ def first_thaw_lets_go() -> None:
     replace(settled, settled_at_once)
 
 
-@breaks("a freeze that comes while a thread stands keeps it there", "overlaps")
+@breaks(
+    "a freeze that comes while a thread stands keeps it there",
+    "overlaps",
+    explored="hold-and-world",
+)
 def newcomer_keeps_nobody() -> None:
     first: dict[Stay, tuple[Freeze, ...]] = {}
 
@@ -77,7 +85,11 @@ def newcomer_keeps_nobody() -> None:
     put(Stay, "is_held_by", is_held_by)
 
 
-@breaks("who stops tells those alone whom it has found when it stopped", "controllers")
+@breaks(
+    "who stops tells those alone whom it has found when it stopped",
+    "controllers",
+    explored="time-out",
+)
 def told_by_a_fresh_look() -> None:
     def tell_all(registry: Registry, record: Record, status: Status, place: Place) -> None:
         dawdle()
@@ -86,7 +98,7 @@ def told_by_a_fresh_look() -> None:
     replace(tell, tell_all)
 
 
-@breaks("who makes a world's call does not count as stopped", "freezers")
+@breaks("who makes a world's call does not count as stopped", "freezers", explored="call-for-two")
 def caller_counts_as_standing() -> None:
     def stands_for(self: Status, registry: object) -> bool:
         stay = self.stay
@@ -95,7 +107,7 @@ def caller_counts_as_standing() -> None:
     put(Status, "stands_for", stands_for)
 
 
-@breaks("a thread that another freezer holds makes no call", "freezers")
+@breaks("a thread that another freezer holds makes no call", "freezers", explored="call-for-two")
 def called_while_others_hold() -> None:
     def call_all_the_same(old: Status, stay: Stay, world: Freeze) -> Status:
         old = settled(old)
@@ -106,7 +118,9 @@ def called_while_others_hold() -> None:
     replace(calling, call_all_the_same)
 
 
-@breaks("who comes back takes its mark off, and then looks whether it may", "regions")
+@breaks(
+    "who comes back takes its mark off, and then looks whether it may", "regions", explored="region"
+)
 def looks_before_it_is_back() -> None:
     def leave(self: Blocking, *exc_info: object) -> None:
         record = self._registry.own.record
@@ -124,7 +138,7 @@ def looks_before_it_is_back() -> None:
     put(Blocking, "__exit__", leave)
 
 
-@breaks("a controller asks, and then looks who has stopped", "controllers")
+@breaks("a controller asks, and then looks who has stopped", "controllers", explored="region")
 def looks_before_it_asks() -> None:
     def arm(self: Controller, freeze: Freeze) -> None:
         registry = self._registry

@@ -7,6 +7,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `park`                 park, arm, thaw
 `double-thaw`          park, thaw, thaw, arm
 `overlap`              park, hold, thaw, arm
+`hold-and-world`       park, hold, arm, thaw
 `two-worlds`           park, arm, thaw, turns
 `time-out`             park, arm, time-out
 `lease`                park, arm, lease, thaw
@@ -20,14 +21,23 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `leave`                exit, todo, park, arm, thaw
 `dismiss`              exit (by another), park, arm, thaw
 `region`               block, arm, thaw
-`notify`               wait, notify, arm, thaw
+`notify`               wait, notify, arm, thaw: of a lock
+`item`                 wait, notify, arm, thaw: of a queue
+`notification`         wait, notify, arm, thaw: of a condition
+`todo-in-wait`         wait, todo, notify
 `no-freeze`            no_freeze, park, arm, thaw
 `nested`               arm, thaw, park, arm again inside
 `two-members`          block, park, arm, of two threads
 `controllers`          arm, turns, park, thaw, by threads that are asked as well
 `controller-and-hold`  hold, arm, turns, park, thaw, likewise
 `todo`                 todo, park, arm, thaw
+`todos`                todo, todo, no_freeze
 `region-and-lease`     block, lease, arm, thaw
+`leases`               lease, arm again inside, thaw, park
+`leave-and-lease`      exit, lease, arm, thaw
+`todo-and-lease`       todo, lease, park, arm, thaw
+`region-and-time-out`  block, hold, time-out
+`move-and-time-out`    move, arm, time-out
 `leave-and-time-out`   exit, time-out, arm
 `register-and-move`    register, move, hold, arm, thaw
 `request`              a request of a loop, park, arm, thaw
@@ -42,8 +52,8 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `fork-in-wait`         wait, fork's reset, arm
 =====================  ==========================================================
 
-Not there: a lease with an exit, a move, a todo or another lease; a time-out with a hold, a call, a
-move or a region; fork's reset with anything but a wait; two exceptions in a row.
+Not there: a lease with a move; a time-out with a call; fork's reset with anything but a wait; two
+exceptions in a row.
 """
 
 from __future__ import annotations
@@ -57,8 +67,9 @@ from stress.exploration.scenarios import (
     pairs,
     requests,
     thaws,
+    waits,
 )
 
 __all__ = ["FAMILIES", "SCENARIOS"]
 
-FAMILIES = (thaws, calls, members, pairs, requests, interruptions, forks)
+FAMILIES = (thaws, calls, members, pairs, waits, requests, interruptions, forks)

@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads import FreezeTimeout, LeaseExpired
+from freezethreads import FreezeError, FreezeTimeout, LeaseExpired
 from stress.exploration._stage import Stage, scenario
-
-
-@scenario("a wait that is over during a freeze returns after the thaw, and takes nothing before")
-def notify(stage: Stage) -> None:
-    lock = stage.taken_lock()
-
-    def waiter() -> None:
-        with lock:
-            stage.work("T")
-
-    def controller() -> None:
-        with stage.freeze("T") as world:
-            if world.threads and lock.acquire(blocking=False):
-                lock.release()
-
-    stage.member("T", waiter)
-    stage.actor("N", lock.release)
-    stage.actor("C", controller)
 
 
 @scenario("nobody stands inside no_freeze()")
@@ -140,6 +122,41 @@ def todo(stage: Stage) -> None:
     stage.at_end(lambda: "" if made == ["made"] else f"a todo was made {len(made)} times")
 
 
+@scenario("todos are made in their order, by their own thread, and not inside no_freeze()")
+def todos(stage: Stage) -> None:
+    made: list[int] = []
+    inside: list[str] = []
+    asked = stage.gate()
+
+    def make(number: int) -> None:
+        stage.work("T")
+        made.append(number)
+        if inside:
+            stage.find("a todo is made inside no_freeze()")
+
+    def asker() -> None:
+        for number in (1, 2):
+            stage.freezer.todo(stage.ident("T"), make, number)
+        asked.open()
+
+    def worker() -> None:
+        with stage.freezer.no_freeze():
+            inside.append("T")
+            stage.freezer.safepoint()
+            inside.clear()
+        asked.wait()
+        stage.freezer.safepoint()
+
+    def other() -> None:
+        asked.wait()
+        stage.freezer.safepoint()
+
+    stage.member("T", worker)
+    stage.member("U", other)
+    stage.actor("A", asker)
+    stage.at_end(lambda: "" if made == [1, 2] else f"todos 1 and 2 were made so: {made}")
+
+
 @scenario("a thread comes out of its region when the lease has run out, and not before")
 def region_and_lease(stage: Stage) -> None:
     def worker() -> None:
@@ -157,6 +174,110 @@ def region_and_lease(stage: Stage) -> None:
     stage.member("T", worker)
     stage.actor("C", controller)
     stage.actor("L", stage.expire)
+
+
+@scenario("a lease of an inner world does not end the outer one")
+def leases(stage: Stage) -> None:
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as outer:
+            try:
+                stage.freezer.freeze(timeout=None, lease=1).thaw()
+            except LeaseExpired:
+                pass
+            is_inner_over = not outer.expired
+            stage.pause()
+            if is_inner_over and outer.expired:
+                stage.find("the lease of an inner world outlives it")
+
+    stage.member("T", lambda: stage.visit("T"))
+    stage.actor("C", controller)
+    stage.actor("L", stage.expire)
+
+
+@scenario("a thread that ends while a lease runs out is waited for by nobody")
+def leave_and_lease(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.register("T"):
+            stage.begin()
+            stage.freezer.safepoint()
+
+    def controller() -> None:
+        try:
+            stage.freezer.freeze(timeout=None, lease=1).thaw()
+        except (FreezeError, LeaseExpired):
+            pass
+        stage.freezer.freeze(timeout=None).thaw()
+
+    stage.actor("T", worker, begins=False)
+    stage.actor("C", controller)
+    stage.actor("L", stage.expire)
+
+
+@scenario("a todo is made once, whether a lease runs out or not")
+def todo_and_lease(stage: Stage) -> None:
+    made: list[str] = []
+    asked = stage.gate()
+
+    def make() -> None:
+        stage.work("T")
+        made.append("made")
+
+    def controller() -> None:
+        future = stage.freezer.todo(stage.ident("T"), make)
+        asked.open()
+        try:
+            with stage.freeze("T", lease=1):
+                pass
+        except (FreezeError, LeaseExpired):
+            pass
+        future.result()
+
+    def worker() -> None:
+        asked.wait()
+        stage.freezer.safepoint()
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+    stage.actor("L", stage.expire)
+    stage.at_end(lambda: "" if made == ["made"] else f"a todo was made {len(made)} times")
+
+
+@scenario("a hold whose time is up while a thread leaves its region leaves nothing behind")
+def region_and_time_out(stage: Stage) -> None:
+    def worker() -> None:
+        stage.work("T")
+        with stage.freezer.blocking("io"):
+            pass
+        stage.freezer.safepoint()
+
+    def controller() -> None:
+        try:
+            stage.freezer.hold(timeout=5).thaw()
+        except FreezeTimeout:
+            stage.check_left_over()
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+
+
+@scenario("a thread that moves while the time runs out is asked for nothing any more")
+def move_and_time_out(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.register("T", group="a") as registration:
+            stage.begin()
+            stage.work("T")
+            registration.move("b")
+            stage.work("T")
+            stage.bow()
+
+    def controller() -> None:
+        try:
+            stage.freezer.freeze(timeout=5, group="a").thaw()
+        except FreezeTimeout:
+            stage.check_left_over()
+
+    stage.actor("T", worker, begins=False)
+    stage.actor("C", controller)
 
 
 @scenario("a thread that ends while the time runs out is no straggler, and nothing stays armed")

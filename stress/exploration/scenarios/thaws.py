@@ -83,6 +83,20 @@ def overlap(stage: Stage) -> None:
     stage.actor("H", thaw, begins=False)
 
 
+@scenario("a thread that a hold and a world have stopped runs when both are over, and not before")
+def hold_and_world(stage: Stage) -> None:
+    def hold() -> None:
+        stage.freezer.hold(timeout=None).thaw()
+
+    def controller() -> None:
+        with stage.freeze("T"):
+            stage.leave()
+
+    stage.member("T", lambda: stage.visit("T"))
+    stage.actor("H", hold)
+    stage.actor("C", controller)
+
+
 @scenario("two worlds and a thread: the second one waits for its turn, and the thread runs between")
 def two_worlds(stage: Stage) -> None:
     works = 0
@@ -117,7 +131,8 @@ def time_out(stage: Stage) -> None:
                 pass
         except FreezeTimeout:
             stage.check_left_over()
-            stage.freezer.freeze(timeout=None).thaw()
+            with stage.freeze("T"):
+                pass
 
     stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)
