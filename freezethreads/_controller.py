@@ -18,7 +18,7 @@ from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
-from freezethreads._status import commanding, listed, settled
+from freezethreads._status import commanding, settled
 from freezethreads._todo import ABSENT, Freeze, Place
 from freezethreads._turns import Turns
 
@@ -87,7 +87,7 @@ class Controller:
         self._wait_away(record, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
             freeze.members[record] = None
-            record.parking.word.change(listed, freeze)
+            record.parking.word.ask(freeze)
             record.call_waker()
 
     def start_lease(self, freeze: Freeze, user: object, seconds: float) -> None:
@@ -222,24 +222,26 @@ class Controller:
         return True
 
     def _arm(self, freeze: Freeze) -> None:
-        registry = self._registry
+        """Ask everybody who is meant but the calling thread, and note who has stopped already."""
+        registry, own = self._registry, self._registry.own.record
         registry.announce(freeze)
         registry.active[freeze] = None
         for record in list(registry.records.values()):
             is_meant = not freeze.group or freeze.covers(record.group)
-            if is_meant and not record.exited and not freeze.is_by(record):
+            if is_meant and not record.exited and record is not own:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         members = list(freeze.members)
+        places = []
         for record in members:
-            status = record.parking.word.change(listed, freeze)  # and then look
+            status = record.parking.word.ask(freeze)  # and then look
             place = record.away or record.parking.away
-            if record.has_stopped(status) and freeze.arrive(record):
-                place = place or record.place
-                if place is not None:
-                    registry.recorder.visited(place)
+            # (As `arrive`, but nobody need be woken: the calling thread has yet to look.)
+            if record.has_stopped(status) and freeze.awaited.pop(record, ABSENT) is not ABSENT:
+                places.append(place or record.place)
             if record.exited or (freeze.group and not freeze.covers(record.group)):
                 registry.withdraw(freeze, record)
+        registry.recorder.visited(*places)
         for record in members:
             if record.waker is not None:
                 record.call_waker()

@@ -26,7 +26,6 @@ from freezethreads._status import (
     Stay,
     answered,
     calling,
-    listed,
     parked,
     settled,
 )
@@ -120,7 +119,7 @@ def tell(registry: Registry, record: Record, status: Status, place: Place) -> No
     `status` is what it was when the thread had just stopped, or has been since. A freeze that was
     listed afterwards is not told: its controller looks by itself, and the thread may be on its way.
     """
-    if status.freezes and not status.commands_in(registry):
+    if not (status.commands and status.commands_in(registry)):
         for freeze in status.freezes:
             if freeze.registry is registry and not freeze.done and freeze.arrive(record):
                 registry.recorder.visited(place)
@@ -186,10 +185,12 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
         for registry, _ in parking.members:
             for turns in registry.turns.values():
                 turns.ring()
-    status = word.change(settled)
+    # (If its stay has begun and is over, what has come since waits for the next visit.)
+    status = word.change(settled) if stay.begun else word.value
     holder = status.pending(doors)
-    if holder is not None and not (stay.begun and status.stay is not stay):
-        # (If it has begun and is over, what has come since waits for the next visit.)
+    if holder is None:
+        status = word.change(settled)
+    elif not stay.begun or status.stay is stay:
         _get_ready(parking, holder)
         status = word.change(parked, stay, doors)
         if status.stay is stay:
@@ -284,6 +285,6 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
             if freeze.stood_at is None:
                 return
         elif freeze.covers("") and not isinstance(record.thread, OwnThread):
-            parking.word.change(listed, freeze)
+            parking.word.ask(freeze)
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

@@ -113,10 +113,9 @@ class Recorder:
         self._frozen = _Durations()
         self._counts: Counter[str] = Counter()
 
-    def visited(self, place: Place | None) -> None:
-        """A thread was stopped at `place`. From any thread; takes no lock."""
-        if place is not None:
-            self._places.append(place)
+    def visited(self, *places: Place | None) -> None:
+        """Threads were stopped at these places. From any thread; takes no lock."""
+        self._places.extend(filter(None, places))
 
     def stood(self, seconds: float) -> None:
         """All threads of a freeze have stopped, after `seconds`."""

@@ -98,7 +98,7 @@ class Status:
         """The first freeze for which it has to stop at the doors of these freezers, or None."""
         for freeze in self.freezes:
             is_meant = not freeze.done and freeze.registry in doors
-            if is_meant and not self.commands_in(freeze.registry):
+            if is_meant and not (self.commands and self.commands_in(freeze.registry)):
                 return freeze
         return None
 
@@ -154,6 +154,21 @@ class Word:
         if status.stay is not None or status.next:
             self.change(settled)
 
+    def ask(self, freeze: Freeze) -> Status:
+        """Ask its thread to stop for `freeze`, and return the value. By the controller.
+
+        That is the change `listed`. Where nothing else is asked it is made here, in half the time:
+        a controller does it for each of a thousand threads.
+        """
+        old = self._last
+        is_asked = old.freezes and not (len(old.freezes) == 1 and old.freezes[0].done)
+        if not (is_asked or old.next or old.stay or old.commands or freeze.done):
+            new = Status((freeze,))
+            if old.next.setdefault(0, new) is new:
+                self._last = new
+                return new
+        return self.change(listed, freeze)
+
     def change(self, step: Callable[..., Status], *args: Any) -> Status:
         """Put `step(value, *args)` in the place of the value, and return what that is.
 
@@ -173,11 +188,13 @@ class Word:
 
 def settled(old: Status) -> Status:
     """Without what is done; the stay ends with the last freeze that held it. By anybody."""
-    if not old.freezes:
-        if old.stay is None and not old.commands:
+    if not old.commands and len(old.freezes) < 2:  # the usual case: it makes no more than is needed
+        if not old.freezes and old.stay is None:
             return old
-    elif len(old.freezes) == 1 and old.freezes[0].done and not old.commands:
-        return Status()
+        if not old.freezes or old.freezes[0].done:
+            return Status()
+        if old.stay is None or old.stay.is_held_by(old.freezes[0]):
+            return old
     freezes = tuple([freeze for freeze in old.freezes if not freeze.done])
     commands = tuple([freeze for freeze in old.commands if not freeze.done])
     is_same = len(freezes) == len(old.freezes) and len(commands) == len(old.commands)
@@ -195,12 +212,7 @@ def _with(old: Status, freezes: tuple[Freeze, ...], commands: tuple[Freeze, ...]
 
 def listed(old: Status, freeze: Freeze) -> Status:
     """Asked to stop for `freeze`. By its controller, or by the thread itself."""
-    if old.stay is None and not old.commands and not freeze.done:
-        asked = old.freezes
-        if not asked or (len(asked) == 1 and asked[0].done):
-            return Status((freeze,))  # the usual case: it makes no more than is needed
-    if old.freezes or old.stay is not None:
-        old = settled(old)  # a stay that nobody holds is over
+    old = settled(old)  # a stay that nobody holds is over
     if freeze in old.freezes or freeze.done:
         return old
     return Status((*old.freezes, freeze), old.stay, old.calling, old.commands)

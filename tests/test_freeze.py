@@ -18,7 +18,6 @@ from freezethreads import (
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
-from freezethreads._status import listed
 from freezethreads._todo import Freeze
 from freezing import (
     Pause,
@@ -56,7 +55,7 @@ def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> Non
             freezer.hold(timeout=0)
         stale = Freeze(freezer._registry, "freeze", "", "stale")
         word = thread.record.parking.word
-        word.change(listed, stale)
+        word.ask(stale)
         assert thread.record.is_asked
         freezer._controller.release(stale)
         freezer._registry.announce(stale)

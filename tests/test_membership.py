@@ -14,7 +14,6 @@ from freezethreads import (
     FreezeTimeout,
     NotRegistered,
     State,
-    _controller,
     _membership,
     sync,
 )
@@ -158,7 +157,7 @@ def test_who_leaves_as_it_is_asked_is_kept_nowhere(monkeypatch: pytest.MonkeyPat
     with actor() as controller, puppet(other) as thread:
         thread.do(freezer.register, group="a")
         pause = Pause(controller.worker)
-        before(monkeypatch, Word, "change", pause)
+        before(monkeypatch, Word, "ask", pause)
         freezing = controller.tell(freezer.freeze, timeout=WAIT, group="a")
         pause.wait()
         thread.do(freezer.unregister)
@@ -300,7 +299,7 @@ def test_who_registers_anew_while_its_former_record_is_asked_stands(
     freezer = Freezer()
     with puppet(freezer) as thread, actor() as controller:
         lists = Pause(controller.worker)
-        before(monkeypatch, _controller, "listed", lists)
+        before(monkeypatch, Word, "ask", lists)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
         lists.wait()
         thread.do(freezer.unregister)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._status import Status, Word, listed, settled
+from freezethreads._status import Status, Word, settled
 from freezethreads._todo import Freeze
 
 
@@ -83,6 +83,6 @@ def test_what_is_counted_and_not_shown_yet_has_not_happened() -> None:
     assert not word.is_quiet()
     assert word.change(settled) is first
     freeze = Freeze(Freezer("words")._registry, "freeze", "", "")
-    asked = word.change(listed, freeze)
+    asked = word.ask(freeze)
     assert asked.freezes == (freeze,)
     assert word.value is asked

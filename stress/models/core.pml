@@ -176,7 +176,7 @@ inline arm(f) {
         listing = listing | bit(f);
         awaited = awaited | bit(f)
     }
-    /* code: _controller.Controller._arm: "change(listed" ; "has_stopped(" ; "arrive(" ; "record.exited" ; "withdraw(" */
+    /* code: _controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
     /* code: _status.listed: "settled(" ; "(*old.freezes, freeze)" */
 #ifdef MUTANT_arm_looks_first
     stopped = exited || away;

@@ -158,7 +158,7 @@ inline thaw(w) {                        /* code: _controller.Controller._release
     fi
 }
 
-inline arm(t, f) {                      /* code: _controller.Controller._arm: "change(listed" ; "has_stopped(" ; ".arrive(" */
+inline arm(t, f) {                      /* code: _controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" */
     awaited[f] = awaited[f] | bit(t);
     seen = done & (word[t] | (word[t] >> 8));
     d_step { word[t] = SETTLED(word[t], seen) | bit(f); new = word[t]; seen = 0 }

@@ -16,7 +16,7 @@ from freezethreads._record import Record, here
 from freezethreads._refrigerator import tell, visit
 from freezethreads._region import Blocking
 from freezethreads._registry import Registry
-from freezethreads._status import Status, Stay, Word, calling, listed, settled
+from freezethreads._status import Status, Stay, Word, calling, settled
 from freezethreads._todo import Freeze, Place
 from stress.mutants._mutant import breaks, put, replace
 
@@ -151,7 +151,7 @@ def looks_before_it_asks() -> None:
         for record in list(freeze.members):
             has_stopped = record.has_stopped(record.parking.word.value)
             dawdle()
-            record.parking.word.change(listed, freeze)
+            record.parking.word.ask(freeze)
             if has_stopped:
                 freeze.arrive(record)
             if record.exited or not freeze.covers(record.group):
