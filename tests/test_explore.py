@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from freezethreads._completion import Bell, Completion
+from helpers import start
 from stress._cli import main
 from stress.exploration import scenarios
 from stress.exploration._core import ModelLock, core_files, modelled
@@ -201,7 +202,7 @@ def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
 @pytest.mark.timeout(240)
 def test_it_finds_each_rule_of_the_protocol_that_is_broken(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.json"
-    done = explore_by_command("--mutants", "--json", file)
+    done = explore_by_command("--mutants", "--seconds", 60, "--json", file)
     assert done.returncode == 0, done.stdout + done.stderr
     verdicts = json.loads(file.read_text())["verdicts"]
     assert set(verdicts) == {name for name, mutant in MUTANTS.items() if mutant.explored}
@@ -217,7 +218,7 @@ def test_a_mutant_that_is_not_found_fails() -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["no-such"], "no scenario no-such; there are park, "),
+        (["no-such"], "no scenario no-such; there are call-in-region, "),
         (["--mutants", "no-such"], "no mutant no-such; there are "),
         (["--mutants", "--schedule", "A"], "--schedule runs the freezer as it is: no --mutants"),
         (["--mutants", "child-inherits"], "no scenario is for child-inherits: name some"),
@@ -230,6 +231,21 @@ def test_what_the_explorer_cannot_do_it_says_at_once(
         main(["--explore", *arguments])
     assert caught.value.code == 2
     assert problem in capsys.readouterr().err
+
+
+def test_the_core_is_explored_where_threads_have_been_started_before() -> None:
+    """A free-threaded 3.13 does not collect functions any more once there was a second thread."""
+    start(len, ()).finish()
+    with modelled():
+        verdict = Explorer(SCENARIOS["park"]).explore(0, PATIENCE)
+    assert verdict.steps > 50 * verdict.schedules
+
+
+def test_a_file_of_which_no_function_is_found_is_no_success(tmp_path: Path) -> None:
+    file = tmp_path / "nobody_imports_me.py"
+    file.write_text("def f(): pass\n")
+    with pytest.raises(RuntimeError, match="no functions that could be explored"):
+        modelled(str(file)).__enter__()
 
 
 def test_every_file_of_the_protocol_is_explored() -> None:

@@ -148,6 +148,8 @@ class ModelLease(Lease):
 def modelled(*files: str) -> Iterator[None]:
     """While entered, the core's steps and waits, and those of these files, are the explorer's."""
     disabled = logging.root.manager.disable
+    for name in NAMES.split():
+        importlib.import_module(f"freezethreads.{name.replace('/', '.')}")
     with ExitStack() as stack:
         stack.enter_context(instrumented((*core_files(), *files)))
         for module, name, model in (

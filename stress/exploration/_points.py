@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import dis
 import gc
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,8 +79,27 @@ def is_put_in(instruction: dis.Instruction) -> bool:
 
 
 def _functions(files: set[str]) -> list[FunctionType]:
+    """The functions of these files: all that the collector knows, and those that modules name.
+
+    A free-threaded 3.13 makes functions immortal when it starts its first thread, and does not
+    collect them any more.
+    """
     found = [one for one in gc.get_objects() if type(one) is FunctionType]
-    return [function for function in found if function.__code__.co_filename in files]
+    modules = [module for module in list(sys.modules.values()) if _file_of(module) in files]
+    for names in [vars(module) for module in modules]:
+        classes = [value for value in names.values() if isinstance(value, type)]
+        for value in [*names.values(), *(one for each in classes for one in vars(each).values())]:
+            parts = (getattr(value, name, None) for name in ("fget", "fset", "__func__"))
+            found.extend(one for one in (value, *parts) if isinstance(one, FunctionType))
+    functions = {id(one): one for one in found if one.__code__.co_filename in files}
+    left = files - {one.__code__.co_filename for one in functions.values()}
+    if left:
+        raise RuntimeError(f"no functions that could be explored: {', '.join(sorted(left))}")
+    return list(functions.values())
+
+
+def _file_of(module: object) -> object:
+    return getattr(module, "__file__", None)
 
 
 def _compile(files: tuple[str, ...]) -> dict[Key, tuple[CodeType, CodeType]]:
