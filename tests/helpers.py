@@ -86,9 +86,11 @@ def wait_for(event: threading.Event) -> None:
 def wait_until(condition: Callable[[], bool]) -> None:
     """Look until `condition()` holds, for what there is no event of; fail after `WAIT` seconds."""
     deadline = time.monotonic() + WAIT
+    pause = 0.00005  # most have to wait for a moment only
     while not condition():
         assert time.monotonic() < deadline, f"not so within {WAIT} s: {condition}"
-        time.sleep(0.001)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.001)
 
 
 def raise_once(error: type[BaseException]) -> Callable[..., None]:

@@ -58,9 +58,11 @@ class Injection:
 
     def __enter__(self) -> Injection:
         self._ident = threading.get_ident()
+        _Watch.current = self
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
-        _Watch.current = self
+        else:
+            sys.monitoring.restart_events()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -138,10 +140,13 @@ class _Watch:
     codes: frozenset[CodeType] = frozenset()
 
     @classmethod
-    def reach(cls, code: CodeType, offset: int) -> None:
+    def reach(cls, code: CodeType, offset: int) -> object:
         current = cls.current
         if current is not None:
             current.reach(code, offset)
+        elif sys.version_info >= (3, 12):
+            return sys.monitoring.DISABLE  # here, until there is an injection again
+        return None
 
 
 # Functions of the module and not methods: CPython 3.11 keeps no reference of its own to what it

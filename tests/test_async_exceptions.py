@@ -14,6 +14,10 @@ from helpers import WAIT, start, wait_for
 from injection import Boom, injections, watching
 
 
+PAUSE = 0.0001
+"""Seconds between two rounds of a thread, whose every bytecode costs a call while all are watched."""
+
+
 class Program:
     """Three threads that pass safepoints and blocking regions, and count."""
 
@@ -33,10 +37,10 @@ class Program:
                 self.counts[index] += 1
                 if index:
                     self.freezer.safepoint()
-                    time.sleep(0)
+                    time.sleep(PAUSE)
                 else:
                     with self.freezer.blocking():
-                        time.sleep(0)
+                        time.sleep(PAUSE)
 
     def check(self) -> None:
         """All run, nothing is asked of anybody, no lock is held, and it can be frozen again."""
