@@ -13,9 +13,8 @@ from freezethreads import Freezer, NotRegistered, State
 from helpers import WAIT, start, wait_for
 from injection import Boom, injections, watching
 
-
 PAUSE = 0.0001
-"""Seconds between two rounds of a thread, whose every bytecode costs a call while all are watched."""
+"""Seconds between two rounds of a thread: each bytecode costs a call while it is watched."""
 
 
 class Program:
