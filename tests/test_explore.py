@@ -199,14 +199,19 @@ def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
     assert "1 scenarios, 0 with a finding, 0 not exhausted" in done.stdout
 
 
-@pytest.mark.timeout(240)
-def test_it_finds_each_rule_of_the_protocol_that_is_broken(tmp_path: Path) -> None:
+def test_it_finds_rules_that_are_broken(tmp_path: Path) -> None:
+    """Three of them: ``tools/test --all`` has it find each."""
     file = tmp_path / "verdicts.json"
-    done = explore_by_command("--mutants", "--seconds", 60, "--json", file)
+    names = ["newcomers-run", "item-taken-while-frozen", "looks-before-it-asks"]
+    done = explore_by_command("--mutants", *names, "--json", file)
     assert done.returncode == 0, done.stdout + done.stderr
     verdicts = json.loads(file.read_text())["verdicts"]
-    assert set(verdicts) == {name for name, mutant in MUTANTS.items() if mutant.explored}
+    assert list(verdicts) == names
     assert all(verdict["finding"] for verdict in verdicts.values())
+
+
+def test_each_mutant_names_a_scenario_that_is_there() -> None:
+    assert {mutant.explored for mutant in MUTANTS.values()} <= {"", *SCENARIOS}
 
 
 def test_a_mutant_that_is_not_found_fails() -> None:

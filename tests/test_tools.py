@@ -189,7 +189,7 @@ def test_what_is_run(
     monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
     monkeypatch.setattr(_check, "run_tests", step("test"))
     monkeypatch.setattr(_check, "run_mutants", step("mutants"))
-    monkeypatch.setattr(_check, "run_explorer", step("explorer"))
+    monkeypatch.setattr(_check, "run_explorer", lambda interpreter: [step("explorer")(interpreter)])
     monkeypatch.setattr(_check, "run_models", lambda: [step("models")(own)])
     assert _check.main(arguments) == 0
     assert done == expected

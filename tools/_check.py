@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         runs = [] if pytest_arguments else run_linters(own)
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
-            runs += [run_mutants(own), run_explorer(own), *run_models()]
+            runs += [run_mutants(own), *run_explorer(own), *run_models()]
         runs += [try_tests(other, pytest_arguments) for other in others]
     status = summarize(runs, time.monotonic() - began)
     if lacking:
@@ -89,7 +89,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
         "(python3.11, python3.13t, ...), one after the other; without pytest's arguments also "
-        "stress --mutants, stress --explore and tools/model, once",
+        "stress --mutants, stress --explore (with --mutants too) and tools/model, once",
     )
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
@@ -130,10 +130,17 @@ def run_mutants(interpreter: Interpreter) -> Run:
         return run([[environment.python, "-m", "stress", "--mutants"]], "stress --mutants")
 
 
-def run_explorer(interpreter: Interpreter) -> Run:
-    """Run what interleavings there are of small scenarios. Raises SetUpError."""
+def run_explorer(interpreter: Interpreter) -> list[Run]:
+    """Run what interleavings there are of small scenarios, also where a rule is broken.
+
+    Raises SetUpError.
+    """
     with prepared(interpreter, EXTRAS) as environment:
-        return run([[environment.python, "-m", "stress", "--explore"]], "stress --explore")
+        command = [environment.python, "-m", "stress", "--explore"]
+        return [
+            run([command], "stress --explore"),
+            run([[*command, "--mutants"]], "stress --explore --mutants"),
+        ]
 
 
 def run_models() -> list[Run]:
