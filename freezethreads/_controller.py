@@ -19,7 +19,7 @@ from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
 from freezethreads._status import commanding, settled
-from freezethreads._todo import ABSENT, Freeze, Place
+from freezethreads._todo import ABSENT, Ending, Freeze, Place
 from freezethreads._turns import Turns
 
 
@@ -100,25 +100,23 @@ class Controller:
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""
-        if not freeze.done:
-            freeze.expired = True
-            if self.abandon(freeze, "its lease ran out"):
-                self._registry.recorder.expired()
+        if not freeze.done and self.abandon(freeze, "lease", "its lease ran out"):
+            self._registry.recorder.expired()
 
-    def abandon(self, freeze: Freeze, why: str) -> bool:
+    def abandon(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         """Thaw what its controller did not, and say so. From any thread; may be repeated.
 
         If its controller still waits for all to stop, that ends in FreezeError.
         """
-        first = self._thaw_and_say(freeze, why)
+        first = self._thaw_and_say(freeze, ending, why)
         if first:
             freeze.bell.ring()
         return first
 
-    def _thaw_and_say(self, freeze: Freeze, why: str) -> bool:
+    def _thaw_and_say(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         if freeze.done:
             return False
-        first = self.release(freeze)
+        first = self.release(freeze, ending)
         # Afterwards: a frozen thread may have the lock of what this is logged to.
         tell_observers(freeze, why)
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
@@ -139,7 +137,7 @@ class Controller:
         if isinstance(error, FreezeTimeout):
             call_shut(self._registry.recorder.timed_out)
 
-    def release(self, freeze: Freeze) -> bool:
+    def release(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
         A thread that stands becomes RUNNING in the step that takes the last freeze off its word
@@ -147,12 +145,13 @@ class Controller:
         that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
         try:
-            return call_shut(lambda: self._release(freeze))
+            return call_shut(lambda: self._release(freeze, ending))
         except BaseException:
-            call_shut(lambda: self._release(freeze))
+            call_shut(lambda: self._release(freeze, ending))
             raise
 
-    def _release(self, freeze: Freeze) -> bool:
+    def _release(self, freeze: Freeze, ending: Ending) -> bool:
+        freeze.end_by(ending)
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
@@ -174,7 +173,8 @@ class Controller:
         """At the end of the main thread: thaw what nobody is left to thaw."""
         for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
-                self._thaw_and_say(freeze, why)  # and let a daemon wait for the process's end
+                # And let a daemon wait for the process's end.
+                self._thaw_and_say(freeze, "exit", why)
         record = self._registry.own.record
         if record is not None:
             self._registry.expel(record)
@@ -186,7 +186,7 @@ class Controller:
     def _tie(self, freeze: Freeze) -> None:
         """Have the freezer thaw if the calling thread ends before it does."""
         own = self._registry.own
-        lifeline = Lifeline(self.abandon, freeze, "its thread has ended")
+        lifeline = Lifeline(self.abandon, freeze, "owner gone", "its thread has ended")
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
     def _take_turn(self, turns: Turns, freeze: Freeze, deadline: Deadline, place: Place) -> None:
@@ -264,18 +264,28 @@ class Controller:
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
+        while not self.all_stand(freeze, deadline):
+            freeze.bell.wait(deadline.remaining())
+
+    def all_stand(self, freeze: Freeze, deadline: Deadline) -> bool:
+        """Whether all have stopped, from where on the freeze stands. By its controller.
+
+        Raises FreezeTimeout at the deadline, with everybody still in place; FreezeError if somebody
+        else has ended the freeze.
+        """
         while freeze.awaited:
             if freeze.done:
                 raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
             if not deadline.passed():
-                freeze.bell.wait(deadline.remaining())
-            elif not self._drop_dead(freeze):
+                return False
+            if not self._drop_dead(freeze):
                 error = _timeout(freeze)
                 if error.stragglers:
                     raise error
         freeze.stood_at = stood = monotonic()
         recorder = self._registry.recorder
-        call_shut(lambda: recorder.stood(stood - freeze.armed_at))
+        call_shut(lambda: recorder.stood(stood - freeze.asked_at))
+        return True
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
@@ -303,7 +313,7 @@ class Controller:
 
 
 def _timeout(freeze: Freeze) -> FreezeTimeout:
-    waited = monotonic() - freeze.armed_at
+    waited = monotonic() - freeze.asked_at
     stragglers = report_stragglers(list(freeze.awaited), list(freeze.members))
     lines = "".join(f"\n  {straggler}" for straggler in stragglers)
     return FreezeTimeout(

@@ -99,8 +99,7 @@ class FreezeRequest:
                 self._controller._arm(self._freeze)
             if self._freeze.done:
                 raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
-            if self._armed and (not self._freeze.awaited or self._deadline.passed()):
-                self._controller._wait(self._freeze, self._deadline)  # it does not wait now
+            if self._armed and self._controller.all_stand(self._freeze, self._deadline):
                 return World(
                     self._registry, self._controller, self._freeze, self._user, self._lease
                 )
@@ -121,10 +120,9 @@ class FreezeRequest:
     def abandon(self, why: str) -> None:
         """Let everybody go, since the thread that asked does not come. From any thread, repeatable.
 
-        Should it have come all the same, its world's block ends in `LeaseExpired`.
+        Should it have come all the same, its world's block ends in `FreezeError`.
         """
-        self._freeze.expired = True
-        self._controller.abandon(self._freeze, why)
+        self._controller.abandon(self._freeze, "given up", why)
 
     def _take_turn(self) -> bool:
         """Queue up, and return whether it is this thread's turn. FreezeTimeout at the deadline."""
@@ -141,9 +139,8 @@ class FreezeRequest:
         while True:
             freeze.barred = True
             turns.join(freeze)
-            if turns.current is not freeze and not self._deadline.passed():
+            if not turns.need_not_wait(freeze, self._deadline):
                 return False
-            turns.wait(freeze, self._deadline)  # it does not wait now
             if call_shut(lambda: self._controller.keep_turn(turns, freeze)):
                 # A freeze that asks from now on waits for this thread, and so for its thaw.
                 return True
@@ -197,9 +194,8 @@ class HoldRequest:
                 freeze.bell.wait(seconds if remaining < 0 else min(seconds, remaining))
             if freeze.done:
                 raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
-            if freeze.awaited and not self._deadline.passed():
+            if not controller.all_stand(freeze, self._deadline):
                 return None
-            controller._wait(freeze, self._deadline)  # it does not wait now
             return Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
         except BaseException as error:
             self.give_up(error)

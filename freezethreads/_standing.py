@@ -19,7 +19,7 @@ def standing(freezer: Freezer) -> tuple[Freeze, ...]:
 
 def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
     """Thaw one of them in its controller's place, with a warning in the log. From any thread."""
-    freezer._controller.abandon(freeze, why)
+    freezer._controller.abandon(freeze, "given up", why)
 
 
 def renew(hold: Hold, seconds: float) -> None:
@@ -33,7 +33,7 @@ def renew(hold: Hold, seconds: float) -> None:
     if not freeze.done:
         hold._controller.start_lease(freeze, hold._user, seconds)
     in_time = all([lease.call_off() for lease in before])
-    if freeze.expired or not in_time:
+    if freeze.ended_by == "lease" or not in_time:
         raise LeaseExpired(f"the lease of {freeze!r} ran out; the threads have been running")
     if freeze.done:
         raise FreezeError(f"{freeze!r} was thawed; nothing was renewed")
@@ -56,5 +56,5 @@ class Abandoned:
 
     def note(self, freeze: Freeze, why: str) -> None:
         """Note it. In the thread that thaws."""
-        if not freeze.expired:
+        if freeze.ended_by != "lease":
             self.messages.append(f"{freeze!r} was thawed by the freezer: {why}")

@@ -113,6 +113,11 @@ class Todo:
             raise
 
 
+Ending: TypeAlias = Literal["thaw", "lease", "owner gone", "dropped", "given up", "exit", "fork"]
+"""What ended a freeze: its thaw, also of one that did not come to stand; its lease; the end of its
+thread; that nobody referred to it; somebody in its place; the end of the main thread; a fork."""
+
+
 class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
@@ -126,14 +131,14 @@ class Freeze:
     """
 
     __slots__ = (
-        "armed_at",
+        "asked_at",
         "awaited",
         "barred",
         "bell",
         "completion",
         "done",
+        "ending",
         "errands",
-        "expired",
         "group",
         "kind",
         "leases",
@@ -156,7 +161,6 @@ class Freeze:
         self.owner = get_ident()
         self.owner_native = get_native_id()
         self.users: dict[object, None] = {}
-        self.expired = False
         self.barred = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
@@ -165,13 +169,23 @@ class Freeze:
         self.bell = Bell()
         self.done = False
         self.completion = Completion()
-        self.armed_at = monotonic()
+        self.ending: dict[int, Ending] = {}
+        self.asked_at = monotonic()
         self.stood_at: float | None = None
 
     def __repr__(self) -> str:
         why = f" for {self.reason!r}" if self.reason else ""
         group = f" of group {self.group!r}" if self.group else ""
         return f"<{self.kind}{group} by {self.thread.name}{why}>"
+
+    @property
+    def ended_by(self) -> Ending | None:
+        """What ended it, or is about to; None: nothing yet. From any thread."""
+        return self.ending.get(0)
+
+    def end_by(self, ending: Ending) -> None:
+        """Say what ends it, unless something else was first. From any thread; may be repeated."""
+        self.ending.setdefault(0, ending)  # one operation: see `_status`
 
     @property
     def stands(self) -> bool:
@@ -188,6 +202,7 @@ class Freeze:
 
     def cancel(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
+        self.end_by("fork")
         self.done = self.completion.done = True
         self.members.clear()
         self.awaited.clear()

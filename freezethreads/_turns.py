@@ -36,15 +36,22 @@ class Turns:
         self._queue[freeze] = None
 
     def wait(self, freeze: Freeze, deadline: Deadline) -> None:
-        """Wait until `freeze` has the turn, or no longer queues for it, having lost its place to
-        those who stopped its thread; raise FreezeTimeout at the deadline."""
-        while (current := self.current) is not freeze and freeze in self._queue:
-            if deadline.passed():
-                holder = "another controller" if current is None else repr(current)
-                raise FreezeTimeout(
-                    f"the time ran out while {holder} had the freezer; nothing was frozen"
-                )
+        """Wait until `need_not_wait`; raise FreezeTimeout at the deadline."""
+        while not self.need_not_wait(freeze, deadline):
             freeze.bell.wait(deadline.remaining())
+
+    def need_not_wait(self, freeze: Freeze, deadline: Deadline) -> bool:
+        """Whether `freeze` has the turn, or no longer queues for it, having lost its place to those
+        who stopped its thread; raise FreezeTimeout at the deadline."""
+        current = self.current
+        if current is freeze or freeze not in self._queue:
+            return True
+        if deadline.passed():
+            holder = "another controller" if current is None else repr(current)
+            raise FreezeTimeout(
+                f"the time ran out while {holder} had the freezer; nothing was frozen"
+            )
+        return False
 
     def leave(self, freeze: Freeze) -> None:
         """Give the turn back, or stop waiting for it. From any thread; may be repeated."""

@@ -59,12 +59,12 @@ class _Stopped(Unique):
     @property
     def waited(self) -> float:
         """Seconds from the request until all stood. From any thread."""
-        return (self._freeze.stood_at or self._freeze.armed_at) - self._freeze.armed_at
+        return (self._freeze.stood_at or self._freeze.asked_at) - self._freeze.asked_at
 
     @property
     def expired(self) -> bool:
         """Whether the lease ran out, and its watchdog thawed. From any thread."""
-        return self._freeze.expired
+        return self._freeze.ended_by == "lease"
 
     def thaw(self) -> None:
         """Let the threads go on, each if nothing else stops it. From any thread; may be repeated.
@@ -93,11 +93,16 @@ class _Stopped(Unique):
         except BaseException:
             self.thaw()
             raise
-        if self.expired and (kind is None or issubclass(kind, Exception)):
-            raise LeaseExpired(
-                f"the lease of {self._freeze!r} ran out before it was thawed; the threads have "
-                "been running since, so what was read here may not be consistent"
-            )
+        if kind is None or issubclass(kind, Exception):
+            self._check_that_it_stood()
+
+    def _check_that_it_stood(self) -> None:
+        freeze = self._freeze
+        torn = "the threads have been running since, so what was read here may not be consistent"
+        if freeze.ended_by == "lease":
+            raise LeaseExpired(f"the lease of {freeze!r} ran out before it was thawed; {torn}")
+        if freeze.ended_by in ("owner gone", "given up"):  # at an exit or in a fork nobody minds
+            raise FreezeError(f"{freeze!r} was ended by the freezer ({freeze.ended_by}); {torn}")
 
     @covered
     def _drop(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> object:
@@ -116,7 +121,7 @@ class _Stopped(Unique):
         if freeze is not None and not freeze.done and self._user in freeze.users:
             freeze.users.pop(self._user, None)
             if not freeze.users:
-                self._controller.abandon(freeze, "nobody refers to it any more")
+                self._controller.abandon(freeze, "dropped", "nobody refers to it any more")
 
     # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
     # where it would be printed and lost.
@@ -129,7 +134,7 @@ class World(_Stopped):
     Got from `Freezer.freeze`. A context manager: leaving the block thaws, and raises
     `LeaseExpired` if the lease had run out before (an exception that is already on its way becomes
     its context). Should it be dropped without a thaw, or its thread end, the freezer thaws
-    and logs a warning.
+    and logs a warning; a block that somebody is still in then ends in `FreezeError`.
     """
 
     @property

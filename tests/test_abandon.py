@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fork_helpers import looping, state_of
-from freezethreads import Freezer, Hold, NotRegistered, State, World
+from freezethreads import FreezeError, Freezer, Hold, LeaseExpired, NotRegistered, State, World
 from freezethreads._observers import observers
 from freezethreads._standing import Abandoned
 from freezethreads._todo import Freeze
@@ -133,6 +133,9 @@ def test_thread_of_a_world_ends(
     assert_abandoned(caplog, "its thread has ended")
     world.thaw()
     assert len(caplog.records) == 1
+    with pytest.raises(FreezeError, match="owner gone") as caught, world:
+        pass
+    assert not isinstance(caught.value, LeaseExpired)
 
 
 def test_thread_of_a_world_fails(

@@ -12,7 +12,7 @@ import pytest
 import freezethreads
 from freezethreads import Freezer, Installation, State
 from freezethreads._original import OwnThread
-from helpers import WAIT, start, start_own
+from helpers import WAIT, start, start_own, wait_for
 from install_waits import record_of, until, wait_in_wait
 
 
@@ -164,13 +164,17 @@ def test_shutdown_counts_as_stopped_while_it_waits(
 
 
 def test_a_pool_that_breaks(freezer: Freezer, installation: Installation) -> None:
+    begun = threading.Event()
+
     def fail() -> None:
+        begun.set()  # a worker that is not enrolled yet would wait for the thaw
         while not freezer.armed:
             pass
         raise ZeroDivisionError
 
     with ThreadPoolExecutor(1, initializer=fail) as pool:
         future = pool.submit(int)
+        wait_for(begun)
         with freezer.freeze(timeout=WAIT):
             with pytest.raises(BrokenExecutor):
                 start_own(future.result, WAIT).finish()

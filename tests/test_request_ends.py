@@ -135,8 +135,10 @@ def test_a_world_whose_thread_was_given_up_ends_in_an_error(freezer: Freezer) ->
     request = Request(freezer)
     world = request.take()
     request.abandon("a test says so")
-    with pytest.raises(LeaseExpired), world:
+    with pytest.raises(FreezeError, match="given up") as caught, world:
         pass
+    assert not isinstance(caught.value, LeaseExpired)
+    assert not world.expired
     request.close()
 
 

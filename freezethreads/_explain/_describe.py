@@ -119,7 +119,7 @@ def _freeze(freeze: Freeze) -> Description:
         "group": freeze.group,
         "reason": freeze.reason,
         "by": freeze.thread.name,
-        "seconds": monotonic() - (freeze.stood_at or freeze.armed_at),
+        "seconds": monotonic() - (freeze.stood_at or freeze.asked_at),
         "stands": freeze.stands,
     }
 

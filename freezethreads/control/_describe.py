@@ -45,7 +45,7 @@ def describe_freezer(freezer: Freezer) -> dict[str, Any]:
             "by": freeze.thread.name,
             "state": "frozen" if freeze.stands else "freezing",
             "threads": len(freeze.members),
-            "seconds": now - (freeze.stood_at or freeze.armed_at),
+            "seconds": now - (freeze.stood_at or freeze.asked_at),
         }
         for freeze in standing(freezer)
         if not freeze.done

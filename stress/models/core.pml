@@ -208,7 +208,7 @@ proctype Controller(byte f) {
     arm(f);
     if
     :: true ->                          /* the time is long */
-       /* code: _controller.Controller._wait: "freeze.awaited" */
+       /* code: _controller.Controller.all_stand: "freeze.awaited" */
        atomic {
 #ifdef MUTANT_waits_on                  /* looks for stragglers, and not whether somebody has thawed */
            !(awaited & bit(f));

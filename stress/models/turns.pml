@@ -207,7 +207,7 @@ proctype Thread(byte me) {
        away[me] = true;
        new = word[me];
        tell(me, new);
-       /* code: _turns.Turns.wait: "self.current" */
+       /* code: _turns.Turns.need_not_wait: "self.current" */
        (first == me + 1 || (first != me + 1 && second != me + 1));
        away[me] = false;
        stand(me);

@@ -108,7 +108,7 @@ def _wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
             raise _timeout(freeze)
         sleep(LOOK_EVERY)
     freeze.stood_at = monotonic()
-    self._registry.recorder.stood(freeze.stood_at - freeze.armed_at)
+    self._registry.recorder.stood(freeze.stood_at - freeze.asked_at)
 
 
 def records_of(wait: Waiting) -> list[Record]:
