@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,19 @@ MOST_LEFT = 90  # more than any call of a test needs
 
 @contextmanager
 def low_limit() -> Iterator[None]:
-    """A limit that is reached soon. It holds for all threads."""
+    """A limit that is reached soon. It holds for all threads.
+
+    Nothing is collected meanwhile: what other tests have left would be finalized at the limit.
+    """
+    gc.collect()
+    gc.disable()
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(LIMIT)
     try:
         yield
     finally:
         sys.setrecursionlimit(before)
+        gc.enable()
 
 
 def depths(

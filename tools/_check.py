@@ -138,7 +138,7 @@ def run_explorer(interpreter: Interpreter) -> list[Run]:
     with prepared(interpreter, EXTRAS) as environment:
         command = [environment.python, "-m", "stress", "--explore"]
         return [
-            run([command], "stress --explore"),
+            run([*command, "--seconds", "8"], "stress --explore"),
             run([[*command, "--mutants"]], "stress --explore --mutants"),
         ]
 
