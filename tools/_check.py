@@ -22,9 +22,10 @@ from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 EXTRAS = ("cli", "plot", "test")
 LINT_EXTRAS = (*EXTRAS, "lint")
 
-# Runs of pytest that all the tests are dealt out to, and how many of them run side by side.
+# Runs of pytest that all the tests are dealt out to, and how many of them run side by side: one
+# more than there are processors, since most tests wait most of the time.
 PARTS = 12
-AT_ONCE = min(os.cpu_count() or 1, 2)
+AT_ONCE = min((os.cpu_count() or 1) + 1, 3)
 
 # The order in which pytest itself names them.
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warnings")
@@ -167,8 +168,8 @@ def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
 def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
     """The arguments of the runs of pytest that make up one.
 
-    All the tests are dealt out to several, of which `AT_ONCE` run at a time, since most tests wait
-    most of the time. Each file passes alone and in any order, so any of them may go together.
+    All the tests are dealt out to several, of which `AT_ONCE` run at a time. Each file passes alone
+    and in any order, so any of them may go together.
     """
     if arguments:
         return [arguments]
