@@ -271,6 +271,22 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
             step()
 
 
+def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+
+    def note(some: Sequence[Sequence[str]], name: str) -> _check.Run:
+        commands.extend(some)
+        return _check.Run(name, 0, Counter(), 0.0)
+
+    monkeypatch.setattr(_check, "prepared", this_python)
+    monkeypatch.setattr(_check, "run", note)
+    _check.run_linters(FAKE)
+    _check.run_mutants(FAKE)
+    _check.run_explorer(FAKE)
+    assert len(commands) == 6
+    assert all(command[:2] == [sys.executable, "-m"] for command in commands)
+
+
 def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     good = _check.Run("Python 3.11.1", 0, Counter(passed=5, skipped=1), 2.0)
     bad = _check.Run("Python 3.12.1", 1, Counter(passed=4, failed=1), 3.0)

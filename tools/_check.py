@@ -22,10 +22,9 @@ from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 EXTRAS = ("cli", "plot", "test")
 LINT_EXTRAS = (*EXTRAS, "lint")
 
-# Runs of pytest that all the tests are dealt out to, and how many of them run side by side: one
-# more than there are processors, since most tests wait most of the time.
+# Runs of pytest that all the tests are dealt out to, and how many of them run side by side.
 PARTS = 12
-AT_ONCE = min((os.cpu_count() or 1) + 1, 3)
+AT_ONCE = min(os.cpu_count() or 1, 2)
 
 # The order in which pytest itself names them.
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warnings")
@@ -139,7 +138,7 @@ def run_explorer(interpreter: Interpreter) -> list[Run]:
     with prepared(interpreter, EXTRAS) as environment:
         command = [environment.python, "-m", "stress", "--explore"]
         return [
-            run([*command, "--seconds", "8"], "stress --explore"),
+            run([[*command, "--seconds", "8"]], "stress --explore"),
             run([[*command, "--mutants"]], "stress --explore --mutants"),
         ]
 
@@ -168,8 +167,8 @@ def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
 def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
     """The arguments of the runs of pytest that make up one.
 
-    All the tests are dealt out to several, of which `AT_ONCE` run at a time. Each file passes alone
-    and in any order, so any of them may go together.
+    All the tests are dealt out to several, of which `AT_ONCE` run at a time, since most tests wait
+    most of the time. Each file passes alone and in any order, so any of them may go together.
     """
     if arguments:
         return [arguments]
