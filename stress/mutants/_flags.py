@@ -20,7 +20,7 @@ from freezethreads._record import Record
 from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking
 from freezethreads._registry import Registry
-from freezethreads._todo import Freeze
+from freezethreads._todo import Ending, Freeze
 from freezethreads._wait import Waiter, Waiting
 from stress.mutants._mutant import breaks, put, replace
 
@@ -84,8 +84,8 @@ def flags_of_2005() -> None:
     put(Controller, "_wait", _wait)
     release = Controller.release
 
-    def thaw(self: Controller, freeze: Freeze) -> bool:
-        first = release(self, freeze)
+    def thaw(self: Controller, freeze: Freeze, ending: Ending = "thaw") -> bool:
+        first = release(self, freeze, ending)
         for record in list(freeze.members) if first else ():
             change(record, FREEZE | FROZEN, 0)
         return first
