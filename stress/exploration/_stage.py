@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import get_ident
 
-from freezethreads import Freezer, World, sync
+from freezethreads import Freezer, LeaseExpired, World, sync
 from stress.exploration._core import left_over
 from stress.exploration._interruption import Interruption
 from stress.exploration._run import Run
@@ -169,6 +169,14 @@ class Stage:
             self.still(world, *names),
         ):
             yield world
+
+    def freeze_with_lease(self, name: str) -> None:
+        """Freeze, and thaw, with a lease that an actor may let run out before."""
+        try:
+            with self.freeze(name, lease=1):
+                pass
+        except LeaseExpired:
+            pass
 
     @contextmanager
     def still(self, world: World, *names: str) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads import FreezeError, FreezeTimeout, LeaseExpired
+from freezethreads import FreezeTimeout, LeaseExpired
 from stress.exploration._stage import Stage, scenario
 
 
@@ -164,15 +164,8 @@ def region_and_lease(stage: Stage) -> None:
             pass
         stage.work("T")
 
-    def controller() -> None:
-        try:
-            with stage.freeze("T", lease=1):
-                pass
-        except LeaseExpired:
-            pass
-
     stage.member("T", worker)
-    stage.actor("C", controller)
+    stage.actor("C", lambda: stage.freeze_with_lease("T"))
     stage.actor("L", stage.expire)
 
 
@@ -204,7 +197,7 @@ def leave_and_lease(stage: Stage) -> None:
     def controller() -> None:
         try:
             stage.freezer.freeze(timeout=None, lease=1).thaw()
-        except (FreezeError, LeaseExpired):
+        except LeaseExpired:
             pass
         stage.freezer.freeze(timeout=None).thaw()
 
@@ -225,11 +218,7 @@ def todo_and_lease(stage: Stage) -> None:
     def controller() -> None:
         future = stage.freezer.todo(stage.ident("T"), make)
         asked.open()
-        try:
-            with stage.freeze("T", lease=1):
-                pass
-        except (FreezeError, LeaseExpired):
-            pass
+        stage.freeze_with_lease("T")
         future.result()
 
     def worker() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads import FreezeError, FreezeTimeout, Hold, LeaseExpired, World
+from freezethreads import FreezeError, FreezeTimeout, Hold, World
 from stress.exploration._stage import Stage, scenario
 
 
@@ -140,15 +140,8 @@ def time_out(stage: Stage) -> None:
 
 @scenario("a lease that runs out during the thaw: the block ends, perhaps in LeaseExpired")
 def lease(stage: Stage) -> None:
-    def controller() -> None:
-        try:
-            with stage.freeze("T", lease=1):
-                pass
-        except LeaseExpired:
-            pass
-
     stage.member("T", lambda: stage.visit("T"))
-    stage.actor("C", controller)
+    stage.actor("C", lambda: stage.freeze_with_lease("T"))
     stage.actor("L", stage.expire)
 
 
