@@ -18,7 +18,7 @@ from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry, call_shut
 from freezethreads._report import report_stragglers
-from freezethreads._status import commanding, settled
+from freezethreads._status import Status, commanding, settled
 from freezethreads._todo import ABSENT, Ending, Freeze, Place
 from freezethreads._turns import Turns
 
@@ -87,7 +87,7 @@ class Controller:
         self._wait_away(record, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
             freeze.members[record] = None
-            record.parking.word.ask(freeze)
+            record.parking.word.ask(Status((freeze,)))
             record.call_waker()
 
     def start_lease(self, freeze: Freeze, user: object, seconds: float) -> None:
@@ -232,9 +232,10 @@ class Controller:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         members = list(freeze.members)
+        asked = Status((freeze,))
         places = []
         for record in members:
-            status = record.parking.word.ask(freeze)  # and then look
+            status = record.parking.word.ask(asked)  # and then look
             place = record.away or record.parking.away
             # (As `arrive`, but nobody need be woken: the calling thread has yet to look.)
             if record.has_stopped(status) and freeze.awaited.pop(record, ABSENT) is not ABSENT:

@@ -43,11 +43,12 @@ def wait_flat(parking: Parking, place: Place) -> None:
         try:
             parking.away = place if is_away else None
             is_asked = False
-            hint = status = parking.word._last  # from here on as in `Word.value`
-            while status.next and (following := status.next.get(0)) is not None:
-                status = following
+            hint = link = parking.word._last  # from here on as in `Word.value`
+            while link[1] and (following := link[1].get(0)) is not None:
+                link = following
                 if parking.word._last is not hint:
-                    hint = status = parking.word._last
+                    hint = link = parking.word._last
+            status = link[0]
             for registry, record in parking.members:
                 is_closed: object = record.shut  # no comparison, which counts as a call in 3.11
                 for freeze in status.commands:

@@ -285,6 +285,6 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
             if freeze.stood_at is None:
                 return
         elif freeze.covers("") and not isinstance(record.thread, OwnThread):
-            parking.word.ask(freeze)
+            parking.word.ask(Status((freeze,)))
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

@@ -16,6 +16,7 @@ from freezethreads._refrigerator import come_back, place_of, tell, visit, visit_
 from freezethreads._registry import Registry
 from freezethreads._special import covered
 from freezethreads._states import Mover, State, check_move
+from freezethreads._status import settled
 from freezethreads._todo import Place
 
 _SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
@@ -63,8 +64,8 @@ class Blocking:
             have_room()
             place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
             record.away = place
-            status = parking.word._last  # without a call, unless there may be something
-            if (status.next or status.freezes) and not parking.word.is_quiet():
+            status, after = parking.word._last  # without a call, unless there may be something
+            if (after or status.freezes) and not parking.word.is_quiet():
                 tell(self._registry, record, parking.word.value, place)
             record.depth = 1
         except BaseException:
@@ -87,9 +88,12 @@ class Blocking:
             place = record.away or place_of(sys._getframe(1), "blocking", self._label)
             record.last = place
             record.away = None
-            status = record.parking.word._last  # as above
-            if (record.todo or status.next or status.freezes) and record.is_asked:
-                visit(self._registry, record, place)
+            status, after = record.parking.word._last  # as above
+            if record.todo or after or status.freezes:
+                if record.is_asked:
+                    visit(self._registry, record, place)
+                else:
+                    record.parking.word.change(settled)  # so that the next region need not look
         except BaseException:
             record = self._registry.own.record
             if record is not None:

@@ -1,8 +1,8 @@
 """What a thread is asked to stop for and whether it stands: one word, changed by compare-and-swap.
 
 Each thread has one `Word`, whatever number of freezers it is enrolled with. Its value, a `Status`,
-is never changed: whoever wants another one makes a new one out of it, and puts it in the place of
-the old one if that is still the value. Of two who try at once one succeeds, and the other begins
+is never changed: whoever wants another one makes a new one out of it, and puts it behind the old
+one if nothing is there yet. Of two who try at once one succeeds, and the other begins
 again with what the first has made of it. So each step below is atomic, whoever takes it. ::
 
                  listed (any controller)
@@ -30,14 +30,15 @@ lock. No lock of ours is there to be left held by an asynchronous exception, or 
 signal handler that has interrupted its owner.
 
 Reading does not take the dict's lock, and a free-threaded build counts an entry a moment before it
-shows it. So a `next` that is true may have nothing to get yet. Then its status is still the value:
-the step that is to replace it has not been taken. Whoever tries a step of his own does find it.
+shows it. So a dict that is not empty may have nothing to get yet. Then its status is still the
+value: the step that is to replace it has not been taken. Whoever tries a step of his own does find
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from freezethreads._todo import Freeze, Place
@@ -60,14 +61,14 @@ class Stay:
 
 
 class Status:
-    """A value of the word. `freezes` are what was asked of the thread, in order of arrival.
+    """A value of words. `freezes` are what was asked of the thread, in order of arrival.
 
     `stay` is set while it stands, and `calling` while it makes a call for a world meanwhile.
     `commands` are the freezes for whose worlds it has the turn: it stops for nobody of these
     freezers until they are done.
     """
 
-    __slots__ = ("calling", "commands", "freezes", "next", "stay")
+    __slots__ = ("calling", "commands", "freezes", "stay")
 
     def __init__(
         self,
@@ -80,7 +81,6 @@ class Status:
         self.stay = stay
         self.calling = calling
         self.commands = commands
-        self.next: dict[int, Status] = {}  # what came after it, under the key 0
 
     def commands_in(self, registry: object) -> bool:
         """Whether it has, or is about to have, a world of that freezer."""
@@ -111,33 +111,41 @@ class Status:
         return None
 
 
+# A status, and what came after it in this word: under the key 0, if anything did.
+Link: TypeAlias = "tuple[Status, dict[int, Link]]"
+
+
 class Word:
-    """The place of a `Status`. From any thread."""
+    """A chain of statuses, whose last one is its value. From any thread."""
 
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        self._last = Status()
+        self._last: Link = (Status(), {})  # its own: what threads share, they count in turn
 
     @property
     def value(self) -> Status:
-        """What it is now.
+        """What it is now."""
+        return self._end()[0]
+
+    def _end(self) -> Link:
+        """The last link.
 
         `_last` is a hint: whoever was preempted may have put an older one there. Whoever follows
         the chain from it goes on from a new hint as soon as there is one. Otherwise he might never
         come to the end, if another thread changes the word as fast as he walks.
         """
-        hint = status = self._last
-        while status.next and (following := status.next.get(0)) is not None:
-            status = following
+        hint = link = self._last
+        while link[1] and (following := link[1].get(0)) is not None:
+            link = following
             if self._last is not hint:
-                hint = status = self._last
-        return status
+                hint = link = self._last
+        return link
 
     def is_quiet(self) -> bool:
         """Whether nothing is asked; False also if somebody is changing it."""
-        status = self._last
-        if status.next:
+        status, after = self._last
+        if after:
             return False
         for freeze in status.freezes:
             if not freeze.done:
@@ -150,23 +158,24 @@ class Word:
         Who does not stand has nothing to wait for, and drops what is done when it looks. If it
         comes to stand in this very moment, it looks afterwards.
         """
-        status = self._last
-        if status.stay is not None or status.next:
+        status, after = self._last
+        if status.stay is not None or after:
             self.change(settled)
 
-    def ask(self, freeze: Freeze) -> Status:
-        """Ask its thread to stop for `freeze`, and return the value. By the controller.
+    def ask(self, asked: Status) -> Status:
+        """Ask its thread to stop for the one freeze of `asked`, and return the value.
 
-        That is the change `listed`. Where nothing else is asked it is made here, in half the time:
-        a controller does it for each of a thousand threads.
+        That is the change `listed`. Where nothing else is asked the value is `asked` itself, which
+        a controller makes once for a thousand threads.
         """
-        old = self._last
+        (freeze,) = asked.freezes
+        old, after = self._last
         is_asked = old.freezes and not (len(old.freezes) == 1 and old.freezes[0].done)
-        if not (is_asked or old.next or old.stay or old.commands or freeze.done):
-            new = Status((freeze,))
-            if old.next.setdefault(0, new) is new:
-                self._last = new
-                return new
+        if not (is_asked or after or old.stay or old.commands or freeze.done):
+            link: Link = (asked, {})
+            if after.setdefault(0, link) is link:
+                self._last = link
+                return asked
         return self.change(listed, freeze)
 
     def change(self, step: Callable[..., Status], *args: Any) -> Status:
@@ -175,14 +184,15 @@ class Word:
         May be repeated after an exception: a step that finds its work done returns the same value.
         """
         while True:
-            old = self._last
-            if old.next:
-                old = self.value
+            old, after = self._last
+            if after:
+                old, after = self._end()
             new = step(old, *args)
             if new is old:
                 return old
-            if old.next.setdefault(0, new) is new:
-                self._last = new
+            link: Link = (new, {})
+            if after.setdefault(0, link) is link:
+                self._last = link
                 return new
 
 

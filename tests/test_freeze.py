@@ -18,6 +18,7 @@ from freezethreads import (
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._status import Status
 from freezethreads._todo import Freeze
 from freezing import (
     Pause,
@@ -55,7 +56,7 @@ def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> Non
             freezer.hold(timeout=0)
         stale = Freeze(freezer._registry, "freeze", "", "stale")
         word = thread.record.parking.word
-        word.ask(stale)
+        word.ask(Status((stale,)))
         assert thread.record.is_asked
         freezer._controller.release(stale)
         freezer._registry.announce(stale)

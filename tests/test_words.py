@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._status import Status, Word, settled
+from freezethreads._status import Link, Status, Word, settled
 from freezethreads._todo import Freeze
+from freezing import puppet
+from helpers import WAIT
 
 
-class Counted(dict[int, Status]):
+class Counted(dict[int, Link]):
     """A dict into which somebody is just putting something: it counts that, and does not show it.
 
     As in CPython 3.13 without a GIL, where a reader needs no lock, for a moment.
@@ -36,21 +38,19 @@ class Race:
         """Put one more value at the end, and note it."""
         self.changes += 1
         assert self.changes < self.MOST, "it never comes to the end"
-        new = Status()
-        new.next = Followed(self)
-        self.last.next[0] = new
+        new: Link = (Status(), Followed(self))
+        self.last[1][0] = new
         self.last = self.word._last = new
 
     def begin(self, ahead: int) -> None:
         """Be so far ahead of the hint that somebody else has found."""
-        hint = self.last
-        hint.next = Followed(self)
+        hint = self.last = (Status(), Followed(self))
         for _ in range(ahead):
             self.change()
         self.word._last = hint
 
 
-class Followed(dict[int, Status]):
+class Followed(dict[int, Link]):
     """Where one who walks looks for what came next."""
 
     def __init__(self, race: Race) -> None:
@@ -71,18 +71,29 @@ def test_who_walks_catches_up_with_one_that_is_as_fast(walk: Callable[[Word], St
     word = Word()
     race = Race(word)
     race.begin(10)
-    assert walk(word) is race.last
+    assert walk(word) is race.last[0]
 
 
 def test_what_is_counted_and_not_shown_yet_has_not_happened() -> None:
     word = Word()
     first = word.value
-    first.next = Counted()
-    assert first.next
+    word._last = (first, Counted())
+    assert word._last[1]
     assert word.value is first
     assert not word.is_quiet()
     assert word.change(settled) is first
     freeze = Freeze(Freezer("words")._registry, "freeze", "", "")
-    asked = word.ask(freeze)
+    asked = word.ask(Status((freeze,)))
     assert asked.freezes == (freeze,)
     assert word.value is asked
+
+
+def test_the_end_of_a_region_drops_what_is_done_and_the_next_need_not_look() -> None:
+    freezer = Freezer("words")
+    with puppet(freezer) as thread:
+        region = freezer.blocking()
+        thread.do(region.__enter__)
+        freezer.freeze(timeout=WAIT).thaw()
+        assert thread.record.parking.word.value.freezes
+        thread.do(region.__exit__, None, None, None)
+        assert not thread.record.parking.word.value.freezes

@@ -15,7 +15,7 @@
 #define TIMES 2
 #define SIZE (WRITERS * TIMES + 1)
 
-byte next[SIZE];                        /* Status.next: the number of the one that came after it, or 0 */
+byte next[SIZE];                        /* the number of the one that came after it, or 0 */
 byte value[SIZE];                       /* what the status says */
 byte used = 1;                          /* statuses made so far; the first has the number 0 */
 byte head;                              /* Word._last */
@@ -24,7 +24,7 @@ proctype Writer() {
     byte old, said, times, mine;
     do
     :: times < TIMES ->
-       old = head;                      /* code: _status.Word.value: "self._last" ; "status.next" */
+       old = head;                      /* code: _status.Word._end: "self._last" ; "link[1]" */
        said = value[old];
        do
        :: atomic { next[old] -> old = next[old];
@@ -34,7 +34,7 @@ proctype Writer() {
                  }
        :: !next[old] -> break
        od;
-       if                               /* code: _status.Word.change: "setdefault(0, new) is new" ; "self._last = new" */
+       if                               /* code: _status.Word.change: "setdefault(0, link) is link" ; "self._last = link" */
 #ifdef MUTANT_set_not_setdefault        /* whoever comes later puts his own in the place of the other's */
        :: true ->
 #else

@@ -19,7 +19,7 @@ byte done;                              /* Freeze.done of each freeze: its thaw 
 #define LEFT(s, d)     ((s) & ALL & ~(d))
 #define SETTLED(s, d)  (LEFT(s, d) | ((s) & ~ALL & (LEFT(s, d) -> ~0 : ~(STAY | CALLING)) & ~((d) << 8)))
 
-/* code: _status.Word.change: "self._last" ; "step(old" ; "setdefault(0, new)" */
+/* code: _status.Word.change: "self._last" ; "step(old" ; "setdefault(0, link)" */
 /* A compare-and-swap, by a process with the locals `seen` and `new`. First it finds out which freezes
    are done. Then it makes a new status out of the word, and puts it there, in one step: had the word
    changed in between, the code would have begun again. Others may do anything between the two steps.

@@ -38,7 +38,7 @@ def handed_over_in_two_steps() -> None:
         new = settled(old)
         if new is not old:
             dawdle()
-            self._last = new
+            self._last = (new, {})
         return new
 
     put(Word, "change", change_in_two)
@@ -49,7 +49,7 @@ def changed_by_force() -> None:
     def change(self: Word, step: Callable[..., Status], *args: Any) -> Status:
         new = step(self.value, *args)
         sleep(0)
-        self._last = new
+        self._last = (new, {})
         return new
 
     put(Word, "change", change)
@@ -151,7 +151,7 @@ def looks_before_it_asks() -> None:
         for record in list(freeze.members):
             has_stopped = record.has_stopped(record.parking.word.value)
             dawdle()
-            record.parking.word.ask(freeze)
+            record.parking.word.ask(Status((freeze,)))
             if has_stopped:
                 freeze.arrive(record)
             if record.exited or not freeze.covers(record.group):
