@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._registry import check_callable, check_group
 from freezethreads._special import need_depth
 
 
@@ -16,6 +15,21 @@ def check_debug(debug: bool | None) -> bool:
     if not isinstance(debug, bool):
         raise TypeError(f"debug must be True, False or None, not {debug!r}")
     return debug
+
+
+def check_group(group: object) -> str:
+    """Return `group` if it is a dotted name or "", else raise TypeError or ValueError."""
+    if not isinstance(group, str):
+        raise TypeError(f"group must be a dotted name such as 'io.disk', not {group!r}")
+    if group and not all(part and part == part.strip() for part in group.split(".")):
+        raise ValueError(f"group must be a dotted name such as 'io.disk', not {group!r}")
+    return group
+
+
+def check_callable(name: str, fn: object) -> None:
+    """Raise TypeError unless `fn` can be called."""
+    if not callable(fn):
+        raise TypeError(f"{name} must be callable, not {fn!r}")
 
 
 def check_request(

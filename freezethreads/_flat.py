@@ -8,8 +8,8 @@ Python.
 from __future__ import annotations
 
 from freezethreads._original import get_ident
+from freezethreads._places import Place
 from freezethreads._record import Parking
-from freezethreads._todo import Place
 
 _PAUSE = 0.01  # seconds between two looks, where nobody can wake it
 

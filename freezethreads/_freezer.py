@@ -10,19 +10,28 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from freezethreads import _membership, _ownership
-from freezethreads._arguments import check_debug, check_request, check_todo
+from freezethreads._arguments import (
+    check_callable,
+    check_debug,
+    check_group,
+    check_request,
+    check_todo,
+)
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, ThreadExited
 from freezethreads._fork import adopt
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
+from freezethreads._places import place_of
 from freezethreads._record import Record
-from freezethreads._refrigerator import place_of, visit_safepoint
+from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking, CheckedBlocking
-from freezethreads._registry import Registry, call_shut, check_callable, check_group
+from freezethreads._registry import Registry, call_shut
 from freezethreads._report import ThreadInfo, infos_of
-from freezethreads._statistics import Site, Statistics
-from freezethreads._todo import Freeze, Todo, covers
+from freezethreads._requests import Freeze, covers
+from freezethreads._statistics import Recorder, Site, Statistics
+from freezethreads._todo import Todo
+from freezethreads._turns import Turns
 from freezethreads._unique import Unique
 from freezethreads._world import Hold, World
 
@@ -59,7 +68,8 @@ class Freezer(Unique):
         self.armed: bool = debug
         if debug:
             _ownership.track()
-        self._registry = Registry(self, debug)
+        turns = {"freeze": Turns(), "hold": Turns()}
+        self._registry = Registry(self, debug, Recorder(), turns)
         self._controller = Controller(self._registry)
         adopt(self._controller)
 

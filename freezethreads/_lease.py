@@ -8,7 +8,7 @@ from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._errors import starting_thread
 from freezethreads._original import OwnThread, allocate_lock
-from freezethreads._todo import Freeze
+from freezethreads._requests import Freeze
 
 
 class Lease(OwnThread):

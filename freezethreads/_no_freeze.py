@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from freezethreads._errors import FreezeError
+from freezethreads._places import place_of
 from freezethreads._record import Record
-from freezethreads._refrigerator import come_back, go_away, place_of
+from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry
 from freezethreads._special import covered, need_depth
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from freezethreads._record import logger
 
 if TYPE_CHECKING:
-    from freezethreads._todo import Freeze
+    from freezethreads._requests import Freeze
 
 Observer = Callable[["Freeze", str], object]
 

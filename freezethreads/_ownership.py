@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from freezethreads._errors import SafepointViolation
 from freezethreads._original import get_ident
+from freezethreads._places import Place
 from freezethreads._statistics import site_of
-from freezethreads._todo import Place
 
 tracking = False
 

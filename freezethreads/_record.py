@@ -37,9 +37,11 @@ from freezethreads._original import (
     getpid,
     local,
 )
+from freezethreads._places import Place, bell_of
+from freezethreads._requests import Freeze
 from freezethreads._states import State
 from freezethreads._status import Status, Word, settled
-from freezethreads._todo import Freeze, Place, Todo, TodoList
+from freezethreads._todo import Todo, TodoList
 
 if TYPE_CHECKING:
     from freezethreads._registry import Registry
@@ -257,8 +259,9 @@ class Record:
         Put something on the list, then call this.
         """
         place = self.parking.away
-        if place is not None and place[6] is not None:
-            place[6].ring()
+        bell = None if place is None else bell_of(place)
+        if bell is not None:
+            bell.ring()
 
     def call_waker(self) -> None:
         """Tell the thread that something is on its list. A waker that raises is reported."""

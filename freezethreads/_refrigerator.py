@@ -16,10 +16,12 @@ from types import FrameType
 
 from freezethreads._errors import ThreadBlocked
 from freezethreads._flat import wait_flat
-from freezethreads._original import OwnThread, monotonic
+from freezethreads._original import OwnThread
 from freezethreads._ownership import check_nothing_owned
+from freezethreads._places import Place, in_refrigerator, place_of
 from freezethreads._record import Parking, Record, here
 from freezethreads._registry import Registry
+from freezethreads._requests import Freeze
 from freezethreads._special import covered, need_depth
 from freezethreads._status import (
     Status,
@@ -29,12 +31,7 @@ from freezethreads._status import (
     parked,
     settled,
 )
-from freezethreads._todo import Freeze, Kind, Place, Todo, pending_todos
-
-
-def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
-    """Where `frame` is now."""
-    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None)
+from freezethreads._todo import Todo, pending_todos
 
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
@@ -151,7 +148,7 @@ def come_back(
             try:
                 parking.shut = shut + 1
                 if stay is None:
-                    stay = Stay((*place[:5], True, None), _closed(parking))
+                    stay = Stay(in_refrigerator(place), _closed(parking))
                 _stand(parking, stay, doors, is_again=kept is not None)
                 break
             except (RecursionError, MemoryError) as error:

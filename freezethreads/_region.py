@@ -11,13 +11,13 @@ from freezethreads._flat import have_room
 from freezethreads._greenlets import may_switch
 from freezethreads._original import monotonic
 from freezethreads._ownership import check_nothing_owned
+from freezethreads._places import Place, not_fork_safe, place_of
 from freezethreads._record import Record, here
-from freezethreads._refrigerator import come_back, place_of, tell, visit, visit_as_stranger
+from freezethreads._refrigerator import come_back, tell, visit, visit_as_stranger
 from freezethreads._registry import Registry
 from freezethreads._special import covered
 from freezethreads._states import Mover, State, check_move
 from freezethreads._status import settled
-from freezethreads._todo import Place
 
 _SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
 
@@ -108,7 +108,7 @@ class Blocking:
         """The outer region stays the thread's place, but is as unsafe as what is in it."""
         place = record.away
         if place is not None and not self._fork_safe:
-            record.away = (*place[:5], False, None)
+            record.away = not_fork_safe(place)
 
     def _leave_nested(self, record: Record | None, frame: FrameType) -> None:
         if record is None:

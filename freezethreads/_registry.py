@@ -16,15 +16,18 @@ the thread itself writes its entry in `records`; others mark a record as exited.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from freezethreads._errors import NotRegistered, ThreadExited
 from freezethreads._original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record, here
-from freezethreads._statistics import Recorder
+from freezethreads._requests import Freeze
 from freezethreads._status import Status, listed_anew, unlisted
-from freezethreads._todo import ABSENT, Freeze, Todo
-from freezethreads._turns import Turns
+from freezethreads._todo import ABSENT, Todo
+
+if TYPE_CHECKING:
+    from freezethreads._statistics import Recorder
+    from freezethreads._turns import Turns
 
 T = TypeVar("T")
 
@@ -69,15 +72,17 @@ armed: dict[Registry, None] = {}
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
-    def __init__(self, face: Flagged, debug: bool) -> None:
+    def __init__(
+        self, face: Flagged, debug: bool, recorder: Recorder, turns: dict[str, Turns]
+    ) -> None:
         self.debug = debug
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
         self.faces: list[Flagged] = [face]
-        self.turns = {"freeze": Turns(), "hold": Turns()}
+        self.turns = turns
         self.own = Own()
-        self.recorder = Recorder()
+        self.recorder = recorder
 
     def enter(self, record: Record) -> None:
         """Enrol the calling thread, whose record has the mark set, so that it counts as stopped.
@@ -274,18 +279,3 @@ class Registry:
         # A pop takes the dict's own lock, so that a free-threaded build reads no older length.
         self.pending.pop(None, None)
         return bool(self.pending)
-
-
-def check_group(group: object) -> str:
-    """Return `group` if it is a dotted name or "", else raise TypeError or ValueError."""
-    if not isinstance(group, str):
-        raise TypeError(f"group must be a dotted name such as 'io.disk', not {group!r}")
-    if group and not all(part and part == part.strip() for part in group.split(".")):
-        raise ValueError(f"group must be a dotted name such as 'io.disk', not {group!r}")
-    return group
-
-
-def check_callable(name: str, fn: object) -> None:
-    """Raise TypeError unless `fn` can be called."""
-    if not callable(fn):
-        raise TypeError(f"{name} must be callable, not {fn!r}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from freezethreads._looks import Evidence, Glance, evidence_of, glance_at, moved
 from freezethreads._original import OwnThread, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
+from freezethreads._places import came_at
 from freezethreads._record import Record
 from freezethreads._stacks import stack_of, summary_of, with_source
 from freezethreads._states import State
@@ -113,7 +114,7 @@ def info_of(record: Record) -> ThreadInfo:
         state=record.state,
         group=record.group,
         site=None if place is None else site_of(place),
-        since=None if place is None else place[4],
+        since=None if place is None else came_at(place),
         todo_pending=len(pending_todos(record.todo)),
     )
 

@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from freezethreads._arguments import check_request
+from freezethreads._arguments import check_callable, check_request
 from freezethreads._completion import Bell
 from freezethreads._errors import FreezeError
-from freezethreads._freezer import Freezer
+from freezethreads._places import place_of
 from freezethreads._record import logger
-from freezethreads._refrigerator import place_of, visit
-from freezethreads._registry import call_shut, check_callable
-from freezethreads._todo import Freeze
+from freezethreads._refrigerator import visit
+from freezethreads._registry import call_shut
+from freezethreads._requests import Freeze
 from freezethreads._world import Hold, World
+
+if TYPE_CHECKING:
+    from freezethreads._freezer import Freezer
 
 
 class Doorbell(Bell):

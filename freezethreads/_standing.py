@@ -5,11 +5,15 @@ A freeze is listed from when it asks the first thread to stop until its thaw.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from freezethreads._errors import FreezeError, LeaseExpired
-from freezethreads._freezer import Freezer
 from freezethreads._observers import observers
-from freezethreads._todo import Freeze
+from freezethreads._requests import Freeze
 from freezethreads._world import Hold
+
+if TYPE_CHECKING:
+    from freezethreads._freezer import Freezer
 
 
 def standing(freezer: Freezer) -> tuple[Freeze, ...]:

@@ -15,8 +15,8 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from freezethreads._original import RLock
+from freezethreads._places import Kind, Place
 from freezethreads._special import call_with
-from freezethreads._todo import Kind, Place
 
 if TYPE_CHECKING:
     from freezethreads._record import Record

@@ -41,7 +41,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from freezethreads._todo import Freeze, Place
+    from freezethreads._places import Place
+    from freezethreads._requests import Freeze
 
 
 class Stay:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from freezethreads._arguments import check_group
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
 from freezethreads._membership import Registration
-from freezethreads._registry import check_group
 from freezethreads._wait import Plain, Waiting, plumbing
 
 plumbing.add(__file__)

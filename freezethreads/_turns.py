@@ -13,7 +13,7 @@ from __future__ import annotations
 from freezethreads._deadline import Deadline
 from freezethreads._errors import FreezeTimeout
 from freezethreads._record import Record
-from freezethreads._todo import Freeze
+from freezethreads._requests import Freeze
 
 
 class Turns:

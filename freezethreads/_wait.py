@@ -28,11 +28,12 @@ from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
 from freezethreads._flat import wait_flat
 from freezethreads._original import local
+from freezethreads._places import in_wait, place_of
 from freezethreads._record import Parking, Record, here
-from freezethreads._refrigerator import come_back, make, place_of, tell
+from freezethreads._refrigerator import come_back, make, tell
 from freezethreads._registry import Registry
 from freezethreads._special import covered
-from freezethreads._todo import Place, pending_todos
+from freezethreads._todo import pending_todos
 
 # Files whose frames are not where a wait *is*: its place is the line that asked for it.
 plumbing: Final = {__file__, threading.__file__, queue.__file__}
@@ -66,7 +67,7 @@ class Waiting:
         self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
-            self._place: Place = (*place[:5], fork_safe, bell)
+            self._place = in_wait(place, fork_safe, bell)
 
     @covered
     def __enter__(self) -> Self:

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
+from freezethreads._arguments import check_callable
 from freezethreads._controller import Controller
 from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._original import Thread
+from freezethreads._places import bell_of
 from freezethreads._record import Record
-from freezethreads._registry import Registry, check_callable
+from freezethreads._registry import Registry
 from freezethreads._report import ThreadInfo, infos_of, other_threads
+from freezethreads._requests import Freeze
 from freezethreads._special import covered, need_depth
-from freezethreads._todo import Freeze, Todo
+from freezethreads._todo import Todo
 from freezethreads._unique import Unique
 
 T = TypeVar("T")
@@ -181,7 +184,7 @@ def _can_be_called(record: Record) -> bool:
     if record.parking.word.value.stay is not None:
         return True
     waits_at = record.away or record.parking.away
-    return waits_at is None or waits_at[6] is not None
+    return waits_at is None or bell_of(waits_at) is not None
 
 
 class Hold(_Stopped):

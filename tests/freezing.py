@@ -20,8 +20,8 @@ import pytest
 from freezethreads import Freezer
 from freezethreads._completion import Bell
 from freezethreads._controller import Controller
+from freezethreads._places import Place
 from freezethreads._record import Record
-from freezethreads._todo import Place
 from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from freezethreads import (
 )
 from freezethreads._completion import Bell
 from freezethreads._deadline import Deadline
+from freezethreads._requests import Freeze
 from freezethreads._status import Status
-from freezethreads._todo import Freeze
 from freezing import (
     Pause,
     actor,

@@ -10,7 +10,7 @@ import pytest
 from freezethreads import Freezer, _controller, _refrigerator
 from freezethreads._completion import Bell
 from freezethreads._record import Record
-from freezethreads._todo import Freeze
+from freezethreads._requests import Freeze
 from freezing import (
     Pause,
     RiggedDict,

@@ -3,7 +3,7 @@
 A marker is a comment that names a function by its module in the package and its qualified name, and
 may quote what that function does at this step, in this order:
 
-    /* code: _status.Word.change: "self.value" ; "setdefault(0, new)" */
+    /* code: _status.Word.change: "step(old" ; "setdefault(0, link)" */
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARKER = re.compile(r'/\* code: (\w+)\.([\w.]+)(?:: ("[^"]*"(?: ; "[^"]*")*))? \*/')
+_MARKER = re.compile(r'/\* code: ([\w/]+)\.([\w.]+)(?:: ("[^"]*"(?: ; "[^"]*")*))? \*/')
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,14 @@ from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._looks import shelter_of
 from freezethreads._original import OwnThread, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
+from freezethreads._places import Place, came_at, code_of
 from freezethreads._record import Record
 from freezethreads._registry import call_shut
+from freezethreads._requests import Freeze
 from freezethreads._stacks import Stack, read_stacks
 from freezethreads._states import State
 from freezethreads._statistics import site_of
-from freezethreads._todo import Freeze, Place, pending_todos
+from freezethreads._todo import pending_todos
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -186,9 +188,9 @@ class _Threads:
             "group": record.group,
             "state": state.value,
             "site": None if place is None else _site(place),
-            "seconds": None if place is None else self._now - place[4],
+            "seconds": None if place is None else self._now - came_at(place),
             "last": None if last is None else _site(last),
-            "last_seconds": None if last is None else self._now - last[4],
+            "last_seconds": None if last is None else self._now - came_at(last),
             "inside": inside,
             "todo_pending": len(pending_todos(record.todo)),
         }
@@ -235,10 +237,11 @@ def _site(place: Place) -> Description:
 
 def _stack(calls: Stack, place: Place | None) -> list[Description]:
     """The calls, the innermost first, and which of them stands at `place`."""
-    at = None if place is None else next((call for call in calls if call.is_of(place[2])), None)
+    code = None if place is None else code_of(place)
+    at = None if code is None else next((call for call in calls if call.is_of(code)), None)
     return [
         {
-            "function": place[2].co_qualname if place and call is at else call.function,
+            "function": code.co_qualname if code and call is at else call.function,
             "filename": call.filename,
             "lineno": call.lineno,
             "own": is_own(call.filename),

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from freezethreads import sync
+from freezethreads._arguments import check_group
 from freezethreads._default import default_freezer
 from freezethreads._errors import FreezeError
 from freezethreads._freezer import Freezer
@@ -23,7 +24,7 @@ from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
 from freezethreads._original import RLock, Thread, enumerate_threads
 from freezethreads._record import here, logger
-from freezethreads._registry import call_shut, check_group
+from freezethreads._registry import call_shut
 from freezethreads._special import call_with, covered
 from freezethreads._threads import check_freezer
 from freezethreads._unique import Unique

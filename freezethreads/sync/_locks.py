@@ -31,8 +31,8 @@ from typing import Any
 from freezethreads import _ownership
 from freezethreads._deadline import Deadline
 from freezethreads._original import allocate_lock, get_ident
+from freezethreads._places import place_of
 from freezethreads._record import here
-from freezethreads._refrigerator import place_of
 from freezethreads._special import covered, exit_too
 from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable

@@ -30,8 +30,8 @@ from stress.exploration._run import NO_STEP, Run, current_run
 
 NAMES = (
     "_completion _controller _flat _freezer _lease _membership _no_freeze _record _refrigerator "
-    "_region _registry _request _standing _status _todo _turns _wait _world sync/_condition "
-    "sync/_locks sync/_queues sync/_reentrant sync/_waitable"
+    "_region _registry _request _requests _standing _status _todo _turns _wait _world "
+    "sync/_condition sync/_locks sync/_queues sync/_reentrant sync/_waitable"
 )
 
 FOLDER = Path(freezethreads.__file__).parent

@@ -10,8 +10,8 @@ from freezethreads._errors import FreezeTimeout
 from freezethreads._original import sleep
 from freezethreads._record import Parking, here
 from freezethreads._refrigerator import _wait_at
+from freezethreads._requests import Freeze
 from freezethreads._status import Status, Stay, settled
-from freezethreads._todo import Freeze
 from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put, replace
 

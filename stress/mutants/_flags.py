@@ -20,7 +20,7 @@ from freezethreads._record import Record
 from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking
 from freezethreads._registry import Registry
-from freezethreads._todo import Ending, Freeze
+from freezethreads._requests import Ending, Freeze
 from freezethreads._wait import Waiter, Waiting
 from stress.mutants._mutant import breaks, put, replace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from freezethreads._controller import Controller
 from freezethreads._record import Lifeline, Record
 from freezethreads._registry import Registry
+from freezethreads._requests import Freeze
 from freezethreads._threads import enrol
-from freezethreads._todo import Freeze
 from stress.mutants._mutant import breaks, put, replace
 
 

@@ -9,7 +9,8 @@ from freezethreads._deadline import Deadline
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
 from freezethreads._region import Blocking
-from freezethreads._todo import ABSENT, Freeze
+from freezethreads._requests import Freeze
+from freezethreads._todo import ABSENT
 from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
 

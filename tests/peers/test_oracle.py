@@ -7,7 +7,7 @@ import pytest
 from freezethreads._controller import Controller
 from freezethreads._deadline import Deadline
 from freezethreads._original import monotonic
-from freezethreads._todo import Freeze
+from freezethreads._requests import Freeze
 from peers import oracle
 
 

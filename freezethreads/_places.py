@@ -1,0 +1,56 @@
+"""Where a thread counts as stopped: in its program, and since when.
+
+A place is a bare tuple, since one is made for each blocking region. Whoever wants to know something
+of one asks a function here, which alone knows what stands where in it. (`_region` and `_wait` make
+theirs in one expression.)
+"""
+
+from __future__ import annotations
+
+from types import CodeType, FrameType
+from typing import Literal, TypeAlias
+
+from freezethreads._completion import Bell
+from freezethreads._original import monotonic
+
+Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
+
+# kind, label, code and offset of the last instruction there, when it came there (monotonic),
+# whether a child of fork() may run while a thread stands there, and the bell that wakes the thread
+# from there, if it can be woken.
+Place: TypeAlias = tuple[Kind, str | None, CodeType, int, float, bool, Bell | None]
+
+
+def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
+    """Where `frame` is now."""
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None)
+
+
+def in_refrigerator(place: Place) -> Place:
+    """The same place, for a thread that is parked on its way out of it: no fork minds."""
+    return (*place[:5], True, None)
+
+
+def in_wait(place: Place, fork_safe: bool, bell: Bell | None) -> Place:
+    """The same place, for a wait from which `bell` wakes the thread."""
+    return (*place[:5], fork_safe, bell)
+
+
+def not_fork_safe(place: Place) -> Place:
+    """The same place, where a child of fork() must not run."""
+    return (*place[:5], False, place[6])
+
+
+def code_of(place: Place) -> CodeType:
+    """The code in which it is."""
+    return place[2]
+
+
+def came_at(place: Place) -> float:
+    """When the thread came there, on the monotonic clock."""
+    return place[4]
+
+
+def bell_of(place: Place) -> Bell | None:
+    """What wakes the thread from there, or None: nothing does before it comes out by itself."""
+    return place[6]

@@ -1,0 +1,128 @@
+"""What a controller asks of a group of threads: a `Freeze`. It stands in the word of each of them.
+
+See `_status` for the word, and `_controller` for a freeze's life.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from freezethreads._completion import Bell, Completion
+from freezethreads._original import current_thread, get_ident, get_native_id, monotonic
+from freezethreads._todo import ABSENT, Todo
+
+if TYPE_CHECKING:
+    from freezethreads._lease import Lease
+    from freezethreads._record import Record
+
+
+def covers(group: str, other: str) -> bool:
+    """Whether `other` is `group` or below it; "" is above all."""
+    return not group or other == group or other.startswith(group + ".")
+
+
+Ending: TypeAlias = Literal["thaw", "lease", "owner gone", "dropped", "given up", "exit", "fork"]
+"""What ended a freeze: its thaw, also of one that did not come to stand; its lease; the end of its
+thread; that nobody referred to it; somebody in its place; the end of the main thread; a fork."""
+
+
+class Freeze:
+    """One request to stop a group of threads: the same object stands in every member's word.
+
+    Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
+    worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
+    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
+
+    It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
+    `completion` wakes those who stood for it.
+    """
+
+    __slots__ = (
+        "asked_at",
+        "awaited",
+        "barred",
+        "bell",
+        "completion",
+        "done",
+        "ending",
+        "errands",
+        "group",
+        "kind",
+        "leases",
+        "members",
+        "owner",
+        "owner_native",
+        "reason",
+        "registry",
+        "stood_at",
+        "thread",
+        "users",
+    )
+
+    def __init__(self, registry: object, kind: str, group: str, reason: str) -> None:
+        self.registry = registry
+        self.kind = kind
+        self.group = group
+        self.reason = reason
+        self.thread = current_thread()
+        self.owner = get_ident()
+        self.owner_native = get_native_id()
+        self.users: dict[object, None] = {}
+        self.barred = False
+        self.members: dict[Record, None] = {}
+        self.awaited: dict[Record, None] = {}
+        self.errands: dict[Todo, None] = {}
+        self.leases: dict[Lease, None] = {}
+        self.bell = Bell()
+        self.done = False
+        self.completion = Completion()
+        self.ending: dict[int, Ending] = {}
+        self.asked_at = monotonic()
+        self.stood_at: float | None = None
+
+    def __repr__(self) -> str:
+        why = f" for {self.reason!r}" if self.reason else ""
+        group = f" of group {self.group!r}" if self.group else ""
+        return f"<{self.kind}{group} by {self.thread.name}{why}>"
+
+    @property
+    def ended_by(self) -> Ending | None:
+        """What ended it, or is about to; None: nothing yet. From any thread."""
+        return self.ending.get(0)
+
+    def end_by(self, ending: Ending) -> None:
+        """Say what ends it, unless something else was first. From any thread; may be repeated."""
+        self.ending.setdefault(0, ending)  # one operation: see `_status`
+
+    @property
+    def stands(self) -> bool:
+        """Whether all have stopped for it, and it was not thawed."""
+        return self.stood_at is not None and not self.done
+
+    def covers(self, group: str) -> bool:
+        """Whether a thread of `group` is meant: the same group or one below it."""
+        return covers(self.group, group)
+
+    def is_by(self, record: Record) -> bool:
+        """Whether `record` is the thread that made this request; idents alone are used again."""
+        return self.owner == record.ident and self.owner_native == record.native_id
+
+    def cancel(self) -> None:
+        """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
+        self.end_by("fork")
+        self.done = self.completion.done = True
+        self.members.clear()
+        self.awaited.clear()
+        self.leases.clear()
+        self.bell.ring()
+
+    def arrive(self, record: Record) -> bool:
+        """Note that `record` stopped, or exited; the last one wakes the controller.
+
+        From any thread, and may be repeated. Returns whether it had been waited for.
+        """
+        was_awaited = self.awaited.pop(record, ABSENT) is not ABSENT
+        if not self.awaited:
+            self.bell.ring()
+        return was_awaited
