@@ -38,7 +38,8 @@ from freezethreads._default import (
     todo_all,
     unregister,
 )
-from freezethreads._errors import (
+from freezethreads._freezer import Freezer
+from freezethreads._ground.errors import (
     AlreadyRegistered,
     FreezeError,
     FreezeTimeout,
@@ -48,8 +49,7 @@ from freezethreads._errors import (
     ThreadBlocked,
     ThreadExited,
 )
-from freezethreads._exports import export as _export
-from freezethreads._freezer import Freezer
+from freezethreads._ground.exports import export as _export
 from freezethreads._install import Installation, install
 from freezethreads._membership import Registration
 from freezethreads._pool import ThreadPoolExecutor

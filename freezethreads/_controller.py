@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._deadline import Deadline
-from freezethreads._errors import FreezeError, FreezeTimeout
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.errors import FreezeError, FreezeTimeout
+from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._lease import Lease
 from freezethreads._observers import tell_observers
-from freezethreads._original import get_ident, main_thread, monotonic
 from freezethreads._places import Place
 from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away

@@ -7,7 +7,7 @@ Python.
 
 from __future__ import annotations
 
-from freezethreads._original import get_ident
+from freezethreads._ground.original import get_ident
 from freezethreads._places import Place
 from freezethreads._record import Parking
 

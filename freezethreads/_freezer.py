@@ -10,16 +10,17 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from freezethreads import _membership, _ownership
-from freezethreads._arguments import (
+from freezethreads._controller import Controller
+from freezethreads._fork import adopt
+from freezethreads._ground.arguments import (
     check_callable,
     check_debug,
     check_group,
     check_request,
     check_todo,
 )
-from freezethreads._controller import Controller
-from freezethreads._errors import FreezeError, ThreadExited
-from freezethreads._fork import adopt
+from freezethreads._ground.errors import FreezeError, ThreadExited
+from freezethreads._ground.unique import Unique
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._places import place_of
@@ -32,7 +33,6 @@ from freezethreads._requests import Freeze, covers
 from freezethreads._statistics import Recorder, Site, Statistics
 from freezethreads._todo import Todo
 from freezethreads._turns import Turns
-from freezethreads._unique import Unique
 from freezethreads._world import Hold, World
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._completion import Bell
-from freezethreads._deadline import Deadline
-from freezethreads._errors import starting_thread
-from freezethreads._original import OwnThread, allocate_lock
+from freezethreads._ground.completion import Bell
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.errors import starting_thread
+from freezethreads._ground.original import OwnThread, allocate_lock
 from freezethreads._requests import Freeze
 
 

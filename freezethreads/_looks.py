@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from freezethreads._original import monotonic
+from freezethreads._ground.original import monotonic
 from freezethreads._record import Record
 from freezethreads._stacks import INNERMOST, JOIN, Stack, read_stacks, summary_of
 from freezethreads._statistics import Site, site_of

@@ -6,16 +6,16 @@ import sys
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from freezethreads._arguments import check_callable, check_group
-from freezethreads._errors import AlreadyRegistered, FreezeError, NotRegistered
-from freezethreads._original import get_ident
+from freezethreads._ground.arguments import check_callable, check_group
+from freezethreads._ground.errors import AlreadyRegistered, FreezeError, NotRegistered
+from freezethreads._ground.original import get_ident
+from freezethreads._ground.uninterruptible import need_depth
+from freezethreads._ground.unique import Unique
 from freezethreads._places import place_of
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back
 from freezethreads._registry import Registry
-from freezethreads._special import need_depth
 from freezethreads._states import Mover, State, check_move
-from freezethreads._unique import Unique
 
 
 class Registration(Unique):

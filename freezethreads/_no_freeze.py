@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from freezethreads._errors import FreezeError
+from freezethreads._ground.errors import FreezeError
+from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._places import place_of
 from freezethreads._record import Record
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry import Registry
-from freezethreads._special import covered, need_depth
 
 
 class NoFreeze:

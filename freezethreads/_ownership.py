@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from freezethreads._errors import SafepointViolation
-from freezethreads._original import get_ident
+from freezethreads._ground.errors import SafepointViolation
+from freezethreads._ground.original import get_ident
 from freezethreads._places import Place
 from freezethreads._statistics import site_of
 

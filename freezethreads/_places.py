@@ -10,8 +10,8 @@ from __future__ import annotations
 from types import CodeType, FrameType
 from typing import Literal, TypeAlias
 
-from freezethreads._completion import Bell
-from freezethreads._original import monotonic
+from freezethreads._ground.completion import Bell
+from freezethreads._ground.original import monotonic
 
 Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
-from freezethreads._arguments import check_callable, check_group
 from freezethreads._freezer import Freezer
+from freezethreads._ground.arguments import check_callable, check_group
 from freezethreads._threads import check_freezer, enrol
 from freezethreads._wait import Plain, Waiting, plumbing
 from freezethreads.sync import Condition, SimpleQueue

@@ -27,9 +27,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from freezethreads._completion import Bell, Completion
-from freezethreads._frames import current_frames
-from freezethreads._original import (
+from freezethreads._ground.completion import Bell, Completion
+from freezethreads._ground.frames import current_frames
+from freezethreads._ground.original import (
     Thread,
     current_thread,
     get_ident,

@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import FrameType
 
-from freezethreads._errors import ThreadBlocked
 from freezethreads._flat import wait_flat
-from freezethreads._original import OwnThread
+from freezethreads._ground.errors import ThreadBlocked
+from freezethreads._ground.original import OwnThread
+from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._places import Place, in_refrigerator, place_of
 from freezethreads._record import Parking, Record, here
 from freezethreads._registry import Registry
 from freezethreads._requests import Freeze
-from freezethreads._special import covered, need_depth
 from freezethreads._status import (
     Status,
     Stay,

@@ -9,13 +9,13 @@ from typing import Final
 
 from freezethreads._flat import have_room
 from freezethreads._greenlets import may_switch
-from freezethreads._original import monotonic
+from freezethreads._ground.original import monotonic
+from freezethreads._ground.uninterruptible import covered
 from freezethreads._ownership import check_nothing_owned
 from freezethreads._places import Place, not_fork_safe, place_of
 from freezethreads._record import Record, here
 from freezethreads._refrigerator import come_back, tell, visit, visit_as_stranger
 from freezethreads._registry import Registry
-from freezethreads._special import covered
 from freezethreads._states import Mover, State, check_move
 from freezethreads._status import settled
 

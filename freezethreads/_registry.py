@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from freezethreads._errors import NotRegistered, ThreadExited
-from freezethreads._original import Thread, get_native_id, local
+from freezethreads._ground.errors import NotRegistered, ThreadExited
+from freezethreads._ground.original import Thread, get_native_id, local
 from freezethreads._record import Lifeline, Record, here
 from freezethreads._requests import Freeze
 from freezethreads._status import Status, listed_anew, unlisted

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._looks import Evidence, Glance, evidence_of, glance_at, moved
-from freezethreads._original import OwnThread, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._places import came_at
 from freezethreads._record import Record

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from freezethreads._arguments import check_callable, check_request
-from freezethreads._completion import Bell
-from freezethreads._errors import FreezeError
+from freezethreads._ground.arguments import check_callable, check_request
+from freezethreads._ground.completion import Bell
+from freezethreads._ground.errors import FreezeError
 from freezethreads._places import place_of
 from freezethreads._record import logger
 from freezethreads._refrigerator import visit

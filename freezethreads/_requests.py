@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from freezethreads._completion import Bell, Completion
-from freezethreads._original import current_thread, get_ident, get_native_id, monotonic
+from freezethreads._ground.completion import Bell, Completion
+from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
 from freezethreads._todo import ABSENT, Todo
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
-from freezethreads._original import current_thread, getpid, main_thread
+from freezethreads._ground.original import current_thread, getpid, main_thread
 
 _TIMEOUT = 1.0  # seconds
 

@@ -20,8 +20,8 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
-from freezethreads._frames import current_frames, uncollected
-from freezethreads._original import Thread
+from freezethreads._ground.frames import current_frames, uncollected
+from freezethreads._ground.original import Thread
 
 try:
     import faulthandler

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from freezethreads._errors import FreezeError, LeaseExpired
+from freezethreads._ground.errors import FreezeError, LeaseExpired
 from freezethreads._observers import observers
 from freezethreads._requests import Freeze
 from freezethreads._world import Hold

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import enum
 
-from freezethreads._errors import FreezeError
+from freezethreads._ground.errors import FreezeError
 
 
 class State(enum.Enum):

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from freezethreads._original import RLock
+from freezethreads._ground.original import RLock
+from freezethreads._ground.uninterruptible import call_with
 from freezethreads._places import Kind, Place
-from freezethreads._special import call_with
 
 if TYPE_CHECKING:
     from freezethreads._record import Record

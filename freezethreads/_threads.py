@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from freezethreads._arguments import check_group
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
+from freezethreads._ground.arguments import check_group
 from freezethreads._membership import Registration
 from freezethreads._wait import Plain, Waiting, plumbing
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from freezethreads._errors import FreezeError
-from freezethreads._original import (
+from freezethreads._ground.errors import FreezeError
+from freezethreads._ground.original import (
     Condition,
     allocate_lock,
 )
-from freezethreads._special import covered
+from freezethreads._ground.uninterruptible import covered
 
 if TYPE_CHECKING:
     pass

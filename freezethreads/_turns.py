@@ -10,8 +10,8 @@ each thread passes its turn on by itself, in the refrigerator's door, and queues
 
 from __future__ import annotations
 
-from freezethreads._deadline import Deadline
-from freezethreads._errors import FreezeTimeout
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._record import Record
 from freezethreads._requests import Freeze
 

@@ -24,15 +24,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
 
-from freezethreads._completion import Bell
-from freezethreads._deadline import Deadline
 from freezethreads._flat import wait_flat
-from freezethreads._original import local
+from freezethreads._ground.completion import Bell
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import local
+from freezethreads._ground.uninterruptible import covered
 from freezethreads._places import in_wait, place_of
 from freezethreads._record import Parking, Record, here
 from freezethreads._refrigerator import come_back, make, tell
 from freezethreads._registry import Registry
-from freezethreads._special import covered
 from freezethreads._todo import pending_todos
 
 # Files whose frames are not where a wait *is*: its place is the line that asked for it.

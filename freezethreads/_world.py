@@ -7,18 +7,18 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from freezethreads._arguments import check_callable
 from freezethreads._controller import Controller
-from freezethreads._errors import FreezeError, LeaseExpired, ThreadBlocked
-from freezethreads._original import Thread
+from freezethreads._ground.arguments import check_callable
+from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocked
+from freezethreads._ground.original import Thread
+from freezethreads._ground.uninterruptible import covered, need_depth
+from freezethreads._ground.unique import Unique
 from freezethreads._places import bell_of
 from freezethreads._record import Record
 from freezethreads._registry import Registry
 from freezethreads._report import ThreadInfo, infos_of, other_threads
 from freezethreads._requests import Freeze
-from freezethreads._special import covered, need_depth
 from freezethreads._todo import Todo
-from freezethreads._unique import Unique
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from freezethreads._original import OwnThread
+from freezethreads._ground.original import OwnThread
 from freezethreads.testing import Progress, Result, Run, Scenario
 from stress._job import Job
 from stress.mutants import MUTANTS

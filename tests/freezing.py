@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._completion import Bell
 from freezethreads._controller import Controller
+from freezethreads._ground.completion import Bell
 from freezethreads._places import Place
 from freezethreads._record import Record
 from helpers import WAIT, Worker, start, wait_for

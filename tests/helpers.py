@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
 
-from freezethreads._original import OwnThread
+from freezethreads._ground.original import OwnThread
 from freezethreads._stacks import stack_of as summary_of_stack
 
 T = TypeVar("T")

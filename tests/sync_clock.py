@@ -10,8 +10,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from freezethreads import World, _deadline
-from freezethreads._completion import Bell
+from freezethreads import World
+from freezethreads._ground import deadline as deadline_module
+from freezethreads._ground.completion import Bell
 from freezing import Puppet, at_bell
 from helpers import WAIT, wait_for
 
@@ -27,7 +28,7 @@ class Clock:
         self._seen = threading.local()
         self._sleepers: dict[Bell, None] = {}
         self._real_wait = Bell.wait
-        patch.setattr(_deadline, "monotonic", self.read)
+        patch.setattr(deadline_module, "monotonic", self.read)
         patch.setattr(threading, "_time", self.read)
         patch.setattr(queue, "time", self.read)
         patch.setattr(Bell, "wait", lambda bell, timeout=-1: self._wait(bell, timeout))

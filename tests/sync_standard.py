@@ -30,7 +30,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from freezethreads import Freezer, FreezeTimeout, sync
-from freezethreads._original import sleep as real_sleep
+from freezethreads._ground.original import sleep as real_sleep
 
 lock_tests: Any = importlib.import_module("test.lock_tests")
 test_queue: Any = importlib.import_module("test.test_queue")

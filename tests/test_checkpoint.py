@@ -13,7 +13,7 @@ import pytest
 
 from checkpoints import Counters, Gate, MemoryStore, last_of
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired, State
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads.checkpoint import (
     Checkpoint,
     Checkpointer,

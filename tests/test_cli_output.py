@@ -13,7 +13,7 @@ import pytest
 
 from control_programs import STAY, Program, program
 from control_programs import runtime as runtime
-from freezethreads._plain import clean
+from freezethreads._ground.text import clean
 from freezethreads.cli import main
 from freezethreads.cli._table import table_of
 from helpers import ROOT

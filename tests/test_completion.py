@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from freezethreads import _completion
-from freezethreads._completion import Bell, Completion
+from freezethreads._ground import completion as completion_module
+from freezethreads._ground.completion import Bell, Completion
 from freezing import Pause, RiggedDict, before
 from helpers import WAIT, Worker, start, wait_for
 
@@ -140,7 +140,7 @@ def test_completing_wakes_two_and_each_of_them_the_next(
     monkeypatch: pytest.MonkeyPatch, slow: bool
 ) -> None:
     """Each wakes one, or two if it took long to come: everybody is rung once in any case."""
-    monkeypatch.setattr(_completion, "_SLOW", 0 if slow else WAIT)
+    monkeypatch.setattr(completion_module, "_SLOW", 0 if slow else WAIT)
     rung: list[threading.Thread] = []
     before(monkeypatch, Bell, "ring", lambda _: rung.append(threading.current_thread()))
     waiting, completed = threading.Semaphore(0), threading.Event()
@@ -166,7 +166,7 @@ def test_the_chain_goes_on_if_one_that_was_rung_does_not_come(
 ) -> None:
     """The main thread, say, which is in a signal handler. Whoever it is, all others are let go; and
     so is that one, when it comes."""
-    monkeypatch.setattr(_completion, "_SLOW", WAIT)
+    monkeypatch.setattr(completion_module, "_SLOW", WAIT)
     completion = Completion()
     bells = [Bell() for _ in range(6)]
     for bell in bells:

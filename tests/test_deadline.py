@@ -9,8 +9,9 @@ from _thread import TIMEOUT_MAX
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, _deadline
-from freezethreads._deadline import Deadline, check_seconds
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads._ground import deadline as deadline_module
+from freezethreads._ground.deadline import Deadline, check_seconds
 from freezing import puppet
 
 
@@ -18,7 +19,7 @@ from freezing import puppet
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that stands at its only element."""
     now = [100.0]
-    monkeypatch.setattr(_deadline, "monotonic", lambda: now[0])
+    monkeypatch.setattr(deadline_module, "monotonic", lambda: now[0])
     return now
 
 

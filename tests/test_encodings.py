@@ -14,7 +14,7 @@ import pytest
 from control_programs import STAY, program
 from control_programs import runtime as runtime
 from freezethreads import Freezer, register_signal, unregister_signal
-from freezethreads._plain import encodable, write
+from freezethreads._ground.text import encodable, write
 from freezing import looping
 from helpers import run_python
 from test_cli_output import print_to

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from freezethreads._completion import Bell, Completion
+from freezethreads._ground.completion import Bell, Completion
 from helpers import start
 from stress._cli import main
 from stress.exploration import scenarios
@@ -255,7 +255,7 @@ def test_a_file_of_which_no_function_is_found_is_no_success(tmp_path: Path) -> N
 
 def test_every_file_of_the_protocol_is_explored() -> None:
     package = ROOT / "freezethreads"
-    words = ("_completion", "_record", "_status")
+    words = ("_ground.completion", "_record", "_status")
     files = [*package.glob("_*.py"), *(package / "sync").glob("_*.py")]
     of_protocol = {
         str(path)

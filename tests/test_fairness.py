@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._completion import Completion
+from freezethreads._ground.completion import Completion
 from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 

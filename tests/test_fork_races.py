@@ -19,7 +19,7 @@ from fork_helpers import (
     in_child,
 )
 from freezethreads import Freezer, _fork
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezing import Pause, RiggedDict, actor, before, puppet
 from helpers import WAIT, start, wait_for, wait_until
 

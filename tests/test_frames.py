@@ -11,9 +11,10 @@ from types import FrameType
 import pytest
 
 from fork_helpers import forked
-from freezethreads import _frames, _original
-from freezethreads._frames import _look_uncollected, current_frames
-from freezethreads._special import call_with
+from freezethreads._ground import frames as frames_module
+from freezethreads._ground import original
+from freezethreads._ground.frames import _look_uncollected, current_frames
+from freezethreads._ground.uninterruptible import call_with
 from freezethreads._stacks import stack_of
 from freezing import Pause, before
 from helpers import run_python, start
@@ -21,7 +22,7 @@ from injection import Boom
 
 COLLECTED_IN_THE_MIDDLE = """
 import faulthandler, gc, threading
-from freezethreads._frames import current_frames
+from freezethreads._ground.frames import current_frames
 
 faulthandler.dump_traceback_later(20, exit=True)
 
@@ -132,7 +133,7 @@ def wait():
     assert go.wait(20)
 
 os.register_at_fork(before=wait)  # before any of ours, so that it is called after them
-from freezethreads import _frames
+from freezethreads._ground import frames as frames_module
 
 faulthandler.dump_traceback_later(20, exit=True)
 
@@ -144,7 +145,9 @@ def fork():
 forking = threading.Thread(target=fork)
 forking.start()
 begun.wait()
-assert _frames.call_with(_frames._lock, lambda: _frames._look_uncollected(sys._current_frames))
+assert frames_module.call_with(
+    frames_module._lock, lambda: frames_module._look_uncollected(sys._current_frames)
+)
 go.set()
 forking.join()
 """
@@ -161,19 +164,19 @@ def test_the_child_of_a_fork_while_another_thread_looks(
 ) -> None:
     """1. A thread has switched the collector off to look. 2. Another forks. 3. The child looks."""
     pause = Pause()
-    before(monkeypatch, _original, "current_frames", pause)
+    before(monkeypatch, original, "current_frames", pause)
 
     def look() -> dict[int, FrameType]:
-        return _look_uncollected(_original.current_frames)
+        return _look_uncollected(original.current_frames)
 
     if not collects:
         gc.disable()
-    looking = start(call_with, _frames._lock, look)
+    looking = start(call_with, frames_module._lock, look)
     pause.wait()
 
     def check() -> None:
         assert gc.isenabled() is collects
-        assert call_with(_frames._lock, look)
+        assert call_with(frames_module._lock, look)
         assert gc.isenabled() is collects
 
     try:

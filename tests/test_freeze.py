@@ -16,8 +16,8 @@ from freezethreads import (
     NotRegistered,
     State,
 )
-from freezethreads._completion import Bell
-from freezethreads._deadline import Deadline
+from freezethreads._ground.completion import Bell
+from freezethreads._ground.deadline import Deadline
 from freezethreads._requests import Freeze
 from freezethreads._status import Status
 from freezing import (

@@ -11,7 +11,7 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, Installation, State
-from freezethreads._original import OwnThread
+from freezethreads._ground.original import OwnThread
 from helpers import WAIT, start, start_own, wait_for
 from install_waits import record_of, until, wait_in_wait
 

@@ -14,18 +14,9 @@ PACKAGE = ROOT / "freezethreads"
 # The lowest room first: what is in a room imports only from rooms that are named before it, or from
 # its own. A room is a module of the package, or a whole folder in it.
 CORE = (
-    "_exports",
-    "_original",
-    "_errors",
-    "_plain",
-    "_special",
-    "_unique",
-    "_frames",
+    "_ground",
     "_stacks",
     "_states",
-    "_deadline",
-    "_completion",
-    "_arguments",
     "_places",
     "_status",
     "_todo",
@@ -65,15 +56,10 @@ CORE = (
 UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
 GROUND = (
     "_explain",
-    "_exports",
-    "_original",
-    "_errors",
-    "_plain",
-    "_deadline",
+    "_ground",
     "_request",
     "_stacks",
     "_standing",
-    "_unique",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.

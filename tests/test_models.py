@@ -161,5 +161,5 @@ def test_the_table_of_steps_needs_no_spin(
     monkeypatch.setenv("PATH", "")
     assert main(["--code", "--only", "completion"]) == 0
     output = capsys.readouterr().out
-    assert "_completion.py:" in output
+    assert " completion.py:" in output
     assert "Completion.complete_all" in output

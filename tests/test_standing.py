@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, _refrigerator, _status
-from freezethreads._completion import Completion
 from freezethreads._controller import Controller
+from freezethreads._ground.completion import Completion
 from freezethreads._status import Word
 from freezing import Pause, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, raise_once, wait_for, wait_until

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezethreads.sync import _locks
 from freezing import Actor, Pause, actor, after, at_bell, puppet
 from helpers import WAIT, wait_for

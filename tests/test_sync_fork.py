@@ -12,7 +12,7 @@ import pytest
 
 from fork_helpers import check_alone, forked, in_child
 from freezethreads import Freezer, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezing import Actor, actor, before
 from helpers import WAIT, start, wait_for
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, Hold, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezing import Pause, Puppet, actor, after, puppet, puppets
 from helpers import WAIT, wait_for
 from rigging import rig_mark

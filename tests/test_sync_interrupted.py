@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from freezethreads import sync
+from freezethreads._ground.uninterruptible import covered
 from freezethreads._record import here
-from freezethreads._special import covered
 from freezethreads.sync._locks import Latch
 from helpers import start, wait_until
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, State, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezethreads._wait import Waiting
 from freezing import Actor, actor, after, at_bell, before
 from helpers import WAIT, wait_for

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import pytest
 
 from freezethreads import Freezer, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezing import Pause, Puppet, after, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for
 from sync_clock import Clock, begin, outcome

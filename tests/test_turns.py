@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, _controller, _refrigerator
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezethreads._record import Record
 from freezethreads._requests import Freeze
 from freezing import (

@@ -30,10 +30,16 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._errors import FreezeError, FreezeTimeout
 from freezethreads._explain._source import PACKAGE, is_own
+from freezethreads._ground.errors import FreezeError, FreezeTimeout
+from freezethreads._ground.original import (
+    OwnThread,
+    enumerate_threads,
+    get_ident,
+    getpid,
+    monotonic,
+)
 from freezethreads._looks import shelter_of
-from freezethreads._original import OwnThread, enumerate_threads, get_ident, getpid, monotonic
 from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._places import Place, came_at, code_of
 from freezethreads._record import Record

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from traceback import FrameSummary
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._errors import FreezeTimeout
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
 from freezethreads._explain._sentences import Place, advise, explain
 from freezethreads._explain._source import PACKAGE, is_own, line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._ground.errors import FreezeTimeout
+from freezethreads._ground.original import getpid, monotonic
 from freezethreads._looks import Evidence
-from freezethreads._original import getpid, monotonic
 from freezethreads._report import Straggler
 
 if TYPE_CHECKING:

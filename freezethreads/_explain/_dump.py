@@ -7,11 +7,11 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from freezethreads._deadline import check_seconds
-from freezethreads._errors import FreezeError
 from freezethreads._explain._describe import look
 from freezethreads._explain._text import render
-from freezethreads._plain import write
+from freezethreads._ground.deadline import check_seconds
+from freezethreads._ground.errors import FreezeError
+from freezethreads._ground.text import write
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer

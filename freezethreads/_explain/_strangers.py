@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from traceback import FrameSummary
 from typing import NamedTuple
 
+from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, get_ident, sleep
 from freezethreads._looks import processor_time
-from freezethreads._original import OwnThread, Thread, enumerate_threads, get_ident, sleep
 from freezethreads._report import ThreadInfo
 from freezethreads._stacks import Stack, read_stacks, summary_of
 

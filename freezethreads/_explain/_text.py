@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from freezethreads._plain import clean
+from freezethreads._ground.text import clean
 
 _WITHIN = {
     "no_freeze": "inside no_freeze()",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from freezethreads._explain._text import duration, frames
-from freezethreads._plain import clean
+from freezethreads._ground.text import clean
 
 
 def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:

@@ -16,18 +16,18 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from freezethreads import sync
-from freezethreads._arguments import check_group
 from freezethreads._default import default_freezer
-from freezethreads._errors import FreezeError
 from freezethreads._freezer import Freezer
+from freezethreads._ground.arguments import check_group
+from freezethreads._ground.errors import FreezeError
+from freezethreads._ground.original import RLock, Thread, enumerate_threads
+from freezethreads._ground.uninterruptible import call_with, covered
+from freezethreads._ground.unique import Unique
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
-from freezethreads._original import RLock, Thread, enumerate_threads
 from freezethreads._record import here, logger
 from freezethreads._registry import call_shut
-from freezethreads._special import call_with, covered
 from freezethreads._threads import check_freezer
-from freezethreads._unique import Unique
 from freezethreads._wait import plumbing
 
 plumbing.add(__file__)

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from freezethreads._freezer import Freezer
+from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
 from freezethreads._membership import enrol_beneath, leave_beneath
-from freezethreads._original import OwnThread, Thread
 from freezethreads._report import other_threads
 from freezethreads._threads import run_inside
 from freezethreads._wait import Plain, plumbing

@@ -10,9 +10,9 @@ import sys
 import threading
 from typing import Any
 
+from freezethreads._ground.original import get_ident
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Function, Switch
-from freezethreads._original import get_ident
 from freezethreads._wait import plumbing
 
 plumbing.add(__file__)

@@ -16,7 +16,7 @@ A `Store` is `FileStore`, `SQLiteStore`, or anything with the same three methods
 logged with the logger ``freezethreads.checkpoint``.
 """
 
-from freezethreads._exports import export as _export
+from freezethreads._ground.exports import export as _export
 from freezethreads.checkpoint._checkpointer import Checkpoint, Checkpointer
 from freezethreads.checkpoint._errors import CheckpointError, ForkUnsafe, StoreError
 from freezethreads.checkpoint._filestore import FileStore

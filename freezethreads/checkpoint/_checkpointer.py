@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from freezethreads import Freezer
-from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._original import allocate_lock, monotonic
-from freezethreads._unique import Unique
+from freezethreads._ground.deadline import Deadline, check_seconds
+from freezethreads._ground.original import allocate_lock, monotonic
+from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._modes import ForkMode, InlineMode, Mode
 from freezethreads.checkpoint._schedule import Schedule

@@ -25,8 +25,8 @@ from io import FileIO
 from itertools import islice
 from typing import NoReturn
 
-from freezethreads._deadline import Deadline
-from freezethreads._original import sleep
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import sleep
 from freezethreads.checkpoint._errors import CheckpointError
 from freezethreads.checkpoint._forking import expecting_child
 

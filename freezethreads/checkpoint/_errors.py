@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads._errors import FreezeError
+from freezethreads._ground.errors import FreezeError
 
 __all__ = ["CheckpointError", "ForkUnsafe", "StoreError"]
 

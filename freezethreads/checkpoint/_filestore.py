@@ -28,9 +28,9 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
-from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._original import allocate_lock, sleep
-from freezethreads._unique import Unique
+from freezethreads._ground.deadline import Deadline, check_seconds
+from freezethreads._ground.original import allocate_lock, sleep
+from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._errors import StoreError
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame

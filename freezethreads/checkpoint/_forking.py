@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from freezethreads._original import get_ident
+from freezethreads._ground.original import get_ident
 
 __all__ = ["Forkable", "expecting_child", "watch"]
 

@@ -21,8 +21,8 @@ from functools import partial
 from typing import Any
 
 from freezethreads import Freezer, ThreadInfo, World
-from freezethreads._deadline import Deadline
-from freezethreads._original import monotonic, sleep
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import monotonic, sleep
 from freezethreads.checkpoint._child import start_child
 from freezethreads.checkpoint._errors import ForkUnsafe
 from freezethreads.checkpoint._payload import check_payload

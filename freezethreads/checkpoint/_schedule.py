@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from threading import Event
 
-from freezethreads._errors import starting_thread
-from freezethreads._original import TIMEOUT_MAX, OwnThread, monotonic
+from freezethreads._ground.errors import starting_thread
+from freezethreads._ground.original import TIMEOUT_MAX, OwnThread, monotonic
 
 __all__ = ["Schedule"]
 

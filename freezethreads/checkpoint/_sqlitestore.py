@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from freezethreads._original import RLock
+from freezethreads._ground.original import RLock
 from freezethreads.checkpoint._errors import StoreError
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from freezethreads import Freezer
-from freezethreads._deadline import Deadline
-from freezethreads._original import LockType
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import LockType
 from freezethreads.checkpoint._errors import CheckpointError
 
 __all__ = ["Turn"]

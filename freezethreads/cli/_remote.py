@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._plain import clean_lines, encodable
+from freezethreads._ground.text import clean_lines, encodable
 from freezethreads.cli._parser import WrongUse
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from freezethreads._plain import clean
+from freezethreads._ground.text import clean
 
 __all__ = ["cell", "table_of"]
 

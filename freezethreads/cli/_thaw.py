@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from freezethreads._plain import clean_lines
+from freezethreads._ground.text import clean_lines
 from freezethreads.cli._remote import add_json, add_pid, in_words, print_json, say, talk
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._plain import clean_lines
+from freezethreads._ground.text import clean_lines
 from freezethreads.cli._parser import WrongUse
 from freezethreads.cli._remote import (
     add_freezer,

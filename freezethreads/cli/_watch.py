@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._plain import clean_lines, encodable
+from freezethreads._ground.text import clean_lines, encodable
 from freezethreads.cli._remote import in_words
 from freezethreads.cli._table import cell
 from freezethreads.cli._threads import HEADER, row_of

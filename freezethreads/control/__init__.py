@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._exports import export as _export
+from freezethreads._ground.exports import export as _export
 from freezethreads.control._client import Client, connect, find_processes
 from freezethreads.control._errors import (
     ControlError,

@@ -13,7 +13,7 @@ from _socket import socket as Socket
 from pathlib import Path
 from typing import Final
 
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads.control._protocol import Message, ProtocolError, decode
 
 __all__ = ["LONGEST_WAIT", "Channel", "Socket", "answers"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from freezethreads._deadline import check_seconds
-from freezethreads._original import TIMEOUT_MAX
+from freezethreads._ground.deadline import check_seconds
+from freezethreads._ground.original import TIMEOUT_MAX
 from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from freezethreads import Freezer, Hold
-from freezethreads._original import allocate_lock
+from freezethreads._ground.original import allocate_lock
 from freezethreads._standing import renew
 from freezethreads.control._errors import RequestError
 

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from freezethreads._deadline import Deadline
-from freezethreads._original import sleep
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import sleep
 from freezethreads.control._errors import (
     ControlError,
     NoSuchProcess,

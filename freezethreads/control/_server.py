@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from freezethreads import FreezeError, Freezer
-from freezethreads._errors import starting_thread
-from freezethreads._original import OwnThread, getpid, sleep
+from freezethreads._ground.errors import starting_thread
+from freezethreads._ground.original import OwnThread, getpid, sleep
 from freezethreads.control._channel import Channel, Socket, answers
 from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds

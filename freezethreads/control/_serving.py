@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from freezethreads import FreezeError, Freezer
-from freezethreads._original import RLock
-from freezethreads._unique import Unique
+from freezethreads._ground.original import RLock
+from freezethreads._ground.unique import Unique
 from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from freezethreads._plain import encodable
+from freezethreads._ground.text import encodable
 
 __all__ = ["View"]
 

@@ -45,10 +45,10 @@ from freezethreads import (
     World,
     default_freezer,
 )
-from freezethreads._deadline import check_seconds
-from freezethreads._original import get_ident
+from freezethreads._ground.deadline import check_seconds
+from freezethreads._ground.original import get_ident
+from freezethreads._ground.unique import Unique
 from freezethreads._request import FreezeRequest
-from freezethreads._unique import Unique
 
 __all__ = ["Enrolment", "enrol", "freeze"]
 

@@ -9,7 +9,7 @@ A wait whose time runs out during a freeze ends right after the thaw.
 From any thread, enrolled or not; for a thread that is not enrolled they wait as usual.
 """
 
-from freezethreads._exports import export as _export
+from freezethreads._ground.exports import export as _export
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock
 from freezethreads.sync._queues import LifoQueue, PriorityQueue, Queue, SimpleQueue

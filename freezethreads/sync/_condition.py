@@ -12,10 +12,10 @@ import threading
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._deadline import Deadline
-from freezethreads._original import LockType, get_ident
-from freezethreads._original import RLock as ReentrantLock
-from freezethreads._special import Unbound, need_depth
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import LockType, get_ident
+from freezethreads._ground.original import RLock as ReentrantLock
+from freezethreads._ground.uninterruptible import Unbound, need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
 from freezethreads.sync._locks import Latch, Lock, timeout_of
 from freezethreads.sync._reentrant import RLock

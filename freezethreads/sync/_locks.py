@@ -29,11 +29,11 @@ from collections.abc import Callable
 from typing import Any
 
 from freezethreads import _ownership
-from freezethreads._deadline import Deadline
-from freezethreads._original import allocate_lock, get_ident
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import allocate_lock, get_ident
+from freezethreads._ground.uninterruptible import covered, exit_too
 from freezethreads._places import place_of
 from freezethreads._record import here
-from freezethreads._special import covered, exit_too
 from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable
 

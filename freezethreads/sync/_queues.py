@@ -10,7 +10,7 @@ import queue
 from collections import deque
 from typing import Any, Generic, TypeVar
 
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads._registry import armed
 from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition

@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from freezethreads import _ownership
-from freezethreads._original import RLock as ReentrantLock
-from freezethreads._special import covered, exit_too
+from freezethreads._ground.original import RLock as ReentrantLock
+from freezethreads._ground.uninterruptible import covered, exit_too
 from freezethreads._wait import plumbing
 from freezethreads.sync._locks import Mutex, timeout_of
 from freezethreads.sync._waitable import ORDERED

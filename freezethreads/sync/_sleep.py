@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from freezethreads import _original
-from freezethreads._deadline import Deadline
-from freezethreads._original import TIMEOUT_MAX
-from freezethreads._special import need_depth
+from freezethreads._ground import original
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import TIMEOUT_MAX
+from freezethreads._ground.uninterruptible import need_depth
 from freezethreads._wait import Waiter, Waiting, plumbing
 
 plumbing.add(__file__)
@@ -18,4 +18,4 @@ def sleep(seconds: float, /) -> None:
         Waiter("sleep").wait(Deadline(seconds))
     else:
         with Waiting("sleep", fork_safe=True):
-            _original.sleep(seconds)
+            original.sleep(seconds)

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from freezethreads._deadline import Deadline
-from freezethreads._original import local, monotonic
-from freezethreads._special import need_depth
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import local, monotonic
+from freezethreads._ground.uninterruptible import need_depth
 from freezethreads._wait import Waiter, plumbing
 
 plumbing.add(__file__)

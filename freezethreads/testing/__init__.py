@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._exports import export as _export
+from freezethreads._ground.exports import export as _export
 from freezethreads.testing._actor import Actor
 from freezethreads.testing._events import LANES, Event, RecordingFreezer, Ring, Rings
 from freezethreads.testing._freezes import Standing, Timeline

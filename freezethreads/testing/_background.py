@@ -21,7 +21,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freezethreads import Freezer, FreezeTimeout, Straggler
-from freezethreads._original import LockType, OwnThread, RLock, Thread, allocate_lock, monotonic
+from freezethreads._ground.original import (
+    LockType,
+    OwnThread,
+    RLock,
+    Thread,
+    allocate_lock,
+    monotonic,
+)
 
 REASON = "--freeze-a-lot"
 NAME = "freezethreads-a-lot"  # as all threads of this library, for who looks for threads left over

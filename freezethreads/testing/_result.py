@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from freezethreads._original import OwnThread, enumerate_threads
+from freezethreads._ground.original import OwnThread, enumerate_threads
 from freezethreads._stacks import read_stacks, summary_of
 from freezethreads.testing._events import Event
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from freezethreads._original import OwnThread
+from freezethreads._ground.original import OwnThread
 
 if TYPE_CHECKING:
     from freezethreads.testing._actor import Actor

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._deadline import Deadline
-from freezethreads._original import get_ident, sleep
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import get_ident, sleep
 from freezethreads._standing import Abandoned, abandon, standing
 from freezethreads.testing._background import REASON
 from freezethreads.testing._places import is_innermost, place_of

@@ -1,8 +1,8 @@
 """All that the explorer knows of the core's inside. When that changes, change this file.
 
 * which files are the core;
-* the primitives by which it waits: `Bell`s are made of `_completion.allocate_lock`, a world's call
-  waits in `_todo.Future`, a lease is a `Timer`, made as `_controller.Lease`;
+* the primitives by which it waits: the raw locks of `Bell`s, the future of a world's call, and
+  leases;
 * its clock, `monotonic` in any module, and the `sleep` between two looks at a straggler;
 * what has to be empty in the end: a registry's `pending` and `active`.
 """
@@ -29,9 +29,30 @@ from stress.exploration._points import instrumented
 from stress.exploration._run import NO_STEP, Run, current_run
 
 NAMES = (
-    "_completion _controller _flat _freezer _lease _membership _no_freeze _record _refrigerator "
-    "_region _registry _request _requests _standing _status _todo _turns _wait _world "
-    "sync/_condition sync/_locks sync/_queues sync/_reentrant sync/_waitable"
+    "_ground/completion",
+    "_controller",
+    "_flat",
+    "_freezer",
+    "_lease",
+    "_membership",
+    "_no_freeze",
+    "_record",
+    "_refrigerator",
+    "_region",
+    "_registry",
+    "_request",
+    "_requests",
+    "_standing",
+    "_status",
+    "_todo",
+    "_turns",
+    "_wait",
+    "_world",
+    "sync/_condition",
+    "sync/_locks",
+    "sync/_queues",
+    "sync/_reentrant",
+    "sync/_waitable",
 )
 
 FOLDER = Path(freezethreads.__file__).parent
@@ -39,7 +60,7 @@ FOLDER = Path(freezethreads.__file__).parent
 
 def core_files() -> list[str]:
     """The files of which every access is a point where another thread may come in."""
-    return [str((FOLDER / f"{name}.py").resolve(strict=True)) for name in NAMES.split()]
+    return [str((FOLDER / f"{name}.py").resolve(strict=True)) for name in NAMES]
 
 
 class ModelLock:
@@ -148,13 +169,13 @@ class ModelLease(Lease):
 def modelled(*files: str) -> Iterator[None]:
     """While entered, the core's steps and waits, and those of these files, are the explorer's."""
     disabled = logging.root.manager.disable
-    for name in NAMES.split():
+    for name in NAMES:
         importlib.import_module(f"freezethreads.{name.replace('/', '.')}")
     with ExitStack() as stack:
         stack.enter_context(instrumented((*core_files(), *files)))
         for module, name, model in (
-            ("_completion", "allocate_lock", ModelLock),
-            ("_completion", "main_thread", main_thread),
+            ("_ground.completion", "allocate_lock", ModelLock),
+            ("_ground.completion", "main_thread", main_thread),
             ("sync._condition", "LockType", ModelLock),
             ("_todo", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),

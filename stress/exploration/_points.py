@@ -21,7 +21,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, TypeAlias, cast
 
-from freezethreads._special import covered
+from freezethreads._ground.uninterruptible import covered
 from stress.exploration import _touches
 
 PREFIX = "_touches_"

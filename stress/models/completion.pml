@@ -30,7 +30,7 @@ inline choose(set) {                    /* any of a set that is not empty */
     fi
 }
 
-inline wake_one() {                     /* code: _completion.Completion._wake_one: "_chain.pop()" ; "in self._waiting" ; "bell.ring()" */
+inline wake_one() {                     /* code: _ground/completion.Completion._wake_one: "_chain.pop()" ; "in self._waiting" ; "bell.ring()" */
     do
     :: atomic { !chain -> break }
     :: atomic { chain -> choose(chain); chain = chain & ~bit(one) }
@@ -47,13 +47,13 @@ inline wake_one() {                     /* code: _completion.Completion._wake_on
 proctype Main() {                       /* answers, but for how long */
     byte one, left;
     do
-    :: waiting = waiting | bit(0);      /* code: _completion.Completion.enter: "_waiting[bell]" */
+    :: waiting = waiting | bit(0);      /* code: _ground/completion.Completion.enter: "_waiting[bell]" */
        if
        :: true -> goto elsewhere
        :: thawed
        :: !thawed -> atomic { rung & bit(0) -> rung = rung & ~bit(0) }
        fi;
-       waiting = waiting & ~bit(0);     /* code: _completion.Completion.leave: "_waiting.pop(" ; "self.done" */
+       waiting = waiting & ~bit(0);     /* code: _ground/completion.Completion.leave: "_waiting.pop(" ; "self.done" */
        if :: true -> goto elsewhere :: true fi;
        if
        :: done ->
@@ -108,7 +108,7 @@ proctype Thaw() {
 #ifndef MUTANT_thawed_last
     thawed = true;
 #endif
-    done = true;                        /* code: _completion.Completion.complete_all: "done = True" ; "list(self._waiting)" ; "_wake_one()" ; "_wake_one()" */
+    done = true;                        /* code: _ground/completion.Completion.complete_all: "done = True" ; "list(self._waiting)" ; "_wake_one()" ; "_wake_one()" */
     chain = waiting;
     wake_one();
 #ifndef MUTANT_one_ring

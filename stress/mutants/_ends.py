@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from freezethreads._completion import Bell, Completion
 from freezethreads._controller import Controller
-from freezethreads._errors import FreezeTimeout
-from freezethreads._original import sleep
+from freezethreads._ground.completion import Bell, Completion
+from freezethreads._ground.errors import FreezeTimeout
+from freezethreads._ground.original import sleep
 from freezethreads._record import Parking, here
 from freezethreads._refrigerator import _wait_at
 from freezethreads._requests import Freeze

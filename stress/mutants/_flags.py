@@ -14,8 +14,8 @@ from typing import Any
 
 from freezethreads import State
 from freezethreads._controller import Controller, _timeout
-from freezethreads._deadline import Deadline
-from freezethreads._original import sleep
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import sleep
 from freezethreads._record import Record
 from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from freezethreads._controller import Controller
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads._no_freeze import NoFreeze
 from freezethreads._record import Record
 from freezethreads._region import Blocking

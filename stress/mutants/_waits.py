@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads._record import Record
 from freezethreads._wait import Waiter
 from freezethreads.sync._locks import Mutex

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from freezethreads._controller import Controller
-from freezethreads._original import sleep
+from freezethreads._ground.original import sleep
 from freezethreads._places import Place
 from freezethreads._record import Record, here
 from freezethreads._refrigerator import tell, visit

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._deadline import Deadline
+from freezethreads._ground.deadline import Deadline
 from freezing import actor, at_bell
 from helpers import WAIT, wait_for
 from in_steps import Request

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from freezethreads import Freezer, State, sync
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezing import Puppet, before, looping, puppet
 from helpers import WAIT, start, wait_until
 from peers.looking import witness

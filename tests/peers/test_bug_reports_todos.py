@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
-from freezethreads._completion import Completion
+from freezethreads._ground.completion import Completion
 from freezethreads._requests import Freeze
 from freezethreads._status import Status
 from freezethreads._todo import Todo

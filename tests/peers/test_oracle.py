@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from freezethreads._controller import Controller
-from freezethreads._deadline import Deadline
-from freezethreads._original import monotonic
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import monotonic
 from freezethreads._requests import Freeze
 from peers import oracle
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads._completion import Bell
+from freezethreads._ground.completion import Bell
 from freezethreads._request import FreezeRequest
 from stress.exploration._stage import Stage, scenario
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from freezethreads._deadline import Deadline, check_seconds
-from freezethreads._special import need_depth
+from freezethreads._ground.deadline import Deadline, check_seconds
+from freezethreads._ground.uninterruptible import need_depth
 
 
 def check_debug(debug: bool | None) -> bool:

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-from freezethreads import _original
-from freezethreads._original import RLock
-from freezethreads._special import call_with
+from freezethreads._ground import original
+from freezethreads._ground.original import RLock
+from freezethreads._ground.uninterruptible import call_with
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ def current_frames() -> dict[int, FrameType]:
 
     Whose they are, anybody may ask; what is in them, only with a GIL: see `_stacks`.
     """
-    return uncollected(_original.current_frames)
+    return uncollected(original.current_frames)
 
 
 def _after_fork_in_child() -> None:

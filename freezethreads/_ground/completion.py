@@ -14,8 +14,8 @@ left held.
 
 from __future__ import annotations
 
-from freezethreads._original import allocate_lock, get_ident, main_thread, monotonic
-from freezethreads._special import covered
+from freezethreads._ground.original import allocate_lock, get_ident, main_thread, monotonic
+from freezethreads._ground.uninterruptible import covered
 
 _SLOW = 0.002  # seconds from ring to run: fewer with a free processor, more without
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from freezethreads import _original
-from freezethreads._original import TIMEOUT_MAX
+from freezethreads._ground import original
+from freezethreads._ground.original import TIMEOUT_MAX
 
 # An object of our own: tests that set the clock (with freezegun) put theirs wherever they find the
 # function itself, also in modules that have it from here, and on theirs no deadline ever comes.
-monotonic = partial(_original.monotonic)
+monotonic = partial(original.monotonic)
 
 
 def check_seconds(name: str, value: float | None, *, positive: bool = False) -> float | None:
