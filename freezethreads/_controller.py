@@ -14,14 +14,14 @@ from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._lease import Lease
 from freezethreads._observers import tell_observers
-from freezethreads._places import Place
-from freezethreads._record import Lifeline, Record, logger
 from freezethreads._refrigerator import come_back, go_away
-from freezethreads._registry import Registry, call_shut
+from freezethreads._registry.places import Place
+from freezethreads._registry.record import Lifeline, Record, logger
+from freezethreads._registry.registry import Registry, call_shut
+from freezethreads._registry.requests import Ending, Freeze
+from freezethreads._registry.status import Status, commanding, settled
+from freezethreads._registry.todos import ABSENT
 from freezethreads._report import report_stragglers
-from freezethreads._requests import Ending, Freeze
-from freezethreads._status import Status, commanding, settled
-from freezethreads._todo import ABSENT
 from freezethreads._turns import Turns
 
 

@@ -8,8 +8,8 @@ Python.
 from __future__ import annotations
 
 from freezethreads._ground.original import get_ident
-from freezethreads._places import Place
-from freezethreads._record import Parking
+from freezethreads._registry.places import Place
+from freezethreads._registry.record import Parking
 
 _PAUSE = 0.01  # seconds between two looks, where nobody can wake it
 

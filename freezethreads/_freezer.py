@@ -23,15 +23,15 @@ from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.unique import Unique
 from freezethreads._membership import Registration
 from freezethreads._no_freeze import NoFreeze
-from freezethreads._places import place_of
-from freezethreads._record import Record
 from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking, CheckedBlocking
-from freezethreads._registry import Registry, call_shut
+from freezethreads._registry.places import place_of
+from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry, call_shut
+from freezethreads._registry.requests import Freeze, covers
+from freezethreads._registry.todos import Todo
 from freezethreads._report import ThreadInfo, infos_of
-from freezethreads._requests import Freeze, covers
 from freezethreads._statistics import Recorder, Site, Statistics
-from freezethreads._todo import Todo
 from freezethreads._turns import Turns
 from freezethreads._world import Hold, World
 

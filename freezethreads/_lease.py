@@ -8,7 +8,7 @@ from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import starting_thread
 from freezethreads._ground.original import OwnThread, allocate_lock
-from freezethreads._requests import Freeze
+from freezethreads._registry.requests import Freeze
 
 
 class Lease(OwnThread):

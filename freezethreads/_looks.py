@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from freezethreads._ground.original import monotonic
-from freezethreads._record import Record
+from freezethreads._registry.record import Record
+from freezethreads._registry.todos import pending_todos
 from freezethreads._stacks import INNERMOST, JOIN, Stack, read_stacks, summary_of
 from freezethreads._statistics import Site, site_of
-from freezethreads._todo import pending_todos
 
 # Instructions between which CPython lets other threads look: what is found at one is in no call.
 _BETWEEN: Final = ("JUMP", "RESUME", "INSTRUMENTED_JUMP", "INSTRUMENTED_RESUME", "POP_JUMP")

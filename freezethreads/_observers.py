@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from freezethreads._record import logger
+from freezethreads._registry.record import logger
 
 if TYPE_CHECKING:
-    from freezethreads._requests import Freeze
+    from freezethreads._registry.requests import Freeze
 
 Observer = Callable[["Freeze", str], object]
 

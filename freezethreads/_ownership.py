@@ -3,7 +3,7 @@
 The locks themselves always know their owner. Where it was acquired is noted while `tracking` is on,
 which costs each acquisition about as much again; it is switched on by the first freezer in debug
 mode, and stays on. Both dicts are read by others while threads write their own entries: each step
-is one operation on a dict whose keys compare in C (see `_todo`).
+is one operation on a dict whose keys compare in C (see `_registry.todos`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from freezethreads._ground.errors import SafepointViolation
 from freezethreads._ground.original import get_ident
-from freezethreads._places import Place
+from freezethreads._registry.places import Place
 from freezethreads._statistics import site_of
 
 tracking = False

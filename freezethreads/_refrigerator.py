@@ -19,11 +19,11 @@ from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ownership import check_nothing_owned
-from freezethreads._places import Place, in_refrigerator, place_of
-from freezethreads._record import Parking, Record, here
-from freezethreads._registry import Registry
-from freezethreads._requests import Freeze
-from freezethreads._status import (
+from freezethreads._registry.places import Place, in_refrigerator, place_of
+from freezethreads._registry.record import Parking, Record, here
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import (
     Status,
     Stay,
     answered,
@@ -31,7 +31,7 @@ from freezethreads._status import (
     parked,
     settled,
 )
-from freezethreads._todo import Todo, pending_todos
+from freezethreads._registry.todos import Todo, pending_todos
 
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:

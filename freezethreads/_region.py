@@ -12,12 +12,12 @@ from freezethreads._greenlets import may_switch
 from freezethreads._ground.original import monotonic
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._ownership import check_nothing_owned
-from freezethreads._places import Place, not_fork_safe, place_of
-from freezethreads._record import Record, here
 from freezethreads._refrigerator import come_back, tell, visit, visit_as_stranger
-from freezethreads._registry import Registry
-from freezethreads._states import Mover, State, check_move
-from freezethreads._status import settled
+from freezethreads._registry.places import Place, not_fork_safe, place_of
+from freezethreads._registry.record import Record, here
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.states import Mover, State, check_move
+from freezethreads._registry.status import settled
 
 _SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from freezethreads._ground.arguments import check_callable, check_request
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.errors import FreezeError
-from freezethreads._places import place_of
-from freezethreads._record import logger
 from freezethreads._refrigerator import visit
-from freezethreads._registry import call_shut
-from freezethreads._requests import Freeze
+from freezethreads._registry.places import place_of
+from freezethreads._registry.record import logger
+from freezethreads._registry.registry import call_shut
+from freezethreads._registry.requests import Freeze
 from freezethreads._world import Hold, World
 
 if TYPE_CHECKING:

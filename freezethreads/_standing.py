@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from freezethreads._ground.errors import FreezeError, LeaseExpired
 from freezethreads._observers import observers
-from freezethreads._requests import Freeze
+from freezethreads._registry.requests import Freeze
 from freezethreads._world import Hold
 
 if TYPE_CHECKING:

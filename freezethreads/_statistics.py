@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from freezethreads._ground.original import RLock
 from freezethreads._ground.uninterruptible import call_with
-from freezethreads._places import Kind, Place
+from freezethreads._registry.places import Kind, Place
 
 if TYPE_CHECKING:
-    from freezethreads._record import Record
+    from freezethreads._registry.record import Record
 
 _FOLD_AT = 4096  # visits noted before a controller counts them, to bound the memory
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeTimeout
-from freezethreads._record import Record
-from freezethreads._requests import Freeze
+from freezethreads._registry.record import Record
+from freezethreads._registry.requests import Freeze
 
 
 class Turns:

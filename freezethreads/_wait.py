@@ -29,11 +29,11 @@ from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._places import in_wait, place_of
-from freezethreads._record import Parking, Record, here
 from freezethreads._refrigerator import come_back, make, tell
-from freezethreads._registry import Registry
-from freezethreads._todo import pending_todos
+from freezethreads._registry.places import in_wait, place_of
+from freezethreads._registry.record import Parking, Record, here
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.todos import pending_todos
 
 # Files whose frames are not where a wait *is*: its place is the line that asked for it.
 plumbing: Final = {__file__, threading.__file__, queue.__file__}

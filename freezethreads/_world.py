@@ -13,12 +13,12 @@ from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocke
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ground.unique import Unique
-from freezethreads._places import bell_of
-from freezethreads._record import Record
-from freezethreads._registry import Registry
+from freezethreads._registry.places import bell_of
+from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.todos import Todo
 from freezethreads._report import ThreadInfo, infos_of, other_threads
-from freezethreads._requests import Freeze
-from freezethreads._todo import Todo
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ import pytest
 from freezethreads import Freezer
 from freezethreads._controller import Controller
 from freezethreads._ground.completion import Bell
-from freezethreads._places import Place
-from freezethreads._record import Record
+from freezethreads._registry.places import Place
+from freezethreads._registry.record import Record
 from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from freezethreads import Freezer
-from freezethreads._record import Record
+from freezethreads._registry.record import Record
 from helpers import WAIT, Worker, start, start_own
 
 Maker: TypeAlias = Callable[[ExitStack], "Wait"]

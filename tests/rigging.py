@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from freezethreads._record import Parking, Record
+from freezethreads._registry.record import Parking, Record
 
 
 def rig_mark(

@@ -14,7 +14,7 @@ import pytest
 
 from depths import MOST_LEFT, depths, low_limit
 from freezethreads import Freezer, FreezeTimeout, NotRegistered, World, sync
-from freezethreads._record import Record, here
+from freezethreads._registry.record import Record, here
 from freezing import Actor, Loops, actor, looping, puppet
 from helpers import WAIT, start, wait_until
 

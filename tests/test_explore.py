@@ -255,7 +255,7 @@ def test_a_file_of_which_no_function_is_found_is_no_success(tmp_path: Path) -> N
 
 def test_every_file_of_the_protocol_is_explored() -> None:
     package = ROOT / "freezethreads"
-    words = ("_ground.completion", "_record", "_status")
+    words = ("_ground.completion", "_registry.record", "_registry.status")
     files = [*package.glob("_*.py"), *(package / "sync").glob("_*.py")]
     of_protocol = {
         str(path)

@@ -14,7 +14,7 @@ PROGRAM = """
 import os, sys
 import freezethreads
 from freezethreads._controller import Controller
-from freezethreads._registry import Registry
+from freezethreads._registry.registry import Registry
 
 def told(*_, is_over=sys.is_finalizing, write=os.write):
     write(1, b"called at the end of all" if is_over() else b"")

@@ -18,8 +18,8 @@ from freezethreads import (
 )
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
-from freezethreads._requests import Freeze
-from freezethreads._status import Status
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status
 from freezing import (
     Pause,
     actor,

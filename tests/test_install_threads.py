@@ -20,7 +20,7 @@ from freezethreads import (
     ThreadInfo,
 )
 from freezethreads._pool import ThreadPoolExecutor
-from freezethreads._record import here
+from freezethreads._registry.record import here
 from freezethreads._threads import Thread
 from freezethreads._wait import waits_count
 from helpers import WAIT, start

@@ -17,8 +17,8 @@ from freezethreads import (
     _membership,
     sync,
 )
-from freezethreads._record import Record
-from freezethreads._status import Word
+from freezethreads._registry.record import Record
+from freezethreads._registry.status import Word
 from freezethreads._wait import Waiting
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
 from helpers import WAIT, stack_of, wait_for, wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from freezethreads import Freezer, State, World, default_freezer
 from freezethreads._pool import ThreadPoolExecutor
-from freezethreads._registry import Registry
+from freezethreads._registry.registry import Registry
 from freezing import after, puppet
 from helpers import WAIT, wait_for
 from thread_helpers import Gate, members

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, _refrigerator, _status
+from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
 from freezethreads._controller import Controller
 from freezethreads._ground.completion import Completion
-from freezethreads._status import Word
+from freezethreads._registry import status
+from freezethreads._registry.status import Word
 from freezing import Pause, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, raise_once, wait_for, wait_until
 
@@ -92,7 +93,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thaw(monkeypatch: pytest.Mon
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
         first = two.do(freezer.hold, timeout=WAIT)
-        after(monkeypatch, _status, "settled", found)
+        after(monkeypatch, status, "settled", found)
         thawing = one.tell(world.thaw)
         found.wait()
         second = three.do(freezer.hold, timeout=0)
@@ -121,7 +122,7 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
         found = Pause(one.worker)
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
-        after(monkeypatch, _status, "settled", found)
+        after(monkeypatch, status, "settled", found)
         thawing = one.tell(world.thaw)
         found.wait()
         waits = at_bell(monkeypatch, two.worker)

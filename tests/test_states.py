@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from freezethreads import FreezeError, Freezer, State
-from freezethreads._states import MOVES, Mover, check_move
+from freezethreads._registry.states import MOVES, Mover, check_move
 from freezing import puppet
 from helpers import WAIT
 

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 import pytest
 
 from freezethreads import Freezer, State, _refrigerator
-from freezethreads._registry import Registry
+from freezethreads._registry.registry import Registry
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 from rigging import rig_mark

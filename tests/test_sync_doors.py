@@ -16,7 +16,7 @@ import pytest
 
 from freezethreads import Freezer, install, sync
 from freezethreads._install import _installation, _members
-from freezethreads._record import here
+from freezethreads._registry.record import here
 from helpers import WAIT, start, wait_until
 
 FROZEN_AT = "after it"

@@ -13,7 +13,7 @@ import pytest
 
 from freezethreads import sync
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._record import here
+from freezethreads._registry.record import here
 from freezethreads.sync._locks import Latch
 from helpers import start, wait_until
 

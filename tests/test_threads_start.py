@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, default_freezer, sync
-from freezethreads._registry import Registry
+from freezethreads._registry.registry import Registry
 from freezethreads._threads import Thread
 from freezing import after, puppet
 from helpers import WAIT, wait_for

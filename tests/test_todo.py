@@ -16,7 +16,7 @@ from freezethreads import (
     ThreadExited,
     _refrigerator,
 )
-from freezethreads._todo import Todo
+from freezethreads._registry.todos import Todo
 from freezing import Pause, actor, after, looping, puppet, puppets, rig_todo
 from helpers import WAIT, start, wait_for
 

@@ -9,8 +9,8 @@ import pytest
 
 from freezethreads import Freezer, _controller, _refrigerator
 from freezethreads._ground.completion import Bell
-from freezethreads._record import Record
-from freezethreads._requests import Freeze
+from freezethreads._registry.record import Record
+from freezethreads._registry.requests import Freeze
 from freezing import (
     Pause,
     RiggedDict,

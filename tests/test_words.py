@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._requests import Freeze
-from freezethreads._status import Link, Status, Word, settled
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Link, Status, Word, settled
 from freezing import puppet
 from helpers import WAIT
 

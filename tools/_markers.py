@@ -3,7 +3,7 @@
 A marker is a comment that names a function by its module in the package and its qualified name, and
 may quote what that function does at this step, in this order:
 
-    /* code: _status.Word.change: "step(old" ; "setdefault(0, link)" */
+    /* code: _registry/status.Word.change: "step(old" ; "setdefault(0, link)" */
 """
 
 from __future__ import annotations

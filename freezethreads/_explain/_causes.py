@@ -12,8 +12,8 @@ from traceback import FrameSummary
 
 from freezethreads._explain._source import TAKERS, call_of, has_call, is_with, nearest, remoteness
 from freezethreads._looks import Evidence
+from freezethreads._registry.states import State
 from freezethreads._report import Straggler
-from freezethreads._states import State
 
 _STANDARD = os.path.dirname(threading.__file__) + os.sep
 _TAKERS = (queue.__file__, threading.__file__, f"{_STANDARD}multiprocessing{os.sep}")

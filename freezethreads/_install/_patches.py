@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from freezethreads._todo import ABSENT
+from freezethreads._registry.todos import ABSENT
 
 Function: TypeAlias = Callable[..., Any]
 

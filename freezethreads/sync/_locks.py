@@ -32,8 +32,8 @@ from freezethreads import _ownership
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import allocate_lock, get_ident
 from freezethreads._ground.uninterruptible import covered, exit_too
-from freezethreads._places import place_of
-from freezethreads._record import here
+from freezethreads._registry.places import place_of
+from freezethreads._registry.record import here
 from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any, Generic, TypeVar
 
 from freezethreads._ground.deadline import Deadline
-from freezethreads._registry import armed
+from freezethreads._registry.registry import armed
 from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock, timeout_of

@@ -23,7 +23,7 @@ from freezethreads.testing._places import is_innermost, place_of
 from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT
 
 if TYPE_CHECKING:
-    from freezethreads._requests import Freeze
+    from freezethreads._registry.requests import Freeze
 
 __all__ = ["freezer"]
 

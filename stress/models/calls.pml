@@ -68,7 +68,7 @@ inline tell(status) {                   /* the number is used up */
 #endif
 #endif
 
-inline refuse() {                       /* code: _todo.Todo.refuse: "_claim.acquire(" ; "_fail(" */
+inline refuse() {                       /* code: _registry/todos.Todo.refuse: "_claim.acquire(" ; "_fail(" */
 #ifdef MUTANT_not_claimed
     if
     :: future == OPEN -> future = REFUSED
@@ -83,7 +83,7 @@ inline refuse() {                       /* code: _todo.Todo.refuse: "_claim.acqu
 }
 
 inline make_calls() {                   /* code: _refrigerator._make_calls: "change(calling" */
-    seen = done & word;                 /* code: _status.calling: "settled(" ; ".stay is not stay" ; "Status(" */
+    seen = done & word;                 /* code: _registry/status.calling: "settled(" ; ".stay is not stay" ; "Status(" */
     d_step {
         new = SETTLED(word, seen);
         if
@@ -94,7 +94,7 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
     }
     if
     :: new & CALLING ->                 /* code: _refrigerator._make_calls: ".run()" ; "change(answered" ; "_note_stop(" */
-       if                               /* code: _todo.Todo.run: "_claim.acquire(" ; "set_result(" */
+       if                               /* code: _registry/todos.Todo.run: "_claim.acquire(" ; "set_result(" */
 #ifdef MUTANT_not_claimed               /* it looks whether somebody has refused it, and then begins */
        :: future == OPEN ->
 #else
@@ -105,7 +105,7 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
        :: else
        fi;
        asked = false;
-       seen = done & word;              /* code: _status.answered: "settled(" ; ".stay is not stay" ; "Status(" */
+       seen = done & word;              /* code: _registry/status.answered: "settled(" ; ".stay is not stay" ; "Status(" */
        d_step {
            new = SETTLED(word, seen) & ~CALLING;
            word = new; seen = 0

@@ -24,7 +24,7 @@ proctype Writer() {
     byte old, said, times, mine;
     do
     :: times < TIMES ->
-       old = head;                      /* code: _status.Word._end: "self._last" ; "link[1]" */
+       old = head;                      /* code: _registry/status.Word._end: "self._last" ; "link[1]" */
        said = value[old];
        do
        :: atomic { next[old] -> old = next[old];
@@ -34,7 +34,7 @@ proctype Writer() {
                  }
        :: !next[old] -> break
        od;
-       if                               /* code: _status.Word.change: "setdefault(0, link) is link" ; "self._last = link" */
+       if                               /* code: _registry/status.Word.change: "setdefault(0, link) is link" ; "self._last = link" */
 #ifdef MUTANT_set_not_setdefault        /* whoever comes later puts his own in the place of the other's */
        :: true ->
 #else

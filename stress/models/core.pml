@@ -54,7 +54,7 @@ inline tell(status) {                   /* the number is used up */
 }
 
 inline park() {                         /* code: _refrigerator._stand: "change(settled)" ; ".pending(" ; "change(parked" */
-    seen = done & word;                 /* code: _status.parked: "settled(" ; ".stay is not None" ; "Status(" */
+    seen = done & word;                 /* code: _registry/status.parked: "settled(" ; ".stay is not None" ; "Status(" */
     d_step {
         if
         :: LEFT(word, seen) ->
@@ -138,7 +138,7 @@ proctype Thread() {
     :: true -> break
     od;
     atomic { running = false; due = 0; hit = 0; visits = 0 }
-    /* code: _registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
+    /* code: _registry/registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
 #ifdef MUTANT_exited_last
     word = 0; new = listing; tell(new); exited = true
 #else
@@ -159,7 +159,7 @@ inline thaw(f) {
     seen = !(word & ALL);
     if :: seen -> word = word & ~STAY; seen = 0 :: else fi;
 #else
-    if                                  /* code: _status.Word.let_go: "self._last" ; "change(settled)" */
+    if                                  /* code: _registry/status.Word.let_go: "self._last" ; "change(settled)" */
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
     :: !(word & STAY)                   /* it drops what is done by itself, when it looks */
     fi;
@@ -177,7 +177,7 @@ inline arm(f) {
         awaited = awaited | bit(f)
     }
     /* code: _controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
-    /* code: _status.listed: "settled(" ; "(*old.freezes, freeze)" */
+    /* code: _registry/status.listed: "settled(" ; "(*old.freezes, freeze)" */
 #ifdef MUTANT_arm_looks_first
     stopped = exited || away;
 #endif
@@ -187,14 +187,14 @@ inline arm(f) {
         seen = 0; stood = ((word & STAY) != 0)
     };
 #ifndef MUTANT_arm_looks_first
-    stopped = exited || away;           /* code: _record.Record.is_away: "self.away" */
+    stopped = exited || away;           /* code: _registry/record.Record.is_away: "self.away" */
 #endif
     if
     :: atomic { stopped || stood -> awaited = awaited & ~bit(f) }
     :: else
     fi;
     atomic { stopped = false; stood = false }
-    if                                  /* code: _registry.Registry.withdraw: "_take_off(" ; ".arrive(" */
+    if                                  /* code: _registry/registry.Registry.withdraw: "_take_off(" ; ".arrive(" */
     :: exited ->
        seen = done & word;
        atomic { word = SETTLED(word & ~bit(f), seen); seen = 0 };

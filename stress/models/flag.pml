@@ -19,7 +19,7 @@ bool called;                            /* the waker was called */
 byte busy;                              /* who has changed what is pending, and has yet to set the flag */
 bool hit;                               /* the exception has come */
 
-/* code: _registry.Registry._set_flag: "_is_asked()" ; ".armed = " ; "_is_asked() == asked" ; "mistaken = True" ; "call_waker()" */
+/* code: _registry/registry.Registry._set_flag: "_is_asked()" ; ".armed = " ; "_is_asked() == asked" ; "mistaken = True" ; "call_waker()" */
 inline set_flag() {
     do
     :: asked = pending != 0;
@@ -55,7 +55,7 @@ inline set_flag() {
     atomic { asked = false; mistaken = false; busy--; assert(busy || armed == (pending != 0)) }
 }
 
-proctype Poster() {                     /* code: _registry.Registry.post: "announce(" ; ".todo[todo]" ; "call_waker()" */
+proctype Poster() {                     /* code: _registry/registry.Registry.post: "announce(" ; ".todo[todo]" ; "call_waker()" */
     bool asked, mistaken;
     atomic { busy++; pending = pending | TODO }
     set_flag();
@@ -63,11 +63,11 @@ proctype Poster() {                     /* code: _registry.Registry.post: "annou
     called = true
 }
 
-proctype Other() {                      /* code: _registry.Registry.announce: ".pending[request]" ; "_show()" */
+proctype Other() {                      /* code: _registry/registry.Registry.announce: ".pending[request]" ; "_show()" */
     bool asked, mistaken;
     atomic { busy++; pending = pending | OTHER }
     set_flag();
-    atomic { busy++; pending = pending & ~OTHER }   /* code: _registry.Registry.settle: ".pending.pop(" ; "_show()" */
+    atomic { busy++; pending = pending & ~OTHER }   /* code: _registry/registry.Registry.settle: ".pending.pop(" ; "_show()" */
     set_flag()
 }
 

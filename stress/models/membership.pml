@@ -60,8 +60,8 @@ inline stand() {                        /* code: _refrigerator._stand: "change(s
     atomic { rung = false; running = true; assert(!(stands & bit(group))) }
 }
 
-/* code: _registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
-inline submit(f) {                      /* code: _status.listed_anew: "listed(" ; "new is old" ; "Status(" */
+/* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
+inline submit(f) {                      /* code: _registry/status.listed_anew: "listed(" ; "new is old" ; "Status(" */
     if
     :: (known & bit(f)) && group == f ->
        seen = done & (word | bit(f));
@@ -77,8 +77,8 @@ inline submit(f) {                      /* code: _status.listed_anew: "listed(" 
     fi
 }
 
-/* code: _registry.Registry.withdraw: "_take_off(" ; ".members.pop(" ; ".arrive(" */
-inline withdraw(f) {                    /* code: _registry.Registry._take_off: "_is_meant(" ; "change(unlisted" ; "bell.ring()" */
+/* code: _registry/registry.Registry.withdraw: "_take_off(" ; ".members.pop(" ; ".arrive(" */
+inline withdraw(f) {                    /* code: _registry/registry.Registry._take_off: "_is_meant(" ; "change(unlisted" ; "bell.ring()" */
     do
     :: before = anew;
        if                               /* what the thread is in, looked at after the word */
@@ -108,7 +108,7 @@ proctype Thread() {
     known = listing;
     registered = true;
 #else
-    registered = true;                  /* code: _registry.Registry.enter: ".records[" ; "submit_to_active(" */
+    registered = true;                  /* code: _registry/registry.Registry.enter: ".records[" ; "submit_to_active(" */
     known = listing;
 #endif
     submit(0); submit(1);
@@ -139,7 +139,7 @@ proctype Thread() {
     :: leaves -> break
     od;
     running = false;
-    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
+    exited = true;                      /* code: _registry/registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
     word = 0;
     new = listing;
     tell(new);

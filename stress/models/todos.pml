@@ -20,7 +20,7 @@ byte made, failed;                      /* Todo.future of each */
 byte answered;                          /* posters that need no more answer */
 
 inline make() {                         /* code: _refrigerator.make: "todo.run()" ; ".todo.pop(" */
-    if                                  /* code: _todo.Todo.run: "_claim.acquire(" */
+    if                                  /* code: _registry/todos.Todo.run: "_claim.acquire(" */
     :: atomic { !(claimed & one) -> claimed = claimed | one; made = made | one; assert(!(failed & one)) }
     :: else
     fi;
@@ -36,10 +36,10 @@ inline make_todos() {                   /* code: _wait.Waiting._make_todos: "pen
     od
 }
 
-inline refuse(one_) {                   /* code: _registry.Registry._refuse: ".todo.pop(" ; "todo.refuse(" */
+inline refuse(one_) {                   /* code: _registry/registry.Registry._refuse: ".todo.pop(" ; "todo.refuse(" */
     if
     :: atomic { list & one_ -> list = list & ~one_ }
-       if                               /* code: _todo.Todo.refuse: "_claim.acquire(" ; "_fail(" */
+       if                               /* code: _registry/todos.Todo.refuse: "_claim.acquire(" ; "_fail(" */
        :: atomic { !(claimed & one_) -> claimed = claimed | one_; failed = failed | one_ }
        :: else
        fi
@@ -71,9 +71,9 @@ proctype Thread() {
     od;
     visits = false;
 #ifndef MUTANT_exited_last
-    exited = true;                      /* code: _registry.Registry.retire: "exited = True" ; "_refuse_all(" */
+    exited = true;                      /* code: _registry/registry.Registry.retire: "exited = True" ; "_refuse_all(" */
 #endif
-    found = list;                       /* code: _registry.Registry._refuse_all: "list(" ; "_refuse(" */
+    found = list;                       /* code: _registry/registry.Registry._refuse_all: "list(" ; "_refuse(" */
     do
     :: found & bit(0) -> found = found & ~bit(0); refuse(bit(0))
     :: found == bit(1) -> found = 0; refuse(bit(1))
@@ -84,7 +84,7 @@ proctype Thread() {
 #endif
 }
 
-proctype Poster(byte me) {              /* code: _registry.Registry.post: ".todo[todo]" ; ".exited" ; ".todo.pop(" ; "rouse()" */
+proctype Poster(byte me) {              /* code: _registry/registry.Registry.post: ".todo[todo]" ; ".exited" ; ".todo.pop(" ; "rouse()" */
 #ifdef MUTANT_post_looks_first
     if
     :: exited -> answered = answered | bit(me); goto over
@@ -112,7 +112,7 @@ proctype Poster(byte me) {              /* code: _registry.Registry.post: ".todo
 #endif
 wait:
 #ifndef MUTANT_nobody_rings
-    if                                  /* code: _record.Record.rouse: "parking.away" ; ".ring()" */
+    if                                  /* code: _registry/record.Record.rouse: "parking.away" ; ".ring()" */
     :: away -> rung = true
     :: else
     fi;

@@ -214,7 +214,7 @@ proctype Thread(byte me) {
        barred[me] = false;              /* code: _controller.Controller.keep_turn: ".barred = False" ; ".current" ; "change(commanding" */
        if
        :: first != me + 1
-       :: else ->                       /* code: _status.commanding: "settled(" ; ".pending(" ; "Status(" */
+       :: else ->                       /* code: _registry/status.commanding: "settled(" ; ".pending(" ; "Status(" */
           seen = done & word[me];
           d_step {
               new = SETTLED(word[me], seen);

@@ -1,4 +1,4 @@
-/* The word of a thread, as freezethreads/_status.py has it: what the models of the freezer share.
+/* The word of a thread, as freezethreads/_registry/status.py has it: what the models of the freezer share.
 
    A status is one number. The low bits are the freezes on the thread's list. Above them is STAY: the
    thread stands in the refrigerator. CALLING: it makes a world's call meanwhile. Above these are the
@@ -13,13 +13,13 @@
 
 byte done;                              /* Freeze.done of each freeze: its thaw has begun */
 
-/* code: _status.settled: "not freeze.done" */
-/* code: _status._with: "is_held_by" ; "stay = None" */
+/* code: _registry/status.settled: "not freeze.done" */
+/* code: _registry/status._with: "is_held_by" ; "stay = None" */
 /* What is done is dropped. The stay ends with the last freeze that held it. */
 #define LEFT(s, d)     ((s) & ALL & ~(d))
 #define SETTLED(s, d)  (LEFT(s, d) | ((s) & ~ALL & (LEFT(s, d) -> ~0 : ~(STAY | CALLING)) & ~((d) << 8)))
 
-/* code: _status.Word.change: "self._last" ; "step(old" ; "setdefault(0, link)" */
+/* code: _registry/status.Word.change: "self._last" ; "step(old" ; "setdefault(0, link)" */
 /* A compare-and-swap, by a process with the locals `seen` and `new`. First it finds out which freezes
    are done. Then it makes a new status out of the word, and puts it there, in one step: had the word
    changed in between, the code would have begun again. Others may do anything between the two steps.

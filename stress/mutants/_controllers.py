@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from freezethreads._controller import Controller
-from freezethreads._requests import Freeze
-from freezethreads._status import Status
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status
 from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put
 

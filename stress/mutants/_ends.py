@@ -8,10 +8,10 @@ from freezethreads._controller import Controller
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.original import sleep
-from freezethreads._record import Parking, here
 from freezethreads._refrigerator import _wait_at
-from freezethreads._requests import Freeze
-from freezethreads._status import Status, Stay, settled
+from freezethreads._registry.record import Parking, here
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status, Stay, settled
 from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put, replace
 

@@ -16,11 +16,11 @@ from freezethreads import State
 from freezethreads._controller import Controller, _timeout
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
-from freezethreads._record import Record
 from freezethreads._refrigerator import visit_safepoint
 from freezethreads._region import Blocking
-from freezethreads._registry import Registry
-from freezethreads._requests import Ending, Freeze
+from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._wait import Waiter, Waiting
 from stress.mutants._mutant import breaks, put, replace
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from freezethreads._controller import Controller
-from freezethreads._record import Lifeline, Record
-from freezethreads._registry import Registry
-from freezethreads._requests import Freeze
+from freezethreads._registry.record import Lifeline, Record
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
 from freezethreads._threads import enrol
 from stress.mutants._mutant import breaks, put, replace
 

@@ -7,10 +7,10 @@ from time import monotonic
 from freezethreads._controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._no_freeze import NoFreeze
-from freezethreads._record import Record
 from freezethreads._region import Blocking
-from freezethreads._requests import Freeze
-from freezethreads._todo import ABSENT
+from freezethreads._registry.record import Record
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.todos import ABSENT
 from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
 

@@ -7,10 +7,10 @@ from types import FrameType
 from typing import Any
 
 from freezethreads import World
-from freezethreads._record import Record
 from freezethreads._refrigerator import make, visit_safepoint
-from freezethreads._registry import Registry
-from freezethreads._todo import Todo, TodoList, pending_todos
+from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.todos import Todo, TodoList, pending_todos
 from stress.mutants._mutant import breaks, put, replace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from freezethreads._ground.deadline import Deadline
-from freezethreads._record import Record
+from freezethreads._registry.record import Record
 from freezethreads._wait import Waiter
 from freezethreads.sync._locks import Mutex
 from freezethreads.sync._queues import SimpleQueue

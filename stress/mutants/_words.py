@@ -12,13 +12,13 @@ from typing import Any
 
 from freezethreads._controller import Controller
 from freezethreads._ground.original import sleep
-from freezethreads._places import Place
-from freezethreads._record import Record, here
 from freezethreads._refrigerator import tell, visit
 from freezethreads._region import Blocking
-from freezethreads._registry import Registry
-from freezethreads._requests import Freeze
-from freezethreads._status import Status, Stay, Word, calling, settled
+from freezethreads._registry.places import Place
+from freezethreads._registry.record import Record, here
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status, Stay, Word, calling, settled
 from stress.mutants._mutant import breaks, put, replace
 
 

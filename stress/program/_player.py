@@ -20,7 +20,7 @@ from freezethreads import (
     ThreadExited,
     sync,
 )
-from freezethreads._requests import covers
+from freezethreads._registry.requests import covers
 from freezethreads.testing import Violation
 from stress.program._errands import Errand, ForAll, here
 from stress.program._program import FREEZERS, Body, Part

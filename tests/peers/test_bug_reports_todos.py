@@ -15,9 +15,9 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
 from freezethreads._ground.completion import Completion
-from freezethreads._requests import Freeze
-from freezethreads._status import Status
-from freezethreads._todo import Todo
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status
+from freezethreads._registry.todos import Todo
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for, wait_until
 from in_steps import Request

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, _ownership, _report
-from freezethreads._record import Record
+from freezethreads._registry.record import Record
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT
 from peers import direct, handshakes

@@ -7,7 +7,7 @@ import pytest
 from freezethreads._controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import monotonic
-from freezethreads._requests import Freeze
+from freezethreads._registry.requests import Freeze
 from peers import oracle
 
 

@@ -41,8 +41,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from freezethreads._places import Place
-    from freezethreads._requests import Freeze
+    from freezethreads._registry.places import Place
+    from freezethreads._registry.requests import Freeze
 
 
 class Stay:

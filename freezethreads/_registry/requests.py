@@ -1,6 +1,6 @@
 """What a controller asks of a group of threads: a `Freeze`. It stands in the word of each of them.
 
-See `_status` for the word, and `_controller` for a freeze's life.
+See `status` for the word, and `_controller` for a freeze's life.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
-from freezethreads._todo import ABSENT, Todo
+from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
     from freezethreads._lease import Lease
-    from freezethreads._record import Record
+    from freezethreads._registry.record import Record
 
 
 def covers(group: str, other: str) -> bool:
@@ -93,7 +93,7 @@ class Freeze:
 
     def end_by(self, ending: Ending) -> None:
         """Say what ends it, unless something else was first. From any thread; may be repeated."""
-        self.ending.setdefault(0, ending)  # one operation: see `_status`
+        self.ending.setdefault(0, ending)  # one operation: see `status`
 
     @property
     def stands(self) -> bool:

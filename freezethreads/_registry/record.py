@@ -37,14 +37,14 @@ from freezethreads._ground.original import (
     getpid,
     local,
 )
-from freezethreads._places import Place, bell_of
-from freezethreads._requests import Freeze
-from freezethreads._states import State
-from freezethreads._status import Status, Word, settled
-from freezethreads._todo import Todo, TodoList
+from freezethreads._registry.places import Place, bell_of
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.states import State
+from freezethreads._registry.status import Status, Word, settled
+from freezethreads._registry.todos import Todo, TodoList
 
 if TYPE_CHECKING:
-    from freezethreads._registry import Registry
+    from freezethreads._registry.registry import Registry
 
 logger = logging.getLogger("freezethreads")
 

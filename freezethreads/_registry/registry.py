@@ -1,6 +1,6 @@
 """The registry: who is enrolled, what is asked, and the flag that says whether anything is.
 
-No lock guards it. Each step below is one operation on one dict (see `_todo` for what is assumed
+No lock guards it. Each step below is one operation on one dict (see `todos` for what is assumed
 of it), and where two parties meet, each first writes and then looks, through the same dict. Only
 the thread itself writes its entry in `records`; others mark a record as exited.
 
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from freezethreads._ground.errors import NotRegistered, ThreadExited
 from freezethreads._ground.original import Thread, get_native_id, local
-from freezethreads._record import Lifeline, Record, here
-from freezethreads._requests import Freeze
-from freezethreads._status import Status, listed_anew, unlisted
-from freezethreads._todo import ABSENT, Todo
+from freezethreads._registry.record import Lifeline, Record, here
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status, listed_anew, unlisted
+from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
     from freezethreads._statistics import Recorder
