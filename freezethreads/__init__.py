@@ -54,9 +54,9 @@ from freezethreads._install import Installation, install
 from freezethreads._membership import Registration
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._registry.states import State
-from freezethreads._report import Straggler, ThreadInfo
+from freezethreads._report.statistics import Histogram, Site, Statistics
+from freezethreads._report.stragglers import Straggler, ThreadInfo
 from freezethreads._signals import register_signal, unregister_signal
-from freezethreads._statistics import Histogram, Site, Statistics
 from freezethreads._threads import Thread
 from freezethreads._world import Hold, World
 

@@ -13,7 +13,6 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._lease import Lease
-from freezethreads._observers import tell_observers
 from freezethreads._refrigerator import come_back, go_away
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Lifeline, Record, logger
@@ -21,7 +20,8 @@ from freezethreads._registry.registry import Registry, call_shut
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.status import Status, commanding, settled
 from freezethreads._registry.todos import ABSENT
-from freezethreads._report import report_stragglers
+from freezethreads._report.observers import tell_observers
+from freezethreads._report.stragglers import report_stragglers
 from freezethreads._turns import Turns
 
 

@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, cast
 
-from freezethreads import _ownership
 from freezethreads._controller import Controller
+from freezethreads._report import ownership
 
 # A dict, since listing one is atomic; a WeakSet cannot be walked while another thread adds to it.
 _references: dict[weakref.ref[Controller], None] = {}
@@ -64,7 +64,7 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    _ownership.reset()
+    ownership.reset()
     for controller in _controllers():
         controller.reset()
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from freezethreads import _membership, _ownership
+from freezethreads import _membership
 from freezethreads._controller import Controller
 from freezethreads._fork import adopt
 from freezethreads._ground.arguments import (
@@ -30,8 +30,9 @@ from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry, call_shut
 from freezethreads._registry.requests import Freeze, covers
 from freezethreads._registry.todos import Todo
-from freezethreads._report import ThreadInfo, infos_of
-from freezethreads._statistics import Recorder, Site, Statistics
+from freezethreads._report import ownership
+from freezethreads._report.statistics import Recorder, Site, Statistics
+from freezethreads._report.stragglers import ThreadInfo, infos_of
 from freezethreads._turns import Turns
 from freezethreads._world import Hold, World
 
@@ -67,7 +68,7 @@ class Freezer(Unique):
         self.name = name
         self.armed: bool = debug
         if debug:
-            _ownership.track()
+            ownership.track()
         turns = {"freeze": Turns(), "hold": Turns()}
         self._registry = Registry(self, debug, Recorder(), turns)
         self._controller = Controller(self._registry)

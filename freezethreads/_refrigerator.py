@@ -18,7 +18,6 @@ from freezethreads._flat import wait_flat
 from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread
 from freezethreads._ground.uninterruptible import covered, need_depth
-from freezethreads._ownership import check_nothing_owned
 from freezethreads._registry.places import Place, in_refrigerator, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
@@ -32,6 +31,7 @@ from freezethreads._registry.status import (
     settled,
 )
 from freezethreads._registry.todos import Todo, pending_todos
+from freezethreads._report.ownership import check_nothing_owned
 
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:

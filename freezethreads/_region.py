@@ -11,13 +11,13 @@ from freezethreads._flat import have_room
 from freezethreads._greenlets import may_switch
 from freezethreads._ground.original import monotonic
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._ownership import check_nothing_owned
 from freezethreads._refrigerator import come_back, tell, visit, visit_as_stranger
 from freezethreads._registry.places import Place, not_fork_safe, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.states import Mover, State, check_move
 from freezethreads._registry.status import settled
+from freezethreads._report.ownership import check_nothing_owned
 
 _SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from freezethreads._ground.errors import FreezeError, LeaseExpired
-from freezethreads._observers import observers
 from freezethreads._registry.requests import Freeze
+from freezethreads._report.observers import observers
 from freezethreads._world import Hold
 
 if TYPE_CHECKING:

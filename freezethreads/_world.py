@@ -18,7 +18,7 @@ from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.todos import Todo
-from freezethreads._report import ThreadInfo, infos_of, other_threads
+from freezethreads._report.stragglers import ThreadInfo, infos_of, other_threads
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-from freezethreads import _stacks
+from freezethreads._report import stacks as stacks_module
 from helpers import WAIT, Worker, stack_of
 
 # A shared machine makes any single example slow now and then, which says nothing about the code.
@@ -54,6 +54,6 @@ def no_gil(monkeypatch: pytest.MonkeyPatch) -> None:
     def touch() -> NoReturn:
         raise AssertionError("read the frames of threads that run")
 
-    monkeypatch.setattr(_stacks, "_HAS_GIL", False)
-    monkeypatch.setattr(_stacks, "_FAULTHANDLER_STOPS", True)
-    monkeypatch.setattr(_stacks, "current_frames", touch)
+    monkeypatch.setattr(stacks_module, "_HAS_GIL", False)
+    monkeypatch.setattr(stacks_module, "_FAULTHANDLER_STOPS", True)
+    monkeypatch.setattr(stacks_module, "current_frames", touch)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, TypeVarTuple
 
 from freezethreads._ground.original import OwnThread
-from freezethreads._stacks import stack_of as summary_of_stack
+from freezethreads._report.stacks import stack_of as summary_of_stack
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

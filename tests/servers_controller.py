@@ -21,7 +21,7 @@ from typing import Any
 
 import freezethreads
 from freezethreads import FreezeTimeout, State, World
-from freezethreads._stacks import Stack, read_stacks
+from freezethreads._report.stacks import Stack, read_stacks
 from servers_app import Application
 
 GOAL = 100

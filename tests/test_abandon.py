@@ -14,8 +14,8 @@ import pytest
 
 from fork_helpers import looping, state_of
 from freezethreads import FreezeError, Freezer, Hold, LeaseExpired, NotRegistered, State, World
-from freezethreads._observers import observers
 from freezethreads._registry.requests import Freeze
+from freezethreads._report.observers import observers
 from freezethreads._standing import Abandoned
 from helpers import WAIT, Worker, start
 

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, _ownership, sync
+from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._explain import describe, look, render
+from freezethreads._report import ownership
 from freezing import actor, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -69,7 +70,7 @@ def test_the_description_is_json() -> None:
 
 
 def test_todos_and_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_ownership, "tracking", False)  # debug mode leaves it on
+    monkeypatch.setattr(ownership, "tracking", False)  # debug mode leaves it on
     freezer = Freezer(debug=True)
     lock = sync.Lock()
     over = threading.Event()

@@ -262,7 +262,7 @@ def test_every_file_of_the_protocol_is_explored() -> None:
         for path in files
         if any(f"from freezethreads.{word} import" in path.read_text() for word in words)
     }
-    looking_on = ("_looks", "_observers", "_report", "_statistics")
+    looking_on = ("_report.looks", "_report.observers", "_report.stragglers", "_report.statistics")
     onlookers = {str(package / f"{name}.py") for name in looking_on}
     assert of_protocol - onlookers <= set(core_files())
 

@@ -15,7 +15,7 @@ from freezethreads._ground import frames as frames_module
 from freezethreads._ground import original
 from freezethreads._ground.frames import _look_uncollected, current_frames
 from freezethreads._ground.uninterruptible import call_with
-from freezethreads._stacks import stack_of
+from freezethreads._report.stacks import stack_of
 from freezing import Pause, before
 from helpers import run_python, start
 from injection import Boom
@@ -58,7 +58,7 @@ def test_a_collection_that_it_sets_off_does_not_hang() -> None:
 
 COLLECTED_ON_THE_WAY = """
 import faulthandler, gc, threading
-from freezethreads._stacks import read_stacks
+from freezethreads._report.stacks import read_stacks
 
 faulthandler.enable()
 

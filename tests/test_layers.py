@@ -15,12 +15,9 @@ PACKAGE = ROOT / "freezethreads"
 # its own. A room is a module of the package, or a whole folder in it.
 CORE = (
     "_ground",
-    "_stacks",
     "_registry",
-    "_statistics",
-    "_ownership",
+    "_report",
     "_lease",
-    "_observers",
     "_flat",
     "_greenlets",
     "_refrigerator",
@@ -28,8 +25,6 @@ CORE = (
     "_no_freeze",
     "_wait",
     "_membership",
-    "_looks",
-    "_report",
     "sync",  # so that it cannot reach the controller
     "_turns",
     "_controller",
@@ -52,7 +47,7 @@ GROUND = (
     "_explain",
     "_ground",
     "_request",
-    "_stacks",
+    "_report.stacks",
     "_standing",
 )
 HOUSE = (*CORE, *UPPER)

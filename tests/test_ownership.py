@@ -12,7 +12,7 @@ import pytest
 
 from fork_helpers import forked
 from freezethreads import Freezer, FreezeTimeout, SafepointViolation, State, sync
-from freezethreads import _ownership as ownership
+from freezethreads._report import ownership
 from freezing import Puppet, puppet, puppets
 from helpers import WAIT, run_python, wait_for
 

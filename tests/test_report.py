@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, Straggler, _report
+from freezethreads import Freezer, FreezeTimeout, State, Straggler
+from freezethreads._report import stragglers
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -102,7 +103,7 @@ def test_a_straggler_that_exits_while_the_report_is_written(
     with actor() as controller:
         with puppet(freezer) as thread:
             pause = Pause(controller.worker)
-            before(monkeypatch, _report, "sleep", pause)
+            before(monkeypatch, stragglers, "sleep", pause)
             freezing = controller.tell(freezer.freeze, timeout=0)
             pause.wait()
             thread.do(freezer.unregister)
@@ -139,6 +140,6 @@ def test_who_exits_while_threads_are_listed_is_left_out(monkeypatch: pytest.Monk
     freezer = Freezer()
     with puppet(freezer) as thread:
         record = thread.record
-        before(monkeypatch, _report, "info_of", lambda _: thread.do(freezer.unregister))
+        before(monkeypatch, stragglers, "info_of", lambda _: thread.do(freezer.unregister))
         assert freezer.threads() == ()
         assert record.exited

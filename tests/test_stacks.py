@@ -18,11 +18,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, _stacks
+from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
 from freezethreads._explain._describe import look
-from freezethreads._stacks import JOIN, Call, read_stacks, stack_of
+from freezethreads._report import stacks
+from freezethreads._report.stacks import JOIN, Call, read_stacks, stack_of
 from freezing import looping
 from helpers import WAIT, Worker, start, wait_for, wait_until
 
@@ -77,7 +78,7 @@ def sleeper() -> Iterator[Sleeper]:
 
 def test_frame_by_frame(monkeypatch: pytest.MonkeyPatch, sleeper: Sleeper) -> None:
     # (Of this one thread that is safe on every Python, since it does not move.)
-    monkeypatch.setattr(_stacks, "_HAS_GIL", True)
+    monkeypatch.setattr(stacks, "_HAS_GIL", True)
     call = sleeper.call()
     assert (call.function, call.name) == ("Bär.größe", "größe")
     assert call.code is sleeper.code
@@ -116,7 +117,7 @@ def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> 
         raise OSError(24, "Too many open files")
 
     if before == "3.13.1":
-        monkeypatch.setattr(_stacks, "_FAULTHANDLER_STOPS", False)
+        monkeypatch.setattr(stacks, "_FAULTHANDLER_STOPS", False)
     else:
         monkeypatch.setattr(os, "memfd_create", fail, raising=False)
         monkeypatch.setattr(tempfile, "TemporaryFile", fail)
@@ -180,10 +181,10 @@ FOUND = {
 
 
 def test_what_faulthandler_writes() -> None:
-    assert _stacks._parse(WRITTEN, None) == FOUND
-    assert _stacks._parse(WRITTEN, {0x1F, 0x2F, 0x3F}) == {0x1F: ()}
-    assert _stacks._parse(WRITTEN[:-3], None) == {0x7FE2123FC6C0: FOUND[0x7FE2123FC6C0]}
-    assert _stacks._parse("", None) == {}
+    assert stacks._parse(WRITTEN, None) == FOUND
+    assert stacks._parse(WRITTEN, {0x1F, 0x2F, 0x3F}) == {0x1F: ()}
+    assert stacks._parse(WRITTEN[:-3], None) == {0x7FE2123FC6C0: FOUND[0x7FE2123FC6C0]}
+    assert stacks._parse("", None) == {}
 
 
 @pytest.mark.usefixtures("no_gil")

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, _stacks
+from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
+from freezethreads._report import stacks
 from helpers import WAIT, start, wait_until
 
 STRAGGLER = """
@@ -141,7 +142,7 @@ def test_who_waits_again_and_again_waits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gil: bool, name: str, cause: Cause
 ) -> None:
     """For another caller at each look, or for the end of another thread."""
-    if _stacks._HAS_GIL:
-        monkeypatch.setattr(_stacks, "_HAS_GIL", gil)
-        monkeypatch.setattr(_stacks, "_FAULTHANDLER_STOPS", True)
+    if stacks._HAS_GIL:
+        monkeypatch.setattr(stacks, "_HAS_GIL", gil)
+        monkeypatch.setattr(stacks, "_FAULTHANDLER_STOPS", True)
     assert {diagnosed(tmp_path, name)["cause"] for _ in range(5)} == {cause.value}

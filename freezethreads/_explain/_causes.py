@@ -11,9 +11,9 @@ from enum import Enum
 from traceback import FrameSummary
 
 from freezethreads._explain._source import TAKERS, call_of, has_call, is_with, nearest, remoteness
-from freezethreads._looks import Evidence
 from freezethreads._registry.states import State
-from freezethreads._report import Straggler
+from freezethreads._report.looks import Evidence
+from freezethreads._report.stragglers import Straggler
 
 _STANDARD = os.path.dirname(threading.__file__) + os.sep
 _TAKERS = (queue.__file__, threading.__file__, f"{_STANDARD}multiprocessing{os.sep}")

@@ -39,16 +39,16 @@ from freezethreads._ground.original import (
     getpid,
     monotonic,
 )
-from freezethreads._looks import shelter_of
-from freezethreads._ownership import acquired_at, awaited_by, owned_locks, where
 from freezethreads._registry.places import Place, came_at, code_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import call_shut
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
-from freezethreads._stacks import Stack, read_stacks
-from freezethreads._statistics import site_of
+from freezethreads._report.looks import shelter_of
+from freezethreads._report.ownership import acquired_at, awaited_by, owned_locks, where
+from freezethreads._report.stacks import Stack, read_stacks
+from freezethreads._report.statistics import site_of
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer

@@ -18,8 +18,8 @@ from freezethreads._explain._source import PACKAGE, is_own, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.original import getpid, monotonic
-from freezethreads._looks import Evidence
-from freezethreads._report import Straggler
+from freezethreads._report.looks import Evidence
+from freezethreads._report.stragglers import Straggler
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer

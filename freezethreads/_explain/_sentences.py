@@ -13,8 +13,8 @@ from freezethreads._explain._causes import (
     waits_in,
 )
 from freezethreads._explain._source import has_safepoint_around
-from freezethreads._looks import Evidence
-from freezethreads._report import Straggler
+from freezethreads._report.looks import Evidence
+from freezethreads._report.stragglers import Straggler
 
 
 class Place(NamedTuple):

@@ -7,9 +7,9 @@ from traceback import FrameSummary
 from typing import NamedTuple
 
 from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, get_ident, sleep
-from freezethreads._looks import processor_time
-from freezethreads._report import ThreadInfo
-from freezethreads._stacks import Stack, read_stacks, summary_of
+from freezethreads._report.looks import processor_time
+from freezethreads._report.stacks import Stack, read_stacks, summary_of
+from freezethreads._report.stragglers import ThreadInfo
 
 _MOMENT = 0.02  # seconds between two looks
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from freezethreads._report import Straggler
+    from freezethreads._report.stragglers import Straggler
 
 __all__ = [
     "AlreadyRegistered",

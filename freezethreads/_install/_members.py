@@ -16,7 +16,7 @@ from freezethreads._freezer import Freezer
 from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
 from freezethreads._membership import enrol_beneath, leave_beneath
-from freezethreads._report import other_threads
+from freezethreads._report.stragglers import other_threads
 from freezethreads._threads import run_inside
 from freezethreads._wait import Plain, plumbing
 

@@ -26,7 +26,7 @@ from freezethreads._registry.status import Status, listed_anew, unlisted
 from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
-    from freezethreads._statistics import Recorder
+    from freezethreads._report.statistics import Recorder
     from freezethreads._turns import Turns
 
 T = TypeVar("T")

@@ -28,12 +28,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from freezethreads import _ownership
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import allocate_lock, get_ident
 from freezethreads._ground.uninterruptible import covered, exit_too
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import here
+from freezethreads._report import ownership
 from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable
 
@@ -84,15 +84,15 @@ class Mutex(Waitable):
             return take()
         deadline = Deadline(None if timeout < 0 else timeout)
         label = f"{type(self).__name__}.acquire"
-        before = _ownership.note_waiting(self)
+        before = ownership.note_waiting(self)
         try:
             return self._wait(take, deadline, label)
         finally:
-            _ownership.note_waiting(before)
+            ownership.note_waiting(before)
 
     def _note_acquired(self) -> None:
         place = place_of(caller_of(sys._getframe(1)), "wait", "acquire")
-        _ownership.note_acquired(self, place)
+        ownership.note_acquired(self, place)
 
 
 class Lock(Mutex):
@@ -117,7 +117,7 @@ class Lock(Mutex):
                 timeout = timeout_of(blocking, timeout)
             if self._try(0, me) is not me and not self._acquire_slow(me, timeout):
                 return False
-            if _ownership.tracking:
+            if ownership.tracking:
                 self._note_acquired()
             return True
         except BaseException:
@@ -130,8 +130,8 @@ class Lock(Mutex):
     def release(self, kind: object = None, error: object = None, traceback: object = None) -> None:
         """Release it, whoever has acquired it. Raises RuntimeError if nobody has."""
         try:
-            if _ownership.tracking:
-                _ownership.note_released(self)
+            if ownership.tracking:
+                ownership.note_released(self)
             del self._waiters[0]
             done = True  # not interrupted in between, since that is no call
             if self._waiters:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from freezethreads import _ownership
 from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import covered, exit_too
+from freezethreads._report import ownership
 from freezethreads._wait import plumbing
 from freezethreads.sync._locks import Mutex, timeout_of
 from freezethreads.sync._waitable import ORDERED
@@ -47,7 +47,7 @@ class RLock(Mutex):
                 timeout = timeout_of(blocking, timeout)
             if not self._try(False) and not self._acquire_slow(timeout):
                 return False
-            if _ownership.tracking and not before:
+            if ownership.tracking and not before:
                 self._note_acquired()
             return True
         except BaseException:
@@ -60,7 +60,7 @@ class RLock(Mutex):
     def release(self, kind: object = None, error: object = None, traceback: object = None) -> None:
         """Release it once. Raises RuntimeError if the calling thread does not have it."""
         try:
-            if _ownership.tracking:
+            if ownership.tracking:
                 self._note_released()
             done = True  # not interrupted before the call, which does it or raises
             self._raw.release()
@@ -84,7 +84,7 @@ class RLock(Mutex):
 
     def _note_released(self) -> None:
         if self._raw._recursion_count() == 1:
-            _ownership.note_released(self)
+            ownership.note_released(self)
 
     def _acquire_slow(self, timeout: float) -> bool:
         return self._wait_to_take(lambda: bool(self._raw.acquire(False)), timeout)
@@ -114,8 +114,8 @@ class RLock(Mutex):
 
     def _release_save(self) -> int:
         count = self._recursion_count()
-        if _ownership.tracking:
-            _ownership.note_released(self)
+        if ownership.tracking:
+            ownership.note_released(self)
         try:
             self._raw._release_save()
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freezethreads._ground.original import OwnThread, enumerate_threads
-from freezethreads._stacks import read_stacks, summary_of
+from freezethreads._report.stacks import read_stacks, summary_of
 from freezethreads.testing._events import Event
 
 

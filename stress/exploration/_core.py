@@ -179,8 +179,8 @@ def modelled(*files: str) -> Iterator[None]:
             ("sync._condition", "LockType", ModelLock),
             ("_registry.todos", "Future", ModelFuture),
             ("_controller", "Lease", ModelLease),
-            ("_report", "sleep", lambda seconds: None),
-            ("_report", "_may_move", lambda *_: False),
+            ("_report.stragglers", "sleep", lambda seconds: None),
+            ("_report.stragglers", "_may_move", lambda *_: False),
         ):
             owner = importlib.import_module(f"freezethreads.{module}")
             stack.enter_context(patch.object(owner, name, model))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, _ownership, _report
+from freezethreads import Freezer, FreezeTimeout
 from freezethreads._registry.record import Record
+from freezethreads._report import ownership, stragglers
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT
 from peers import direct, handshakes
@@ -44,7 +45,7 @@ def test_handshake_walk_stack_fallback(
     monkeypatch: pytest.MonkeyPatch, walk: Callable[[Means, int], None], means: Means
 ) -> None:
     """HandshakeWalkStackFallbackTest: the same where the quicker mechanism is not available."""
-    monkeypatch.setattr(_ownership, "tracking", False)  # debug mode leaves it on
+    monkeypatch.setattr(ownership, "tracking", False)  # debug mode leaves it on
     walk(means, 3)
 
 
@@ -108,7 +109,7 @@ def test_handshake_timeout_of_one_that_stops_too_late(monkeypatch: pytest.Monkey
     over = threading.Event()
     with puppet(freezer) as late, actor() as controller:
         pause = Pause(controller.worker)
-        before(monkeypatch, _report, "sleep", pause)
+        before(monkeypatch, stragglers, "sleep", pause)
         freezing = controller.tell(freezer.freeze, timeout=0)
         pause.wait()
         region = late.block(over)

@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from freezethreads import (
-    Freezer,
-    FreezeTimeout,
-    LeaseExpired,
-    SafepointViolation,
-    State,
-    _ownership,
-    sync,
-)
+from freezethreads import Freezer, FreezeTimeout, LeaseExpired, SafepointViolation, State, sync
+from freezethreads._report import ownership
 from freezing import actor, at_bell, looping, puppet
 from helpers import WAIT, wait_for, wait_until
 from peers.looking import check_still, frozen_groups, groups_of, witness
@@ -108,7 +101,7 @@ def test_assert_safepoint_check_consistency() -> None:
 def test_no_safepoint_verifier(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]) -> None:
     """NoSafepointVerifier: a safepoint with a lock held that is not for that is an error there and
     then, whether anybody is asked to stop or not. Who is asked does not stop with the lock."""
-    monkeypatch.setattr(_ownership, "tracking", False)  # debug mode leaves it on
+    monkeypatch.setattr(ownership, "tracking", False)  # debug mode leaves it on
     freezer = Freezer(debug=True)
     lock = make()
     over = threading.Event()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from freezethreads._ground.errors import SafepointViolation
 from freezethreads._ground.original import get_ident
 from freezethreads._registry.places import Place
-from freezethreads._statistics import site_of
+from freezethreads._report.statistics import site_of
 
 tracking = False
 

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, monotonic, sleep
-from freezethreads._looks import Evidence, Glance, evidence_of, glance_at, moved
-from freezethreads._ownership import acquired_at, awaited_by, where
 from freezethreads._registry.places import came_at
 from freezethreads._registry.record import Record
 from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
-from freezethreads._stacks import stack_of, summary_of, with_source
-from freezethreads._statistics import Site, site_of
+from freezethreads._report.looks import Evidence, Glance, evidence_of, glance_at, moved
+from freezethreads._report.ownership import acquired_at, awaited_by, where
+from freezethreads._report.stacks import stack_of, summary_of, with_source
+from freezethreads._report.statistics import Site, site_of
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
 _LOOKS = 16  # at most

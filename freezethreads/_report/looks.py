@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from freezethreads._ground.original import monotonic
 from freezethreads._registry.record import Record
 from freezethreads._registry.todos import pending_todos
-from freezethreads._stacks import INNERMOST, JOIN, Stack, read_stacks, summary_of
-from freezethreads._statistics import Site, site_of
+from freezethreads._report.stacks import INNERMOST, JOIN, Stack, read_stacks, summary_of
+from freezethreads._report.statistics import Site, site_of
 
 # Instructions between which CPython lets other threads look: what is found at one is in no call.
 _BETWEEN: Final = ("JUMP", "RESUME", "INSTRUMENTED_JUMP", "INSTRUMENTED_RESUME", "POP_JUMP")
