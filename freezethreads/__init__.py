@@ -51,8 +51,8 @@ from freezethreads._ground.errors import (
 )
 from freezethreads._ground.exports import export as _export
 from freezethreads._install import Installation, install
-from freezethreads._membership import Registration
 from freezethreads._pool import ThreadPoolExecutor
+from freezethreads._refrigerator.membership import Registration
 from freezethreads._registry.states import State
 from freezethreads._report.statistics import Histogram, Site, Statistics
 from freezethreads._report.stragglers import Straggler, ThreadInfo

@@ -13,7 +13,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._lease import Lease
-from freezethreads._refrigerator import come_back, go_away
+from freezethreads._refrigerator.refrigerator import come_back, go_away
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Lifeline, Record, logger
 from freezethreads._registry.registry import Registry, call_shut

@@ -9,7 +9,7 @@ import sys
 from typing import Any, cast
 
 from freezethreads._freezer import Freezer
-from freezethreads._refrigerator import visit_safepoint
+from freezethreads._refrigerator.refrigerator import visit_safepoint
 
 default_freezer = Freezer("default")
 armed = default_freezer.armed

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from freezethreads import _membership
 from freezethreads._controller import Controller
 from freezethreads._fork import adopt
 from freezethreads._ground.arguments import (
@@ -21,10 +20,11 @@ from freezethreads._ground.arguments import (
 )
 from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.unique import Unique
-from freezethreads._membership import Registration
-from freezethreads._no_freeze import NoFreeze
-from freezethreads._refrigerator import visit_safepoint
-from freezethreads._region import Blocking, CheckedBlocking
+from freezethreads._refrigerator import membership
+from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking
+from freezethreads._refrigerator.membership import Registration
+from freezethreads._refrigerator.no_freeze import NoFreeze
+from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry, call_shut
@@ -97,14 +97,14 @@ class Freezer(Unique):
         that unregisters; a thread that ends without that is struck off all the same. Raises
         `AlreadyRegistered`, TypeError or ValueError, and has changed nothing then.
         """
-        return _membership.register(self._registry, name, group, waker)
+        return membership.register(self._registry, name, group, waker)
 
     def unregister(self) -> None:
         """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
 
         Raises `NotRegistered`, or `FreezeError` in a blocking region; nothing was changed then.
         """
-        _membership.unregister(self._registry)
+        membership.unregister(self._registry)
 
     def safepoint(self, label: str | None = None) -> None:
         """Stop here if a freeze asks for it, until the thaw; then make this thread's todos.

@@ -21,8 +21,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import check_callable, check_group
+from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
 from freezethreads._threads import check_freezer, enrol
-from freezethreads._wait import Plain, Waiting, plumbing
 from freezethreads.sync import Condition, SimpleQueue
 
 plumbing.update((__file__, concurrent.futures._base.__file__))

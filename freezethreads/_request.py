@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from freezethreads._ground.arguments import check_callable, check_request
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.errors import FreezeError
-from freezethreads._refrigerator import visit
+from freezethreads._refrigerator.refrigerator import visit
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import logger
 from freezethreads._registry.registry import call_shut

@@ -16,8 +16,8 @@ from typing import Any
 from freezethreads._default import default_freezer
 from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import check_group
-from freezethreads._membership import Registration
-from freezethreads._wait import Plain, Waiting, plumbing
+from freezethreads._refrigerator.membership import Registration
+from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
 
 plumbing.add(__file__)
 

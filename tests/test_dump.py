@@ -59,7 +59,7 @@ def test_frames_of_this_library_are_one_line() -> None:
     own = [frame for frame in looper["stack"] if frame["own"]]
     assert len(own) > 2
     assert f"    ({len(own)} frames of freezethreads)\n--> " in part(text, "loop-0")
-    assert "_refrigerator.py" not in part(text, "loop-0")
+    assert "refrigerator.py" not in part(text, "loop-0")
 
 
 def test_the_description_is_json() -> None:

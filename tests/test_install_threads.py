@@ -20,9 +20,9 @@ from freezethreads import (
     ThreadInfo,
 )
 from freezethreads._pool import ThreadPoolExecutor
+from freezethreads._refrigerator.waits import waits_count
 from freezethreads._registry.record import here
 from freezethreads._threads import Thread
-from freezethreads._wait import waits_count
 from helpers import WAIT, start
 from install_waits import is_back, record_of, until, wait_in_wait
 

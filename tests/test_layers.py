@@ -18,13 +18,7 @@ CORE = (
     "_registry",
     "_report",
     "_lease",
-    "_flat",
-    "_greenlets",
     "_refrigerator",
-    "_region",
-    "_no_freeze",
-    "_wait",
-    "_membership",
     "sync",  # so that it cannot reach the controller
     "_turns",
     "_controller",

@@ -14,12 +14,12 @@ from freezethreads import (
     FreezeTimeout,
     NotRegistered,
     State,
-    _membership,
     sync,
 )
+from freezethreads._refrigerator import membership as membership_module
+from freezethreads._refrigerator.waits import Waiting
 from freezethreads._registry.record import Record
 from freezethreads._registry.status import Word
-from freezethreads._wait import Waiting
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
 from helpers import WAIT, stack_of, wait_for, wait_until
 
@@ -90,7 +90,7 @@ def test_a_world_can_call_in_who_is_about_to_register(monkeypatch: pytest.Monkey
     freezer = Freezer()
     with actor() as newcomer, actor() as controller:
         pause = Pause(newcomer.worker)
-        before(monkeypatch, _membership, "come_back", pause)
+        before(monkeypatch, membership_module, "come_back", pause)
         world = controller.do(freezer.freeze, timeout=WAIT)
         registering = newcomer.tell(freezer.register)
         pause.wait()

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from freezethreads import Freezer, Site, State, ThreadInfo, _region
+from freezethreads import Freezer, Site, State, ThreadInfo
+from freezethreads._refrigerator import blocking as blocking_module
 from freezing import Pause, actor, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -106,7 +107,7 @@ def test_a_frozen_thread_on_its_way_out_of_a_region_is_still_somewhere(
     with puppet(freezer) as thread:
         region = thread.block(over, "region")
         pause = Pause(thread.worker)
-        before(monkeypatch, _region, "visit", pause)
+        before(monkeypatch, blocking_module, "visit", pause)
         with freezer.freeze(timeout=WAIT) as world:
             over.set()
             pause.wait()

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
+from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._controller import Controller
 from freezethreads._ground.completion import Completion
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry import status
 from freezethreads._registry.status import Word
 from freezing import Pause, actor, after, at_bell, before, looping, puppet
@@ -31,7 +32,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_on_its_way_back(
     over, ran = threading.Event(), threading.Event()
     with puppet(freezer) as thread, actor() as first, actor() as second:
         stands = Pause(thread.worker)
-        before(monkeypatch, _refrigerator, "_note_stop", stands)
+        before(monkeypatch, refrigerator, "_note_stop", stands)
         region = thread.block(over)
         world = first.do(freezer.freeze, timeout=WAIT)
         over.set()
@@ -59,7 +60,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_about_to_stan
     over, ran = threading.Event(), threading.Event()
     with puppet(freezer) as thread, actor() as first, actor() as second:
         found = Pause(thread.worker)
-        after(monkeypatch, _refrigerator, "parked", found)
+        after(monkeypatch, refrigerator, "parked", found)
         region = thread.block(over)
         world = first.do(freezer.freeze, timeout=WAIT)
         over.set()
@@ -151,13 +152,13 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
     freezer = Freezer()
     with puppet(freezer) as thread, actor() as controller:
         parks = Pause(thread.worker)
-        before(monkeypatch, _refrigerator, "parked", parks)
+        before(monkeypatch, refrigerator, "parked", parks)
         asking = controller.tell(freezer.freeze, timeout=MOMENT)
         wait_until(lambda: freezer.armed)
         passing = thread.tell(freezer.safepoint)
         parks.wait()
         assert isinstance(asking.exception(WAIT), FreezeTimeout)
-        before(monkeypatch, _refrigerator, "_step_out", raise_once(KeyboardInterrupt))
+        before(monkeypatch, refrigerator, "_step_out", raise_once(KeyboardInterrupt))
         parks.go()
         assert isinstance(passing.exception(WAIT), KeyboardInterrupt)
         assert not thread.record.is_asked

@@ -7,7 +7,8 @@ from concurrent.futures import wait
 
 import pytest
 
-from freezethreads import Freezer, State, _refrigerator
+from freezethreads import Freezer, State
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.registry import Registry
 from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
@@ -192,7 +193,7 @@ def test_who_was_let_go_does_not_say_any_more_that_it_has_stopped(
         region = thread.block(over)
         first = freezer.hold(timeout=WAIT)
         pause = Pause(thread.worker)
-        before(monkeypatch, _refrigerator, "tell", pause)
+        before(monkeypatch, refrigerator, "tell", pause)
         over.set()
         pause.wait()
         first.thaw()

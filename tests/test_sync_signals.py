@@ -13,7 +13,7 @@ import pytest
 
 from freezethreads import Freezer, State, sync
 from freezethreads._ground.completion import Bell
-from freezethreads._wait import Waiting
+from freezethreads._refrigerator.waits import Waiting
 from freezing import Actor, actor, after, at_bell, before
 from helpers import WAIT, wait_for
 

@@ -8,14 +8,8 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from freezethreads import (
-    FreezeError,
-    Freezer,
-    NotRegistered,
-    ThreadBlocked,
-    ThreadExited,
-    _refrigerator,
-)
+from freezethreads import FreezeError, Freezer, NotRegistered, ThreadBlocked, ThreadExited
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.todos import Todo
 from freezing import Pause, actor, after, looping, puppet, puppets, rig_todo
 from helpers import WAIT, start, wait_for
@@ -230,7 +224,7 @@ def test_call_right_after_the_freeze_stands(monkeypatch: pytest.MonkeyPatch) -> 
     stop = threading.Event()
     with puppet(freezer) as thread:
         pause = Pause(thread.worker)
-        after(monkeypatch, _refrigerator, "tell", pause)
+        after(monkeypatch, refrigerator, "tell", pause)
         passing = thread.pass_safepoints(stop)
         with freezer.freeze(timeout=WAIT) as world:
             pause.wait()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, _controller, _refrigerator
+from freezethreads import Freezer, _controller
 from freezethreads._ground.completion import Bell
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 from freezing import (
@@ -119,7 +120,7 @@ def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_
         holding = holder.tell(freezer.hold, group="c", timeout=WAIT)
         looks.wait()
         parks = Pause(controller.worker)
-        before(monkeypatch, _refrigerator, step, parks)
+        before(monkeypatch, refrigerator, step, parks)
         comes.go()
         parks.wait()
         armed = at_bell(monkeypatch, holder.worker)

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._install._wrappers import Wait, wait_readable
-from freezethreads._wait import Waiting, plumbing, waits_count
+from freezethreads._refrigerator.waits import Waiting, plumbing, waits_count
 
 plumbing.add(__file__)
 

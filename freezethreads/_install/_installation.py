@@ -25,10 +25,10 @@ from freezethreads._ground.uninterruptible import call_with, covered
 from freezethreads._ground.unique import Unique
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
+from freezethreads._refrigerator.waits import plumbing
 from freezethreads._registry.record import here, logger
 from freezethreads._registry.registry import call_shut
 from freezethreads._threads import check_freezer
-from freezethreads._wait import plumbing
 
 plumbing.add(__file__)
 

@@ -15,10 +15,10 @@ from typing import Any
 from freezethreads._freezer import Freezer
 from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
-from freezethreads._membership import enrol_beneath, leave_beneath
+from freezethreads._refrigerator.membership import enrol_beneath, leave_beneath
+from freezethreads._refrigerator.waits import Plain, plumbing
 from freezethreads._report.stragglers import other_threads
 from freezethreads._threads import run_inside
-from freezethreads._wait import Plain, plumbing
 
 plumbing.add(__file__)
 

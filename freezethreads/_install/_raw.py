@@ -13,7 +13,7 @@ from typing import Any
 from freezethreads._ground.original import get_ident
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Function, Switch
-from freezethreads._wait import plumbing
+from freezethreads._refrigerator.waits import plumbing
 
 plumbing.add(__file__)
 

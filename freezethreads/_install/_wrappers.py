@@ -7,8 +7,8 @@ from types import GenericAlias
 from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
+from freezethreads._refrigerator.waits import Plain, Waiting, plumbing, stop_if_asked, waits_count
 from freezethreads._registry.registry import armed
-from freezethreads._wait import Plain, Waiting, plumbing, stop_if_asked, waits_count
 
 plumbing.add(__file__)
 

@@ -1,8 +1,8 @@
 """Where a thread counts as stopped: in its program, and since when.
 
 A place is a bare tuple, since one is made for each blocking region. Whoever wants to know something
-of one asks a function here, which alone knows what stands where in it. (`_region` and `_wait` make
-theirs in one expression.)
+of one asks a function here. Only this module knows what stands where in it, and the way into a
+region (`_refrigerator.blocking`), which makes one without a call.
 """
 
 from __future__ import annotations

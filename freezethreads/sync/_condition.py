@@ -16,7 +16,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import LockType, get_ident
 from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import Unbound, need_depth
-from freezethreads._wait import Waiter, Waiting, plumbing
+from freezethreads._refrigerator.waits import Waiter, Waiting, plumbing
 from freezethreads.sync._locks import Latch, Lock, timeout_of
 from freezethreads.sync._reentrant import RLock
 

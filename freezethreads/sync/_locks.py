@@ -31,10 +31,10 @@ from typing import Any
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import allocate_lock, get_ident
 from freezethreads._ground.uninterruptible import covered, exit_too
+from freezethreads._refrigerator.waits import caller_of, plumbing
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import here
 from freezethreads._report import ownership
-from freezethreads._wait import caller_of, plumbing
 from freezethreads.sync._waitable import Waitable
 
 plumbing.add(__file__)

@@ -11,8 +11,8 @@ from collections import deque
 from typing import Any, Generic, TypeVar
 
 from freezethreads._ground.deadline import Deadline
+from freezethreads._refrigerator.waits import plumbing, stop_if_asked
 from freezethreads._registry.registry import armed
-from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock, timeout_of
 from freezethreads.sync._waitable import ORDERED, Waitable

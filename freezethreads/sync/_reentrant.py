@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import covered, exit_too
+from freezethreads._refrigerator.waits import plumbing
 from freezethreads._report import ownership
-from freezethreads._wait import plumbing
 from freezethreads.sync._locks import Mutex, timeout_of
 from freezethreads.sync._waitable import ORDERED
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from freezethreads._refrigerator.waits import plumbing, stop_if_asked
 from freezethreads._registry.registry import armed
-from freezethreads._wait import plumbing, stop_if_asked
 from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Latch, Lock
 

@@ -6,7 +6,7 @@ from freezethreads._ground import original
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import TIMEOUT_MAX
 from freezethreads._ground.uninterruptible import need_depth
-from freezethreads._wait import Waiter, Waiting, plumbing
+from freezethreads._refrigerator.waits import Waiter, Waiting, plumbing
 
 plumbing.add(__file__)
 

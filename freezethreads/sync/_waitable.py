@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import local, monotonic
 from freezethreads._ground.uninterruptible import need_depth
-from freezethreads._wait import Waiter, plumbing
+from freezethreads._refrigerator.waits import Waiter, plumbing
 
 plumbing.add(__file__)
 

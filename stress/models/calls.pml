@@ -43,7 +43,7 @@ byte stands;                            /* freezes for which all stood, and whic
 byte begun, over;
 bool is_turn;                           /* W has left its turn: V has it */
 
-/* code: _refrigerator.tell: "in status.freezes" ; ".arrive(" */
+/* code: _refrigerator/refrigerator.tell: "in status.freezes" ; ".arrive(" */
 inline tell(status) {                   /* the number is used up */
     do
     :: status & bit(0) -> atomic { awaited = awaited & ~bit(0); status = status & ~bit(0) }
@@ -82,7 +82,7 @@ inline refuse() {                       /* code: _registry/todos.Todo.refuse: "_
 #endif
 }
 
-inline make_calls() {                   /* code: _refrigerator._make_calls: "change(calling" */
+inline make_calls() {                   /* code: _refrigerator/refrigerator._make_calls: "change(calling" */
     seen = done & word;                 /* code: _registry/status.calling: "settled(" ; ".stay is not stay" ; "Status(" */
     d_step {
         new = SETTLED(word, seen);
@@ -93,7 +93,7 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
         seen = 0
     }
     if
-    :: new & CALLING ->                 /* code: _refrigerator._make_calls: ".run()" ; "change(answered" ; "_note_stop(" */
+    :: new & CALLING ->                 /* code: _refrigerator/refrigerator._make_calls: ".run()" ; "change(answered" ; "_note_stop(" */
        if                               /* code: _registry/todos.Todo.run: "_claim.acquire(" ; "set_result(" */
 #ifdef MUTANT_not_claimed               /* it looks whether somebody has refused it, and then begins */
        :: future == OPEN ->
@@ -114,7 +114,7 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
        :: new & STAY -> tell(new)
        :: else
        fi
-    :: else ->                          /* code: _refrigerator._make_calls: "errand.refuse(" ; "errands.pop(" */
+    :: else ->                          /* code: _refrigerator/refrigerator._make_calls: "errand.refuse(" ; "errands.pop(" */
        if
 #ifdef MUTANT_call_is_dropped           /* takes it off the list, and tells nobody */
        :: (new & STAY) && !(done & bit(W)) -> asked = false
@@ -128,7 +128,7 @@ inline make_calls() {                   /* code: _refrigerator._make_calls: "cha
 }
 
 inline stand() {
-    seen = done & word;                 /* code: _refrigerator._stand: ".pending(" ; "change(parked" */
+    seen = done & word;                 /* code: _refrigerator/refrigerator._stand: ".pending(" ; "change(parked" */
     d_step {
         if
         :: LEFT(word, seen) -> new = SETTLED(word, seen) | STAY; word = new; inside = true
@@ -147,7 +147,7 @@ inline stand() {
        :: atomic { LEFT(word, done) & bit(3) -> entered = bit(3) }
        :: !LEFT(word, done)
        fi;
-       if                               /* code: _refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
+       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
        :: (word & STAY) && (entered & ~done) && !asked -> atomic { rung -> rung = false }
        :: else
        fi;

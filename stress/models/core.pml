@@ -41,7 +41,7 @@ byte late;                              /* freezes that began when that stay sho
 byte stands;                            /* freezes for which all stood, and which are not done */
 byte over;                              /* freezes whose controller has returned */
 
-/* code: _refrigerator.tell: "in status.freezes" ; ".arrive(" */
+/* code: _refrigerator/refrigerator.tell: "in status.freezes" ; ".arrive(" */
 inline tell(status) {                   /* the number is used up */
     do
     :: status & bit(0) -> atomic { awaited = awaited & ~bit(0); status = status & ~bit(0) }
@@ -53,7 +53,7 @@ inline tell(status) {                   /* the number is used up */
     od
 }
 
-inline park() {                         /* code: _refrigerator._stand: "change(settled)" ; ".pending(" ; "change(parked" */
+inline park() {                         /* code: _refrigerator/refrigerator._stand: "change(settled)" ; ".pending(" ; "change(parked" */
     seen = done & word;                 /* code: _registry/status.parked: "settled(" ; ".stay is not None" ; "Status(" */
     d_step {
         if
@@ -67,7 +67,7 @@ inline park() {                         /* code: _refrigerator._stand: "change(s
     }
 }
 
-inline stand() {                        /* code: _refrigerator._stand */
+inline stand() {                        /* code: _refrigerator/refrigerator._stand */
     new = 0;
 again:
     park();
@@ -80,11 +80,11 @@ again:
 #ifdef MUTANT_fresh_look                /* tells whom it finds on its list now, not when it parked */
        new = word;
 #endif
-       tell(new)                        /* code: _refrigerator._stand: "_note_stop(" */
+       tell(new)                        /* code: _refrigerator/refrigerator._stand: "_note_stop(" */
     :: else
     fi;
     new = 0;
-    do                                  /* code: _refrigerator._stand: "while status.stay is stay" ; "_wait_at(" ; "change(settled)" */
+    do                                  /* code: _refrigerator/refrigerator._stand: "while status.stay is stay" ; "_wait_at(" ; "change(settled)" */
     :: atomic { !inside -> rung = false; break }
     :: inside ->
        if                               /* it goes where one of those that hold it will ring */
@@ -93,7 +93,7 @@ again:
        :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
        :: !LEFT(word, done)
        fi;
-       if                               /* code: _refrigerator._wait_at: ".enter(" ; "not holder.done" ; "bell.wait()" ; "_step_out(" */
+       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "bell.wait()" ; "_step_out(" */
        :: (word & STAY) && (entered & ~done) ->
           if
           :: atomic { rung -> rung = false }
@@ -122,15 +122,15 @@ proctype Thread() {
 #ifdef MUTANT_region_looks_first
           new = word & ALL; away = true;
 #else
-          away = true;                  /* code: _region.Blocking.__enter__: "away = place" ; ".value" */
+          away = true;                  /* code: _refrigerator/blocking.Blocking.__enter__: "away = place" ; ".value" */
           new = word & ALL;
 #endif
-          tell(new);                    /* code: _region.Blocking.__enter__: "tell(" */
+          tell(new);                    /* code: _refrigerator/blocking.Blocking.__enter__: "tell(" */
           if
           :: true
           :: true -> over == EVERYONE   /* its own wait is a long one */
           fi;
-          away = false                  /* code: _region.Blocking.__exit__: "away = None" ; "visit(" */
+          away = false                  /* code: _refrigerator/blocking.Blocking.__exit__: "away = None" ; "visit(" */
        fi;
        stand();
        atomic { assert(!(due & ~done)); due = 0; running = true; assert(!stands) }

@@ -25,7 +25,7 @@ bool rung;                              /* Parking.bell */
 bool running;                           /* the thread executes the application's code, as registered */
 byte stands, over;
 
-inline tell(status) {                   /* code: _refrigerator.tell: "in status.freezes" ; ".arrive(" */
+inline tell(status) {                   /* code: _refrigerator/refrigerator.tell: "in status.freezes" ; ".arrive(" */
     do
     :: status & bit(0) -> atomic { awaited = awaited & ~bit(0); status = status & ~bit(0) }
     :: (status & ALL) == bit(1) -> atomic { awaited = awaited & ~bit(1); status = 0 }
@@ -33,7 +33,7 @@ inline tell(status) {                   /* code: _refrigerator.tell: "in status.
     od
 }
 
-inline stand() {                        /* code: _refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
+inline stand() {                        /* code: _refrigerator/refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
     seen = done & word;
     d_step {
         new = SETTLED(word, seen) | (LEFT(word, seen) -> STAY : 0);
@@ -103,7 +103,7 @@ inline withdraw(f) {                    /* code: _registry/registry.Registry._ta
 proctype Thread() {
     int new; byte seen, known, moves, before; bool leaves;
     if :: leaves = true :: leaves = false fi;   /* before all is over */
-    away = true;                        /* code: _membership._enter: "away = place" ; ".enter(" ; "away = None" ; "come_back(" */
+    away = true;                        /* code: _refrigerator/membership._enter: "away = place" ; ".enter(" ; "away = None" ; "come_back(" */
 #ifdef MUTANT_looks_before_it_is_known
     known = listing;
     registered = true;
@@ -118,7 +118,7 @@ proctype Thread() {
     :: moves < MOVES ->
        running = false;
        moves++;
-       group = 1 - group;               /* code: _membership._change_group: "record.group = group" ; "submit_to_active(" ; ".covers(group)" ; "withdraw(" ; "come_back(" */
+       group = 1 - group;               /* code: _refrigerator/membership._change_group: "record.group = group" ; "submit_to_active(" ; ".covers(group)" ; "withdraw(" ; "come_back(" */
 #ifndef MUTANT_moves_without_a_word
        known = listing;
        submit(0); submit(1);

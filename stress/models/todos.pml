@@ -19,7 +19,7 @@ byte claimed;                           /* Todo._claim of each */
 byte made, failed;                      /* Todo.future of each */
 byte answered;                          /* posters that need no more answer */
 
-inline make() {                         /* code: _refrigerator.make: "todo.run()" ; ".todo.pop(" */
+inline make() {                         /* code: _refrigerator/refrigerator.make: "todo.run()" ; ".todo.pop(" */
     if                                  /* code: _registry/todos.Todo.run: "_claim.acquire(" */
     :: atomic { !(claimed & one) -> claimed = claimed | one; made = made | one; assert(!(failed & one)) }
     :: else
@@ -27,7 +27,7 @@ inline make() {                         /* code: _refrigerator.make: "todo.run()
     atomic { list = list & ~one; one = 0 }
 }
 
-inline make_todos() {                   /* code: _wait.Waiting._make_todos: "pending_todos(" ; "make(" */
+inline make_todos() {                   /* code: _refrigerator/waits.Waiting._make_todos: "pending_todos(" ; "make(" */
     found = list;
     do
     :: found & bit(0) -> atomic { found = found & ~bit(0); one = bit(0) }; make()
@@ -53,7 +53,7 @@ proctype Thread() {
     :: visits ->
        make_todos();                    /* a safepoint */
        visits = false
-    :: true ->                          /* code: _wait.Waiter.sleep: "_go_away()" ; "_is_asked()" ; "bell.wait(" ; "_come_back()" */
+    :: true ->                          /* code: _refrigerator/waits.Waiter.sleep: "_go_away()" ; "_is_asked()" ; "bell.wait(" ; "_come_back()" */
 #ifdef MUTANT_wait_looks_first
        found = list; away = true;
 #else

@@ -63,7 +63,7 @@ inline leave(w) {                       /* code: _turns.Turns.leave */
     }
 }
 
-inline tell(t, status) {                /* code: _refrigerator.tell: "commands_in(" ; "in status.freezes" ; ".arrive(" */
+inline tell(t, status) {                /* code: _refrigerator/refrigerator.tell: "commands_in(" ; "in status.freezes" ; ".arrive(" */
     if
     :: COMMANDING(status, done) -> status = 0
     :: else -> status = status & ALL
@@ -77,7 +77,7 @@ inline tell(t, status) {                /* code: _refrigerator.tell: "commands_i
     od
 }
 
-inline stand(t) {                       /* code: _refrigerator._stand: "_get_ready(" ; "change(parked" */
+inline stand(t) {                       /* code: _refrigerator/refrigerator._stand: "_get_ready(" ; "change(parked" */
     do
     :: seen = done & (word[t] | (word[t] >> 8));
        if

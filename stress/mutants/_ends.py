@@ -8,7 +8,7 @@ from freezethreads._controller import Controller
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.original import sleep
-from freezethreads._refrigerator import _wait_at
+from freezethreads._refrigerator.refrigerator import _wait_at
 from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, Stay, settled

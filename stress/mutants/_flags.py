@@ -16,12 +16,12 @@ from freezethreads import State
 from freezethreads._controller import Controller, _timeout
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
-from freezethreads._refrigerator import visit_safepoint
-from freezethreads._region import Blocking
+from freezethreads._refrigerator.blocking import Blocking
+from freezethreads._refrigerator.refrigerator import visit_safepoint
+from freezethreads._refrigerator.waits import Waiter, Waiting
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
-from freezethreads._wait import Waiter, Waiting
 from stress.mutants._mutant import breaks, put, replace
 
 FREEZE, FROZEN, AWAY = 1, 2, 4

@@ -6,12 +6,12 @@ from time import monotonic
 
 from freezethreads._controller import Controller
 from freezethreads._ground.deadline import Deadline
-from freezethreads._no_freeze import NoFreeze
-from freezethreads._region import Blocking
+from freezethreads._refrigerator.blocking import Blocking
+from freezethreads._refrigerator.no_freeze import NoFreeze
+from freezethreads._refrigerator.waits import Waiting
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.todos import ABSENT
-from freezethreads._wait import Waiting
 from stress.mutants._mutant import breaks, put
 
 

@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any
 
 from freezethreads import World
-from freezethreads._refrigerator import make, visit_safepoint
+from freezethreads._refrigerator.refrigerator import make, visit_safepoint
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.todos import Todo, TodoList, pending_todos

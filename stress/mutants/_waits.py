@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from freezethreads._ground.deadline import Deadline
+from freezethreads._refrigerator.waits import Waiter
 from freezethreads._registry.record import Record
-from freezethreads._wait import Waiter
 from freezethreads.sync._locks import Mutex
 from freezethreads.sync._queues import SimpleQueue
 from freezethreads.sync._waitable import Waitable

@@ -12,8 +12,8 @@ from typing import Any
 
 from freezethreads._controller import Controller
 from freezethreads._ground.original import sleep
-from freezethreads._refrigerator import tell, visit
-from freezethreads._region import Blocking
+from freezethreads._refrigerator.blocking import Blocking
+from freezethreads._refrigerator.refrigerator import tell, visit
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, _refrigerator
+from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._ground.completion import Completion
+from freezethreads._refrigerator import refrigerator as refrigerator_module
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
 from freezethreads._registry.todos import Todo
@@ -119,7 +120,7 @@ def test_2005_a_stale_request_parks_nobody(
         waits = at_bell(monkeypatch, controller.worker)
         freezing = controller.tell(freezer.freeze, timeout=0.2)
         wait_for(waits)
-        before(monkeypatch, _refrigerator, "_get_ready", pause)
+        before(monkeypatch, refrigerator_module, "_get_ready", pause)
         passing = thread.tell(freezer.safepoint)
         pause.wait()
         assert isinstance(freezing.exception(WAIT), FreezeTimeout)

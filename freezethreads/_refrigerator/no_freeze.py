@@ -6,7 +6,7 @@ import sys
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import covered, need_depth
-from freezethreads._refrigerator import come_back, go_away
+from freezethreads._refrigerator.refrigerator import come_back, go_away
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry

@@ -7,11 +7,11 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import Final
 
-from freezethreads._flat import have_room
-from freezethreads._greenlets import may_switch
 from freezethreads._ground.original import monotonic
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._refrigerator import come_back, tell, visit, visit_as_stranger
+from freezethreads._refrigerator.flat import have_room
+from freezethreads._refrigerator.greenlets import may_switch
+from freezethreads._refrigerator.refrigerator import come_back, tell, visit, visit_as_stranger
 from freezethreads._registry.places import Place, not_fork_safe, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry

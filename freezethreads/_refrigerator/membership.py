@@ -11,7 +11,7 @@ from freezethreads._ground.errors import AlreadyRegistered, FreezeError, NotRegi
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.uninterruptible import need_depth
 from freezethreads._ground.unique import Unique
-from freezethreads._refrigerator import come_back
+from freezethreads._refrigerator.refrigerator import come_back
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry

@@ -5,8 +5,8 @@ stand in between. It may be begun again at any point, and an exception that arri
 (a KeyboardInterrupt, an asynchronous exception) is kept and raised when the thread runs again, as a
 signal to a frozen Linux task is: nothing but the thaw lets a thread out.
 
-The doors lead here: a safepoint, the end of a blocking region (`_region`) and of a freezable wait
-(`_wait`). They look at one flag and return if it is down; everything else is another function.
+The doors lead here: a safepoint, the end of a blocking region (`blocking`) and of a freezable wait
+(`waits`). They look at one flag and return if it is down; everything else is another function.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import FrameType
 
-from freezethreads._flat import wait_flat
 from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread
 from freezethreads._ground.uninterruptible import covered, need_depth
+from freezethreads._refrigerator.flat import wait_flat
 from freezethreads._registry.places import Place, in_refrigerator, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry

@@ -24,12 +24,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
 
-from freezethreads._flat import wait_flat
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._refrigerator import come_back, make, tell
+from freezethreads._refrigerator.flat import wait_flat
+from freezethreads._refrigerator.refrigerator import come_back, make, tell
 from freezethreads._registry.places import in_wait, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
