@@ -20,6 +20,7 @@ threads.
 PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this was imported before.
 """
 
+from freezethreads._controller.world import Hold, World
 from freezethreads._default import (
     blocking,
     default_freezer,
@@ -58,7 +59,6 @@ from freezethreads._report.statistics import Histogram, Site, Statistics
 from freezethreads._report.stragglers import Straggler, ThreadInfo
 from freezethreads._signals import register_signal, unregister_signal
 from freezethreads._threads import Thread
-from freezethreads._world import Hold, World
 
 __all__ = [
     "AlreadyRegistered",

@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from freezethreads._controller import Controller
-from freezethreads._fork import adopt
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.fork import adopt
+from freezethreads._controller.turns import Turns
+from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     check_callable,
     check_debug,
@@ -33,8 +35,6 @@ from freezethreads._registry.todos import Todo
 from freezethreads._report import ownership
 from freezethreads._report.statistics import Recorder, Site, Statistics
 from freezethreads._report.stragglers import ThreadInfo, infos_of
-from freezethreads._turns import Turns
-from freezethreads._world import Hold, World
 
 if TYPE_CHECKING:
     from freezethreads.control import Serving

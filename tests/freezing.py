@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.completion import Bell
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from freezethreads import Freezer, World
-from freezethreads._request import FreezeRequest
+from freezethreads._controller.nowait import FreezeRequest
 from freezing import Puppet
 from helpers import WAIT, wait_for, wait_until
 

@@ -14,9 +14,9 @@ import pytest
 
 from fork_helpers import looping, state_of
 from freezethreads import FreezeError, Freezer, Hold, LeaseExpired, NotRegistered, State, World
+from freezethreads._controller.standing import Abandoned
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
-from freezethreads._standing import Abandoned
 from helpers import WAIT, Worker, start
 
 Stopped = World | Hold

@@ -20,7 +20,7 @@ import pytest
 
 from asyncio_loops import LoopThread, assert_still, running_loop
 from freezethreads import Freezer, State
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads.integrations import asyncio_loop
 from freezing import looping
 from helpers import WAIT, start, wait_for, wait_until

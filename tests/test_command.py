@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Hold, State, World, sync
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for
 

@@ -12,7 +12,7 @@ import pytest
 
 from control_programs import runtime as runtime
 from freezethreads import Freezer
-from freezethreads._standing import standing
+from freezethreads._controller.standing import standing
 from freezethreads.control import (
     Client,
     FreezeFailed,

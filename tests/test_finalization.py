@@ -13,7 +13,7 @@ from helpers import run_python
 PROGRAM = """
 import os, sys
 import freezethreads
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._registry.registry import Registry
 
 def told(*_, is_over=sys.is_finalizing, write=os.write):

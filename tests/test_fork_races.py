@@ -18,7 +18,8 @@ from fork_helpers import (
     had_by_another,
     in_child,
 )
-from freezethreads import Freezer, _fork
+from freezethreads import Freezer
+from freezethreads._controller import fork as fork_module
 from freezethreads._ground.completion import Bell
 from freezing import Pause, RiggedDict, actor, before, puppet
 from helpers import WAIT, start, wait_for, wait_until
@@ -108,7 +109,7 @@ def test_fork_while_other_threads_make_freezers() -> None:
     making = start(make)
     try:
         for _ in range(2000):
-            _fork._before_fork()
+            fork_module._before_fork()
     finally:
         ended.set()
         making.finish()

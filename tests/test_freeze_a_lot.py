@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._standing import standing
+from freezethreads._controller.standing import standing
 from freezethreads.testing._background import REASON, Background
 from freezethreads.testing._pytest_a_lot import FreezeALot
 from freezethreads.testing.pytest_fixtures import Check

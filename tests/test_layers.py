@@ -17,15 +17,9 @@ CORE = (
     "_ground",
     "_registry",
     "_report",
-    "_lease",
     "_refrigerator",
     "sync",  # so that it cannot reach the controller
-    "_turns",
     "_controller",
-    "_fork",
-    "_world",
-    "_request",
-    "_standing",
     "_explain",
     "_freezer",
     "_default",
@@ -40,9 +34,9 @@ UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__m
 GROUND = (
     "_explain",
     "_ground",
-    "_request",
+    "_controller.nowait",
     "_report.stacks",
-    "_standing",
+    "_controller.standing",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State, World
-from freezethreads._controller import Controller
-from freezethreads._request import FreezeRequest
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.nowait import FreezeRequest
 from freezing import actor, before, looping, puppet, puppets
 from helpers import WAIT, start
 from in_steps import Request

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry import status

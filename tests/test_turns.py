@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, _controller
+from freezethreads import Freezer
+from freezethreads._controller import controller as controller_module
 from freezethreads._ground.completion import Bell
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.record import Record
@@ -38,7 +39,7 @@ def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
     with puppet(freezer, "c") as controller, actor() as holder, actor() as third:
         region = freezer.blocking()
         controller.do(region.__enter__)
-        before(monkeypatch, _controller.Controller, "_arm", pause)
+        before(monkeypatch, controller_module.Controller, "_arm", pause)
         mine = controller.tell(freezer.freeze, group="nobody")
         pause.wait()
         holder.do(freezer.hold, group="c", timeout=0).thaw()
@@ -62,7 +63,7 @@ def test_a_controller_that_lost_its_turn_queues_again(
     freezer = Freezer()
     with puppet(freezer) as controller, actor() as other:
         pause = Pause(controller.worker)
-        after(monkeypatch, _controller, "go_away", pause)
+        after(monkeypatch, controller_module, "go_away", pause)
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         pause.wait()
         other.do(other.do(freezer.hold, timeout=0).thaw)

@@ -22,8 +22,8 @@ from freezethreads._report.looks import Evidence
 from freezethreads._report.stragglers import Straggler
 
 if TYPE_CHECKING:
+    from freezethreads._controller.world import Hold
     from freezethreads._freezer import Freezer
-    from freezethreads._world import Hold
 
 Finding = dict[str, Any]
 

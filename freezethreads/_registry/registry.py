@@ -26,8 +26,8 @@ from freezethreads._registry.status import Status, listed_anew, unlisted
 from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
+    from freezethreads._controller.turns import Turns
     from freezethreads._report.statistics import Recorder
-    from freezethreads._turns import Turns
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """What a controller asks of a group of threads: a `Freeze`. It stands in the word of each of them.
 
-See `status` for the word, and `_controller` for a freeze's life.
+See `status` for the word, and `_controller.controller` for a freeze's life.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from freezethreads._ground.original import current_thread, get_ident, get_native
 from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
-    from freezethreads._lease import Lease
+    from freezethreads._controller.lease import Lease
     from freezethreads._registry.record import Record
 
 

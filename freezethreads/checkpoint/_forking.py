@@ -27,7 +27,7 @@ class Forkable(Protocol):
         """Called in each child, by its only thread, which may be in any method of this object."""
 
 
-# A dict, since listing one is atomic: see `freezethreads._fork`.
+# A dict, since listing one is atomic: see `freezethreads._controller.fork`.
 _references: dict[weakref.ref[Forkable], None] = {}
 # The threads that fork for a checkpoint now. A child's thread has its parent's ident.
 _expecting: dict[int, None] = {}

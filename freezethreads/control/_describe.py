@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from freezethreads import Freezer, Site, Straggler, ThreadInfo
+from freezethreads._controller.standing import standing
 from freezethreads._ground.deadline import monotonic
-from freezethreads._standing import standing
 
 __all__ = ["describe_freezer", "describe_process", "describe_straggler", "describe_threads"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from freezethreads import Freezer, Hold
+from freezethreads._controller.standing import renew
 from freezethreads._ground.original import allocate_lock
-from freezethreads._standing import renew
 from freezethreads.control._errors import RequestError
 
 __all__ = ["Holds", "Key"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from freezethreads import Freezer, Hold, default_freezer
-from freezethreads._request import HoldRequest
+from freezethreads._controller.nowait import HoldRequest
 from freezethreads.control._arguments import Arguments, text
 from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds, Key

@@ -45,10 +45,10 @@ from freezethreads import (
     World,
     default_freezer,
 )
+from freezethreads._controller.nowait import FreezeRequest
 from freezethreads._ground.deadline import check_seconds
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.unique import Unique
-from freezethreads._request import FreezeRequest
 
 __all__ = ["Enrolment", "enrol", "freeze"]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
+from freezethreads._controller.standing import Abandoned, abandon, standing
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, sleep
-from freezethreads._standing import Abandoned, abandon, standing
 from freezethreads.testing._background import REASON
 from freezethreads.testing._places import is_innermost, place_of
 from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT

@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 import freezethreads
 from freezethreads import Freezer
-from freezethreads._lease import Lease
+from freezethreads._controller.lease import Lease
 from stress.exploration._actor import Step
 from stress.exploration._interruption import free
 from stress.exploration._points import instrumented
@@ -30,24 +30,24 @@ from stress.exploration._run import NO_STEP, Run, current_run
 
 NAMES = (
     "_ground/completion",
-    "_controller",
+    "_controller/controller",
     "_refrigerator/flat",
     "_freezer",
-    "_lease",
+    "_controller/lease",
     "_refrigerator/membership",
     "_refrigerator/no_freeze",
     "_registry/record",
     "_refrigerator/refrigerator",
     "_refrigerator/blocking",
     "_registry/registry",
-    "_request",
+    "_controller/nowait",
     "_registry/requests",
-    "_standing",
+    "_controller/standing",
     "_registry/status",
     "_registry/todos",
-    "_turns",
+    "_controller/turns",
     "_refrigerator/waits",
-    "_world",
+    "_controller/world",
     "sync/_condition",
     "sync/_locks",
     "sync/_queues",
@@ -178,7 +178,7 @@ def modelled(*files: str) -> Iterator[None]:
             ("_ground.completion", "main_thread", main_thread),
             ("sync._condition", "LockType", ModelLock),
             ("_registry.todos", "Future", ModelFuture),
-            ("_controller", "Lease", ModelLease),
+            ("_controller.controller", "Lease", ModelLease),
             ("_report.stragglers", "sleep", lambda seconds: None),
             ("_report.stragglers", "_may_move", lambda *_: False),
         ):

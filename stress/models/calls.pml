@@ -183,7 +183,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
+    /* code: _controller/controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
@@ -248,7 +248,7 @@ proctype Caller() {                     /* W */
     byte seen; bool stood;
     arm(W);
     wait_until_it_stands(W);
-    /* code: _world.World.call: "_freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
+    /* code: _controller/world.World.call: "_freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
     has_errand = true;
     asked = true;
     if

@@ -150,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" */
+    /* code: _controller/controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif
@@ -176,7 +176,7 @@ inline arm(f) {
         listing = listing | bit(f);
         awaited = awaited | bit(f)
     }
-    /* code: _controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
+    /* code: _controller/controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
     /* code: _registry/status.listed: "settled(" ; "(*old.freezes, freeze)" */
 #ifdef MUTANT_arm_looks_first
     stopped = exited || away;
@@ -208,7 +208,7 @@ proctype Controller(byte f) {
     arm(f);
     if
     :: true ->                          /* the time is long */
-       /* code: _controller.Controller.all_stand: "freeze.awaited" */
+       /* code: _controller/controller.Controller.all_stand: "freeze.awaited" */
        atomic {
 #ifdef MUTANT_waits_on                  /* looks for stragglers, and not whether somebody has thawed */
            !(awaited & bit(f));

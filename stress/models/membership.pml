@@ -148,7 +148,7 @@ proctype Thread() {
 
 proctype Controller(byte f) {
     byte seen, stood, before; bool is_there;
-    listing = listing | bit(f);         /* code: _controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "word.ask(" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
+    listing = listing | bit(f);         /* code: _controller/controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "word.ask(" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
     if
     :: registered && group == f && !exited -> atomic { awaited = awaited | bit(f); members = members | bit(f); is_there = true }
     :: else

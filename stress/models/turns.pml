@@ -43,7 +43,7 @@ byte over;
 #define COMMANDING(s, d)  (((s) >> 8) & ~(d))
 #define PENDING(s, d)     (COMMANDING(s, d) -> 0 : LEFT(s, d))
 
-inline join(w) {                        /* code: _turns.Turns.join */
+inline join(w) {                        /* code: _controller/turns.Turns.join */
     d_step {
         if
         :: first != w + 1 && second != w + 1 ->
@@ -53,7 +53,7 @@ inline join(w) {                        /* code: _turns.Turns.join */
     }
 }
 
-inline leave(w) {                       /* code: _turns.Turns.leave */
+inline leave(w) {                       /* code: _controller/turns.Turns.leave */
     d_step {
         if
         :: first == w + 1 -> first = second; second = 0
@@ -84,7 +84,7 @@ inline stand(t) {                       /* code: _refrigerator/refrigerator._sta
        :: !PENDING(word[t], seen) && !(word[t] & STAY) -> break
        :: else
        fi;
-#ifndef MUTANT_keeps_its_turn           /* code: _turns.Turns.pass_on: "keeps_its_place" ; "leave(" */
+#ifndef MUTANT_keeps_its_turn           /* code: _controller/turns.Turns.pass_on: "keeps_its_place" ; "leave(" */
        if                               /* a world keeps its place during another one */
        :: barred[t] && (LEFT(word[t], seen) & bit(HOLD)) -> leave(t)
        :: else
@@ -131,7 +131,7 @@ inline settle(t) {                      /* whoever takes a thread's commands awa
     d_step { word[t] = SETTLED(word[t], seen); seen = 0; new = word[t] }
 }
 
-inline thaw(w) {                        /* code: _controller.Controller._release */
+inline thaw(w) {                        /* code: _controller/controller.Controller._release */
     atomic { done = done | bit(w); stands = stands & ~bit(w) };
     if
     :: w != 0 -> settle(0); rung[0] = true
@@ -158,7 +158,7 @@ inline thaw(w) {                        /* code: _controller.Controller._release
     fi
 }
 
-inline arm(t, f) {                      /* code: _controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" */
+inline arm(t, f) {                      /* code: _controller/controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" */
     awaited[f] = awaited[f] | bit(t);
     seen = done & (word[t] | (word[t] >> 8));
     d_step { word[t] = SETTLED(word[t], seen) | bit(f); new = word[t]; seen = 0 }
@@ -200,18 +200,18 @@ proctype Thread(byte me) {
 #if defined(LEASE) && !defined(TWO_WORLDS)
     if :: me == 1 -> goto visits :: else fi;
 #endif
-    do                                  /* code: _controller.Controller._take_turn: ".barred = True" ; "turns.join(" ; "_wait_away(" */
+    do                                  /* code: _controller/controller.Controller._take_turn: ".barred = True" ; "turns.join(" ; "_wait_away(" */
     :: running[me] = false;
        barred[me] = true;
        join(me);
        away[me] = true;
        new = word[me];
        tell(me, new);
-       /* code: _turns.Turns.need_not_wait: "self.current" */
+       /* code: _controller/turns.Turns.need_not_wait: "self.current" */
        (first == me + 1 || (first != me + 1 && second != me + 1));
        away[me] = false;
        stand(me);
-       barred[me] = false;              /* code: _controller.Controller.keep_turn: ".barred = False" ; ".current" ; "change(commanding" */
+       barred[me] = false;              /* code: _controller/controller.Controller.keep_turn: ".barred = False" ; ".current" ; "change(commanding" */
        if
        :: first != me + 1
        :: else ->                       /* code: _registry/status.commanding: "settled(" ; ".pending(" ; "Status(" */

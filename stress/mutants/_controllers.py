@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.turns import Turns
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
-from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.turns import Turns
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.original import sleep
@@ -12,7 +13,6 @@ from freezethreads._refrigerator.refrigerator import _wait_at
 from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, Stay, settled
-from freezethreads._turns import Turns
 from stress.mutants._mutant import breaks, put, replace
 
 

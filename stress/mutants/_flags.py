@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from freezethreads import State
-from freezethreads._controller import Controller, _timeout
+from freezethreads._controller.controller import Controller, _timeout
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
 from freezethreads._refrigerator.blocking import Blocking

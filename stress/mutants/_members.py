@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._registry.record import Lifeline, Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze

@@ -8,7 +8,7 @@ from stress.mutants._mutant import breaks, put
 from stress.scenarios import exits
 
 KEEP_ALL = """
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 Controller.release_all
 Controller.release_all = lambda self, why: None
 """

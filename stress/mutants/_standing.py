@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.no_freeze import NoFreeze

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.original import sleep
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.refrigerator import tell, visit

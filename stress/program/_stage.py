@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._lease import Lease
+from freezethreads._controller.lease import Lease
 from freezethreads.testing import Finding, Violation
 from freezethreads.testing._plan import INTERVALS
 from freezethreads.testing._result import stacks

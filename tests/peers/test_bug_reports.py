@@ -132,7 +132,7 @@ def fail_by_end_of_waiting_thread(freezer: Freezer, half_way: Callable[[], None]
 def fail_by_watchdog(freezer: Freezer, half_way: Callable[[], None]) -> None:
     """The system is out of threads when all stand, and a watchdog is needed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("freezethreads._controller.Lease.start", refuse)
+        patch.setattr("freezethreads._controller.controller.Lease.start", refuse)
         with pytest.raises(RuntimeError, match="no thread"):
             freezer.freeze(timeout=WAIT, group="stops", lease=WAIT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import monotonic
 from freezethreads._registry.requests import Freeze

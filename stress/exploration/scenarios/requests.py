@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from freezethreads._controller.nowait import FreezeRequest
 from freezethreads._ground.completion import Bell
-from freezethreads._request import FreezeRequest
 from stress.exploration._stage import Stage, scenario
 
 

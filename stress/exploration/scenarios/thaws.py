@@ -147,7 +147,7 @@ def lease(stage: Stage) -> None:
 
 @scenario("a hold that is given up while it arms does not leave its controller waiting")
 def abandoned(stage: Stage) -> None:
-    from freezethreads import _standing
+    from freezethreads._controller import standing
 
     def controller() -> None:
         try:
@@ -156,8 +156,8 @@ def abandoned(stage: Stage) -> None:
             pass
 
     def tidy() -> None:
-        for freeze in _standing.standing(stage.freezer):
-            _standing.abandon(stage.freezer, freeze, "it is tidied up")
+        for freeze in standing.standing(stage.freezer):
+            standing.abandon(stage.freezer, freeze, "it is tidied up")
 
     stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)

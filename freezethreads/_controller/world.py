@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.arguments import check_callable
 from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._ground.original import Thread

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from freezethreads._controller.world import Hold
 from freezethreads._ground.errors import FreezeError, LeaseExpired
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
-from freezethreads._world import Hold
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer

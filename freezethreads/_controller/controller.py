@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from freezethreads._controller.lease import Lease
+from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
-from freezethreads._lease import Lease
 from freezethreads._refrigerator.refrigerator import come_back, go_away
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Lifeline, Record, logger
@@ -22,7 +23,6 @@ from freezethreads._registry.status import Status, commanding, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 from freezethreads._report.stragglers import report_stragglers
-from freezethreads._turns import Turns
 
 
 class Controller:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import check_callable, check_request
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.errors import FreezeError
@@ -25,7 +26,6 @@ from freezethreads._registry.places import place_of
 from freezethreads._registry.record import logger
 from freezethreads._registry.registry import call_shut
 from freezethreads._registry.requests import Freeze
-from freezethreads._world import Hold, World
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer

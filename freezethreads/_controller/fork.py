@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, cast
 
-from freezethreads._controller import Controller
+from freezethreads._controller.controller import Controller
 from freezethreads._report import ownership
 
 # A dict, since listing one is atomic; a WeakSet cannot be walked while another thread adds to it.
