@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PATHS = (str(ROOT / "tests"), str(ROOT))
+PATHS = (str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT))
 LIMIT = 600
 """Seconds after which the process shows all stacks and ends."""
 

@@ -1,0 +1,132 @@
+"""What only the file store has: files beside others, in one order, for one store at a time."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from helpers import run_python
+
+from freezethreads.checkpoint import FileStore, StoreError, _filestore
+
+OPEN = """
+import sys
+from freezethreads.checkpoint import FileStore
+FileStore(sys.argv[1], wait=0)
+"""
+
+
+def test_a_path_is_used_by_one_store_at_a_time(tmp_path: Path) -> None:
+    with closing(FileStore(tmp_path / "f")) as store:
+        with pytest.raises(StoreError, match="another store uses this path"):
+            FileStore(tmp_path / "f", wait=0)
+        result = run_python(OPEN, str(store.path), check=False)
+        assert "another store uses this path" in result.stderr
+    FileStore(tmp_path / "f", wait=0).close()
+
+
+def test_the_constructor_waits_for_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = FileStore(tmp_path / "f")
+    monkeypatch.setattr(_filestore, "sleep", lambda _: first.close())
+    FileStore(tmp_path / "f", wait=None).close()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with closing(FileStore(tmp_path / "f")) as store:
+        store.save(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", refuse)
+            with pytest.raises(StoreError, match="No space left"):
+                store.save(2)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["f.0000000001", "f.lock"]
+        assert store.load() == 1
+
+
+def test_the_order_that_makes_a_save_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    real_fsync, real_rename, real_unlink = os.fsync, os.rename, os.unlink
+
+    def fsync(descriptor: int) -> None:
+        paths = [tmp_path, *tmp_path.iterdir()]
+        steps.extend(f"fsync {path.name}" for path in paths if is_open_as(path, descriptor))
+        real_fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        steps.append(f"rename {source.name} {target.name}")
+        real_rename(source, target)
+
+    def unlink(path: Path) -> None:
+        steps.append(f"unlink {path.name}")
+        real_unlink(path)
+
+    with closing(FileStore(tmp_path / "f", keep=1)) as store:
+        store.save(1)
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "rename", rename)
+        monkeypatch.setattr(os, "unlink", unlink)
+        store.save(2)
+    assert steps == [
+        "fsync f.unfinished",
+        "rename f.unfinished f.0000000002",
+        f"fsync {tmp_path.name}",
+        "unlink f.0000000001",
+    ]
+
+
+def is_open_as(path: Path, descriptor: int) -> bool:
+    return os.path.samestat(path.stat(), os.fstat(descriptor))
+
+
+def test_the_leftover_of_a_killed_save_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "f.unfinished").write_bytes(b"half")
+    FileStore(tmp_path / "f").close()
+    assert not (tmp_path / "f.unfinished").exists()
+
+
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    foreign = [tmp_path / name for name in ("f", "f.1", "f.0000000001.gz", "ff.0000000009")]
+    for path in foreign:
+        path.write_text("mine")
+    numbered = tmp_path / "f.0000000001"
+    with closing(FileStore(tmp_path / "f", keep=1)) as store:
+        store.save(1)
+        numbered.rename(tmp_path / "f.0000000002")
+        numbered.write_text("mine too")
+        store.save(2)
+        store.save(3)
+    assert all(path.read_text() == "mine" for path in foreign)
+    assert numbered.read_text() == "mine too"
+
+
+def test_a_path_with_other_files_only_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.0000000001").write_text("split -d -a 10")
+    with pytest.raises(StoreError, match="choose another path"):
+        FileStore(tmp_path / "f")
+    (tmp_path / "f.0000000001").unlink()
+    FileStore(tmp_path / "f", wait=0).close()
+
+
+def test_damage_is_logged_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(FileStore(tmp_path / "f")) as store:
+        store.save(1)
+        store.save(2)
+        newest = tmp_path / "f.0000000002"
+        newest.write_bytes(newest.read_bytes()[:-1])
+        with caplog.at_level(logging.WARNING, "freezethreads.checkpoint"):
+            assert store.load() == 1
+        assert "f.0000000002 is damaged" in caplog.text
+        assert "should have" in caplog.text
+        (tmp_path / "f.0000000001").write_bytes(b"")
+        with pytest.raises(StoreError, match="none of the 2 files"):
+            store.load()

@@ -1,0 +1,249 @@
+"""ps, threads, freeze, thaw and sites, on a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_programs import PREAMBLE, SERVE, Program, program
+from control_programs import runtime as runtime
+from helpers import wait_until
+
+from freezethreads.cli import _freeze, main
+from freezethreads.control import Client, connect
+
+Captured = pytest.CaptureFixture[str]
+
+VERBS = ("ps", "threads", "freeze", "thaw", "sites")
+
+
+@pytest.fixture
+def served(runtime: Path) -> Iterator[Program]:
+    with program() as served:
+        yield served
+
+
+def say(capsys: Captured, *arguments: object) -> str:
+    """Give a command that does what it is asked, and return what it prints."""
+    assert main([str(argument) for argument in arguments]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def fail(capsys: Captured, *arguments: object) -> tuple[int, str]:
+    """Give one that does not, and return its status and what it prints as errors."""
+    try:
+        status = main([str(argument) for argument in arguments])
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    return status, capsys.readouterr().err
+
+
+def test_ps(capsys: Captured, served: Program) -> None:
+    header, line = say(capsys, "ps").splitlines()
+    assert header.split() == ["PID", "THREADS", "STATE", "COMMAND"]
+    pid, threads, state, command = line.split(None, 3)
+    assert (pid, threads, state) == (str(served.pid), "2", "running")
+    assert command.startswith(f"{sys.executable} -c ")
+    (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
+    assert (process["pid"], process["threads"]) == (served.pid, 2)
+
+
+def test_ps_when_nobody_serves(capsys: Captured, runtime: Path) -> None:
+    assert say(capsys, "ps") == "no process of this user serves\n"
+    assert json.loads(say(capsys, "ps", "--json")) == {"processes": []}
+
+
+def test_ps_shows_one_that_does_not_answer(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freezethreads.cli._ps._PATIENCE", 0.1)
+    os.kill(served.pid, signal.SIGSTOP)
+    assert "no answer  (process" in say(capsys, "ps")
+
+
+def test_an_interrupt_of_ps_ends_it_quietly(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(pid: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("freezethreads.cli._ps._ask", interrupt)
+    assert fail(capsys, "ps") == (130, "")
+
+
+def test_ps_removes_what_a_killed_process_left(capsys: Captured, served: Program) -> None:
+    served.kill()
+    assert os.path.exists(served.socket)
+    assert say(capsys, "ps") == "no process of this user serves\n"
+    assert not os.path.exists(served.socket)
+
+
+def test_threads(capsys: Captured, served: Program) -> None:
+    summary, header, *lines = say(capsys, "threads", served.pid).splitlines()
+    assert summary == f"process {served.pid}: 2 threads, running"
+    assert header.split() == ["NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS"]
+    assert [line.split()[:2] for line in lines] == [["one", "running"], ["two", "running"]]
+    answer = json.loads(say(capsys, "threads", served.pid, "--json"))
+    assert [thread["name"] for thread in answer["threads"]] == ["one", "two"]
+
+
+def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
+    told = say(capsys, "freeze", served.pid, "--reason", "to look", "--lease", 30)
+    assert told == f"process {served.pid}: 2 threads stand for 30 s, or until a thaw\n"
+    summary, by, _, *lines = say(capsys, "threads", served.pid).splitlines()
+    assert summary.endswith("2 threads, frozen")
+    assert "a hold by freezethreads-control-for-" in by
+    assert by.endswith("for 'to look'")
+    assert all("frozen  safepoint 'between two counts' at <string>:" in line for line in lines)
+    assert say(capsys, "thaw", served.pid) == f"process {served.pid}: thawed\n"
+    assert say(capsys, "threads", served.pid).splitlines()[0].endswith("running")
+    told = say(capsys, "thaw", served.pid)
+    assert told == f"process {served.pid}: nothing was frozen by this command\n"
+
+
+def test_freeze_says_that_nobody_is_there(capsys: Captured, served: Program) -> None:
+    """Whose group is misspelt reads it."""
+    who = "no thread is registered in group 'nobody'; who comes stands"
+    told = say(capsys, "freeze", served.pid, "--group", "nobody")
+    assert told == f"process {served.pid}: {who} for 60 s, or until a thaw\n"
+
+
+def test_json_of_freeze_and_thaw(capsys: Captured, served: Program) -> None:
+    answer = json.loads(say(capsys, "freeze", served.pid, "--json", "--group", "nobody"))
+    assert (answer["threads"], answer["lease"]) == (0, 60)
+    assert json.loads(say(capsys, "thaw", served.pid, "--json"))["thawed"] == 1
+
+
+def test_sites(capsys: Captured, served: Program) -> None:
+    told = say(capsys, "sites", served.pid)
+    assert told == f"process {served.pid}: nobody was stopped yet\n"
+    say(capsys, "freeze", served.pid)
+    header, line = say(capsys, "sites", served.pid).splitlines()
+    assert header.split() == ["HITS", "KIND", "LABEL", "WHERE", "FUNCTION"]
+    assert line.split(None, 2)[:2] == ["2", "safepoint"]
+    assert "between two counts" in line
+    (site,) = json.loads(say(capsys, "sites", served.pid, "--json"))["sites"]
+    assert (site["hits"], site["function"]) == (2, "loop")
+
+
+def test_what_the_program_itself_has_frozen_stays(capsys: Captured, runtime: Path) -> None:
+    code = PREAMBLE + "hold = freezethreads.hold(reason='its own')\n" + SERVE + "sys.stdin.read()"
+    with program(code) as served:
+        first, second, third = say(capsys, "thaw", served.pid).splitlines()
+        assert first.endswith("nothing was frozen by this command")
+        assert second == "default: 2 threads, frozen"
+        assert third.startswith("  a hold by MainThread stands, ")
+        assert third.endswith(", for 'its own'")
+
+
+LATE = PREAMBLE + """
+def work():
+    with freezethreads.register("la\\x1bte"):
+        while True: time.sleep(0.001)
+threading.Thread(target=work, daemon=True).start()
+while len(freezethreads.threads()) < 3: time.sleep(0.001)
+""" + SERVE + "sys.stdin.read()"  # fmt: skip
+
+
+def test_a_freeze_that_fails(capsys: Captured, runtime: Path) -> None:
+    with program(LATE) as served:
+        arguments = ("freeze", served.pid, "--timeout", 0.1)
+        status, err = fail(capsys, *arguments)
+        first, straggler = err.splitlines()
+        assert status == 1
+        assert first.startswith(f"freezethreads freeze: process {served.pid}: 1 of 3 threads ")
+        assert straggler.startswith("  la\\x1bte (")
+        assert main([str(one) for one in (*arguments, "--json")]) == 1
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert (error["kind"], error["stragglers"][0]["name"]) == ("timeout", "la\x1bte")
+        assert say(capsys, "threads", served.pid).splitlines()[0].endswith("running")
+
+
+WRONG: dict[tuple[object, ...], str] = {
+    ("freeze",): "PID",
+    ("freeze", "x"): "must be the number of a process, not 'x'",
+    ("freeze", "0"): "must be the number of a process, not '0'",
+    ("freeze", "-5"): "-5",
+    ("freeze", "9" * 5000): "must be the number of a process",
+    ("freeze", 1, "--lease", "0"): "--lease: must be a number of seconds above 0",
+    ("freeze", 1, "--timeout", "x"): "--timeout: must be a number of seconds above 0",
+    ("threads", 2**31 - 1): f"there is no process {2**31 - 1}",
+    ("thaw", 2**31 - 1): "there is no process",
+    ("sites", "this process"): "does not serve",
+    ("threads", 1, "--watch"): "--watch needs a terminal",
+    ("threads", 1, "--watch", "--json"): "not allowed with",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda words: " ".join(map(str, words))[:40])
+def test_wrong_use(capsys: Captured, runtime: Path, arguments: tuple[object, ...]) -> None:
+    words = (os.getpid() if word == "this process" else word for word in arguments)
+    status, err = fail(capsys, *words)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith(f"freezethreads {arguments[0]}: ")
+    assert WRONG[arguments] in err
+
+
+def test_a_wrong_argument_is_found_by_the_process(capsys: Captured, served: Program) -> None:
+    status, err = fail(capsys, "freeze", served.pid, "--group", "a..b")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "group must be a dotted name" in err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example(capsys: Captured, verb: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    out = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "example" in out
+    assert f"freezethreads {verb}" in out.partition("example")[2]
+
+
+# As a person gives them.
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
+    arguments = ("freeze", str(served.pid), "--wait", "--lease", "1")
+    with connect(served.pid) as client:
+        client.request("freeze", keep=True, group="nobody")
+    waiting = Program("-m", "freezethreads", *arguments)
+    try:
+        assert waiting.line() == f"process {served.pid}: 2 threads stand until Ctrl-C"
+        with connect(served.pid) as client:
+            if number == signal.SIGINT:  # it was renewed by then
+                wait_until(lambda: _seconds_of_freeze(client) > 1.2)
+            os.kill(waiting.pid, number)
+            wait_until(lambda: len(_freezes(client)) == 1)
+            assert client.request("statistics")["statistics"]["lease_expiries"] == 0
+            assert client.request("thaw")["thawed"] == 1, "what another has frozen is its own"
+        assert waiting.end() == (-number if number == signal.SIGKILL else 0, "")
+    finally:
+        waiting.kill()
+
+
+def test_a_signal_that_comes_as_soon_as_it_stands(
+    served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads that may send one before anything else is done."""
+    monkeypatch.setattr(_freeze, "say", lambda text: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["freeze", str(served.pid), "--wait"]) == 0
+
+
+def _seconds_of_freeze(client: Client) -> float:
+    seconds: float = _freezes(client)[-1]["seconds"]
+    return seconds
+
+
+def _freezes(client: Client) -> list[dict[str, Any]]:
+    freezes: list[dict[str, Any]] = client.request("threads")["freezer"]["freezes"]
+    return freezes

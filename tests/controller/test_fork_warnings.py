@@ -1,0 +1,195 @@
+"""The warning about forks with threads is silent inside a world, for its thread, and only there.
+
+They are recorded, not made errors, since CPython drops an exception which this warning raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from fork_helpers import had_by_another, looping
+from helpers import WAIT, start, wait_for
+
+from freezethreads import Freezer
+
+# What a fork that is not inside a world should do: Python 3.11 does not warn at all.
+WARNS = sys.version_info >= (3, 12)
+
+
+def fork_child() -> None:
+    """Fork a child that ends at once."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def fork_warns() -> bool:
+    """Whether a fork warns, if nothing but the library keeps it from that."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        fork_child()
+    assert all("multi-threaded" in str(warning.message) for warning in seen)
+    return bool(seen)
+
+
+@pytest.fixture
+def freezer() -> Iterator[Freezer]:
+    """A freezer with a thread besides the calling one, of which a fork can warn."""
+    made = Freezer()
+    with looping(made, "loop"):
+        yield made
+
+
+def freeze(freezer: Freezer) -> AbstractContextManager[Any]:
+    return freezer.freeze(timeout=WAIT)
+
+
+def test_silent_inside_a_world_and_not_before_or_after(freezer: Freezer) -> None:
+    for _ in range(2):
+        assert fork_warns() is WARNS
+        with freeze(freezer):
+            assert not fork_warns()
+            assert not fork_warns()
+    assert fork_warns() is WARNS
+
+
+def test_silent_in_run_frozen_of_a_registered_thread(freezer: Freezer) -> None:
+    with freezer.register():
+        assert not freezer.run_frozen(fork_warns, timeout=WAIT)
+        assert fork_warns() is WARNS
+
+
+def test_silent_until_the_outermost_world_is_thawed(freezer: Freezer) -> None:
+    with freeze(freezer) as outer:
+        with freeze(freezer):
+            assert not fork_warns()
+        assert not fork_warns()
+        outer.thaw()
+        assert fork_warns() is WARNS
+
+
+def test_silent_in_a_world_of_another_thread_than_the_main_one(freezer: Freezer) -> None:
+    assert not start(lambda: freezer.run_frozen(fork_warns, timeout=WAIT)).finish()
+    assert fork_warns() is WARNS
+
+
+def test_not_silent_in_another_thread_meanwhile(freezer: Freezer) -> None:
+    with freeze(freezer):
+        assert not fork_warns()
+        assert start(fork_warns).finish() is WARNS
+        assert not fork_warns()
+    with had_by_another(lambda: freeze(freezer)):
+        assert fork_warns() is WARNS
+
+
+def test_not_silent_inside_a_hold(freezer: Freezer) -> None:
+    with freezer.hold(timeout=WAIT):
+        assert fork_warns() is WARNS
+
+
+def test_not_silent_when_the_lease_has_run_out(freezer: Freezer) -> None:
+    world = freezer.freeze(timeout=WAIT, lease=0.001)
+    while not world.expired or freezer.armed:
+        pass
+    assert fork_warns() is WARNS
+    world.thaw()
+
+
+def test_not_silent_before_all_stand(freezer: Freezer) -> None:
+    """A waker is called by the controller's thread before anybody has to have stopped."""
+    warned: list[bool] = []
+    up, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with freezer.register(waker=lambda: warned.append(fork_warns())):
+            up.set()
+            while not ended.wait(0.001):
+                freezer.safepoint()
+
+    worker = start(work)
+    wait_for(up)
+    with freeze(freezer):
+        assert warned == [WARNS]
+    ended.set()
+    worker.finish()
+
+
+def test_not_silent_once_a_freeze_has_timed_out(freezer: Freezer) -> None:
+    with had_by_another(lambda: freezer.register()):
+        with pytest.raises(TimeoutError):
+            freezer.freeze(timeout=0)
+        assert fork_warns() is WARNS
+
+
+USERS_FILTERS: dict[str, Callable[[], None]] = {
+    "always": lambda: warnings.simplefilter("always"),
+    "default": lambda: warnings.simplefilter("default"),
+    "by category": lambda: warnings.simplefilter("always", DeprecationWarning),
+    "by message": lambda: warnings.filterwarnings("always", ".*multi-threaded"),
+}
+
+
+@pytest.mark.parametrize("name", USERS_FILTERS)
+def test_users_filters_inside_a_world(name: str, freezer: Freezer) -> None:
+    with freeze(freezer), warnings.catch_warnings(record=True) as seen:
+        USERS_FILTERS[name]()
+        fork_child()
+        warnings.filterwarnings("ignore", "something else")
+        USERS_FILTERS[name]()  # ahead of what the library has put there
+        fork_child()
+    assert seen == []
+
+
+@pytest.mark.parametrize("name", USERS_FILTERS)
+def test_users_filters_outside_of_a_world(name: str, freezer: Freezer) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.resetwarnings()
+        USERS_FILTERS[name]()
+        with freeze(freezer):
+            fork_child()
+        fork_child()
+    assert len(seen) == WARNS
+
+
+def test_users_filters_that_replace_all_others(freezer: Freezer) -> None:
+    with freeze(freezer), warnings.catch_warnings(record=True) as seen:
+        fork_child()
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        fork_child()
+    assert seen == []
+
+
+def test_users_filter_that_ignores_is_left_alone(freezer: Freezer) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("ignore")
+        with freeze(freezer):
+            fork_child()
+        fork_child()
+    assert seen == []
+
+
+def test_other_warnings_are_not_silenced(freezer: Freezer) -> None:
+    with freeze(freezer), warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        fork_child()
+        warnings.warn("something else", DeprecationWarning, stacklevel=1)
+    assert [str(warning.message) for warning in seen] == ["something else"]
+
+
+def test_filters_do_not_pile_up(freezer: Freezer) -> None:
+    with freeze(freezer), warnings.catch_warnings():
+        fork_child()
+        before = len(warnings.filters)
+        for _ in range(3):
+            warnings.simplefilter("always", DeprecationWarning)
+            fork_child()
+        assert len(warnings.filters) <= before + 1

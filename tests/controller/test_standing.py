@@ -1,0 +1,184 @@
+"""Freezes that come and go while a thread makes up its mind, or a thaw does, whether it may run."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from freezing import Pause, actor, after, at_bell, before, looping, puppet
+from helpers import WAIT, raise_once, wait_for, wait_until
+
+from freezethreads import Freezer, FreezeTimeout, State
+from freezethreads._controller.controller import Controller
+from freezethreads._ground.completion import Completion
+from freezethreads._refrigerator import refrigerator
+from freezethreads._registry import status
+from freezethreads._registry.status import Word
+
+MOMENT = 0.2
+"""Seconds in which a thread that runs, and should not, is sure to be seen doing so."""
+
+
+def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_on_its_way_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a world stands; a thread leaves its region, and stands: its step found the world alone
+    2. a hold is asked for; since the world has stopped the thread, it counts as stopped
+    3. the world is thawed
+    4. the thread goes on from what it has found
+    """
+    freezer = Freezer()
+    over, ran = threading.Event(), threading.Event()
+    with puppet(freezer) as thread, actor() as first, actor() as second:
+        stands = Pause(thread.worker)
+        before(monkeypatch, refrigerator, "_note_stop", stands)
+        region = thread.block(over)
+        world = first.do(freezer.freeze, timeout=WAIT)
+        over.set()
+        stands.wait()
+        hold = second.do(freezer.hold, timeout=0)
+        first.do(world.thaw)
+        running = thread.tell(ran.set)
+        stands.go()
+        assert not ran.wait(MOMENT)
+        second.do(hold.thaw)
+        running.result(WAIT)
+        region.result(WAIT)
+
+
+def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_about_to_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a world stands; a thread leaves its region: it takes its mark off, and has found the world
+    2. a hold is asked for, and waits, since the thread neither is away nor stands
+    3. the world is thawed
+    4. the thread would stand for that alone; so it looks again, and stands for the hold
+    """
+    freezer = Freezer()
+    over, ran = threading.Event(), threading.Event()
+    with puppet(freezer) as thread, actor() as first, actor() as second:
+        found = Pause(thread.worker)
+        after(monkeypatch, refrigerator, "parked", found)
+        region = thread.block(over)
+        world = first.do(freezer.freeze, timeout=WAIT)
+        over.set()
+        found.wait()
+        waits = at_bell(monkeypatch, second.worker)
+        holding = second.tell(freezer.hold, timeout=WAIT)
+        wait_for(waits)
+        assert not holding.done()
+        first.do(world.thaw)
+        running = thread.tell(ran.set)
+        found.go()
+        hold = holding.result(WAIT)
+        assert thread.record.state is State.FROZEN
+        assert not ran.wait(MOMENT)
+        second.do(hold.thaw)
+        running.result(WAIT)
+        region.result(WAIT)
+
+
+def test_a_freeze_that_is_done_hides_no_hold_from_a_thaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    1. a world and a hold stand; the world's thaw has found that the hold is left
+    2. another hold is asked for; the first one counts the thread as stopped, and it does
+    3. the first hold is thawed
+    4. the world's thaw goes on from what it has found
+    """
+    freezer = Freezer()
+    stop, ran = threading.Event(), threading.Event()
+    with puppet(freezer) as thread, actor() as one, actor() as two, actor() as three:
+        found = Pause(one.worker)
+        passing = thread.pass_safepoints(stop)
+        world = one.do(freezer.freeze, timeout=WAIT)
+        first = two.do(freezer.hold, timeout=WAIT)
+        after(monkeypatch, status, "settled", found)
+        thawing = one.tell(world.thaw)
+        found.wait()
+        second = three.do(freezer.hold, timeout=0)
+        two.do(first.thaw)
+        stop.set()
+        running = thread.tell(ran.set)
+        found.go()
+        thawing.result(WAIT)
+        assert not ran.wait(MOMENT)
+        three.do(second.thaw)
+        running.result(WAIT)
+        passing.result(WAIT)
+
+
+def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safepoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a world is thawed; the thaw has found that nobody else holds the thread
+    2. a hold is asked for; the thread may go on, although nobody has woken it, so the hold waits
+    3. the thaw goes on from what it has found, and must not take the hold off
+    """
+    freezer = Freezer()
+    stop = threading.Event()
+    with puppet(freezer) as thread, actor() as one, actor() as two:
+        found = Pause(one.worker)
+        passing = thread.pass_safepoints(stop)
+        world = one.do(freezer.freeze, timeout=WAIT)
+        after(monkeypatch, status, "settled", found)
+        thawing = one.tell(world.thaw)
+        found.wait()
+        waits = at_bell(monkeypatch, two.worker)
+        holding = two.tell(freezer.hold, timeout=WAIT)
+        wait_for(waits)
+        assert thread.record.state is State.RUNNING
+        assert not holding.done()
+        found.go()
+        thawing.result(WAIT)
+        with holding.result(WAIT) as hold:
+            assert [info.state for info in hold.threads] == [State.FROZEN]
+            stop.set()
+            assert not passing.done()
+        passing.result(WAIT)
+
+
+def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It used to be a mark, which had to be taken off again. Now the step looks by itself.
+
+    1. a thread is to stand, and does not yet, when the time runs out
+    2. it takes the step by which it would stand, and an exception comes right after it
+    3. it finds the freeze done, and goes on
+    """
+    freezer = Freezer()
+    with puppet(freezer) as thread, actor() as controller:
+        parks = Pause(thread.worker)
+        before(monkeypatch, refrigerator, "parked", parks)
+        asking = controller.tell(freezer.freeze, timeout=MOMENT)
+        wait_until(lambda: freezer.armed)
+        passing = thread.tell(freezer.safepoint)
+        parks.wait()
+        assert isinstance(asking.exception(WAIT), FreezeTimeout)
+        before(monkeypatch, refrigerator, "_step_out", raise_once(KeyboardInterrupt))
+        parks.go()
+        assert isinstance(passing.exception(WAIT), KeyboardInterrupt)
+        assert not thread.record.is_asked
+        assert thread.record.state is State.RUNNING
+        assert thread.record.parking.word.value.stay is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_owner")],
+    ids=["change", "complete_all", "_recount_owner"],
+)
+def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
+    monkeypatch: pytest.MonkeyPatch, owner: type, step: str
+) -> None:
+    freezer = Freezer()
+    with looping(freezer, 1) as loops:
+        world = freezer.freeze(timeout=WAIT)
+        before(monkeypatch, owner, step, raise_once(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            freezer._controller.abandon(world._freeze, "given up", "as a test")
+        loops.progress()
+        freezer.freeze(timeout=WAIT).thaw()

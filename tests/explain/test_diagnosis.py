@@ -1,0 +1,254 @@
+"""The diagnosis in the same process: whose line it names, and what no seeded program shows."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import threading
+from concurrent.futures import _base as futures
+from pathlib import Path
+from traceback import FrameSummary
+from typing import NoReturn
+
+import pytest
+from freezing import actor, looping
+from helpers import WAIT, start, wait_for
+
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads._explain import diagnose, render_diagnosis
+from freezethreads._explain._causes import common, of_the_program, takes_something, waits_in
+from freezethreads._explain._diagnosis import _loop_in
+from freezethreads._explain._source import (
+    PACKAGE,
+    call_of,
+    has_safepoint_around,
+    loop_around,
+    nearest,
+    remoteness,
+)
+
+SOURCE = """\
+def outer():
+    while True:
+        def inner():
+            step()
+        for item in items:
+            step(
+                item,
+            )
+        else:
+            last()
+        freezer.safepoint()
+
+
+class Work:
+    def run(self):
+        for one in ones:
+            for two in twos:
+                safepoint()
+            step(one)
+        with lock:
+            socket.poll().recv(10)
+        return [step(x) for x in xs]
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    path = tmp_path / "source.py"
+    path.write_text(SOURCE)
+    linecache.checkcache(str(path))
+    return str(path)
+
+
+def line(text: str) -> int:
+    """The first line with this in it."""
+    return next(n for n, each in enumerate(SOURCE.splitlines(), 1) if text in each)
+
+
+@pytest.mark.parametrize(
+    ("inside", "loop"),
+    [
+        ("            step()", None),  # in a function of its own, which no loop is in
+        ("for item in items", "for item in items"),
+        ("                item,", "for item in items"),
+        ("last()", None),  # the loop is over; the one around it has a safepoint
+        ("def outer", None),
+        ("            step(one)", "for one in ones"),  # the inner one's safepoint is no help
+        ("safepoint()", None),
+        ("                safepoint()", None),
+        ("with lock", None),
+    ],
+)
+def test_the_loop_that_lacks_a_safepoint(source: str, inside: str, loop: str | None) -> None:
+    assert loop_around(source, line(inside)) == (None if loop is None else line(loop))
+
+
+def test_a_loop_that_has_a_safepoint_is_told(source: str) -> None:
+    assert has_safepoint_around(source, line("last()"))
+    assert not has_safepoint_around(source, line("with lock"))
+
+
+@pytest.mark.parametrize("text", ["while True", "if x:\n", "\0"])
+def test_what_is_no_python_has_no_loops(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    assert loop_around(str(path), 1) is None
+    assert loop_around("<string>", 1) is None
+
+
+def entry(filename: str, lineno: int = 1, name: str = "f", end: int | None = None) -> FrameSummary:
+    """A frame; what it calls ends at a column of its line."""
+    return FrameSummary(
+        filename, lineno, name, lookup_line=False, end_lineno=lineno, colno=0, end_colno=end
+    )
+
+
+def test_what_is_called(source: str) -> None:
+    text = "            socket.poll().recv(10)"
+    assert call_of(entry(source, line("recv"), end=len(text))) == "socket.poll().recv"
+    assert call_of(entry(source, line("with lock"))) == "with lock:"
+    assert call_of(entry(source, line("step("))) == "step"
+    assert call_of(entry("<a text>")) == ""
+    assert call_of(entry(source, line("recv"))) == "socket.poll().recv"
+    assert call_of(entry(source, line("recv")), "poll") == "socket.poll"
+    assert call_of(entry(source, line("for one in ones"))) == "for one in ones:"
+
+
+def test_whose_code_it_is() -> None:
+    own = f"{PACKAGE}/_freezer.py"
+    third, mine = "/opt/lib/site-packages/x.py", "/home/me/x.py"
+    files = [mine, third, threading.__file__, own]
+    assert [remoteness(file) for file in files] == [0, 1, 2, 3]
+    assert remoteness(f"{PACKAGE}/demo/_work.py") == 0
+    assert remoteness("<frozen runpy>") == 2
+    assert remoteness("<string>") == 0
+    stack = [entry(mine, 1), entry(mine, 2), entry(third), entry(threading.__file__), entry(own)]
+    assert nearest(stack) is stack[1]
+    assert nearest(stack[2:]) is stack[2]
+    assert nearest([]) is None
+    assert of_the_program(stack) == [stack[1], stack[0]]
+
+
+def test_what_was_under_way_at_both_looks() -> None:
+    first = [entry("a", 1, "run"), entry("a", 2, "work"), entry("b", 3, "one")]
+    later = [entry("a", 1, "run"), entry("a", 5, "work"), entry("b", 7, "two")]
+    assert [each.lineno for each in common(first, later)] == [1, 5]
+
+
+def test_a_wait_in_a_queue_takes_something(source: str) -> None:
+    user = entry(source, line("step("))
+    assert takes_something([user, entry(threading.__file__)])
+    assert takes_something([entry(source, line("with lock"))])
+    assert not takes_something([user])
+    assert not takes_something([])
+    assert waits_in([]) == "a call"
+
+
+def test_whether_what_is_waited_for_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "waits.py"
+    lines = ["with lock:", "with urlopen(page) as answer:", "requests.get(page)", "jobs.get()"]
+    path.write_text("\n".join(lines))
+    lock, page, get, jobs = (entry(str(path), n, end=len(text)) for n, text in enumerate(lines, 1))
+    standard = Path(threading.__file__).parent
+    ssl, future = entry(f"{standard}/ssl.py", 9999), entry(futures.__file__)
+    inside = entry(f"{standard}/multiprocessing/queues.py")
+    assert waits_in([lock]) == "lock.acquire, at the beginning of `with lock:`"
+    assert waits_in([page, ssl]) == f"`{lines[1]}` (in `` at ssl.py:9999)"
+    assert waits_in([page]) == f"`{lines[1]}`"
+    assert takes_something([lock])
+    assert takes_something([jobs])
+    assert takes_something([jobs, inside])
+    assert not takes_something([page, ssl])
+    assert not takes_something([get, ssl])
+    assert not takes_something([get, future, entry(threading.__file__)])
+
+
+def test_an_event_loop_is_not_to_be_put_into_a_blocking_region() -> None:
+    def run() -> None:
+        with freezer.register():
+            asyncio.run(nap())
+
+    async def nap() -> None:
+        woken = asyncio.Event()
+        naps.append((asyncio.get_running_loop(), woken))
+        asleep.set()
+        await woken.wait()
+
+    freezer = Freezer()
+    naps: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    asleep = threading.Event()
+    thread = start(run)
+    wait_for(asleep)
+    (finding,) = diagnose(freezer, 0.05)["findings"]
+    loop, woken = naps[0]
+    loop.call_soon_threadsafe(woken.set)
+    thread.finish()
+    assert (finding["cause"], finding["line"]) == ("waiting", "asyncio.run(nap())")
+    assert "blocking()" not in finding["advice"]
+    assert "asyncio_loop.enrol()" in finding["advice"]
+
+
+def test_what_is_made_in_a_loop_is_not_in_it(source: str) -> None:
+    """A lambda's line, or a generator's, tells where it was written, and not who runs it."""
+    lineno = line("            step(one)")
+    found = _loop_in([entry(source, lineno, "run")])
+    assert found is not None
+    assert (found.lineno, found.is_loop) == (line("for one in ones"), True)
+    assert _loop_in([entry(source, lineno, "<lambda>")]) is None
+    assert _loop_in([entry(source, lineno, "<genexpr>")]) is None
+    assert _loop_in([entry(source, lineno, "<module>")]) == found._replace(function="<module>")
+
+
+def test_another_controller_who_has_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise FreezeTimeout("the time ran out while <hold by other> had the freezer")
+
+    monkeypatch.setattr(Freezer, "hold", fail)
+    diagnosis = diagnose(Freezer(), 0.05)
+    (finding,) = diagnosis["findings"]
+    assert (finding["cause"], finding["thread"]) == ("controller", None)
+    text = render_diagnosis(diagnosis)
+    assert "nobody could be stopped" in text
+    assert "  the time ran out while <hold by other> had the freezer.\n" in text
+
+
+def test_an_unregistered_controller_is_no_stranger() -> None:
+    freezer = Freezer()
+    over = threading.Event()
+    stands = threading.Event()
+
+    def compute_in_a_world() -> None:
+        with freezer.freeze(timeout=WAIT):
+            stands.set()
+            while not over.is_set():
+                pass
+
+    with looping(freezer, 1):
+        thread = start(compute_in_a_world, name="computing")
+        wait_for(stands)
+        diagnosis = diagnose(freezer, WAIT)
+        over.set()
+        thread.finish()
+    assert diagnosis["healthy"]
+    assert "computing" not in [warning["thread"] for warning in diagnosis["warnings"]]
+
+
+def test_one_that_computes_without_a_world_is() -> None:
+    freezer = Freezer()
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            pass
+
+    with actor() as thread:
+        computing = thread.tell(compute)
+        diagnosis = diagnose(freezer, WAIT)
+        over.set()
+        computing.result(WAIT)
+    (warning,) = (one for one in diagnosis["warnings"] if one["thread"] == "actor")
+    text = render_diagnosis(diagnosis)
+    assert f"warning: actor: unregistered at {__file__}:{warning['lineno']}" in text
+    assert "actor is not registered with freezer 'freezer', and went on" in text
+    assert "    while not over.is_set():\n" in text

@@ -1,0 +1,208 @@
+"""The benchmark measures every row that the design asks for. How fast anything is, is no test."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import ROOT, WAIT
+
+import _bench
+from benchmarks import report
+from benchmarks.crowds import ring
+from benchmarks.rows import Group, Result, Row, Sample, Scale, measure, select
+
+# The design's table of costs: what is measured, what it must be at most, what it is to be.
+LIMITS = {
+    "safepoint() of the module, nothing asked": (1.5, 1.2),
+    "freezer.safepoint(), nothing asked": (2.2, 1.4),
+    "if freezer.armed: inline": (1.1, 1.0),
+    "blocking region, no freeze": (6, 3),
+    "freeze of 8 running threads": (1.5, 1.0),
+    "freeze of 64 running threads": (1.5, 1.0),
+    "freeze of 256 running threads": (1.5, 1.0),
+    "freeze of 1000 running threads": (1.5, 1.0),
+    "freeze of one running thread": (4, 2),
+    "freeze of 1000 blocked threads": (0.2, 0.05),
+    "thaw() seen by the controller, 1000 threads": (0.5, 0.05),
+    "last of 1000 running again after the thaw, waiting between safepoints": (1.5, 1.0),
+    "a registered thread, bytes": (3, 1),
+    "dump of a process with 200 threads": (3, 2),
+}
+ALTERNATIVES = (
+    "Event and counting Condition",
+    "threading.Barrier",
+    "fasteners ReaderWriterLock",
+    "readerwriterlock RWLockFair",
+    "readerwriterlock RWLockRead",
+    "readerwriterlock RWLockWrite",
+)
+
+
+def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark as its script does once its environment is there."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "_bench.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """The table and the JSON of one quick run with everything in it."""
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    result = run_bench("--quick", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+    return result.stdout, json.loads(path.read_text())
+
+
+def test_measures_every_row_of_the_design(quick_run: tuple[str, dict[str, Any]]) -> None:
+    _, data = quick_run
+    limits = {row["name"]: (row["must"], row["aim"]) for row in data["rows"]}
+    assert {name: limits.get(name) for name in LIMITS} == LIMITS
+
+
+def test_measures_what_a_program_might_use_instead(
+    quick_run: tuple[str, dict[str, Any]],
+) -> None:
+    _, data = quick_run
+    names = {row["name"] for row in data["rows"]}
+    for name in ALTERNATIVES:
+        assert {
+            f"{name}: idle check",
+            f"{name}: stop 8 running",
+            f"{name}: stop 64 running",
+        } <= names
+        assert {f"{name}: until all {size} run again" for size in (8, 64)} <= names
+
+
+def test_prints_every_row(quick_run: tuple[str, dict[str, Any]]) -> None:
+    table, data = quick_run
+    lines = table.splitlines()
+    for row in data["rows"]:
+        assert any(line.startswith(row["name"]) for line in lines)
+
+
+def test_gives_all_rounds_and_says_where_it_ran(quick_run: tuple[str, dict[str, Any]]) -> None:
+    _, data = quick_run
+    environment = data["environment"]
+    assert environment["python"] == sys.version.split()[0]
+    assert environment["quick"] is True
+    assert {"build", "gil", "free_threaded", "cores"} <= environment.keys()
+    for row in data["rows"]:
+        sides = row["what_by_round"], row["against_by_round"], row["ratio_by_round"]
+        assert {len(side) for side in sides} == {1}, row["name"]
+
+
+def test_quick_run_says_that_it_means_nothing(quick_run: tuple[str, dict[str, Any]]) -> None:
+    table, _ = quick_run
+    assert "mean nothing" in table
+
+
+def test_json_alone_goes_to_the_output() -> None:
+    result = run_bench("--quick", "--only", "bytes", "--json", "-")
+    assert [row["name"] for row in json.loads(result.stdout)["rows"]] == [
+        "a registered thread, bytes"
+    ]
+    assert "a registered thread" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "no such row"], "no row has no such row in its name"),
+        (["--rounds", "0"], "--rounds takes a number from 1 on"),
+    ],
+)
+def test_refuses_what_makes_no_sense(arguments: list[str], message: str) -> None:
+    result = run_bench(*arguments)
+    assert result.returncode != 0
+    assert message in result.stderr
+
+
+def result_of(
+    what: Sequence[float], against: Sequence[float], must: float | None = 2, aim: float | None = 1
+) -> Result:
+    return Result(Row("name", "what", "against", must, aim), what, against)
+
+
+def test_value_is_the_median_of_the_ratios_and_not_the_ratio_of_medians() -> None:
+    result = result_of([1, 20, 9], [1, 10, 3])
+    assert result.ratios == [1, 2, 3]
+    assert result.ratio == 2
+    assert result.quartiles == (1.5, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("what", "verdict"),
+    [
+        (1.0, "met, aim too"),
+        (1.01, "met, aim MISSED"),
+        (2.0, "met, aim MISSED"),
+        (2.01, "must MISSED"),
+        (math.inf, "must MISSED"),
+    ],
+)
+def test_says_what_is_missed(what: float, verdict: str) -> None:
+    assert report.verdict(result_of([what], [1.0])) == verdict
+
+
+def test_row_without_limits_is_not_judged() -> None:
+    assert report.verdict(result_of([100], [1], None, None)) == "(information)"
+
+
+def test_what_was_given_up_is_no_number_in_json() -> None:
+    (row,) = report.as_json({}, [result_of([math.inf], [1.0])])["rows"]
+    assert row["ratio"] is None
+    assert row["what_by_round"] == [None]
+    json.dumps(row, allow_nan=False)
+
+
+def test_every_round_samples_all_in_turns_and_the_first_does_not_count() -> None:
+    order: list[str] = []
+
+    def sample(name: str) -> Sample:
+        def take() -> dict[str, float]:
+            order.append(name)
+            return {name: float(len(order))}
+
+        return take
+
+    @contextmanager
+    def prepare(_: Scale) -> Iterator[Sequence[Sample]]:
+        yield [sample("a"), sample("b")]
+
+    (result,) = measure([Group((Row("row", "a", "b"),), prepare)], Scale(rounds=2))
+    assert order == ["b", "a", "a", "b", "b", "a"]
+    assert (result.what, result.against) == ([3.0, 6.0], [4.0, 5.0])
+
+
+def test_select_keeps_the_rows_that_are_named() -> None:
+    groups = select(_bench.GROUPS, ["blocking region, no", "8 running threads"])
+    names = [row.name for group in groups for row in group.rows]
+    assert names[:2] == ["blocking region, no freeze", "freeze of 8 running threads"]
+    assert select(_bench.GROUPS, []) == list(_bench.GROUPS)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_ring_counts_its_hand_overs(size: int) -> None:
+    with ring(size) as measure_ring:
+        assert 0 < measure_ring() < WAIT
+
+
+def test_script_and_package_are_where_they_are_looked_for() -> None:
+    script = Path(ROOT, "tools", "bench")
+    assert script.stat().st_mode & 0o111

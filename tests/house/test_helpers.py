@@ -1,0 +1,98 @@
+"""The rules of `conftest.py` and the helpers: they have to fail the tests that they are to fail."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, run_python, start, wait_for
+
+HARMLESS = """
+import _thread, threading
+import pytest
+from helpers import start
+
+def test_finished():
+    assert start(int, "5").finish() == 5
+
+def test_on_its_way_out(request):
+    go = threading.Event()
+    start(go.wait)
+    request.addfinalizer(go.set)
+
+def test_raised():
+    with pytest.raises(ZeroDivisionError):
+        start(divmod, 1, 0).finish()
+
+def test_raw_thread_that_is_gone():
+    seen = threading.Event()
+    _thread.start_new_thread(lambda: (threading.current_thread(), seen.set()), ())
+    assert seen.wait(10)
+"""
+
+HARMFUL = """
+import threading, warnings
+from helpers import start
+
+def test_left():
+    start(threading.Event().wait, 30.0, name="left behind")
+
+def test_unseen():
+    start(divmod, 1, 0, name="unseen").join()
+
+def test_warned():
+    warnings.warn("old", DeprecationWarning)
+"""
+
+
+def run_tests(folder: Path, text: str) -> str:
+    """Run `text` as a test file under the project's own rules."""
+    for name in ("tests/conftest.py", "tests/support/helpers.py", "setup.cfg"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "test_sample.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_sample.py"]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=50, check=False
+    )
+    return result.stdout + result.stderr
+
+
+def test_good_tests_pass(tmp_path: Path) -> None:
+    output = run_tests(tmp_path, HARMLESS)
+    assert re.search(r"= 4 passed in", output), output
+
+
+def test_bad_tests_fail(tmp_path: Path) -> None:
+    output = run_tests(tmp_path, HARMFUL)
+    assert re.search(r"= 1 failed, 2 passed, 2 errors in", output), output
+    for reason in ("left behind", "unseen failed unseen", "DeprecationWarning: old"):
+        assert reason in output
+
+
+def test_finish_tells_where_the_thread_is() -> None:
+    go_on = threading.Event()
+    worker = start(wait_for, go_on, name="stuck")
+    try:
+        with pytest.raises(AssertionError, match=r"stuck is still running:(.|\n)*in wait_for"):
+            worker.finish(timeout=0)
+    finally:
+        go_on.set()
+    worker.finish()
+
+
+def test_run_python_shows_what_failed() -> None:
+    with pytest.raises(AssertionError, match=r"status 3(.|\n)*said this"):
+        run_python("print('said this'); raise SystemExit(3)")
+
+
+def test_run_python_passes_things_on() -> None:
+    code = "import os, sys, freezethreads; print(sys.argv[1:], os.environ['EXTRA'])"
+    assert run_python(code, "a", "b", env={"EXTRA": "c"}).stdout == "['a', 'b'] c\n"
+    result = run_python("import warnings; warnings.warn('w')", check=False)
+    assert result.returncode == 1
+    assert "UserWarning: w" in result.stderr

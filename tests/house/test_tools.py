@@ -1,0 +1,297 @@
+"""The scripts that a person runs from a checkout, as far as no environment has to be made."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers import ROOT, run_python
+
+import _check
+import _venv
+from _interpreters import Interpreter, ask, ask_own, discover
+
+TOOLS = ROOT / "tools"
+SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
+every_script = pytest.mark.parametrize("script", SCRIPTS)
+
+FAKE = Interpreter("/opt/python3.12", "cpython", "3.12.9", "3.12", False, [])
+
+
+# A Python that is too old.
+
+
+@every_script
+def test_a_script_parses_on_an_old_python(script: str) -> None:
+    for name in (script, "_python.py"):
+        text = (TOOLS / name).read_text()
+        ast.parse(text, feature_version=(3, 6))
+        assert "from __future__" not in text  # which names what an old Python has never heard of
+
+
+@every_script
+def test_a_script_asks_for_the_version_first(script: str) -> None:
+    """Whatever else it imports from here may be written for a new Python."""
+    imports = [
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse((TOOLS / script).read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert next(name for name in imports if name not in sys.stdlib_module_names) == "_python"
+
+
+@every_script
+def test_a_script_refuses_an_old_python(script: str) -> None:
+    code = """
+import runpy, sys
+sys.argv = [sys.argv[1]]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+sys.version_info = (3, 10, 2, "final", 0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    result = run_python(code, str(TOOLS / script), check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "needs Python 3.11 or newer" in line
+    assert "3.10" in line
+
+
+# Finding the interpreters.
+
+
+def make_executable(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def make_python(folder: Path, name: str, interpreter: Interpreter) -> None:
+    make_executable(folder, name, f"echo '{json.dumps(asdict(interpreter))}'")
+
+
+def test_a_python_describes_itself() -> None:
+    own = ask_own()
+    assert own == ask(own.executable)
+    assert own.version == sys.version.split()[0]
+    assert own.label.endswith("t") == own.free_threaded
+    assert own.supported
+
+
+def test_what_is_no_python_has_no_description(tmp_path: Path) -> None:
+    make_executable(tmp_path, "stand-in", "echo 'not switched on' >&2; exit 127")
+    make_executable(tmp_path, "failing", f"echo '{json.dumps(asdict(FAKE))}'; exit 1")
+    make_executable(tmp_path, "talker", "echo hello")
+    make_executable(tmp_path, "other", "echo '{\"answer\": 42}'")
+    (tmp_path / "text").write_text("no program")
+    for name in ("stand-in", "failing", "talker", "other", "text", "absent", "."):
+        assert ask(str(tmp_path / name)) is None
+
+
+def test_discovery(tmp_path: Path) -> None:
+    own = ask_own()
+    release = "3.15" if own.release != "3.15" else "3.14"  # not the one that runs this
+    first, second = tmp_path / "first", tmp_path / "second"
+    new = replace(FAKE, version=f"{release}.1", release=release)
+    threaded = replace(new, free_threaded=True)
+    make_executable(first, f"python{release}", "exit 127")
+    make_python(second, f"python{release}", new)
+    make_python(first, f"python{release}t", threaded)
+    older = replace(threaded, version=f"{release}.0")
+    make_python(second, f"python{release}t", older)  # second of its kind
+    make_python(first, "python3.13t", replace(new, implementation="pypy"))
+    make_python(second, "python3.11", replace(new, release="3.10"))  # not what it is called
+    make_python(second, "python3.99", replace(new, release="3.99"))
+    make_python(second, f"python{own.release}", replace(own, version=f"{own.release}.99"))
+    assert discover(f"{first}{os.pathsep}{second}") == [own, new, threaded]
+
+
+def test_too_few_interpreters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(_check, "run_tests", lambda *_: pytest.fail("the tests were run"))
+    assert _check.main(["--all", "--at-least", "2", "-k", "nothing"]) == 1
+    output = capsys.readouterr().out
+    assert f"found 1 interpreters: {ask_own().label}" in output
+    assert "--at-least 2" in output
+
+
+def test_what_is_wanted_and_missing_is_named_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = _check.Run("Python", 0, Counter(passed=1), 1.0)
+    monkeypatch.setattr(_check, "run_tests", lambda *_: done)
+    own = _check.kind_of(ask_own())
+    assert _check.kind_of(replace(FAKE, free_threaded=True)) == "3.12t"
+    assert _check.main(["--all", "--wanted", f"3.98t,{own},3.99", "-k", "nothing"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "==== not tested, as not found on PATH: Python 3.98t, 3.99 ===="
+    assert _check.main(["--all", "--wanted", own, "-k", "nothing"]) == 0
+    assert "not tested" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at-least", "2"], ["--all", "--at-least", "0"], ["--wanted", "3.14"]]
+)
+def test_bad_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _check.parse(arguments)
+    assert "--at-least" in capsys.readouterr().err
+
+
+def test_the_rest_is_for_pytest() -> None:
+    options, rest = _check.parse(["-k", "a or b", "--all", "tests/test_a.py", "-x"])
+    assert options.all
+    assert rest == ["-k", "a or b", "tests/test_a.py", "-x"]
+
+
+# Running the tests, and the summary.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["lint own", "test own"]),
+        (
+            ["--all"],
+            ["lint own", "test own", "mutants own", "explorer own", "models own", "test other"],
+        ),
+        (["--all", "-k", "it"], ["test own", "test other"]),
+    ],
+)
+def test_what_is_run(
+    arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long and does not depend on the interpreter is run on the first one alone."""
+    own, other = (replace(FAKE, executable=name) for name in ("own", "other"))
+    done: list[str] = []
+
+    def step(what: str) -> Callable[..., _check.Run]:
+        def note(interpreter: Interpreter, *_: object) -> _check.Run:
+            done.append(f"{what} {interpreter.executable}")
+            return _check.Run(what, 0, Counter(), 0.0)
+
+        return note
+
+    monkeypatch.setattr(_check, "ask_own", lambda: own)
+    monkeypatch.setattr(_check, "discover", lambda _: [own, other])
+    monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
+    monkeypatch.setattr(_check, "run_tests", step("test"))
+    monkeypatch.setattr(_check, "run_mutants", step("mutants"))
+    monkeypatch.setattr(_check, "run_explorer", lambda interpreter: [step("explorer")(interpreter)])
+    monkeypatch.setattr(_check, "run_models", lambda: [step("models")(own)])
+    assert _check.main(arguments) == 0
+    assert done == expected
+
+
+@contextmanager
+def this_python(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[SimpleNamespace]:
+    yield SimpleNamespace(python=sys.executable)
+
+
+SAMPLE = """
+import pytest
+def test_passes(): pass
+def test_passes_too(): pass
+def test_fails(): assert 0
+@pytest.mark.xfail
+def test_expected(): assert 0
+@pytest.fixture
+def broken(): raise OSError
+def test_error(broken): pass
+"""
+
+
+def test_counts_are_those_of_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_check, "prepared", this_python)
+    path = tmp_path / "test_sample.py"
+    path.write_text(SAMPLE)
+    run = _check.run_tests(FAKE, [str(path)])
+    assert run.counts == {"passed": 2, "failed": 1, "xfailed": 1, "error": 1}
+    assert run.status == 1
+
+
+def test_all_the_tests_are_each_test_file_once() -> None:
+    named = [ROOT / name for part in _check.parts_of([]) for name in part]
+    assert sorted(named) == sorted((ROOT / "tests").rglob("test_*.py"))
+    assert _check.parts_of(["-x"]) == [["-x"]]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_what_one_part_says_is_not_lost(
+    bad: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / f"test_part_{part}.py" for part in range(2)]
+    for part, path in enumerate(files):
+        path.write_text(f"def test_of_part(): assert {part} != {bad}")
+    monkeypatch.setattr(_check, "prepared", this_python)
+    monkeypatch.setattr(_check, "parts_of", lambda _: [[str(path)] for path in files])
+    run = _check.run_tests(FAKE, [])
+    assert run.counts == {"passed": 1, "failed": 1}
+    assert run.status == 1
+    out = capfd.readouterr().out
+    assert "test_part_0.py" in out
+    assert "test_part_1.py" in out
+
+
+def test_no_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_check, "prepared", this_python)
+    run = _check.run_tests(FAKE, [str(tmp_path)])
+    assert run.status != 0
+    assert _check.summarize([run], 1.0) == 1
+
+
+def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def no_environment(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[None]:
+        raise _venv.SetUpError("no room")
+        yield
+
+    monkeypatch.setattr(_check, "prepared", no_environment)
+    assert _check.try_tests(FAKE, []).status != 0
+    steps: list[Callable[[], object]] = [
+        lambda: _check.run_tests(FAKE, []),
+        lambda: _check.run_linters(FAKE),
+        lambda: _check.run_mutants(FAKE),
+        lambda: _check.run_explorer(FAKE),
+    ]
+    for step in steps:
+        with pytest.raises(_venv.SetUpError):
+            step()
+
+
+def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+
+    def note(some: Sequence[Sequence[str]], name: str) -> _check.Run:
+        commands.extend(some)
+        return _check.Run(name, 0, Counter(), 0.0)
+
+    monkeypatch.setattr(_check, "prepared", this_python)
+    monkeypatch.setattr(_check, "run", note)
+    _check.run_linters(FAKE)
+    _check.run_mutants(FAKE)
+    _check.run_explorer(FAKE)
+    assert len(commands) == 6
+    assert all(command[:2] == [sys.executable, "-m"] for command in commands)
+
+
+def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    good = _check.Run("Python 3.11.1", 0, Counter(passed=5, skipped=1), 2.0)
+    bad = _check.Run("Python 3.12.1", 1, Counter(passed=4, failed=1), 3.0)
+    assert _check.summarize([good], 2.0) == 0
+    assert "all ok: 5 passed, 1 skipped in 2.0s" in capsys.readouterr().out.splitlines()[-1]
+    assert _check.summarize([good, bad], 5.0) == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert "1 of 2 FAILED: 1 failed, 9 passed, 1 skipped in 5.0s" in last

@@ -1,0 +1,203 @@
+"""Waits that are over at once, or by their time-out: a thread in them stops all the same."""
+
+from __future__ import annotations
+
+import queue
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from helpers import WAIT, start, start_own
+from install_waits import is_back, record_of, until, waiting
+from install_waits_io import fill, pair
+from install_waits_tls import tls_pair
+
+import freezethreads
+from freezethreads import Freezer, Installation, State
+
+
+@pytest.fixture
+def freezer() -> Freezer:
+    return Freezer("under test")
+
+
+@pytest.fixture
+def installation(freezer: Freezer) -> Iterator[Installation]:
+    with freezethreads.install(freezer) as installation:
+        yield installation
+
+
+# With nothing to wait for. A thread that always finds something to do has to stop nevertheless.
+
+
+def selected(stack: ExitStack) -> Callable[[], object]:
+    here, there = pair(stack)
+    there.send(b"x")
+    selector = stack.enter_context(selectors.DefaultSelector())
+    selector.register(here, selectors.EVENT_READ)
+    return lambda: selector.select(0)
+
+
+def event_that_is_set(stack: ExitStack) -> Callable[[], object]:
+    event = threading.Event()
+    event.set()
+    return event.wait
+
+
+def queue_that_is_used(stack: ExitStack) -> Callable[[], object]:
+    jobs: queue.Queue[int] = queue.Queue()
+
+    def use() -> None:
+        jobs.put(1)
+
+    return use
+
+
+def queue_that_is_full(stack: ExitStack) -> Callable[[], object]:
+    jobs: queue.Queue[int] = queue.Queue()
+    for _ in range(10**6):
+        jobs.queue.append(1)
+    return lambda: jobs.get(block=False)
+
+
+def data_that_is_there(stack: ExitStack) -> Callable[[], object]:
+    here, there = pair(stack)
+    there.send(b"x")
+    return lambda: here.recv(1, socket.MSG_PEEK)
+
+
+BUSY = [selected, event_that_is_set, queue_that_is_used, queue_that_is_full, data_that_is_there]
+
+
+@pytest.mark.parametrize("make", BUSY)
+def test_a_thread_that_never_has_to_wait_stops_as_well(
+    freezer: Freezer, installation: Installation, make: Callable[[ExitStack], Callable[[], object]]
+) -> None:
+    over: list[bool] = []
+    called: list[bool] = []  # and so it does not stop at its enrolment any more
+
+    with ExitStack() as stack:
+        call = make(stack)
+
+        def work() -> None:
+            while not over:
+                call()
+                called[:] = [True]
+
+        worker = start(work)
+        try:
+            until(lambda: bool(called))
+            with freezer.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+                site = world.threads[0].site
+                assert site is not None
+                assert (site.kind, site.filename) == ("wait", __file__)
+        finally:
+            over.append(True)
+            worker.finish()
+
+
+# With a time-out that ends during a freeze.
+
+
+def simple_queue(stack: ExitStack) -> object:
+    return queue.SimpleQueue[int]().get(timeout=0.1)
+
+
+def full_queue(stack: ExitStack) -> None:
+    jobs: queue.Queue[int] = queue.Queue(1)
+    jobs.put(1)
+    jobs.put(2, timeout=0.1)
+
+
+def lock(stack: ExitStack) -> object:
+    owned = threading.Lock()
+    owned.acquire()
+    return owned.acquire(timeout=0.1)
+
+
+def receive(stack: ExitStack) -> object:
+    here, _ = pair(stack)
+    here.settimeout(0.1)
+    return here.recv(1)
+
+
+def send(stack: ExitStack) -> object:
+    here, _ = pair(stack)
+    fill(here)
+    here.settimeout(0.1)
+    return here.send(b"x")
+
+
+def accept(stack: ExitStack) -> object:
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    server.settimeout(0.1)
+    return server.accept()
+
+
+def encrypted(stack: ExitStack) -> object:
+    server, _ = tls_pair(stack)
+    server.settimeout(0.1)
+    return server.recv(1)
+
+
+def child(stack: ExitStack) -> object:
+    process = stack.enter_context(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+    return process.wait(0.1)
+
+
+def join(stack: ExitStack) -> None:
+    over = threading.Event()
+    stack.callback(over.set)
+    other = start_own(over.wait, WAIT)
+    other.join(0.1)
+
+
+TIMED: list[tuple[Callable[[ExitStack], object], object]] = [
+    (lambda stack: threading.Event().wait(0.1), False),
+    (lambda stack: threading.Semaphore(0).acquire(timeout=0.1), False),
+    (lambda stack: queue.Queue[int]().get(timeout=0.1), queue.Empty()),
+    (full_queue, queue.Full()),
+    (simple_queue, queue.Empty()),
+    (lock, False),
+    (join, None),
+    (receive, TimeoutError("timed out")),
+    (send, TimeoutError("timed out")),
+    (accept, TimeoutError("timed out")),
+    (encrypted, TimeoutError("The read operation timed out")),
+    (child, subprocess.TimeoutExpired(["cat"], 0.1)),
+    (lambda stack: select.select([], [], [], 0.1), ([], [], [])),
+    (lambda stack: signal.sigtimedwait([], 0.1), None),
+]
+
+
+@pytest.mark.parametrize(("call", "wanted"), TIMED)
+def test_its_time_runs_out_during_a_freeze(
+    freezer: Freezer,
+    installation: Installation,
+    call: Callable[[ExitStack], object],
+    wanted: object,
+) -> None:
+    def work() -> object:
+        with ExitStack() as stack:
+            try:
+                return call(stack)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
+                return error
+
+    with waiting(freezer, work) as thread:
+        record = record_of(freezer, thread)
+        with freezer.freeze(timeout=WAIT):
+            until(lambda: is_back(record))
+            assert thread.is_alive()
+        result = thread.finish()
+    if isinstance(wanted, Exception):
+        assert (type(result), str(result)) == (type(wanted), str(wanted))
+    else:
+        assert result == wanted
