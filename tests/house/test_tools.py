@@ -156,6 +156,16 @@ def test_the_rest_is_for_pytest() -> None:
     assert rest == ["-k", "a or b", "tests/test_a.py", "-x"]
 
 
+def test_quick_selects_tests_that_there_are_and_nobody_else_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = [name for name in _check.QUICK if not (ROOT / "tests" / name).exists()]
+    assert not missing
+    with pytest.raises(SystemExit):
+        _check.parse(["--quick", "-k", "it"])
+    assert "leave out either it or -k it" in capsys.readouterr().err
+
+
 # Running the tests, and the summary.
 
 
@@ -168,6 +178,8 @@ def test_the_rest_is_for_pytest() -> None:
             ["lint own", "test own", "mutants own", "explorer own", "models own", "test other"],
         ),
         (["--all", "-k", "it"], ["test own", "test other"]),
+        (["--quick"], ["lint own", "test own"]),
+        (["--all", "--quick"], ["lint own", "test own", "test other"]),
     ],
 )
 def test_what_is_run(
