@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
-from freezethreads._controller.turns import Turns
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     check_callable,
@@ -69,8 +68,7 @@ class Freezer(Unique):
         self.armed: bool = debug
         if debug:
             ownership.track()
-        turns = {"freeze": Turns(), "hold": Turns()}
-        self._registry = Registry(self, debug, Recorder(), turns)
+        self._registry = Registry(self, debug, Recorder())
         self._controller = Controller(self._registry)
         adopt(self._controller)
 

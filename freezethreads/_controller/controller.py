@@ -7,19 +7,17 @@ of the controller's thread or of the interpreter, and a world that nobody refers
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
-from freezethreads._refrigerator.refrigerator import come_back, go_away
+from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._registry.places import Place
-from freezethreads._registry.record import Lifeline, Record, logger
+from freezethreads._registry.record import Lifeline, logger
 from freezethreads._registry.registry import Registry, call_shut
 from freezethreads._registry.requests import Ending, Freeze
-from freezethreads._registry.status import Status, commanding, settled
+from freezethreads._registry.status import Status, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 from freezethreads._report.stragglers import report_stragglers
@@ -30,8 +28,8 @@ class Controller:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._turns = registry.turns["freeze"]
-        self._hold_turns = registry.turns["hold"]
+        self._turns = registry.turns["freeze"] = Turns(registry, commands=True)
+        self._hold_turns = registry.turns["hold"] = Turns(registry, commands=False)
 
     def own_world(self) -> Freeze | None:
         """The freeze with which the calling thread has a world that stands, if it has one.
@@ -55,7 +53,7 @@ class Controller:
         The wait for the turn counts as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
-        self._take_turn(self._turns, freeze, deadline, place)
+        self._turns.take(freeze, deadline, place)
         self._tie(freeze)
         self._arm(freeze)
         self._wait(freeze, deadline)
@@ -84,9 +82,9 @@ class Controller:
             self._hold_turns.leave(freeze)
 
         if record is not None:
-            self._take_turn(self._hold_turns, freeze, deadline, place)
+            self._hold_turns.take(freeze, deadline, place)
         self._arm(freeze)
-        self._wait_away(record, place, wait_until_it_stands)
+        wait_away(self._registry, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
             freeze.members[record] = None
             record.parking.word.ask(Status((freeze,)))
@@ -191,38 +189,6 @@ class Controller:
         lifeline = Lifeline(self.abandon, freeze, "owner gone", "its thread has ended")
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
-    def _take_turn(self, turns: Turns, freeze: Freeze, deadline: Deadline, place: Place) -> None:
-        """Wait for the turn as a stopped thread, and come back with it.
-
-        Who has to stop on the way back passes it on, and queues again. Who does not, being in a
-        region, or in a signal handler while it stands frozen, goes on with it.
-        """
-        record = self._registry.own.record
-        while True:
-            freeze.barred = True
-            turns.join(freeze)
-            self._wait_away(record, place, lambda: turns.wait(freeze, deadline))
-            if call_shut(lambda: self.keep_turn(turns, freeze)):
-                return
-
-    def keep_turn(self, turns: Turns, freeze: Freeze) -> bool:
-        """Whether it is `freeze`'s turn, which its thread does not pass on from now on.
-
-        With its doors shut, since it was not to stand with that, as it did in a signal handler. Who
-        has to stop does not keep it. Who has a turn to freeze stops for nobody until that is over,
-        unless it is in a region, and counts as stopped.
-        """
-        freeze.barred = False
-        if turns.current is not freeze and not freeze.done:
-            return False
-        record = self._registry.own.record
-        if turns is self._turns and record is not None and not record.depth:
-            is_shut = record.shut or record.parking.shut > 1  # else it is this very call
-            doors = () if is_shut else (self._registry,)
-            status = record.parking.word.change(commanding, freeze, doors)
-            return freeze in status.commands or freeze.done
-        return True
-
     def _arm(self, freeze: Freeze) -> None:
         """Ask everybody who is meant but the calling thread, and note who has stopped already."""
         registry, own = self._registry, self._registry.own.record
@@ -296,23 +262,6 @@ class Controller:
         for record in dead:
             self._registry.retire(record)
         return bool(dead)
-
-    def _wait_away(self, record: Record | None, place: Place, wait: Callable[[], None]) -> None:
-        """Wait as a BLOCKED thread, unless it is one already or may not be."""
-        if record is None or record.depth or record.shut or record.parking.shut:
-            return wait()
-        try:
-            record.depth = 1
-            go_away(self._registry, record, place)
-            wait()
-            record.depth = 0
-            record.away = None
-            come_back(record.parking, place, (self._registry,))
-        except BaseException:
-            record.depth = 0
-            record.away = None
-            come_back(record.parking, place, (self._registry,))
-            raise
 
 
 def _timeout(freeze: Freeze) -> FreezeTimeout:

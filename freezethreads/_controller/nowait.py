@@ -13,7 +13,6 @@ else in between. It alone takes them. So what holds for a controller that waits 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,7 @@ from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import check_callable, check_request
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.errors import FreezeError
-from freezethreads._refrigerator.refrigerator import visit
-from freezethreads._registry.places import place_of
 from freezethreads._registry.record import logger
-from freezethreads._registry.registry import call_shut
 from freezethreads._registry.requests import Freeze
 
 if TYPE_CHECKING:
@@ -140,18 +136,8 @@ class FreezeRequest:
         if not self._tied:
             self._tied = True
             self._controller._tie(freeze)
-        while True:
-            freeze.barred = True
-            turns.join(freeze)
-            if not turns.need_not_wait(freeze, self._deadline):
-                return False
-            if call_shut(lambda: self._controller.keep_turn(turns, freeze)):
-                # A freeze that asks from now on waits for this thread, and so for its thaw.
-                return True
-            if record is not None and record.is_asked_to_stop:
-                freeze.barred = True  # so that it is passed on
-                place = place_of(sys._getframe(2), "safepoint", "waiting for its turn to freeze")
-                visit(self._registry, record, place)
+        # A freeze that asks once it is this thread's turn waits for it, and so for its thaw.
+        return turns.take_nowait(freeze, self._deadline)
 
 
 class HoldRequest:

@@ -1,57 +1,106 @@
-"""Controllers take turns: first come, first served.
+"""The turn: a freezer has one world at a time, and one registered thread that asks to hold.
 
-The queue is a dict in order of arrival; whose freeze comes first in it has the turn. Who leaves,
-for whatever reason, rings the bell of the first one left. As everything here it is
-level-triggered: leaving twice is harmless.
+First come, first served. The queue is a dict in order of arrival, and whose freeze is the first in
+it has the turn. ::
 
-Who is parked has no turn: others want it, and some of them let nobody go before they had it. So
-each thread passes its turn on by itself, in the refrigerator's door, and queues again when it runs.
+                 join                     whoever was before it leaves
+    (none) ----------------> QUEUED ------------------------------------> OFFERED
+       ^                        |                                            |
+       |   pass_on: its thread comes to stand in the refrigerator            | keep: its thread,
+       +------------------------+--------------------------------------------+ with its doors shut
+       |                                                                     v
+       +----------------- leave: the freeze is over, by anybody ----------- KEPT
+
+A thread that stands has no turn that it has not kept: others want it, and some of them let nobody
+go before they had it. So it passes its turn on by itself, on its way into the refrigerator, and
+queues again when it runs. A thread that has kept its turn to freeze *commands*, in the same step in
+which it finds that nothing asks it to stop (see `_registry.status`): it stops for nobody of this
+freezer until its freeze is over.
+
+Why nobody waits for ever. Whoever leaves, for whatever reason, rings the bell of the first that is
+left; a bell keeps a ring that nobody waits for; and who is rung looks. So it is enough that each
+one that is the first leaves at some time:
+
+* One whose thread runs comes, and keeps its turn or passes it on.
+* One whose thread comes to stand passes it on before it does. It keeps its place only if it waits
+  to freeze, and stands for a world of the same freezer: that one ends before its turn.
+* One that is KEPT ends as its freeze does: by a thaw, a lease, a time-out, or with its thread.
+* One whose thread has ended is released by the thread's lifeline (`_registry.record`).
+
+Each step is one operation on the queue, and may be repeated.
 """
 
 from __future__ import annotations
 
-from freezethreads._ground.deadline import Deadline
+import sys
+from typing import TYPE_CHECKING
+
 from freezethreads._ground.errors import FreezeTimeout
-from freezethreads._registry.record import Record
-from freezethreads._registry.requests import Freeze
+from freezethreads._refrigerator.blocking import wait_away
+from freezethreads._refrigerator.refrigerator import visit
+from freezethreads._registry.places import place_of
+from freezethreads._registry.registry import call_shut
+from freezethreads._registry.status import commanding
+
+if TYPE_CHECKING:
+    from freezethreads._ground.deadline import Deadline
+    from freezethreads._registry.places import Place
+    from freezethreads._registry.record import Record
+    from freezethreads._registry.registry import Registry
+    from freezethreads._registry.requests import Freeze
 
 
 class Turns:
-    """The queue of one freezer's controllers."""
+    """One queue of one freezer. Who keeps a turn of it `commands`, or does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry, commands: bool) -> None:
+        self._registry = registry
+        self._commands = commands
         self._queue: dict[Freeze, None] = {}
 
     @property
     def current(self) -> Freeze | None:
-        """The freeze that has the turn, or None."""
+        """The freeze that has the turn, or None. From any thread."""
         return next(iter(list(self._queue)), None)
 
     def waiting(self) -> list[Freeze]:
         """The queue, the one that has the turn first. From any thread."""
         return list(self._queue)
 
-    def join(self, freeze: Freeze) -> None:
-        """Queue up. May be repeated: it keeps its place."""
-        self._queue[freeze] = None
+    def of_thread(self, ident: int) -> Freeze | None:
+        """The freeze for which a thread has the turn, or waits for it. From any thread."""
+        return next((freeze for freeze in list(self._queue) if freeze.owner == ident), None)
 
-    def wait(self, freeze: Freeze, deadline: Deadline) -> None:
-        """Wait until `need_not_wait`; raise FreezeTimeout at the deadline."""
-        while not self.need_not_wait(freeze, deadline):
-            freeze.bell.wait(deadline.remaining())
+    def take(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        """Wait for the turn as a stopped thread, and come back with it. By its thread.
 
-    def need_not_wait(self, freeze: Freeze, deadline: Deadline) -> bool:
-        """Whether `freeze` has the turn, or no longer queues for it, having lost its place to those
-        who stopped its thread; raise FreezeTimeout at the deadline."""
-        current = self.current
-        if current is freeze or freeze not in self._queue:
-            return True
-        if deadline.passed():
-            holder = "another controller" if current is None else repr(current)
-            raise FreezeTimeout(
-                f"the time ran out while {holder} had the freezer; nothing was frozen"
-            )
-        return False
+        A thread that has to stop on the way back passes it on, and queues again. One that does not,
+        being in a region, or in a signal handler while it stands frozen, goes on with it. Raises
+        `FreezeTimeout` at the deadline.
+        """
+        while True:
+            self._join(freeze)
+            wait_away(self._registry, place, lambda: self._wait(freeze, deadline))
+            if call_shut(lambda: self._keep(freeze)):
+                return
+
+    def take_nowait(self, freeze: Freeze, deadline: Deadline) -> bool:
+        """Queue up, and return whether it is the turn of `freeze`. By its thread.
+
+        The bell of `freeze` rings when that may have changed. If the thread has the turn and is
+        asked to stop, it passes the turn on, and stops here.
+        Raises `FreezeTimeout` at the deadline.
+        """
+        while True:
+            self._join(freeze)
+            if not self._need_not_wait(freeze, deadline):
+                return False
+            if call_shut(lambda: self._keep(freeze)):
+                return True
+            record = self._registry.own.record
+            if record is not None and record.is_asked_to_stop:
+                place = place_of(sys._getframe(3), "safepoint", "waiting for its turn to freeze")
+                visit(self._registry, record, place)
 
     def leave(self, freeze: Freeze) -> None:
         """Give the turn back, or stop waiting for it. From any thread; may be repeated."""
@@ -65,14 +114,14 @@ class Turns:
             first.bell.ring()
 
     def pass_on(self, record: Record, freeze: Freeze) -> None:
-        """The calling thread is about to stand for `freeze`, and has not used its turn.
+        """The calling thread is about to stand for `freeze`: it keeps no turn that it has not kept.
 
-        It queues again when it runs, and is told to. But who waits for a world keeps its place
-        during another one, which ends before its turn. (It may stand for that while it waits: in a
-        signal handler, or because it takes its turn in steps.)
+        Its request is told, and queues again when the thread runs. One that waits to freeze keeps
+        its place during a world. (Its thread may stand for that while it waits: in a signal
+        handler, or because it takes its turn without waiting.)
         """
         for request in self.waiting():
-            if not request.barred or not request.is_by(record):
+            if request.keeps_turn or not request.is_by(record):
                 continue
             keeps_its_place = (
                 request.kind == freeze.kind == "freeze" and request.registry is freeze.registry
@@ -81,12 +130,54 @@ class Turns:
                 self.leave(request)
                 request.bell.ring()
 
-    def of_thread(self, ident: int) -> Freeze | None:
-        """The freeze for which a thread has the turn, or waits for it."""
-        return next((freeze for freeze in list(self._queue) if freeze.owner == ident), None)
-
     def reset(self) -> None:
         """In the child of a fork: nobody waits."""
         for freeze in self._queue:
             freeze.cancel()
         self._queue = {}
+
+    def _join(self, freeze: Freeze) -> None:
+        """Queue up. May be repeated: it keeps its place."""
+        freeze.keeps_turn = False
+        self._queue[freeze] = None
+
+    def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
+        while not self._need_not_wait(freeze, deadline):
+            freeze.bell.wait(deadline.remaining())
+
+    def _need_not_wait(self, freeze: Freeze, deadline: Deadline) -> bool:
+        """Whether `freeze` has the turn, or no longer queues for it, its thread having come to
+        stand; raise FreezeTimeout at the deadline."""
+        current = self.current
+        if current is freeze or freeze not in self._queue:
+            return True
+        if deadline.passed():
+            holder = "another controller" if current is None else repr(current)
+            raise FreezeTimeout(
+                f"the time ran out while {holder} had the freezer; nothing was frozen"
+            )
+        return False
+
+    def _keep(self, freeze: Freeze) -> bool:
+        """Whether it is `freeze`'s turn, which its thread does not pass on from now on.
+
+        With its doors shut: a signal handler must not have it stand, and pass its turn on, when it
+        has just found that it may keep it.
+        """
+        freeze.keeps_turn = self._may_keep(freeze)
+        return freeze.keeps_turn
+
+    def _may_keep(self, freeze: Freeze) -> bool:
+        """Whether its thread has the turn and need not stop; it commands from that step on.
+
+        A thread in a region counts as stopped, and commands nothing.
+        """
+        if self.current is not freeze and not freeze.done:
+            return False
+        record = self._registry.own.record
+        if self._commands and record is not None and not record.depth:
+            is_shut = record.shut or record.parking.shut > 1  # else it is this very call
+            doors = () if is_shut else (self._registry,)
+            status = record.parking.word.change(commanding, freeze, doors)
+            return freeze in status.commands or freeze.done
+        return True

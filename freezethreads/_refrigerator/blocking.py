@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import Final
@@ -11,7 +12,13 @@ from freezethreads._ground.original import monotonic
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator.flat import have_room
 from freezethreads._refrigerator.greenlets import may_switch
-from freezethreads._refrigerator.refrigerator import come_back, tell, visit, visit_as_stranger
+from freezethreads._refrigerator.refrigerator import (
+    come_back,
+    go_away,
+    tell,
+    visit,
+    visit_as_stranger,
+)
 from freezethreads._registry.places import Place, not_fork_safe, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
@@ -131,3 +138,25 @@ class CheckedBlocking(Blocking):
         if not (record and (record.shut or record.parking.shut)):
             check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
         super().__enter__()
+
+
+def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
+    """Make the call, which waits, in a region of its own. By the owner.
+
+    Not in one if the thread is in a region already, or is not to stop, or is not registered.
+    """
+    record = registry.own.record
+    if record is None or record.depth or record.shut or record.parking.shut:
+        return wait()
+    try:
+        record.depth = 1
+        go_away(registry, record, place)
+        wait()
+        record.depth = 0
+        record.away = None
+        come_back(record.parking, place, (registry,))
+    except BaseException:
+        record.depth = 0
+        record.away = None
+        come_back(record.parking, place, (registry,))
+        raise

@@ -72,15 +72,13 @@ armed: dict[Registry, None] = {}
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
-    def __init__(
-        self, face: Flagged, debug: bool, recorder: Recorder, turns: dict[str, Turns]
-    ) -> None:
+    def __init__(self, face: Flagged, debug: bool, recorder: Recorder) -> None:
         self.debug = debug
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
         self.faces: list[Flagged] = [face]
-        self.turns = turns
+        self.turns: dict[str, Turns] = {}  # for worlds and for holds: the controller's
         self.own = Own()
         self.recorder = recorder
 

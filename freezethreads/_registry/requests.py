@@ -30,8 +30,8 @@ class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
-    worlds that stand on it (freezing again inside one's own world adds one). `barred` while it has
-    yet to come back from waiting for its turn, so that a freeze of its thread can keep it there.
+    worlds that stand on it (freezing again inside one's own world adds one). `keeps_turn`
+    is its thread's own: see `_controller.turns`.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
 
     It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
@@ -41,13 +41,13 @@ class Freeze:
     __slots__ = (
         "asked_at",
         "awaited",
-        "barred",
         "bell",
         "completion",
         "done",
         "ending",
         "errands",
         "group",
+        "keeps_turn",
         "kind",
         "leases",
         "members",
@@ -69,7 +69,7 @@ class Freeze:
         self.owner = get_ident()
         self.owner_native = get_native_id()
         self.users: dict[object, None] = {}
-        self.barred = False
+        self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}

@@ -22,7 +22,7 @@
 int word[2];
 byte awaited[3];                        /* Freeze.awaited: the threads, for each freeze */
 bool away[2];                           /* Record.away, Parking.away */
-bool barred[2];                         /* Freeze.barred */
+bool barred[2];                         /* it queues, and does not keep its turn: Freeze.keeps_turn */
 byte entered[2];                        /* Parking.entered */
 bool rung[2];                           /* Parking.bell */
 byte first, second;                     /* Turns._queue: a world's number and one, or 0 */
@@ -43,7 +43,7 @@ byte over;
 #define COMMANDING(s, d)  (((s) >> 8) & ~(d))
 #define PENDING(s, d)     (COMMANDING(s, d) -> 0 : LEFT(s, d))
 
-inline join(w) {                        /* code: _controller/turns.Turns.join */
+inline join(w) {                        /* code: _controller/turns.Turns._join: "keeps_turn = False" ; "_queue[freeze]" */
     d_step {
         if
         :: first != w + 1 && second != w + 1 ->
@@ -200,18 +200,18 @@ proctype Thread(byte me) {
 #if defined(LEASE) && !defined(TWO_WORLDS)
     if :: me == 1 -> goto visits :: else fi;
 #endif
-    do                                  /* code: _controller/controller.Controller._take_turn: ".barred = True" ; "turns.join(" ; "_wait_away(" */
+    do                                  /* code: _controller/turns.Turns.take: "_join(" ; "wait_away(" ; "_keep(" */
     :: running[me] = false;
        barred[me] = true;
        join(me);
        away[me] = true;
        new = word[me];
        tell(me, new);
-       /* code: _controller/turns.Turns.need_not_wait: "self.current" */
+       /* code: _controller/turns.Turns._need_not_wait: "self.current" */
        (first == me + 1 || (first != me + 1 && second != me + 1));
        away[me] = false;
        stand(me);
-       barred[me] = false;              /* code: _controller/controller.Controller.keep_turn: ".barred = False" ; ".current" ; "change(commanding" */
+       barred[me] = false;              /* code: _controller/turns.Turns._may_keep: ".current" ; "change(commanding" */
        if
        :: first != me + 1
        :: else ->                       /* code: _registry/status.commanding: "settled(" ; ".pending(" ; "Status(" */

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.turns import Turns
 from freezethreads._registry.requests import Freeze
@@ -22,10 +20,10 @@ def commander_parks() -> None:
 
 @breaks("worlds do not overlap", "controllers", explored="call-and-lease")
 def worlds_overlap() -> None:
-    def take_turn(self: Controller, turns: Any, freeze: Freeze, *_: object) -> None:
-        turns.join(freeze)
+    def take_at_once(self: Turns, freeze: Freeze, *_: object) -> None:
+        self._join(freeze)
 
-    put(Controller, "_take_turn", take_turn)
+    put(Turns, "take", take_at_once)
 
 
 @breaks("who stands frozen passes its turn on", "controllers", explored="controller-and-hold")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 from freezing import (
@@ -19,9 +18,10 @@ from freezing import (
 from helpers import WAIT, raise_once, wait_for, wait_until
 
 from freezethreads import Freezer
-from freezethreads._controller import controller as controller_module
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.turns import Turns
 from freezethreads._ground.completion import Bell
-from freezethreads._refrigerator import refrigerator
+from freezethreads._refrigerator import blocking, refrigerator
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 
@@ -39,7 +39,7 @@ def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(
     with puppet(freezer, "c") as controller, actor() as holder, actor() as third:
         region = freezer.blocking()
         controller.do(region.__enter__)
-        before(monkeypatch, controller_module.Controller, "_arm", pause)
+        before(monkeypatch, Controller, "_arm", pause)
         mine = controller.tell(freezer.freeze, group="nobody")
         pause.wait()
         holder.do(freezer.hold, group="c", timeout=0).thaw()
@@ -63,7 +63,7 @@ def test_a_controller_that_lost_its_turn_queues_again(
     freezer = Freezer()
     with puppet(freezer) as controller, actor() as other:
         pause = Pause(controller.worker)
-        after(monkeypatch, controller_module, "go_away", pause)
+        after(monkeypatch, blocking, "go_away", pause)
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         pause.wait()
         other.do(other.do(freezer.hold, timeout=0).thaw)
@@ -216,33 +216,33 @@ def test_a_signal_handler_stands_nowhere_with_its_threads_turn(
     """
     1. A registered controller has its turn, and would not pass it on any more; it has not armed.
     2. A hold asks it to stop. A signal handler in its thread comes to a safepoint.
-    3. Who asks for the hold wants a world before it lets go: it would wait for the controller.
+    3. It does not stop there: the controller goes on with a turn that it would have passed on. Nor
+       does the hold stand with that turn kept: a world that is wanted meanwhile would wait for it.
     """
     freezer = Freezer()
     with puppet(freezer, "c") as controller, actor() as holder:
         turns = freezer._controller._turns
         pause = Pause(controller.worker)
-        asked: list[Freeze] = []
+        keeping: list[Freeze] = []
+        has_it: list[bool] = []
 
-        def note(freeze: Any) -> None:
+        def note(turns: Turns, freeze: Freeze) -> None:
             if threading.current_thread() is controller.worker:
-                asked.append(freeze)
+                keeping.append(freeze)
 
         def handler() -> None:
-            if threading.current_thread() is controller.worker and asked and not asked[0].barred:
-                asked.clear()
+            if threading.current_thread() is controller.worker and keeping:
+                freeze = keeping.pop()
                 pause()
                 freezer.safepoint("handler")
+                has_it.append(turns.current is freeze)
 
         def ask() -> None:
             freezer.freeze(group="nobody", timeout=WAIT).thaw()
             freezer.safepoint("after it")
 
-        turns._queue = RiggedDict(
-            turns._queue,
-            after_set=note,
-            after_list=handler,
-        )
+        before(monkeypatch, Turns, "_may_keep", note)
+        turns._queue = RiggedDict(turns._queue, after_list=handler)
         mine = controller.tell(ask)
         pause.wait()
         waits = at_bell(monkeypatch, holder.worker)
@@ -252,3 +252,4 @@ def test_a_signal_handler_stands_nowhere_with_its_threads_turn(
         with holding.result(WAIT):
             holder.do(holder.do(freezer.freeze, group="nobody", timeout=WAIT / 2).thaw)
         mine.result(WAIT)
+        assert has_it[0]

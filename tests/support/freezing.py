@@ -19,10 +19,12 @@ import pytest
 from helpers import WAIT, Worker, start, wait_for
 
 from freezethreads import Freezer
-from freezethreads._controller.controller import Controller
+from freezethreads._controller import controller, turns
 from freezethreads._ground.completion import Bell
+from freezethreads._refrigerator import blocking
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry
 
 T = TypeVar("T")
 Region = AbstractContextManager[None]
@@ -229,18 +231,17 @@ def before(
 
 def before_it_comes_back(patch: pytest.MonkeyPatch, hook: Callable[[], object]) -> None:
     """Have `hook` called when a controller has waited and is still marked as away."""
-    real = Controller._wait_away
+    real = blocking.wait_away
 
-    def rigged(
-        controller: Controller, record: Record | None, place: Place, wait: Callable[[], None]
-    ) -> None:
+    def rigged(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
         def wait_and_call() -> None:
             wait()
             hook()
 
-        real(controller, record, place, wait_and_call)
+        real(registry, place, wait_and_call)
 
-    patch.setattr(Controller, "_wait_away", rigged)
+    patch.setattr(controller, "wait_away", rigged)
+    patch.setattr(turns, "wait_away", rigged)
 
 
 def after(patch: pytest.MonkeyPatch, owner: object, name: str, hook: Callable[..., object]) -> None:
