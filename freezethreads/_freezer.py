@@ -26,9 +26,10 @@ from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.no_freeze import NoFreeze
 from freezethreads._refrigerator.refrigerator import visit_safepoint
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
-from freezethreads._registry.registry import Registry, call_shut
+from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze, covers
 from freezethreads._registry.todos import Todo
 from freezethreads._report import ownership
@@ -272,7 +273,7 @@ class Freezer(Unique):
         """What was done so far. From any thread."""
         registry = self._registry
         records = list(registry.records.values())
-        return call_shut(lambda: registry.recorder.statistics(records))
+        return call_shut(registry.recorder.statistics, records)
 
     def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
         """Write where all threads stand to `file` (None: `sys.stderr`), for people.

@@ -13,9 +13,10 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._refrigerator.blocking import wait_away
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Lifeline, logger
-from freezethreads._registry.registry import Registry, call_shut
+from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.status import Status, settled
 from freezethreads._registry.todos import ABSENT
@@ -145,9 +146,9 @@ class Controller:
         that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
         try:
-            return call_shut(lambda: self._release(freeze, ending))
+            return call_shut(self._release, freeze, ending)
         except BaseException:
-            call_shut(lambda: self._release(freeze, ending))
+            call_shut(self._release, freeze, ending)
             raise
 
     def _release(self, freeze: Freeze, ending: Ending) -> bool:
@@ -253,7 +254,7 @@ class Controller:
                     raise error
         freeze.stood_at = stood = monotonic()
         recorder = self._registry.recorder
-        call_shut(lambda: recorder.stood(stood - freeze.asked_at))
+        call_shut(recorder.stood, stood - freeze.asked_at)
         return True
 
     def _drop_dead(self, freeze: Freeze) -> bool:

@@ -38,8 +38,8 @@ from typing import TYPE_CHECKING
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._refrigerator.refrigerator import visit
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import place_of
-from freezethreads._registry.registry import call_shut
 from freezethreads._registry.status import commanding
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Turns:
         while True:
             self._join(freeze)
             wait_away(self._registry, place, lambda: self._wait(freeze, deadline))
-            if call_shut(lambda: self._keep(freeze)):
+            if call_shut(self._keep, freeze):
                 return
 
     def take_nowait(self, freeze: Freeze, deadline: Deadline) -> bool:
@@ -95,7 +95,7 @@ class Turns:
             self._join(freeze)
             if not self._need_not_wait(freeze, deadline):
                 return False
-            if call_shut(lambda: self._keep(freeze)):
+            if call_shut(self._keep, freeze):
                 return True
             record = self._registry.own.record
             if record is not None and record.is_asked_to_stop:

@@ -39,9 +39,9 @@ from freezethreads._ground.original import (
     getpid,
     monotonic,
 )
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place, came_at, code_of
 from freezethreads._registry.record import Record
-from freezethreads._registry.registry import call_shut
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
@@ -66,7 +66,7 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
     own = freezer._registry.own
     if own.record is not None and _has_hold(own.record):
         # It stops for that at its next safepoint, and nobody else may be there to let it go.
-        return call_shut(lambda: _look(freezer, timeout))
+        return call_shut(_look, freezer, timeout)
     return _look(freezer, timeout)
 
 

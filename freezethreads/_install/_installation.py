@@ -21,13 +21,13 @@ from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import check_group
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, Thread, enumerate_threads
-from freezethreads._ground.uninterruptible import call_with, covered
+from freezethreads._ground.uninterruptible import call_with
 from freezethreads._ground.unique import Unique
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
 from freezethreads._refrigerator.waits import plumbing
-from freezethreads._registry.record import here, logger
-from freezethreads._registry.registry import call_shut
+from freezethreads._registry.doors import call_shut, open_doors, shut_doors
+from freezethreads._registry.record import logger
 from freezethreads._threads import check_freezer
 
 plumbing.add(__file__)
@@ -158,25 +158,7 @@ class Installation(Unique):
 
 def _call_locked(call: Callable[[], T]) -> T:
     """Return `call()`, made with the lock held and the doors shut, and leave both as they were."""
-    return call_shut(lambda: call_with(_lock, call))
-
-
-@covered
-def _shut_doors() -> None:
-    try:
-        here.parking.shut += 1
-    except BaseException:  # it came before; it is reported, and the process is forked all the same
-        here.parking.shut += 1
-        raise
-
-
-@covered
-def _open_doors() -> None:
-    try:
-        here.parking.shut -= 1
-    except BaseException:
-        here.parking.shut -= 1
-        raise
+    return call_shut(call_with, _lock, call)
 
 
 def _mend_threading_in_child() -> None:
@@ -192,4 +174,4 @@ if hasattr(os, "register_at_fork"):
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
     )
     os.register_at_fork(after_in_child=_mend_threading_in_child)
-    os.register_at_fork(before=_shut_doors, after_in_parent=_open_doors, after_in_child=_open_doors)
+    os.register_at_fork(before=shut_doors, after_in_parent=open_doors, after_in_child=open_doors)

@@ -30,6 +30,7 @@ from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator.flat import wait_flat
 from freezethreads._refrigerator.refrigerator import come_back, make, tell
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import in_wait, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
@@ -155,19 +156,13 @@ class Waiting:
 
     def _make_todos(self, parking: Parking) -> None:
         """Make the todos that are there by now. A freeze does not wait for all of them."""
-        shut = parking.shut
-        try:
-            for registry, record in parking.members:
-                for todo in pending_todos(record.todo) if _has_todo(record) else ():
-                    self.occupied = True
-                    self.step_aside()
-                    parking.shut = shut + 1
-                    make(registry, record, todo)
-                    parking.shut = shut
-                    self.occupied = False
-                    self._stop_again(parking)
-        finally:
-            parking.shut = shut
+        for registry, record in parking.members:
+            for todo in pending_todos(record.todo) if _has_todo(record) else ():
+                self.occupied = True
+                self.step_aside()
+                call_shut(make, registry, record, todo)
+                self.occupied = False
+                self._stop_again(parking)
 
     def _stop_again(self, parking: Parking) -> None:
         """Between two todos."""

@@ -16,7 +16,7 @@ the thread itself writes its entry in `records`; others mark a record as exited.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from freezethreads._ground.errors import NotRegistered, ThreadExited
 from freezethreads._ground.original import Thread, get_native_id, local
@@ -28,8 +28,6 @@ from freezethreads._registry.todos import ABSENT, Todo
 if TYPE_CHECKING:
     from freezethreads._controller.turns import Turns
     from freezethreads._report.statistics import Recorder
-
-T = TypeVar("T")
 
 
 class Flagged(Protocol):
@@ -45,24 +43,6 @@ class Own(local):
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     beneath: Callable[[], object] | None = None  # enrols it again for an installation
-
-
-def call_shut(call: Callable[[], T]) -> T:
-    """Return `call()`, made with the calling thread's doors shut, and leave them as they were.
-
-    For what others wait for: a signal handler that comes in the middle and calls `safepoint()` must
-    not stop the thread there, by a freeze that ends only when these others go on.
-    """
-    parking = here.parking
-    shut = parking.shut
-    try:
-        parking.shut = shut + 1
-        result = call()
-        parking.shut = shut
-        return result
-    except BaseException:
-        parking.shut = shut
-        raise
 
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.

@@ -36,6 +36,7 @@ NAMES = (
     "_controller/lease",
     "_refrigerator/membership",
     "_refrigerator/no_freeze",
+    "_registry/doors",
     "_registry/record",
     "_refrigerator/refrigerator",
     "_refrigerator/blocking",
