@@ -10,16 +10,19 @@ of C. So it can hit a function in Python before its first instruction, and with 
 from __future__ import annotations
 
 import sys
+import warnings
 from _thread import RLock
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from types import CodeType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_MOST = 32  # code units before the first statement of a function; a few are usual
+_MOST: Final = 32  # code units before the first statement of a function; a few are usual
+_UNKNOWN: Final = (3, 16)  # from here on the format of exception tables may be another one
+_left_alone: list[object] = []
 
 
 def covered(function: F) -> F:
@@ -31,17 +34,51 @@ def covered(function: F) -> F:
     a few instructions too late for us. So the function gets the same entry once more, from 0 on.
 
     The table's format is the same from 3.11 to 3.15 (CPython, InternalDocs/exception_handling.md).
-    A function that does not look as expected, on an interpreter to come, is left as it is: then
-    only an exception at its very first instruction is not handled. Raises ValueError if that
-    happens on an interpreter that is known.
+    On an interpreter to come, what was made is read by that interpreter's own `dis`. A function
+    that does not look as expected there is left as it is, with one warning for all of them: only an
+    exception at its very first instruction is not handled. Raises ValueError for a function without
+    such a `try` on an interpreter that is known.
     """
-    code: CodeType | None = getattr(function, "__code__", None)
-    entry = None if code is None else _entry_from_zero(code.co_exceptiontable)
-    if entry is not None and code is not None:
-        function.__code__ = code.replace(co_exceptiontable=entry + code.co_exceptiontable)
-    elif sys.version_info < (3, 16):
+    code: CodeType = function.__code__
+    entry = _entry_from_zero(code.co_exceptiontable)
+    longer = None
+    if entry is not None:
+        longer = code.replace(co_exceptiontable=entry + code.co_exceptiontable)
+    if sys.version_info >= _UNKNOWN:
+        if longer is None or not _is_as_expected(code, longer):
+            _leave_alone(function)
+            return function
+    elif longer is None:
         raise ValueError(f"{function!r} does not begin with a try statement")
+    function.__code__ = longer
     return function
+
+
+def _is_as_expected(code: CodeType, longer: CodeType) -> bool:
+    """Whether this interpreter reads in `longer` the first entry of `code`, from 0 on, and then all
+    that `code` has."""
+    try:
+        from dis import Bytecode  # nobody else needs it
+
+        before: list[Any] = list(Bytecode(code).exception_entries)  # type: ignore[attr-defined]
+        after: list[Any] = list(Bytecode(longer).exception_entries)  # type: ignore[attr-defined]
+        return after == [before[0]._replace(start=0, end=before[0].start), *before]
+    except Exception:  # noqa: BLE001 - whatever it is, the format is another one
+        return False
+
+
+def _leave_alone(function: object) -> None:
+    """Say so, once."""
+    if not _left_alone:
+        version = ".".join(map(str, sys.version_info[:2]))
+        warnings.warn(
+            f"this freezethreads does not know CPython {version}: an asynchronous exception (a "
+            "KeyboardInterrupt, say) at the first instruction of some of its functions can leave a "
+            "region entered; look for a newer freezethreads",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    _left_alone.append(function)
 
 
 def _entry_from_zero(table: bytes) -> bytes | None:
