@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from checkpoints import Counters, Gate, MemoryStore, last_of
-from helpers import WAIT, start, wait_for
 
+from checkpoints import Counters, Gate, MemoryStore, last_of
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired, State
 from freezethreads._ground.deadline import Deadline
 from freezethreads.checkpoint import (
@@ -25,6 +24,7 @@ from freezethreads.checkpoint import (
     _checkpointer,
 )
 from freezethreads.checkpoint._turn import Turn
+from helpers import WAIT, start, wait_for
 
 
 @pytest.fixture

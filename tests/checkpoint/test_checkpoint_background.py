@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from checkpoints import Counters, Gate, MemoryStore, last_of
-from helpers import WAIT, start, wait_for
 
+from checkpoints import Counters, Gate, MemoryStore, last_of
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, _schedule
+from helpers import WAIT, start, wait_for
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from checkpoints import Counters, last_of
-from freezing import after
-from helpers import WAIT, raise_once, run_python, start
 
+from checkpoints import Counters, last_of
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, CheckpointError, FileStore, _child
+from freezing import after
+from helpers import WAIT, raise_once, run_python, start
 
 
 @pytest.fixture

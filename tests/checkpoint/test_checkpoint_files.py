@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import run_python
 
 from freezethreads.checkpoint import FileStore, StoreError, _filestore
+from helpers import run_python
 
 OPEN = """
 import sys

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoints import Counters, last_of
-from helpers import WAIT, run_python, start
 
+from checkpoints import Counters, last_of
 from freezethreads import Freezer, LeaseExpired
 from freezethreads.checkpoint import Checkpointer, FileStore, SQLiteStore, _modes
 from freezethreads.checkpoint._child import Child, start_child
+from helpers import WAIT, run_python, start
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from checkpoints import Counters, Gate
-from helpers import WAIT, start, wait_for
 
+from checkpoints import Counters, Gate
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, FileStore, ForkUnsafe, _modes
+from helpers import WAIT, start, wait_for
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from checkpoints import Gate
 from fork_helpers import Fork, forked, in_child
-from helpers import WAIT, start, wait_for
-
 from freezethreads import Freezer
 from freezethreads.checkpoint import (
     Checkpointer,
@@ -28,6 +27,7 @@ from freezethreads.checkpoint import (
 )
 from freezethreads.checkpoint._frame import unpack_frame
 from freezethreads.checkpoint._payload import Packed
+from helpers import WAIT, start, wait_for
 
 
 def checkpointer(store: FileStore | SQLiteStore, take: Callable[[], Any]) -> Checkpointer:

@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, WAIT
 
 from freezethreads.checkpoint import FileStore, SQLiteStore
+from helpers import ROOT, WAIT
 
 KINDS = {"file": FileStore, "sqlite": SQLiteStore}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import start
 
 from freezethreads.checkpoint import FileStore, SQLiteStore, Store, StoreError
+from helpers import start
 
 AnyStore = FileStore | SQLiteStore
 Open = Callable[..., AnyStore]

@@ -12,7 +12,6 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from helpers import run_python
 
 from freezethreads.checkpoint import SQLiteStore
 from freezethreads.cli import main
@@ -21,6 +20,7 @@ from freezethreads.cli._run_demo import status_of
 from freezethreads.cli._signals import signals_to
 from freezethreads.demo import INDEX, Outcome, Result
 from freezethreads.demo._index import Index
+from helpers import run_python
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from control_programs import program
 from control_programs import runtime as runtime
 from helpers import ROOT

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
-from helpers import wait_until
-
 from freezethreads.cli import _freeze, main
 from freezethreads.control import Client, connect
+from helpers import wait_until
 
 Captured = pytest.CaptureFixture[str]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from commands import print_to
 from control_programs import STAY, Program, program
 from control_programs import runtime as runtime
-
 from freezethreads._ground.text import clean
 from freezethreads.cli import main
 from freezethreads.cli._table import table_of

@@ -6,13 +6,13 @@ import signal
 import sys
 
 import pytest
+
 from commands import watching
 from control_programs import Program, program
 from control_programs import runtime as runtime
-from helpers import wait_until
-
 from freezethreads.cli import main
 from freezethreads.control import connect
+from helpers import wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

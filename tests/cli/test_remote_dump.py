@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dump_programs import LINE, Program
-from helpers import ROOT, WAIT
 
+from dump_programs import LINE, Program
 from freezethreads.cli import main
 from freezethreads.cli._pyspy import join
 from freezethreads.control import connect
+from helpers import ROOT, WAIT
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
-from running import RUN, python, run
 
 from freezethreads.cli import _run, main
 from freezethreads.cli._parser import WrongUse
+from helpers import ROOT
+from running import RUN, python, run
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
-from helpers import wait_until
-
 from freezethreads.control import (
     NotServing,
     ProcessEnded,
@@ -18,6 +17,7 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
+from helpers import wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

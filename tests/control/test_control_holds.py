@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_programs import runtime as runtime
-from freezing import Loops, looping, puppet
-from helpers import WAIT, start, wait_until
 
+from control_programs import runtime as runtime
 from freezethreads import Freezer
 from freezethreads._controller.standing import standing
 from freezethreads.control import (
@@ -25,6 +23,8 @@ from freezethreads.control import (
     connect,
 )
 from freezethreads.control._requests import REQUESTS
+from freezing import Loops, looping, puppet
+from helpers import WAIT, start, wait_until
 
 ME = os.getpid()
 

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from control_programs import runtime as runtime
 
+from control_programs import runtime as runtime
 from freezethreads import FreezeError, default_freezer
 from freezethreads.control import find_processes
 from freezethreads.control._paths import find_sockets, make_directory, sockets_of

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from control_programs import PREAMBLE, SERVE, program
 from control_programs import runtime as runtime
-from helpers import wait_until
-
 from freezethreads.control import (
     ControlError,
     NoAnswer,
@@ -31,6 +30,7 @@ from freezethreads.control import (
     find_processes,
 )
 from freezethreads.control._protocol import encode
+from helpers import wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

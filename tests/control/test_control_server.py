@@ -10,17 +10,17 @@ import threading
 from collections.abc import Mapping
 
 import pytest
+
 from control_programs import own_threads
 from control_programs import runtime as runtime
 from control_programs import serving as serving
-from freezing import looping
-from helpers import WAIT, wait_until
-
 from freezethreads.control import RequestRefused, Serving, _server, connect
 from freezethreads.control._peer import Peer, is_trusted
 from freezethreads.control._protocol import encode
 from freezethreads.control._requests import REQUESTS
 from freezethreads.control._session import Session
+from freezing import looping
+from helpers import WAIT, wait_until
 
 HELLO = encode({"request": "hello"})
 ME = os.getpid()

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from control_programs import own_threads
 from control_programs import runtime as runtime
 from control_programs import serving as serving
-from freezing import looping
-from helpers import WAIT, wait_until
-
 from freezethreads import FreezeError, Freezer
 from freezethreads.control import ProcessEnded, RequestRefused, Serving, _server, connect
 from freezethreads.control._session import Session
+from freezing import looping
+from helpers import WAIT, wait_until
 
 ME = os.getpid()
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fork_helpers import looping, state_of
-from helpers import WAIT, Worker, start
 
+from fork_helpers import looping, state_of
 from freezethreads import FreezeError, Freezer, Hold, LeaseExpired, NotRegistered, State, World
 from freezethreads._controller.standing import Abandoned
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
+from helpers import WAIT, Worker, start
 
 Stopped = World | Hold
 Stop = Callable[..., Stopped]

@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
-from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, FreezeTimeout, Hold, State, World, sync
 from freezethreads._controller.controller import Controller
+from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
+from helpers import WAIT, wait_for
 
 
 class Scene:

@@ -6,6 +6,7 @@ import re
 import textwrap
 
 import pytest
+
 from helpers import run_python
 
 PRELUDE = """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._ground.completion import Completion
+from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
+from helpers import WAIT, wait_for
 
 
 class Counting:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
+
 from fork_helpers import (
     Fork,
     check_alone,
@@ -21,9 +22,8 @@ from fork_helpers import (
     state_of,
     waiting,
 )
-from helpers import WAIT, start, wait_for
-
 from freezethreads import Freezer, State
+from helpers import WAIT, start, wait_for
 
 Inside = Callable[[Freezer], AbstractContextManager[Any]]
 

@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from fork_helpers import had_by_another, looping
-from helpers import WAIT, start, wait_for
 
+from fork_helpers import had_by_another, looping
 from freezethreads import Freezer
+from helpers import WAIT, start, wait_for
 
 # What a fork that is not inside a world should do: Python 3.11 does not warn at all.
 WARNS = sys.version_info >= (3, 12)

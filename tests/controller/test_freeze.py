@@ -8,18 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from freezing import (
-    Pause,
-    actor,
-    after,
-    at_bell,
-    before,
-    before_it_comes_back,
-    looping,
-    puppet,
-    puppets,
-)
-from helpers import WAIT, wait_for
 
 from freezethreads import (
     FreezeError,
@@ -32,6 +20,18 @@ from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
+from freezing import (
+    Pause,
+    actor,
+    after,
+    at_bell,
+    before,
+    before_it_comes_back,
+    looping,
+    puppet,
+    puppets,
+)
+from helpers import WAIT, wait_for
 
 
 def test_after_a_time_out_everybody_runs_and_nothing_is_armed() -> None:

@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import as_completed
 
 import pytest
+
+from freezethreads import Freezer, FreezeTimeout, Registration, State
 from freezing import Pause, actor, after, at_bell, looping, puppet, puppets
 from helpers import WAIT, start, wait_for, wait_until
 from rigging import rig_mark
-
-from freezethreads import Freezer, FreezeTimeout, Registration, State
 
 
 def test_a_thread_runs_when_nobody_holds_it_any_more() -> None:

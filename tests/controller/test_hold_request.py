@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from freezing import after, before, looping, puppet
-from helpers import WAIT, start, start_own, wait_for, wait_until
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.nowait import HoldRequest
 from freezethreads._controller.standing import abandon, renew, standing
+from freezing import after, before, looping, puppet
+from helpers import WAIT, start, start_own, wait_for, wait_until
 
 
 @pytest.fixture

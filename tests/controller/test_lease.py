@@ -7,10 +7,10 @@ import math
 import threading
 
 import pytest
-from freezing import actor, looping
-from helpers import WAIT, Worker, wait_for
 
 from freezethreads import Freezer, LeaseExpired
+from freezing import actor, looping
+from helpers import WAIT, Worker, wait_for
 
 
 def leases_over(loops_freezer: Freezer) -> None:

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from freezing import Pause, actor, before, puppet
-from helpers import WAIT, wait_for, wait_until
-from in_steps import Request, passing
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State
 from freezethreads._controller.controller import Controller
+from freezing import Pause, actor, before, puppet
+from helpers import WAIT, wait_for, wait_until
+from in_steps import Request, passing
 
 
 @pytest.fixture

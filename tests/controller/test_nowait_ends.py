@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from freezing import actor, before, looping, puppet, puppets
-from helpers import WAIT, start
-from in_steps import Request
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State, World
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.nowait import FreezeRequest
+from freezing import actor, before, looping, puppet, puppets
+from helpers import WAIT, start
+from in_steps import Request
 
 
 @pytest.fixture

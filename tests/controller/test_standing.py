@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-from freezing import Pause, actor, after, at_bell, before, looping, puppet
-from helpers import WAIT, raise_once, wait_for, wait_until
 
 from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._controller.controller import Controller
@@ -14,6 +12,8 @@ from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry import status
 from freezethreads._registry.status import Word
+from freezing import Pause, actor, after, at_bell, before, looping, puppet
+from helpers import WAIT, raise_once, wait_for, wait_until
 
 MOMENT = 0.2
 """Seconds in which a thread that runs, and should not, is sure to be seen doing so."""

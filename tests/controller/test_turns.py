@@ -5,6 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+
+from freezethreads import Freezer
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.turns import Turns
+from freezethreads._ground.completion import Bell
+from freezethreads._refrigerator import blocking, refrigerator
+from freezethreads._registry.record import Record
+from freezethreads._registry.requests import Freeze
 from freezing import (
     Pause,
     RiggedDict,
@@ -16,14 +24,6 @@ from freezing import (
     puppet,
 )
 from helpers import WAIT, raise_once, wait_for, wait_until
-
-from freezethreads import Freezer
-from freezethreads._controller.controller import Controller
-from freezethreads._controller.turns import Turns
-from freezethreads._ground.completion import Bell
-from freezethreads._refrigerator import blocking, refrigerator
-from freezethreads._registry.record import Record
-from freezethreads._registry.requests import Freeze
 
 
 def test_a_hold_does_not_take_the_turn_of_a_controller_within_a_region(

@@ -13,9 +13,8 @@ from signal import Signals
 from typing import Any
 
 import pytest
-from demo_runs import Recording, copy_sources, make_demo, write_long_sources
-from helpers import WAIT, start, wait_for
 
+from demo_runs import Recording, copy_sources, make_demo, write_long_sources
 from freezethreads import Freezer
 from freezethreads.demo import INDEX, Demo, Event, _work, list_documents
 from freezethreads.demo._camera import FreezingCamera
@@ -25,6 +24,7 @@ from freezethreads.demo._resume import Beginning, open_index
 from freezethreads.demo._snapshot import Recorder, TornSnapshot
 from freezethreads.demo._store import IndexStore
 from freezethreads.demo._work import SLICE, Work
+from helpers import WAIT, start, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from demo_runs import copy_sources, run_demo, run_json, started_demo, write_long_sources
 from helpers import WAIT
 

@@ -11,8 +11,6 @@ from traceback import FrameSummary
 from typing import NoReturn
 
 import pytest
-from freezing import actor, looping
-from helpers import WAIT, start, wait_for
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose, render_diagnosis
@@ -26,6 +24,8 @@ from freezethreads._explain._source import (
     nearest,
     remoteness,
 )
+from freezing import actor, looping
+from helpers import WAIT, start, wait_for
 
 SOURCE = """\
 def outer():

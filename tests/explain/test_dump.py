@@ -9,12 +9,12 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from freezing import actor, looping, puppet
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._explain import describe, look, render
 from freezethreads._report import ownership
+from freezing import actor, looping, puppet
+from helpers import WAIT, wait_for
 
 
 def report(freezer: Freezer, timeout: float = WAIT) -> str:

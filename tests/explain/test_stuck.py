@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import HAS_GIL, ROOT, WAIT
 
 from freezethreads._explain._causes import Cause
 from freezethreads.control import connect
+from helpers import HAS_GIL, ROOT, WAIT
 
 # The first test starts and asks all programs, most of which compute.
 pytestmark = pytest.mark.timeout(120)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import WAIT, start, wait_until
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
 from freezethreads._report import stacks
+from helpers import WAIT, start, wait_until
 
 STRAGGLER = """
 import hashlib, queue, threading, time

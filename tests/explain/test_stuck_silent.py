@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from helpers import HAS_GIL, ROOT, WAIT
 
 from freezethreads.cli import main
 from freezethreads.control import connect
+from helpers import HAS_GIL, ROOT, WAIT
 
 PROGRAM = """
 import sys, threading

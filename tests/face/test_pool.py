@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from freezing import after, puppet
-from helpers import WAIT, wait_for
-from thread_helpers import Gate, members
 
 from freezethreads import Freezer, State, World, default_freezer
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._registry.registry import Registry
+from freezing import after, puppet
+from helpers import WAIT, wait_for
+from thread_helpers import Gate, members
 
 
 @pytest.fixture

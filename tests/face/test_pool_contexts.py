@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import pytest
-from helpers import WAIT
 
 from freezethreads import Freezer, ThreadPoolExecutor
+from helpers import WAIT
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 14), reason="before, workers had none")
 

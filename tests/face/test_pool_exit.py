@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from fork_helpers import forked
-from helpers import WAIT, run_python
-from thread_helpers import members, running
 
+from fork_helpers import forked
 from freezethreads import Freezer, State
 from freezethreads._pool import ThreadPoolExecutor
+from helpers import WAIT, run_python
+from thread_helpers import members, running
 
 BOUND = 10.0  # seconds that any of these programs may take; they need a fraction of one
 

@@ -8,12 +8,12 @@ from concurrent.futures.thread import BrokenThreadPool
 from contextlib import contextmanager
 
 import pytest
-from freezing import Pause, actor, at_bell, before, puppet
-from helpers import WAIT, wait_for
-from thread_helpers import Gate, finish, members
 
 from freezethreads import Freezer, FreezeTimeout, install, sync
 from freezethreads._pool import ThreadPoolExecutor
+from freezing import Pause, actor, at_bell, before, puppet
+from helpers import WAIT, wait_for
+from thread_helpers import Gate, finish, members
 
 
 @pytest.fixture

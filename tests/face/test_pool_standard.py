@@ -21,11 +21,11 @@ from concurrent.futures.thread import BrokenThreadPool
 from typing import Any, TypeAlias
 
 import pytest
+
+from freezethreads._pool import ThreadPoolExecutor
 from helpers import ROOT, WAIT, wait_for
 from pool_standard import PACKAGE
 from thread_helpers import Gate, finish
-
-from freezethreads._pool import ThreadPoolExecutor
 
 # The standard library's own tests.
 

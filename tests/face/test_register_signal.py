@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from freezing import looping
-from helpers import ROOT, WAIT, start, wait_for
 
 from freezethreads import Freezer, register_signal, unregister_signal
+from freezing import looping
+from helpers import ROOT, WAIT, start, wait_for
 
 SIGNAL = signal.SIGUSR2
 

@@ -8,13 +8,13 @@ import threading
 from typing import Any
 
 import pytest
+
 from fork_helpers import Fork, forked, in_child
+from freezethreads import Freezer, State, default_freezer, install
+from freezethreads._threads import Thread
 from freezing import Pause, after, at_bell, puppet
 from helpers import WAIT, wait_for
 from thread_helpers import finish, members, running
-
-from freezethreads import Freezer, State, default_freezer, install
-from freezethreads._threads import Thread
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from freezing import after, puppet
-from helpers import WAIT, wait_for
-from thread_helpers import finish, members, running
 
 from freezethreads import Freezer, FreezeTimeout, State, default_freezer, sync
 from freezethreads._registry.registry import Registry
 from freezethreads._threads import Thread
+from freezing import after, puppet
+from helpers import WAIT, wait_for
+from thread_helpers import finish, members, running
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import random
 import threading
 
 import pytest
-from freezing import Pause, RiggedDict, before
-from helpers import WAIT, Worker, start, wait_for
 
 from freezethreads._ground import completion as completion_module
 from freezethreads._ground.completion import Bell, Completion
+from freezing import Pause, RiggedDict, before
+from helpers import WAIT, Worker, start, wait_for
 
 
 def wait_on(completion: Completion, bell: Bell, there: threading.Event) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from freezing import looping
 
 import freezethreads
 from freezethreads import Freezer, State, default_freezer
 from freezethreads.checkpoint import Checkpointer, FileStore, SQLiteStore
+from freezing import looping
 
 Way = Callable[[Any], object]
 

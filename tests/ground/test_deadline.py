@@ -8,11 +8,11 @@ import time
 from _thread import TIMEOUT_MAX
 
 import pytest
-from freezing import puppet
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._ground import deadline as deadline_module
 from freezethreads._ground.deadline import Deadline, check_seconds
+from freezing import puppet
 
 
 @pytest.fixture

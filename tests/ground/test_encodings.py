@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import pytest
+
 from commands import print_to, watching
 from control_programs import STAY, program
 from control_programs import runtime as runtime
-from freezing import looping
-from helpers import run_python
-
 from freezethreads import Freezer, register_signal, unregister_signal
 from freezethreads._ground.text import encodable, write
+from freezing import looping
+from helpers import run_python
 
 NAME = "job-\N{SNOWMAN}-\N{GRINNING FACE}"
 ESCAPED = r"job-\u2603-\U0001f600"

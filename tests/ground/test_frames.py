@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
-from fork_helpers import forked
-from freezing import Pause, before
-from helpers import run_python, start
-from injection import Boom
 
+from fork_helpers import forked
 from freezethreads._ground import frames as frames_module
 from freezethreads._ground import original
 from freezethreads._ground.frames import _look_uncollected, current_frames
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._report.stacks import stack_of
+from freezing import Pause, before
+from helpers import run_python, start
+from injection import Boom
 
 COLLECTED_IN_THE_MIDDLE = """
 import faulthandler, gc, threading

@@ -13,10 +13,10 @@ import threading
 from typing import Any
 
 import pytest
-from freezing import looping
-from helpers import ROOT, run_python
 
 from freezethreads import FreezeError, Freezer, State
+from freezing import looping
+from helpers import ROOT, run_python
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="before, isolated interpreters had no threads"

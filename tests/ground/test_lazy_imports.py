@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from helpers import ROOT
 
 pytestmark = pytest.mark.skipif(

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from helpers import WAIT, Worker, start, start_own, wait_for, wait_until
 
 from freezethreads import Freezer
 from freezethreads._explain._describe import describe
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads.testing._result import stacks
+from helpers import WAIT, Worker, start, start_own, wait_for, wait_until
 
 NAME = "freezethreads-test"
 Pair = tuple[Worker[None], Worker[None]]

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT, WAIT
 
 import _bench
 from benchmarks import report
 from benchmarks.crowds import ring
 from benchmarks.rows import Group, Result, Row, Sample, Scale, measure, select
+from helpers import ROOT, WAIT
 
 # The design's table of costs: what is measured, what it must be at most, what it is to be.
 LIMITS = {

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from helpers import ROOT, run_python, start, wait_for
 
 HARMLESS = """

@@ -12,6 +12,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+
 from helpers import ROOT
 
 # Building takes a few seconds, and a minute where other runs keep the machine busy.

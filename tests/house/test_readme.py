@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from demo_runs import copy_sources, run_demo
-from helpers import ROOT, run_python
-from readme_commands import CHECKS
 
 import _bench
 import freezethreads
 import freezethreads.checkpoint
 import freezethreads.control
 import freezethreads.testing
+from demo_runs import copy_sources, run_demo
+from helpers import ROOT, run_python
+from readme_commands import CHECKS
 from stress.scenarios import load
 
 # The walk through the verbs has a test of its own: test_transcript.

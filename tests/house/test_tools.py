@@ -14,11 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import ROOT, run_python
 
 import _check
 import _venv
 from _interpreters import Interpreter, ask, ask_own, discover
+from helpers import ROOT, run_python
 
 TOOLS = ROOT / "tools"
 SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)

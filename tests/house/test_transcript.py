@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers import ROOT
 
 import _transcript
 from _transcript import Step, Walk, shape_of
+from helpers import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from helpers import WAIT, start, wait_for
 
 import _venv
 from _interpreters import Interpreter
+from helpers import WAIT, start, wait_for
 
 FAKE = Interpreter("/opt/python3.12", "cpython", "3.12.9", "3.12", False, [])
 

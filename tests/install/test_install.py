@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from freezing import Pause, before
-from helpers import WAIT, run_python, start
-from injection import Boom, Injection, watching
 
 import freezethreads
 from freezethreads import FreezeError, Freezer, default_freezer
 from freezethreads._install import _installation, _table
 from freezethreads._install._patches import Function, Patch, Row, Switch
+from freezing import Pause, before
+from helpers import WAIT, run_python, start
+from injection import Boom, Injection, watching
 
 Names = dict[tuple[str, str, str], object]
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+
+import freezethreads
+from freezethreads import Freezer, Installation, State
 from helpers import WAIT, start, start_own
 from install_waits import is_back, record_of, until, waiting
 from install_waits_io import fill, pair
 from install_waits_tls import tls_pair
-
-import freezethreads
-from freezethreads import Freezer, Installation, State
 
 
 @pytest.fixture

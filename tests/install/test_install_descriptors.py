@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from tempfile import TemporaryFile
 
 import pytest
-from helpers import WAIT
-from install_waits import is_back, record_of, until, wait_in_wait, waiting
-from install_waits_fd import impatient_pipe, pipe
-from install_waits_io import pair
 
 import freezethreads
 from freezethreads import Freezer, Installation
 from freezethreads._install import _descriptors
+from helpers import WAIT
+from install_waits import is_back, record_of, until, wait_in_wait, waiting
+from install_waits_fd import impatient_pipe, pipe
+from install_waits_io import pair
 
 
 @pytest.fixture

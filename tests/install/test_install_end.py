@@ -12,9 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from freezing import Pause, before
-from helpers import WAIT, start, start_own, wait_for
-from install_waits import is_back, record_of, until, waiting
 
 import freezethreads
 from freezethreads import (
@@ -27,6 +24,9 @@ from freezethreads import (
 from freezethreads._install import _members, _table, _wrappers
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Row
+from freezing import Pause, before
+from helpers import WAIT, start, start_own, wait_for
+from install_waits import is_back, record_of, until, waiting
 
 
 @pytest.fixture

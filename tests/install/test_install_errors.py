@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+
+import freezethreads
+from freezethreads import Freezer, Installation, State
+from freezethreads._install import _wrappers
 from helpers import WAIT, start
 from install_waits import is_back, record_of, waiting
 from install_waits_fd import closed_connection, ended_connection, ended_pipe, impatient_pipe, pipe
 from install_waits_io import pair
 from install_waits_tls import tls_pair
-
-import freezethreads
-from freezethreads import Freezer, Installation, State
-from freezethreads._install import _wrappers
 
 
 @pytest.fixture

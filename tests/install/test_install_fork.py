@@ -15,14 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+import freezethreads
 from fork_helpers import Fork, forked, in_child
+from freezethreads import Freezer, Installation, State
+from freezethreads._install._patches import Patch, Switch
 from freezing import Pause
 from helpers import WAIT, run_python, start, wait_for
 from install_waits import WAITS, until, wait_in_wait, waiting
-
-import freezethreads
-from freezethreads import Freezer, Installation, State
-from freezethreads._install._patches import Patch, Switch
 
 
 @pytest.fixture

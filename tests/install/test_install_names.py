@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helpers import WAIT, run_python
 
 import freezethreads
 from freezethreads import Freezer
 from freezethreads._install._patches import Patch, Row, Switch
 from freezethreads._install._table import TABLE
 from freezethreads._install._wrappers import StandIn, wait_plainly
+from helpers import WAIT, run_python
 
 ROWS = [row for row in TABLE if row.find_owner() is not None]
 CLASSES = [row for row in ROWS if isinstance(row.make, StandIn)]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 import pytest
-from helpers import WAIT, start, start_own, wait_for
-from install_waits import record_of, until, wait_in_wait
 
 import freezethreads
 from freezethreads import Freezer, Installation, State
 from freezethreads._ground.original import OwnThread
+from helpers import WAIT, start, start_own, wait_for
+from install_waits import record_of, until, wait_in_wait
 
 
 @pytest.fixture

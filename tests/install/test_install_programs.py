@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from helpers import WAIT, run_python
-from unmodified import Program
 
 import freezethreads
 from freezethreads import Freezer, State
+from helpers import WAIT, run_python
+from unmodified import Program
 
 
 def test_a_program_is_frozen_a_hundred_times_while_it_works() -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from freezing import Pause, before
-from helpers import WAIT, wait_for
-from install_waits import is_back, is_waiting, until
 
 import freezethreads
 from freezethreads import Freezer
 from freezethreads._install import _members, _raw
+from freezing import Pause, before
+from helpers import WAIT, wait_for
+from install_waits import is_back, is_waiting, until
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers import WAIT, start
-from install_waits import is_back, record_of, until, wait_in_wait
 
 import freezethreads
 from freezethreads import (
@@ -25,6 +23,8 @@ from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.waits import waits_count
 from freezethreads._registry.record import here
 from freezethreads._threads import Thread
+from helpers import WAIT, start
+from install_waits import is_back, record_of, until, wait_in_wait
 
 
 @pytest.fixture

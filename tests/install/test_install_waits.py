@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+
+import freezethreads
+from freezethreads import Freezer, Installation, State
 from helpers import WAIT
 from install_waits import WAITS, is_back, record_of, until, waiting
 from install_waits_fd import FD_WAITS
 from install_waits_io import IO_WAITS
 from install_waits_tls import TLS_WAITS
-
-import freezethreads
-from freezethreads import Freezer, Installation, State
 
 ALL = {**WAITS, **IO_WAITS, **FD_WAITS, **TLS_WAITS}
 every_wait = pytest.mark.parametrize("name", ALL)

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from asyncio_loops import running_loop
-from freezing import Puppet, actor, looping, puppet
-from helpers import WAIT, start, wait_for, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
-from in_steps import wait_until_asked
-from injection import Boom, Injection, injections, watching
 
+from asyncio_loops import running_loop
 from freezethreads import FreezeError, Freezer, State
 from freezethreads.integrations import asyncio_loop
+from freezing import Puppet, actor, looping, puppet
+from helpers import WAIT, start, wait_for, wait_until
+from in_steps import wait_until_asked
+from injection import Boom, Injection, injections, watching
 
 
 @pytest.fixture

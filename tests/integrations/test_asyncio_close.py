@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asyncio_loops import LoopThread, run_in_default, running_loop
-from helpers import WAIT, run_python, start, wait_for, wait_until
 
+from asyncio_loops import LoopThread, run_in_default, running_loop
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State, default_freezer
 from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, run_python, start, wait_for, wait_until
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asyncio_loops import LoopThread, assert_still, run_in_default, running_loop
-from helpers import WAIT, wait_for, wait_until
 
+from asyncio_loops import LoopThread, assert_still, run_in_default, running_loop
 from freezethreads import Freezer, State, ThreadPoolExecutor
 from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, wait_for, wait_until
 
 
 @pytest.fixture

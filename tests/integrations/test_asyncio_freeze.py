@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asyncio_loops import Block, LoopThread, assert_still, run_in_default, running_loop
-from freezing import looping, puppet
-from helpers import WAIT, wait_for, wait_until
-from in_steps import wait_until_asked
 
+from asyncio_loops import Block, LoopThread, assert_still, run_in_default, running_loop
 from freezethreads import (
     FreezeError,
     Freezer,
@@ -23,6 +20,9 @@ from freezethreads import (
     default_freezer,
 )
 from freezethreads.integrations import asyncio_loop
+from freezing import looping, puppet
+from helpers import WAIT, wait_for, wait_until
+from in_steps import wait_until_asked
 
 
 @pytest.fixture

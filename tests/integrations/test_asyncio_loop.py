@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asyncio_loops import LoopThread, assert_still, run_in_default, running_loop
-from helpers import WAIT, start, wait_for, wait_until
 
+from asyncio_loops import LoopThread, assert_still, run_in_default, running_loop
 from freezethreads import (
     AlreadyRegistered,
     FreezeError,
@@ -22,6 +21,7 @@ from freezethreads import (
     State,
 )
 from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, start, wait_for, wait_until
 
 
 @pytest.fixture

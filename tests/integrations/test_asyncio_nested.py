@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from asyncio_loops import LoopThread, assert_still, running_loop
-from freezing import looping
-from helpers import WAIT, start, wait_for, wait_until
 
+from asyncio_loops import LoopThread, assert_still, running_loop
 from freezethreads import Freezer, State
 from freezethreads._controller.controller import Controller
 from freezethreads.integrations import asyncio_loop
+from freezing import looping
+from helpers import WAIT, start, wait_for, wait_until
 
 
 @pytest.fixture

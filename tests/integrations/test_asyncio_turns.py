@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from asyncio_loops import Block, LoopThread, assert_still, running_loop
+from freezethreads import FreezeError, Freezer
+from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping, puppet
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import wait_until_asked
-
-from freezethreads import FreezeError, Freezer
-from freezethreads.integrations import asyncio_loop
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from servers_controller import GOAL
 from servers_load import Load, load_on
 from servers_process import serving

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from helpers import WAIT, start, wait_for
-from injection import Boom, injections, watching
 
 from freezethreads import Freezer, NotRegistered, State
+from helpers import WAIT, start, wait_for
+from injection import Boom, injections, watching
 
 PAUSE = 0.0001
 """Seconds between two rounds of a thread: each bytecode costs a call while it is watched."""

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from freezethreads import Freezer, ThreadBlocked, World
 from helpers import WAIT, Worker, start, wait_for, wait_until
 from injection import Boom, Injection, watching
 from interruptions import Interruptions, interrupting, pairs
-
-from freezethreads import Freezer, ThreadBlocked, World
 
 
 class Subject:

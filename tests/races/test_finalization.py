@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from helpers import run_python
 
 # Daemon threads do not run any more then. On a free-threaded build one of them may be the owner of

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from fork_helpers import (
     Fork,
     check_alone,
@@ -17,12 +18,11 @@ from fork_helpers import (
     had_by_another,
     in_child,
 )
-from freezing import Pause, RiggedDict, actor, before, puppet
-from helpers import WAIT, start, wait_for, wait_until
-
 from freezethreads import Freezer
 from freezethreads._controller import fork as fork_module
 from freezethreads._ground.completion import Bell
+from freezing import Pause, RiggedDict, actor, before, puppet
+from helpers import WAIT, start, wait_for, wait_until
 
 
 class Kept(logging.Handler):

@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
+
 from fork_helpers import looping, state_of
+from freezethreads import FreezeError, Freezer, State, ThreadExited
 from handlers import OPERATIONS, WAYS, Operation, Tracer, eventually
 from helpers import WAIT, Worker, start
-
-from freezethreads import FreezeError, Freezer, State, ThreadExited
 
 
 def interrupted(

@@ -9,11 +9,11 @@ import time
 from contextlib import nullcontext
 
 import pytest
+
 from fork_helpers import looping
+from freezethreads import Freezer, Statistics
 from handlers import Operation, Tracer, by_signal, eventually, freeze, hold
 from helpers import WAIT, Worker, start
-
-from freezethreads import Freezer, Statistics
 
 AT_MOST = 80
 """Bytecodes of each operation that are tried."""

@@ -6,13 +6,13 @@ import threading
 from concurrent.futures import wait
 
 import pytest
-from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
-from helpers import WAIT, wait_for
-from rigging import rig_mark
 
 from freezethreads import Freezer, State
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.registry import Registry
+from freezing import Pause, RiggedDict, actor, after, at_bell, before, looping, puppet
+from helpers import WAIT, wait_for
+from rigging import rig_mark
 
 
 def test_nobody_counts_while_the_world_stands() -> None:

@@ -7,10 +7,10 @@ import threading
 from contextlib import AbstractContextManager, ExitStack
 
 import pytest
-from freezing import actor, puppet, puppets
-from helpers import WAIT, wait_for
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State
+from freezing import actor, puppet, puppets
+from helpers import WAIT, wait_for
 
 
 def regions(freezer: Freezer, nesting: tuple[str, ...]) -> list[AbstractContextManager[None]]:

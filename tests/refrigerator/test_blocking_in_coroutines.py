@@ -7,10 +7,10 @@ import types
 from collections.abc import Generator
 
 import pytest
-from freezing import Puppet, puppet
-from helpers import WAIT
 
 from freezethreads import Freezer, FreezeTimeout, State
+from freezing import Puppet, puppet
+from helpers import WAIT
 
 
 @types.coroutine

@@ -6,6 +6,7 @@ Each program has a process of its own: a build without a GIL gets one as greenle
 from __future__ import annotations
 
 import pytest
+
 from helpers import run_python
 
 BEGINNING = """

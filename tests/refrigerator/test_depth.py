@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 
 import pytest
-from depths import MOST_LEFT, depths, low_limit
-from freezing import Actor, Loops, actor, looping, puppet
-from helpers import WAIT, start, wait_until
 
+from depths import MOST_LEFT, depths, low_limit
 from freezethreads import Freezer, FreezeTimeout, NotRegistered, World, sync
 from freezethreads._registry.record import Record, here
+from freezing import Actor, Loops, actor, looping, puppet
+from helpers import WAIT, start, wait_until
 
 
 @pytest.fixture(autouse=True)

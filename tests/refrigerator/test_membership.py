@@ -6,8 +6,6 @@ import _thread
 import threading
 
 import pytest
-from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
-from helpers import WAIT, stack_of, wait_for, wait_until
 
 from freezethreads import (
     AlreadyRegistered,
@@ -22,6 +20,8 @@ from freezethreads._refrigerator import membership as membership_module
 from freezethreads._refrigerator.waits import Waiting
 from freezethreads._registry.record import Record
 from freezethreads._registry.status import Word
+from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
+from helpers import WAIT, stack_of, wait_for, wait_until
 
 
 def test_who_registers_during_a_freeze_waits_for_the_thaw(

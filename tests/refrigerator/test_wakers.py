@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from helpers import WAIT, start, wait_for
-
 from freezethreads import Freezer
+from helpers import WAIT, start, wait_for
 
 
 class Face:

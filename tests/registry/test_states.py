@@ -6,11 +6,11 @@ import itertools
 import threading
 
 import pytest
-from freezing import puppet
-from helpers import WAIT
 
 from freezethreads import FreezeError, Freezer, State
 from freezethreads._registry.states import MOVES, Mover, check_move
+from freezing import puppet
+from helpers import WAIT
 
 # Once more, from the diagram of the design: the table must not be its own witness.
 DIAGRAM = {

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from freezing import puppet
-from helpers import WAIT
 
 from freezethreads import Freezer
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Link, Status, Word, settled
+from freezing import puppet
+from helpers import WAIT
 
 
 class Counted(dict[int, Link]):

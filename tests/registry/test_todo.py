@@ -7,12 +7,12 @@ import threading
 from concurrent.futures import CancelledError
 
 import pytest
-from freezing import Pause, actor, after, looping, puppet, puppets, rig_todo
-from helpers import WAIT, start, wait_for
 
 from freezethreads import FreezeError, Freezer, NotRegistered, ThreadBlocked, ThreadExited
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.todos import Todo
+from freezing import Pause, actor, after, looping, puppet, puppets, rig_todo
+from helpers import WAIT, start, wait_for
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="nobody's")
 

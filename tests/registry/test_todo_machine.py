@@ -14,11 +14,9 @@ from threading import get_ident
 from typing import Any
 
 import pytest
-from helpers import WAIT
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from model_threads import Actor, Asked, Call, covers
 
 from freezethreads import (
     FreezeError,
@@ -31,6 +29,8 @@ from freezethreads import (
     ThreadBlocked,
     ThreadExited,
 )
+from helpers import WAIT
+from model_threads import Actor, Asked, Call, covers
 
 GROUPS = ["", "io", "io.disk", "cpu"]
 NAMES = ["a", "b", "c"]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fork_helpers import forked
-from freezing import Puppet, puppet, puppets
-from helpers import WAIT, run_python, wait_for
 
+from fork_helpers import forked
 from freezethreads import Freezer, FreezeTimeout, SafepointViolation, State, sync
 from freezethreads._report import ownership
+from freezing import Puppet, puppet, puppets
+from helpers import WAIT, run_python, wait_for
 
 MUTEXES: list[Callable[[], Any]] = [sync.Lock, sync.RLock, sync.Condition]
 every_mutex = pytest.mark.parametrize("make", MUTEXES, ids=lambda make: make.__name__)

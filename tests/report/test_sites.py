@@ -6,11 +6,11 @@ import threading
 import time
 
 import pytest
-from freezing import Pause, actor, at_bell, before, looping, puppet
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, Site, State, ThreadInfo
 from freezethreads._refrigerator import blocking as blocking_module
+from freezing import Pause, actor, at_bell, before, looping, puppet
+from helpers import WAIT, wait_for
 
 
 def site_of(info: ThreadInfo) -> Site:

@@ -17,8 +17,6 @@ from types import CodeType
 from typing import Any, NoReturn
 
 import pytest
-from freezing import looping
-from helpers import WAIT, Worker, start, wait_for, wait_until
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose
@@ -26,6 +24,8 @@ from freezethreads._explain._causes import Cause
 from freezethreads._explain._describe import look
 from freezethreads._report import stacks
 from freezethreads._report.stacks import JOIN, Call, read_stacks, stack_of
+from freezing import looping
+from helpers import WAIT, Worker, start, wait_for, wait_until
 
 # Names and files that are not ASCII, and a name that says where it is defined.
 WHERE = "schläfer_\N{SNOWMAN}_\U0001f600.py"

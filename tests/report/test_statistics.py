@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from freezing import actor, looping, puppet
-from helpers import WAIT
 
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired
+from freezing import actor, looping, puppet
+from helpers import WAIT
 
 
 def test_a_new_freezer_has_done_nothing() -> None:

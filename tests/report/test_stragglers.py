@@ -6,11 +6,11 @@ import pickle
 import threading
 
 import pytest
-from freezing import Pause, actor, before, looping, puppet
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, FreezeTimeout, State, Straggler
 from freezethreads._report import stragglers
+from freezing import Pause, actor, before, looping, puppet
+from helpers import WAIT, wait_for
 
 
 def stragglers_of(freezer: Freezer, timeout: float = 0.05) -> tuple[Straggler, ...]:

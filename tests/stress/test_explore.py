@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import start
 
 from freezethreads._ground.completion import Bell, Completion
+from helpers import start
 from stress._cli import main
 from stress.exploration import scenarios
 from stress.exploration._core import ModelLock, core_files, modelled

@@ -9,11 +9,11 @@ import sys
 from concurrent.futures import Future
 
 import pytest
-from helpers import ROOT, start, wait_until
 from hypothesis import HealthCheck, given, settings
 
 from freezethreads import ThreadExited, sync
 from freezethreads.testing import Finding, Violation
+from helpers import ROOT, start, wait_until
 from stress._cli import main
 from stress._programs import Job, _story, search
 from stress.program._errands import Errand, check_order

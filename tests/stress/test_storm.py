@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, start
 
 import _storm
+from helpers import ROOT, start
 from storms import packages, report
 from storms.journal import DIED, LITTER, Account
 from storms.packages import PACKAGES, FetchError, fetch

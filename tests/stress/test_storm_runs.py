@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import start, wait_for
 
 import freezethreads
+from helpers import start, wait_for
 from storms.controller import Storm, Weather, can_look
 from storms.journal import DIED, LITTER, Account, Journal, read
 from storms.suites import Suite, run, standard

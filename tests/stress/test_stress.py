@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, run_python
 
 from freezethreads.testing import Plan, Result
+from helpers import ROOT, run_python
 from stress._cli import main
 from stress._job import Job
 from stress._launch import run_job

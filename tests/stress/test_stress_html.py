@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from stress_results import HISTOGRAM, WORST, crashed, failed, passed
 
 from freezethreads.testing import Result
 from stress._cli import main
@@ -16,6 +15,7 @@ from stress._drawing import Drawing, coarsened
 from stress._lanes import Stretch, worst_freeze
 from stress._page import Chart, page_of
 from stress._rows import foot
+from stress_results import HISTOGRAM, WORST, crashed, failed, passed
 
 VOID = {"br", "meta"}
 

@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from stress_results import ARMED, BEGAN, STOOD, THAWED, WORST, crashed, failed, passed
 
 from freezethreads.testing import Result
 from stress._lanes import Lane, Picture, first_finding, worst_freeze
 from stress._trace import trace_of
+from stress_results import ARMED, BEGAN, STOOD, THAWED, WORST, crashed, failed, passed
 
 RESULTS = [passed(), failed(), crashed()]
 

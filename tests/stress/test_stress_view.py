@@ -11,13 +11,13 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 from rich.live import Live
-from stress_results import HISTOGRAM, crashed, failed, passed
 
 from freezethreads.testing import Plan, Progress
 from stress import _view
 from stress._cli import make_parser
 from stress._rows import COLUMNS, again, at_most, columns_in, foot, row, short, titles
 from stress._view import Lines, Screen, View, view
+from stress_results import HISTOGRAM, crashed, failed, passed
 
 PROGRESS = Progress("bank", 12.4, 100, 200, 4000, {"RUNNING": 5, "FROZEN": 3})
 

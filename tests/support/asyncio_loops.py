@@ -9,10 +9,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from helpers import WAIT, Worker, start, wait_for
-
 from freezethreads import Freezer
 from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")
 

@@ -7,10 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from helpers import WAIT, start, wait_for
-
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpoint, Checkpointer
+from helpers import WAIT, start, wait_for
 
 
 class Gate:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, WAIT, wait_until
 
 from freezethreads import Freezer
 from freezethreads.control import Serving
+from helpers import ROOT, WAIT, wait_until
 
 PREAMBLE = """
 import os, signal, sys, threading, time

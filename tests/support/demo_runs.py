@@ -13,9 +13,8 @@ from queue import SimpleQueue
 from shutil import copytree, ignore_patterns
 from typing import Any
 
-from helpers import ROOT
-
 from freezethreads.demo import Demo, Event, Settings, View, list_documents, standard_library
+from helpers import ROOT
 
 LONG = 40.0
 """Seconds that a whole run may last. On a busy machine many threads take their time."""

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import WAIT
-
 from freezethreads.control import connect
+from helpers import WAIT
 
 # A thread at a safepoint, in another group one in a region, and a lock that one has and one wants.
 PROGRAM = """

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from helpers import WAIT, Worker, start, wait_for
-
 from freezethreads import Freezer, State
+from helpers import WAIT, Worker, start, wait_for
 
 Fork = Callable[[], int]
 PARENT = os.getpid()

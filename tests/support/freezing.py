@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import pytest
-from helpers import WAIT, Worker, start, wait_for
 
 from freezethreads import Freezer
 from freezethreads._controller import controller, turns
@@ -25,6 +24,7 @@ from freezethreads._refrigerator import blocking
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
+from helpers import WAIT, Worker, start, wait_for
 
 T = TypeVar("T")
 Region = AbstractContextManager[None]

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from fork_helpers import state_of
-from helpers import WAIT, Worker
-
 import freezethreads
+from fork_helpers import state_of
 from freezethreads import Freezer, State
+from helpers import WAIT, Worker
 
 LIBRARY = str(Path(freezethreads.__file__).parent)
 Spot = tuple[CodeType, int]

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from freezing import Puppet
-from helpers import WAIT, wait_for, wait_until
-
 from freezethreads import Freezer, World
 from freezethreads._controller.nowait import FreezeRequest
+from freezing import Puppet
+from helpers import WAIT, wait_for, wait_until
 
 
 class Request(FreezeRequest):

@@ -17,10 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from helpers import WAIT, Worker, start, start_own
-
 from freezethreads import Freezer
 from freezethreads._registry.record import Record
+from helpers import WAIT, Worker, start, start_own
 
 Maker: TypeAlias = Callable[[ExitStack], "Wait"]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import argcomplete
 import pytest
-from helpers import ROOT
 
 import _bench
 import _check
@@ -18,6 +17,7 @@ import _transcript
 from benchmarks.rows import select
 from freezethreads.cli import _make_parser
 from freezethreads.testing.pytest_plugin import pytest_addoption
+from helpers import ROOT
 from storms.packages import PACKAGES
 from storms.suites import MODULES
 from stress._cli import make_parser as make_stress_parser

@@ -19,11 +19,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from servers_app import Application
-
 import freezethreads
 from freezethreads import FreezeTimeout, State, World
 from freezethreads._report.stacks import Stack, read_stacks
+from servers_app import Application
 
 GOAL = 100
 """Freezes that find a request in flight, after which the controller ends."""

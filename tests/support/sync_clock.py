@@ -9,12 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 import pytest
-from freezing import Puppet, at_bell
-from helpers import WAIT, wait_for
 
 from freezethreads import World
 from freezethreads._ground import deadline as deadline_module
 from freezethreads._ground.completion import Bell
+from freezing import Puppet, at_bell
+from helpers import WAIT, wait_for
 
 
 class Clock:

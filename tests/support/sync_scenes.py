@@ -10,12 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from freezethreads import sync
 from freezing import Actor
 from helpers import wait_for
 from injection import Boom
 from sync_interruption import Interruption, until
-
-from freezethreads import sync
 
 
 class Scene:

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from freezethreads import sync
 from freezing import actor
 from sync_clock import Clock
-
-from freezethreads import sync
 
 
 @dataclass(frozen=True)

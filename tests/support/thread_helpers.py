@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from helpers import WAIT, wait_for
-
 from freezethreads import Freezer, sync
 from freezethreads._threads import Thread
+from helpers import WAIT, wait_for
 
 
 def members(freezer: Freezer) -> dict[str, str]:

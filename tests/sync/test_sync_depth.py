@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from depths import depths, low_limit
-from helpers import WAIT, start
 
+from depths import depths, low_limit
 from freezethreads import Freezer, sync
+from helpers import WAIT, start
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import WAIT, start, wait_until
 
 from freezethreads import Freezer, install, sync
 from freezethreads._install import _installation, _members
 from freezethreads._registry.record import here
+from helpers import WAIT, start, wait_until
 
 FROZEN_AT = "after it"
 

@@ -7,8 +7,12 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 
-import injection
 import pytest
+
+import freezethreads
+import injection
+from freezethreads import Freezer, ThreadBlocked, World
+from freezethreads.sync._waitable import own
 from freezing import Actor, Puppet, actor, at_bell, puppet
 from helpers import WAIT, wait_for
 from injection import Boom, watching
@@ -28,10 +32,6 @@ from sync_scenes import (
     Sleeping,
     WithMutex,
 )
-
-import freezethreads
-from freezethreads import Freezer, ThreadBlocked, World
-from freezethreads.sync._waitable import own
 
 FOREIGN = (NotifiedForeign, NotifiedForeignReentrant)
 FROZEN = (WithMutex, ReentrantMutex, Notified, *FOREIGN, Getting, Sleeping)

@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from freezing import Actor, Pause, actor, after, at_bell, puppet
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, sync
 from freezethreads._ground.completion import Bell
 from freezethreads.sync import _locks
+from freezing import Actor, Pause, actor, after, at_bell, puppet
+from helpers import WAIT, wait_for
 
 MUTEXES = pytest.mark.parametrize("make", [sync.Lock, sync.RLock])
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from freezethreads import Freezer, sync
 from freezing import puppet
 from helpers import WAIT, wait_until
 from sync_clock import begin, outcome
-
-from freezethreads import Freezer, sync
 
 
 @pytest.fixture

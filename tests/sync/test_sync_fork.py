@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fork_helpers import check_alone, forked, in_child
-from freezing import Actor, actor, before
-from helpers import WAIT, start, wait_for
 
+from fork_helpers import check_alone, forked, in_child
 from freezethreads import Freezer, sync
 from freezethreads._ground.completion import Bell
+from freezing import Actor, actor, before
+from helpers import WAIT, start, wait_for
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 pytestmark = needs_fork

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
+
+from freezethreads import Freezer, State, ThreadBlocked, World, sync
 from freezing import Actor, Pause, Puppet, actor, puppet
 from helpers import WAIT, wait_for
 from rigging import rig_mark
 from sync_clock import begin, outcome
-
-from freezethreads import Freezer, State, ThreadBlocked, World, sync
 
 
 @pytest.fixture

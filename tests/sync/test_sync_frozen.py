@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import freezing
 import pytest
+
+import freezing
 import sync_waits
+from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezing import puppet, puppets
 from helpers import WAIT, start, wait_for
 from sync_clock import Clock, begin, outcome, turn_over
 from sync_waits import EXCLUSIVE, OPENERS, Wait
-
-from freezethreads import Freezer, FreezeTimeout, State, sync
 
 every_wait = pytest.mark.parametrize("name", OPENERS)
 

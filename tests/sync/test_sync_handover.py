@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from freezethreads import Freezer, Hold, sync
+from freezethreads._ground.completion import Bell
 from freezing import Pause, Puppet, actor, after, puppet, puppets
 from helpers import WAIT, wait_for
 from rigging import rig_mark
 from sync_clock import Clock, begin, outcome
 from sync_waits import EXCLUSIVE, OPENERS, Wait
-
-from freezethreads import Freezer, Hold, sync
-from freezethreads._ground.completion import Bell
 
 # Those for which being woken means nothing, and having it everything.
 WOKEN_TO_LOOK = pytest.mark.parametrize("name", ["lock", "rlock", "simple_queue_get"])

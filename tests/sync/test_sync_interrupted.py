@@ -10,12 +10,12 @@ from types import FunctionType
 from typing import Any
 
 import pytest
-from helpers import start, wait_until
 
 from freezethreads import sync
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._registry.record import here
 from freezethreads.sync._locks import Latch
+from helpers import start, wait_until
 
 
 class Signal:

@@ -13,10 +13,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from helpers import WAIT
 
 import freezethreads
 from freezethreads import Freezer, sync
+from helpers import WAIT
 
 LIBRARY = str(Path(freezethreads.__file__).parent)
 

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from helpers import WAIT, Worker, start, wait_until
 
 from freezethreads import Freezer, World, sync
+from helpers import WAIT, Worker, start, wait_until
 
 FREEZES = 1000
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
-from freezing import Actor, actor, after, at_bell, before
-from helpers import WAIT, wait_for
 
 from freezethreads import Freezer, State, sync
 from freezethreads._ground.completion import Bell
 from freezethreads._refrigerator.waits import Waiting
+from freezing import Actor, actor, after, at_bell, before
+from helpers import WAIT, wait_for
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 import sync_standard
 from helpers import HAS_GIL, ROOT
 from sync_standard import lock_tests, test_queue

@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+
+from freezethreads import Freezer, State, sync
 from freezing import puppet
 from helpers import WAIT
 from sync_clock import Clock, begin, outcome, turn_over
 from sync_waits import OPENERS, TIMED
-
-from freezethreads import Freezer, State, sync
 
 every_timed_wait = pytest.mark.parametrize("name", TIMED)
 

@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 
 import pytest
+
+from freezethreads import Freezer, sync
+from freezethreads._ground.completion import Bell
 from freezing import Pause, Puppet, after, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for
 from sync_clock import Clock, begin, outcome
 from sync_waits import OPENERS, TIMED, Wait
-
-from freezethreads import Freezer, sync
-from freezethreads._ground.completion import Bell
 
 every_wait = pytest.mark.parametrize("name", OPENERS)
 

@@ -9,8 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from freezing import actor
-from plugin_runs import run
 
 from freezethreads import Freezer
 from freezethreads._controller.standing import standing
@@ -18,6 +16,8 @@ from freezethreads.testing._background import REASON, Background
 from freezethreads.testing._pytest_a_lot import FreezeALot
 from freezethreads.testing.pytest_fixtures import Check
 from freezethreads.testing.pytest_plugin import _milliseconds
+from freezing import actor
+from plugin_runs import run
 
 pytest_plugins = ["pytester"]
 

@@ -6,10 +6,10 @@ import re
 import sys
 
 import pytest
-from helpers import run_python
-from plugin_runs import run
 
 from freezethreads.testing.pytest_plugin import _seconds
+from helpers import run_python
+from plugin_runs import run
 
 pytest_plugins = ["pytester"]
 

@@ -8,18 +8,6 @@ import threading
 from collections.abc import Iterable
 
 import pytest
-from helpers import start
-from stress_scenarios import (
-    Late,
-    Lazy,
-    Patient,
-    Restless,
-    Sound,
-    Stuck,
-    Torn,
-    Unfrozen,
-    Unready,
-)
 
 from freezethreads import Freezer, State
 from freezethreads.testing import (
@@ -34,6 +22,18 @@ from freezethreads.testing import (
     Scenario,
     _watchdog,
     torture,
+)
+from helpers import start
+from stress_scenarios import (
+    Late,
+    Lazy,
+    Patient,
+    Restless,
+    Sound,
+    Stuck,
+    Torn,
+    Unfrozen,
+    Unready,
 )
 
 SECONDS = 0.1
