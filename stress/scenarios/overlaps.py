@@ -13,6 +13,8 @@ PATIENT = 6
 """Times a freeze's usual time-out: all have to compute before they stop."""
 LONG = 30
 """Turns of a loop between the two halves of a change, at most."""
+RESTS = 0.5
+"""How often one that holds lets a moment pass before it does so again."""
 
 
 class Overlaps(Scenario):
@@ -20,7 +22,8 @@ class Overlaps(Scenario):
 
     Two others hold them and let them go without end, while one freezes. So a thaw nearly always
     meets another one, or a freeze that is being asked for. Whoever has stopped them sees no unit
-    on its way, and nobody moves until the thaw.
+    on its way, and nobody moves until the thaw. Those that hold rest now and then: as long as each
+    thaw finds another hold that stands, nobody has to be let go at all.
     """
 
     controllers = 1
@@ -52,6 +55,8 @@ class Overlaps(Scenario):
             with self.freezer.hold(timeout=self.patient):
                 self.look(actor)
             actor.step()
+            if actor.random.random() < RESTS:
+                actor.pause(self.stand)
 
     def control(self, actor: Actor) -> None:
         with actor.freeze(timeout=self.patient) as world:
