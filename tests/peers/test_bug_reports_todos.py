@@ -17,7 +17,6 @@ from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator as refrigerator_module
 from freezethreads._registry.requests import Freeze
-from freezethreads._registry.status import Status
 from freezethreads._registry.todos import Todo
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for, wait_until
@@ -222,21 +221,23 @@ class Exhausted(dict[Any, Any]):
         super().__setitem__(key, value)
 
     def _check(self, request: object) -> None:
-        if self._full and isinstance(request, (Freeze, Todo, Status)):
+        if self._full and isinstance(request, (Freeze, Todo, tuple)):
             self._full = False
             raise MemoryError
 
 
 def exhaust(freezer: Freezer, thread: Puppet, name: str) -> None:
-    """Let memory run out there; in `next` it does for the next value of the thread's word."""
-    record = thread.record
-    owners: dict[str, Any] = {"todo": record, "next": record.parking.word.value}
-    owner = owners.get(name, freezer._registry)
+    """Let memory run out there; in `word` it does for the next value of the thread's."""
+    if name == "word":
+        status, after = thread.record.parking.word._last
+        thread.record.parking.word._last = (status, Exhausted(after))
+        return
+    owner: Any = thread.record if name == "todo" else freezer._registry
     setattr(owner, name, Exhausted(getattr(owner, name)))
 
 
 @pytest.mark.parametrize("at", [0, 2])
-@pytest.mark.parametrize("name", ["pending", "active", "next"])
+@pytest.mark.parametrize("name", ["pending", "active", "word"])
 @pytest.mark.parametrize("kind", ["freeze", "hold"])
 def test_2005_out_of_memory_while_freezes_are_posted(
     freezer: Freezer, kind: str, name: str, at: int
