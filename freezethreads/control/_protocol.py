@@ -7,13 +7,17 @@
     {"version": 1, "error": {"kind": "timeout", "message": "1 of 12 ...", "stragglers": [...]}}
 
 Nothing that arrives is evaluated or unpickled, and what is not exactly this is an error. A line has
-a longest length, and has to be there within a time, for whoever reads it.
+a longest length, and has to be there within a time, for whoever reads it. Its brackets are counted
+before it is decoded: the decoder calls itself for each level, and ends the process where the stack
+of its thread is too small for that.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Final, NoReturn, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
@@ -21,6 +25,11 @@ Message: TypeAlias = dict[str, Any]
 VERSION: Final = 1
 LONGEST_REQUEST: Final = 64 * 1024
 LONGEST_ANSWER: Final = 64 * 1024 * 1024
+DEEPEST: Final = 16
+"""Levels of brackets in a message. The requests and answers that there are have 7 at most."""
+
+_STRING = re.compile(rb'"[^"]*"?')  # when no quote in it is escaped; one without an end as well
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class ProtocolError(ValueError):
@@ -35,10 +44,9 @@ def encode(message: Mapping[str, object]) -> bytes:
 
 def decode(line: bytes) -> Message:
     """Return the message of a line, without its version. Raises `ProtocolError`."""
+    _check_depth(line)
     try:
         message = json.loads(line.decode(), parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ProtocolError("no JSON line: it is nested too deeply") from None
     except ValueError as error:  # the decoding of UTF-8 as well
         raise ProtocolError(f"no JSON line: {error}") from None
     if not isinstance(message, dict):
@@ -67,6 +75,18 @@ def result_of(message: Message) -> tuple[Message | None, Message]:
     if isinstance(error, dict) and isinstance(error.get("message"), str) and "kind" in error:
         return None, error
     raise ProtocolError("an answer has a result or an error")
+
+
+def _check_depth(line: bytes) -> None:
+    """Refuse a line that is nested too deeply, as far as it can be JSON, without a recursion.
+
+    Up to the first byte that is no JSON, where the decoder stops, a quote begins or ends a string.
+    """
+    unescaped = line.replace(rb"\\", b"").replace(rb"\"", b"")
+    brackets = _STRING.sub(b"", unescaped).translate(None, _NO_BRACKETS)
+    levels = accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)
+    if any(level > DEEPEST for level in levels):
+        raise ProtocolError(f"no JSON line: it is nested too deeply, in more than {DEEPEST} levels")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
-from helpers import wait_until
+from helpers import WAIT, wait_until
 
 from freezethreads.control import (
     NotServing,
@@ -20,6 +21,29 @@ from freezethreads.control import (
 )
 
 pytestmark = pytest.mark.usefixtures("runtime")
+
+SMALL = """
+threading.stack_size({size})
+"""
+
+
+@pytest.mark.parametrize(("size", "levels"), [(1 << 20, 9500), (128 << 10, 990)])
+@pytest.mark.parametrize("opening", [b"[", b'{"x":'])
+def test_no_request_ends_the_program_whatever_stack_its_threads_have(
+    size: int, levels: int, opening: bytes
+) -> None:
+    """A decoder that calls itself for each level overruns a small one."""
+    with program(PREAMBLE + SMALL.format(size=size) + SERVE + "sys.stdin.read()") as served:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(served.socket)
+            client.sendall(opening * levels + b"\n")
+            answer = client.makefile("rb").readline()
+        assert b"nested too deeply" in answer, served.process.poll()
+        with connect(served.pid) as again:
+            assert again.hello["pid"] == served.pid
+        assert served.end() == (0, "")
+
 
 FORK = """
 def child():

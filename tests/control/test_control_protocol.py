@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from freezethreads.control import _channel
 from freezethreads.control._channel import Channel, Socket
 from freezethreads.control._protocol import (
+    DEEPEST,
     VERSION,
     ProtocolError,
     decode,
@@ -79,10 +80,40 @@ def test_the_error_says_what_is_wrong(line: bytes) -> None:
         decode(line)
 
 
-def test_what_is_nested_too_deeply_is_refused() -> None:
-    """CPython counts the levels up to 3.13; from 3.14 on it looks how much stack is left."""
-    with pytest.raises(ProtocolError, match="nested too deeply"):
-        decode(b"[" * 2_000_000)
+def nested(levels: int, opening: bytes = b"[", closing: bytes = b"]", inner: bytes = b"") -> bytes:
+    """A message with that many levels of brackets."""
+    levels -= 1
+    return b'{"version": 1, "x": ' + levels * opening + inner + levels * closing + b"}"
+
+
+NESTED = {
+    "lists": nested(DEEPEST + 1),
+    "objects": nested(DEEPEST + 1, b'{"x":', b"}", b"0"),
+    "after a string": nested(DEEPEST + 1, rb'["\\", "\"", ', b"]", b"0"),
+    "without an end": b"[" * (DEEPEST + 1),
+    "in a line that is no text": b"[" * 100 + b"\xff",
+    "at great length": b"[" * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_is_nested_too_deeply_is_refused(name: str) -> None:
+    """Before it is decoded, so whatever stack the thread has."""
+    with pytest.raises(ProtocolError, match="nested too deeply, in more than 16 levels"):
+        decode(NESTED[name])
+
+
+def test_what_is_nested_enough_is_not() -> None:
+    assert decode(nested(DEEPEST))
+    for inner in ("[" * 100, '"' + "[" * 100, "\\" * 3 + "{" * 100):
+        assert decode(nested(DEEPEST, inner=json.dumps(inner).encode()))
+
+
+def test_the_depth_is_told_in_a_time_like_that_of_the_decoding() -> None:
+    """Of what is made to take long: all brackets, all quotes, all escapes, one long string."""
+    for piece in (b"[]", b'"', b"\\", b'\\"', b'["', b'"[]"'):
+        with pytest.raises(ProtocolError):
+            decode(piece * (1_000_000 // len(piece)))
 
 
 @pytest.mark.parametrize(
