@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _socket import AF_UNIX, SOCK_STREAM
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -165,5 +166,6 @@ def find_processes() -> list[int]:
         if exists(pid) or answers(path):
             found.append(pid)
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it has gone meanwhile, or stays, and is found stale again
+                path.unlink()
     return sorted(set(found))
