@@ -26,12 +26,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from freezethreads._ground.deadline import Deadline, check_seconds
-from freezethreads._ground.original import allocate_lock, sleep
+from freezethreads._ground.original import allocate_lock, getpid
 from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._files import OwnFiles, is_at, lock_empty, lock_file
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
@@ -51,8 +52,9 @@ class FileStore(Unique):
     another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
     program that was killed may have left a child that is about to die.
 
-    A child that the program forks may go on using its parent's store: it can load, and it can save
-    as soon as its parent's is closed or gone, for which a save waits up to `wait` seconds, too.
+    A child that the program forks has no part in its parent's lock. It may go on using the store:
+    it can load, and it can save as soon as its parent's is closed or gone, for which a save waits
+    up to `wait` seconds, too.
 
     A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
     pickle, must not be used for files that somebody else can write: loading one runs whatever
@@ -80,17 +82,19 @@ class FileStore(Unique):
         # One save at a time in this process, and no close meanwhile. The lock of the unfinished
         # file nests in it, and nothing else. A child makes itself a new one.
         self._lock = allocate_lock()
-        self._saving: FileIO | None = None  # the unfinished file while it is open
+        self._files = OwnFiles()
+        self._lockfile: FileIO | None = None
         self._closed = False
+        self._pid = getpid()
+        watch(self)  # before anything is opened that a child must not keep
         with _translation(self.path):
-            self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
+            self._lock_path()
             try:
                 self._check_names()
                 self._unfinished.unlink(missing_ok=True)
             except BaseException:
-                self._lockfile.close()
+                self.close()
                 raise
-        watch(self)
 
     def detach(self, payload: Any) -> Packed:
         """Return `payload` as bytes, which nothing can change any more."""
@@ -103,8 +107,8 @@ class FileStore(Unique):
         """
         packed = self._packer.pack(check_payload(payload))
         with self._open(), _translation(self.path):
-            if self._lockfile.closed:  # it was the parent's
-                self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
+            if self._lockfile is None or self._lockfile.closed:  # it was the parent's
+                self._lock_path()
             with self._begin() as file:
                 older = self._sequences()
                 _write(file, packed)
@@ -136,18 +140,25 @@ class FileStore(Unique):
         """Let others use the path, and refuse all further calls. May be called again."""
         with self._lock:
             self._closed = True
-            self._lockfile.close()
+            if self._lockfile is not None:
+                self._files.close(self._lockfile)
 
     def _forked(self, expected: bool) -> None:
         """Own nothing of the parent's but, for a checkpoint's child, the path."""
         self._lock = allocate_lock()
-        if self._saving is not None:
-            self._saving.close()  # the parent's lock on it is not to last as long as this process
-        if not expected:
-            self._lockfile.close()
+        self._pid = getpid()
+        self._files.forked(self._lockfile if expected else None)
+
+    def _lock_path(self) -> None:
+        self._lockfile = lock_file(self._files, self._beside("lock"), Deadline(self._wait))
 
     @contextmanager
     def _open(self) -> Iterator[None]:
+        if self._pid != getpid():  # so the lock here may be owned for ever, and that there is ours
+            raise StoreError(
+                f"the store of {self.path} is that of process {self._pid}, which has forked this "
+                "one in a way that Python does not know of: make a store of its own here"
+            )
         with self._lock:
             if self._closed:
                 raise StoreError(f"the store of {self.path} is closed")
@@ -156,7 +167,7 @@ class FileStore(Unique):
     @contextmanager
     def _begin(self) -> Iterator[FileIO]:
         """The unfinished file, empty, which no other process has. Called with _lock held."""
-        file = self._saving = _lock_unfinished(self._unfinished)
+        file = lock_empty(self._files, self._unfinished)
         try:
             yield file
         except BaseException as error:
@@ -165,15 +176,14 @@ class FileStore(Unique):
                     f"{self.path}: the process was forked in the middle of this save, which is the "
                     "parent's; here nothing was saved"
                 ) from error
-            if _is_at(file, self._unfinished):
+            if is_at(file, self._unfinished):
                 self._unfinished.unlink()
             raise
         finally:
-            self._saving = None
             if not file.closed:
                 # Said, since a child that was just forked has the file open for a moment.
                 fcntl.flock(file, fcntl.LOCK_UN)
-                file.close()
+                self._files.close(file)
 
     def _newest(self) -> tuple[list[int], Packed | None]:
         """The numbers of the files, and the newest payload that is whole."""
@@ -221,29 +231,6 @@ def _write(file: FileIO, packed: Packed) -> None:
     os.fsync(file.fileno())
 
 
-def _lock_unfinished(name: Path) -> FileIO:
-    """Open, lock and empty the file of this name, as soon as no other process saves."""
-    while True:
-        file = FileIO(name, "a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_at(file, name):
-                file.truncate(0)
-                return file
-            file.close()  # it has been finished, and has another name
-        except BaseException:
-            file.close()
-            raise
-
-
-def _is_at(file: FileIO, name: Path) -> bool:
-    """Whether it still has this name."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), name.stat())
-    except FileNotFoundError:
-        return False
-
-
 def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -255,26 +242,6 @@ def _sync_directory(directory: Path) -> None:
 def _is_ours(name: Path) -> bool:
     with name.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
-
-
-def _lock_file(name: Path, deadline: Deadline) -> IO[bytes]:
-    """Open and lock `name`. The lock lasts until the file is closed, at the latest by the end of
-    the process, and of a checkpoint's child.
-
-    The file is never removed: somebody may be waiting for the one that was removed.
-    """
-    file = name.open("ab")
-    try:
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return file
-            if deadline.passed():
-                raise StoreError(f"{name} is locked: another store uses this path")
-            sleep(0.02)  # a blocking flock has no time-out
-    except BaseException:
-        file.close()
-        raise
 
 
 @contextmanager

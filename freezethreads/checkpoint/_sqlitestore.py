@@ -44,6 +44,9 @@ logger = logging.getLogger("freezethreads.checkpoint")
 _APPLICATION = 0x465A5448  # "FZTH", in the field of the header that names a file's owner
 _FORMAT = 1
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_is_cut = False
+"""Whether a thread was in a call when this process was forked: its locks stay, and nobody can tell
+which. They are SQLite's, of the whole process, so no store can be used any more."""
 _ADVICE = "put a copy of it back, or move it away to begin again with nothing"
 
 
@@ -59,6 +62,9 @@ class SQLiteStore:
     affair. It gets a copy of what `take()` returned, made with `dumps` and `loads` while all
     stand still. If `take()` returns something that nobody touches afterwards, the copy is
     wasted: let :meth:`detach` return the payload itself.
+
+    A child that the program forks can use the store as well, unless a thread was in a call of one
+    at that moment: SQLite's locks stay then, and each call ends in StoreError.
 
     The file is made by the constructor. ValueError or TypeError for bad arguments; StoreError
     for a file that is damaged, or belongs to another program, or cannot be made.
@@ -77,6 +83,7 @@ class SQLiteStore:
         self._packer = Packer(dumps, loads)
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
+        self._calls = 0  # that are under way
         # One call at a time, and none while a checkpoint forks. A call in a call is one of a
         # subclass's `write` or `read`. A child makes itself a new one.
         self._lock = RLock()
@@ -163,11 +170,13 @@ class SQLiteStore:
         return {**self.__dict__, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=RLock())
+        self.__dict__.update(state, _lock=RLock(), _calls=0)
         watch(self)
 
     def _forked(self, expected: bool) -> None:
+        global _is_cut
         self._lock = RLock()
+        _is_cut = _is_cut or self._calls > 0
 
     @contextmanager
     def _keeping_out(self, seconds: float) -> Iterator[bool]:
@@ -187,7 +196,12 @@ class SQLiteStore:
         """A connection to the file, made ours if it is new, for the length of one call."""
         if self._closed:
             raise StoreError(f"the store of {self.path} is closed")
-        with self._lock, _translation(self.path):
+        if _is_cut:
+            raise StoreError(
+                "this process was forked while a thread was in a call of a SQLiteStore, so SQLite "
+                "cannot be used here: fork when nobody saves or loads, or use a FileStore"
+            )
+        with self._lock, _translation(self.path), self._counted():
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 if _set_up(connection, self.path):
@@ -195,6 +209,14 @@ class SQLiteStore:
                 yield connection
             finally:
                 connection.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     def _found(self, connection: sqlite3.Connection) -> None:
         """Make a new file ours. The format comes last: only with it is this finished."""

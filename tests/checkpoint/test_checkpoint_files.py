@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import run_python
 
-from freezethreads.checkpoint import FileStore, StoreError, _filestore
+from freezethreads.checkpoint import FileStore, StoreError, _files
 
 OPEN = """
 import sys
@@ -33,7 +33,7 @@ def test_the_constructor_waits_for_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = FileStore(tmp_path / "f")
-    monkeypatch.setattr(_filestore, "sleep", lambda _: first.close())
+    monkeypatch.setattr(_files, "sleep", lambda _: first.close())
     FileStore(tmp_path / "f", wait=None).close()
 
 
