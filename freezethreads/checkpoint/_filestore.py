@@ -17,6 +17,7 @@ has a newer one beside it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -42,6 +43,16 @@ __all__ = ["FileStore"]
 
 logger = logging.getLogger("freezethreads.checkpoint")
 
+_UNWRITABLE = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+}
+"""What the system says where nothing can be written, though it may be read."""
+
 
 class FileStore(Unique):
     """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
@@ -50,7 +61,9 @@ class FileStore(Unique):
     ``run/state.lock`` and, while it saves, ``run/state.unfinished``. ``run/state`` itself is not
     touched. As long as the store is open no other one can use the same path, in this process or
     another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
-    program that was killed may have left a child that is about to die.
+    program that was killed may have left a child that is about to die. Where nothing can be
+    written, as on a disk that is read-only, that is logged. What is there can be loaded then, and a
+    save tries again.
 
     A child that the program forks has no part in its parent's lock. It may go on using the store:
     it can load, and it can save as soon as its parent's is closed or gone, for which a save waits
@@ -88,10 +101,11 @@ class FileStore(Unique):
         self._pid = getpid()
         watch(self)  # before anything is opened that a child must not keep
         with _translation(self.path):
-            self._lock_path()
+            self._lock_path_if_possible()
             try:
                 self._check_names()
-                self._unfinished.unlink(missing_ok=True)
+                if self._lockfile is not None:
+                    self._unfinished.unlink(missing_ok=True)
             except BaseException:
                 self.close()
                 raise
@@ -151,6 +165,17 @@ class FileStore(Unique):
 
     def _lock_path(self) -> None:
         self._lockfile = lock_file(self._files, self._beside("lock"), Deadline(self._wait))
+
+    def _lock_path_if_possible(self) -> None:
+        """Lock the path, or warn that nothing can be written there now. To load needs no lock."""
+        try:
+            self._lock_path()
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            logger.warning(
+                "%s can be loaded from, and not be saved to: %s", self.path, error.strerror
+            )
 
     @contextmanager
     def _open(self) -> Iterator[None]:

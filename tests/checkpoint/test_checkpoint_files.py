@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import run_python
@@ -130,3 +133,47 @@ def test_damage_is_logged_with_its_reason(tmp_path: Path, caplog: pytest.LogCapt
         (tmp_path / "f.0000000001").write_bytes(b"")
         with pytest.raises(StoreError, match="none of the 2 files"):
             store.load()
+
+
+@contextmanager
+def unwritable(number: int) -> Iterator[None]:
+    """Nothing can be opened to write to it."""
+
+    def refuse(name: Path, mode: str, **options: Any) -> FileIO:
+        if mode != "r":
+            raise OSError(number, os.strerror(number), str(name))
+        return FileIO(name, mode, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_files, "FileIO", refuse)
+        yield
+
+
+@pytest.mark.parametrize("name", ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT", "EIO"])
+def test_what_cannot_be_written_can_be_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """A disk becomes read-only after an error, and a backup is. The leftover of a save stays."""
+    why = os.strerror(getattr(errno, name))
+    with closing(FileStore(tmp_path / "f")) as store:
+        store.save(1)
+    (tmp_path / "f.lock").unlink()
+    (tmp_path / "f.unfinished").write_bytes(b"half")
+    with unwritable(getattr(errno, name)):
+        store = FileStore(tmp_path / "f", wait=0)
+        assert f"can be loaded from, and not be saved to: {why}" in caplog.text
+        assert store.load() == 1
+        with pytest.raises(StoreError, match=why):
+            store.save(2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.0000000001", "f.unfinished"]
+    store.save(2)
+    with pytest.raises(StoreError, match="another store uses this path"):
+        FileStore(tmp_path / "f", wait=0)
+    assert store.load() == 2
+    store.close()
+
+
+def test_a_lock_that_cannot_be_opened_for_another_reason_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "f.lock").mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        FileStore(tmp_path / "f")
