@@ -24,7 +24,7 @@ import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ __all__ = ["FileStore"]
 
 logger = logging.getLogger("freezethreads.checkpoint")
 
+_LAST = 9_999_999_998
+"""The highest number of a file. What has a higher one was not made here: with the next there would
+be eleven digits."""
 _UNWRITABLE = {
     errno.EROFS,
     errno.EACCES,
@@ -125,13 +128,11 @@ class FileStore(Unique):
                 self._lock_path()
             with self._begin() as file:
                 older = self._sequences()
+                name = self._next_name(older)
                 _write(file, packed)
-                self._unfinished.rename(self._name(older[0] + 1 if older else 1))
+                self._unfinished.rename(name)
                 _sync_directory(self.path.parent)
-                for name in map(self._name, older[self.keep - 1 :]):
-                    with suppress(FileNotFoundError):  # a child removes what is old as well
-                        if _is_ours(name):
-                            name.unlink()
+                self._remove_old(older)
         return len(packed.data)
 
     def load(self) -> Any | None:
@@ -227,16 +228,47 @@ class FileStore(Unique):
     def _name(self, sequence: int) -> Path:
         return self._beside(f"{sequence:010d}")
 
+    def _next_name(self, older: list[int]) -> Path:
+        if older and older[0] >= _LAST:
+            raise StoreError(
+                f"{self._name(older[0])} has the last number that there is: move it away"
+            )
+        return self._name(older[0] + 1 if older else 1)
+
+    def _remove_old(self, older: list[int]) -> None:
+        """Remove what is too old, when there is one more. What is not ours does not count."""
+        kept = 1
+        for name in map(self._name, older):
+            try:
+                if _is_ours(name):
+                    kept += 1
+                    if kept > self.keep:
+                        name.unlink()
+            except FileNotFoundError:
+                pass  # a child removes what is old as well
+            except OSError as error:
+                # What was to be saved is durable by now, so this is no reason to say it is not.
+                logger.warning("%s is left where it is: %s", name, error.strerror)
+
     def _check_names(self) -> None:
         names = [self._name(sequence) for sequence in self._sequences()]
         if names and not any(map(_is_ours, names)):
             raise StoreError(f"{names[0]} is another program's, or damaged: choose another path")
 
     def _sequences(self) -> list[int]:
-        """The numbers of the files that are there, the newest first."""
-        pattern = re.compile(re.escape(self.path.name) + r"\.(\d{10})")
-        matches = map(pattern.fullmatch, os.listdir(self.path.parent))
-        return sorted((int(match[1]) for match in matches if match), reverse=True)
+        """The numbers of the files that are there, the newest first.
+
+        Whatever else has such a name, a directory for example, is none of them.
+        """
+        pattern = re.compile(re.escape(self.path.name) + r"\.([0-9]{10})")
+        with os.scandir(self.path.parent) as entries:
+            found = [
+                int(match[1])
+                for entry in entries
+                if (match := pattern.fullmatch(entry.name))
+                and (entry.is_file(follow_symlinks=False) or entry.is_symlink())
+            ]
+        return sorted((number for number in found if 0 < number <= _LAST), reverse=True)
 
     def _read(self, name: Path) -> Packed | None:
         """Return one file's payload, or None, with a warning, if it is damaged."""

@@ -112,6 +112,66 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     assert numbered.read_text() == "mine too"
 
 
+def test_what_has_such_a_name_and_is_no_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    """A number that has no next one, digits that are not those of this store, and no files."""
+    with closing(FileStore(tmp_path / "f")) as store:
+        store.save(1)
+    whole = (tmp_path / "f.0000000001").read_bytes()
+    strange = ["f.9999999999", "f.0000000000", "f." + 9 * "\u0660" + "\u0667", "f.00000000007"]
+    for name in strange:
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "f.0000000007").mkdir()
+    os.mkfifo(tmp_path / "f.0000000008")
+    strange += ["f.0000000007", "f.0000000008"]
+    with closing(FileStore(tmp_path / "f")) as store:
+        for number in range(2, 5):
+            store.save(number)
+            assert store.load() == number
+    left = {path.name for path in tmp_path.iterdir()} - set(strange)
+    assert left == {"f.0000000003", "f.0000000004", "f.lock"}
+    assert set(strange) <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_after_the_last_number_nothing_is_saved_and_nothing_removed(tmp_path: Path) -> None:
+    with closing(FileStore(tmp_path / "f", keep=1)) as store:
+        store.save(1)
+        (tmp_path / "f.0000000001").rename(tmp_path / "f.9999999997")
+        store.save(2)
+        with pytest.raises(StoreError, match=r"f\.9999999998 has the last number .* move it away"):
+            store.save(3)
+        assert store.load() == 2
+        (tmp_path / "f.9999999998").rename(tmp_path / "copy")
+        store.save(3)
+        assert store.load() == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "f.0000000001", "f.lock"]
+
+
+def test_what_is_not_ours_does_not_count_as_kept(tmp_path: Path) -> None:
+    """Else those that are whole would be removed for it."""
+    with closing(FileStore(tmp_path / "f", keep=3)) as store:
+        for number in range(3):
+            store.save(number)
+        (tmp_path / "f.0000000004").write_bytes(b"")
+        (tmp_path / "f.0000000005").write_text("mine")
+        store.save("new")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"f.000000000{number}" for number in (2, 3, 4, 5, 6)} | {"f.lock"}
+
+
+def test_an_old_one_that_cannot_be_removed_does_not_undo_a_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with closing(FileStore(tmp_path / "f", keep=1)) as store:
+        store.save(1)
+        monkeypatch.setattr(os, "unlink", refuse)
+        assert store.save(b"12") == 2
+        assert store.load() == b"12"
+    assert "f.0000000001 is left where it is: Operation not permitted" in caplog.text
+
+
 def test_a_path_with_other_files_only_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.0000000001").write_text("split -d -a 10")
     with pytest.raises(StoreError, match="choose another path"):
