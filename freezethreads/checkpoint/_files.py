@@ -16,7 +16,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, getpid, sleep
 from freezethreads.checkpoint._errors import StoreError
 
-__all__ = ["OwnFiles", "is_at", "lock_empty", "lock_file"]
+__all__ = ["OwnFiles", "is_at", "lock_empty", "lock_file", "sync_directory"]
 
 
 class OwnFiles:
@@ -117,3 +117,12 @@ def lock_empty(files: OwnFiles, name: Path) -> FileIO:
         except BaseException:
             files.close(file)
             raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in it durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -33,7 +33,7 @@ from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.original import allocate_lock, getpid
 from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._errors import StoreError
-from freezethreads.checkpoint._files import OwnFiles, is_at, lock_empty, lock_file
+from freezethreads.checkpoint._files import OwnFiles, is_at, lock_empty, lock_file, sync_directory
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
@@ -75,6 +75,8 @@ class FileStore(Unique):
     A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
     pickle, must not be used for files that somebody else can write: loading one runs whatever
     code they put there. A damaged file is logged, left where it is, and the one before it used.
+    One that the system cannot read may be whole, so it ends `load` in StoreError; with
+    `skip_unreadable` it is treated as a damaged one.
 
     ValueError or TypeError for bad arguments; StoreError if the path is in use.
     """
@@ -87,6 +89,7 @@ class FileStore(Unique):
         *,
         keep: int = 2,
         wait: float | None = 5.0,
+        skip_unreadable: bool = False,
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
@@ -94,6 +97,9 @@ class FileStore(Unique):
         self.keep = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._wait = check_seconds("wait", wait)
+        if not isinstance(skip_unreadable, bool):
+            raise TypeError(f"skip_unreadable must be True or False, not {skip_unreadable!r}")
+        self._skip_unreadable = skip_unreadable
         self._unfinished = self._beside("unfinished")
         # One save at a time in this process, and no close meanwhile. The lock of the unfinished
         # file nests in it, and nothing else. A child makes itself a new one.
@@ -131,14 +137,15 @@ class FileStore(Unique):
                 name = self._next_name(older)
                 _write(file, packed)
                 self._unfinished.rename(name)
-                _sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
                 self._remove_old(older)
         return len(packed.data)
 
     def load(self) -> Any | None:
         """Return the payload of the newest whole file, or None if there is no file at all.
 
-        StoreError if there are files and none of them is whole.
+        StoreError if there are files and none of them is whole, or if one cannot be read that may
+        be newer than all that are, without `skip_unreadable`.
         """
         with self._open(), _translation(self.path):
             sequences, packed = self._newest()
@@ -252,7 +259,7 @@ class FileStore(Unique):
 
     def _check_names(self) -> None:
         names = [self._name(sequence) for sequence in self._sequences()]
-        if names and not any(map(_is_ours, names)):
+        if names and all(map(_is_foreign, names)):
             raise StoreError(f"{names[0]} is another program's, or damaged: choose another path")
 
     def _sequences(self) -> list[int]:
@@ -276,7 +283,16 @@ class FileStore(Unique):
             return unpack_frame(name.read_bytes())
         except ValueError as error:
             logger.warning("%s is damaged and is passed over: %s", name, error)
-            return None
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if not self._skip_unreadable:
+                raise StoreError(
+                    f"{name} cannot be read: {error.strerror}. It may be whole: see to it that it "
+                    "can be, or pass it over with skip_unreadable=True, which loads an older one"
+                ) from error
+            logger.warning("%s cannot be read and is passed over: %s", name, error.strerror)
+        return None
 
 
 def _write(file: FileIO, packed: Packed) -> None:
@@ -288,12 +304,12 @@ def _write(file: FileIO, packed: Packed) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def _is_foreign(name: Path) -> bool:
+    """Whether it is certainly not ours."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return not _is_ours(name)
+    except OSError:
+        return False
 
 
 def _is_ours(name: Path) -> bool:

@@ -17,6 +17,9 @@ A connection lives no longer than one call. It must not be carried across a fork
 (https://sqlite.org/howtocorrupt.html, 2.6), and without one there is nothing to be carried. So a
 checkpoint's child is forked while nobody is in a call of its store: else it would have a lock of
 the C library that nobody gives back, or take another thread's lock on the file for its own.
+
+SQLite takes a file that was cut to nothing for a new one. So there is a mark beside it, which is
+durable before the first checkpoint is: an empty file with a mark has lost what it had.
 """
 
 from __future__ import annotations
@@ -28,11 +31,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.original import RLock
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._files import sync_directory
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
 from freezethreads.checkpoint._store import check_keep, check_path
@@ -66,8 +71,9 @@ class SQLiteStore:
     A child that the program forks can use the store as well, unless a thread was in a call of one
     at that moment: SQLite's locks stay then, and each call ends in StoreError.
 
-    The file is made by the constructor. ValueError or TypeError for bad arguments; StoreError
-    for a file that is damaged, or belongs to another program, or cannot be made.
+    The file is made by the constructor, and beside it, with the first checkpoint, the empty file
+    ``NAME.saved``. ValueError or TypeError for bad arguments; StoreError for a file that is
+    damaged or has become empty, or belongs to another program, or cannot be made.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class SQLiteStore:
         self.path = check_path(path)
         self.keep = check_keep(keep)
         self._packer = Packer(dumps, loads)
+        self._mark = self.path.with_name(f"{self.path.name}.saved")
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
         self._calls = 0  # that are under way
@@ -149,6 +156,7 @@ class SQLiteStore:
             self.write(connection, packed or payload)
             if not connection.in_transaction:
                 raise StoreError("write() has ended the transaction: no commit, no executescript")
+            self._make_mark()
             connection.execute("COMMIT")
         return None if packed is None else len(packed.data)
 
@@ -202,6 +210,7 @@ class SQLiteStore:
                 "cannot be used here: fork when nobody saves or loads, or use a FileStore"
             )
         with self._lock, _translation(self.path), self._counted():
+            self._check_mark()
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 if _set_up(connection, self.path):
@@ -209,6 +218,25 @@ class SQLiteStore:
                 yield connection
             finally:
                 connection.close()
+
+    def _make_mark(self) -> None:
+        """Note for good that there is a checkpoint: called before it is there."""
+        if not self._mark.exists():
+            with FileIO(self._mark, "a") as file:
+                os.fsync(file.fileno())
+            sync_directory(self.path.parent)
+
+    def _check_mark(self) -> None:
+        """Raise if the file was emptied; one that was removed is begun again, with no mark."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            self._mark.unlink(missing_ok=True)
+            return
+        if not size and self._mark.exists():
+            raise StoreError(
+                f"{self.path} is empty, and had a checkpoint, as {self._mark.name} says: {_ADVICE}"
+            )
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -277,9 +305,11 @@ def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _translation(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into StoreError."""
+    """Turn SQLite's errors, and the system's, into StoreError."""
     try:
         yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error}; what was saved before is as it was") from error
     except sqlite3.Error as error:
         advice = _ADVICE if _is_damage(error) else "what was saved before is as it was"
         raise StoreError(f"{path}: {error}; {advice}") from error

@@ -237,3 +237,52 @@ def test_a_lock_that_cannot_be_opened_for_another_reason_is_an_error(tmp_path: P
     (tmp_path / "f.lock").mkdir()
     with pytest.raises(StoreError, match="Is a directory"):
         FileStore(tmp_path / "f")
+
+
+@contextmanager
+def unreadable(path: Path, number: int) -> Iterator[None]:
+    """Nothing comes of reading this file. (Root may read all, so the mode would not do.)"""
+    real = Path.open
+
+    def open_it(self: Path, *args: Any, **options: Any) -> Any:
+        if self == path:
+            raise OSError(number, os.strerror(number), str(path))
+        return real(self, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", open_it)
+        yield
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_newest_one_that_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    """It may be whole, so only who says so gets an older one."""
+    with closing(FileStore(tmp_path / "f", keep=2)) as store:
+        for payload in (1, 2):
+            store.save(payload)
+    newest, why = tmp_path / "f.0000000002", os.strerror(number)
+    with unreadable(newest, number):
+        with closing(FileStore(tmp_path / "f")) as store:
+            with pytest.raises(StoreError, match=f"0002 cannot be read: {why}.*skip_unreadable"):
+                store.load()
+            assert caplog.text == ""
+        with closing(FileStore(tmp_path / "f", skip_unreadable=True)) as store:
+            assert store.load() == 1
+            assert f"{newest} cannot be read and is passed over: {why}" in caplog.text
+            store.save(3)
+            store.save(4)
+            assert store.load() == 4
+            (tmp_path / "f.0000000003").unlink()
+            (tmp_path / "f.0000000004").unlink()
+            with pytest.raises(StoreError, match="none of the 1 files"):
+                store.load()
+    with closing(FileStore(tmp_path / "f")) as store:
+        assert store.load() == 2
+
+
+def test_skip_unreadable_is_a_flag(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="skip_unreadable must be True or False, not 'f'"):
+        FileStore(tmp_path / "f", skip_unreadable="f")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
