@@ -126,9 +126,10 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
     patience = min(patience, LONGEST_WAIT)
     owner = owner_of(pid)
     # In its own user's directory, or in this one's: it was root's when it began to serve.
-    paths = [path for uid in dict.fromkeys((owner, os.geteuid())) for path in sockets_of(pid, uid)]
-    for path in paths:
-        channel = _open(pid, path, owner, patience)
+    uids = dict.fromkeys((owner, os.geteuid()))
+    paths = {path: uid for uid in uids for path in sockets_of(pid, uid)}
+    for path, uid in paths.items():
+        channel = _open(pid, path, uid, patience)
         if channel is not None:
             try:
                 return Client(pid, channel, patience)
@@ -139,14 +140,21 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
 
 
 def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
-    """Connect to a socket; None if nobody listens there any more."""
+    """Connect to a socket in the directory of that user; None if nobody listens there any more.
+
+    Who answers has to be that user: what is in the directory may lead to anybody's socket, root's
+    as well, and nothing is said to those.
+    """
     socket = Socket(AF_UNIX, SOCK_STREAM)
     try:
         socket.settimeout(patience)
         socket.connect(os.fspath(path))
         server = peer_of(socket)
-        if server is not None and server.uid not in (owner, os.geteuid(), 0):
-            raise NotPermitted(f"process {pid} is another user's: {path} is answered by that one")
+        if server is not None and server.uid != owner:
+            raise NotPermitted(
+                f"{path} is in a directory of user {owner}, and is answered by user {server.uid}: "
+                f"nothing was said to that one, who need not be process {pid}"
+            )
         return Channel(socket)
     except (ConnectionRefusedError, FileNotFoundError):
         pass

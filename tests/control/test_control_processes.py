@@ -204,19 +204,29 @@ def test_whose_it_is_the_system_tells_also_of_one_that_keeps_its_memory_to_itsel
     assert _processes.owner_of(os.getpid()) == user
 
 
-def test_a_server_of_another_user_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else answers on a path in this user's directory."""
-    with program() as served:
-        monkeypatch.setattr(_client, "owner_of", lambda pid: os.getuid())
-
-        def another(connection: Any) -> Any:
-            peer = _peer.peer_of(connection)
-            assert peer is not None
-            return type(peer)(peer.uid + 1, peer.pid)
-
-        monkeypatch.setattr(_client, "peer_of", another)
-        with pytest.raises(NotPermitted, match="another user's"):
-            connect(served.pid)
+@pytest.mark.parametrize("other", [0, 12345, 54321])
+def test_who_answers_has_to_be_whose_directory_it_is(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch, other: int
+) -> None:
+    """A user leads root, who wants to talk to his process, to a socket that is root's."""
+    runtime.mkdir(mode=0o700)
+    path = runtime / f"{os.getpid()}.sock"
+    monkeypatch.setattr(_client, "owner_of", lambda pid: 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(_client, "sockets_of", lambda pid, uid: [path] if uid == 12345 else [])
+    monkeypatch.setattr(_client, "peer_of", lambda connection: _peer.Peer(other, None))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        if other == 12345:
+            with pytest.raises(NoAnswer):
+                connect(os.getpid(), patience=0.01)
+        else:
+            with pytest.raises(NotPermitted, match=f"user 12345, and is answered by user {other}:"):
+                connect(os.getpid(), patience=0.01)
+        led, _ = listener.accept()
+        with led:
+            assert bool(led.recv(1)) == (other == 12345)
 
 
 def test_one_that_says_what_nobody_understands(runtime: Path) -> None:
