@@ -23,7 +23,8 @@ from freezethreads.control._errors import (
 from freezethreads.control._paths import find_sockets, sockets_of
 from freezethreads.control._peer import peer_of
 from freezethreads.control._processes import ends, exists, explain, is_suspended, owner_of
-from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode, result_of
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode
+from freezethreads.control._spoken import answer_of
 
 __all__ = ["Client", "connect", "find_processes"]
 
@@ -49,8 +50,8 @@ class Client:
 
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
-        `ProcessEnded`; `NoAnswer`, and the connection is of no use any more then; TypeError or
-        ValueError for what is not JSON.
+        `ProcessEnded`; `NoAnswer`, or `ControlError` for an answer that is none to this request,
+        and the connection is of no use any more then; TypeError or ValueError for what is not JSON.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         line = encode({"request": name, "arguments": given})
@@ -62,7 +63,7 @@ class Client:
             message = self._channel.receive(LONGEST_ANSWER, patience, patience)
             if message is None:
                 raise self._ended()
-            result, error = result_of(message)
+            result, error = answer_of(name, message)
         except TimeoutError:
             raise NoAnswer(
                 f"process {self.pid} did not answer within {patience:g} s: {self._why_silent()}"
@@ -95,7 +96,7 @@ class Client:
         return ProcessEnded(f"process {self.pid} {how} in the middle of this")
 
     def _refused(self, error: dict[str, Any]) -> RequestRefused:
-        kind = str(error.pop("kind"))
+        kind = error.pop("kind")
         message = f"process {self.pid}: {error.pop('message')}"
         made = FreezeFailed if kind in _FAILED else RequestRefused
         return made(message, kind, error)
