@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from _socket import AF_UNIX, SOCK_STREAM
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from freezethreads._ground.deadline import check_seconds
-from freezethreads._ground.original import TIMEOUT_MAX
+from freezethreads._ground.original import TIMEOUT_MAX, RLock, getpid
 from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
@@ -32,10 +33,17 @@ _PATIENCE: Final = 10.0  # seconds until an answer has to come, on top of what w
 _FAILED: Final = ("timeout", "freeze")  # kinds of errors
 
 
+# A fork waits while a socket is opened, so that the child knows of it, and does not keep it: the
+# server would wait for that one's end as well. Acquired again by a signal handler that forks.
+_lock = RLock()
+_channels: dict[weakref.ref[Channel], None] = {}
+
+
 class Client:
     """A connection to one process. By one thread at a time; a context manager, which closes it.
 
-    What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends.
+    What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends. In a
+    child that its process forks it is of no use, and keeps nothing frozen.
     ``hello`` is what the process said of itself at first.
     """
 
@@ -43,6 +51,7 @@ class Client:
         self.pid = pid
         self._channel = channel
         self._patience = patience
+        self._owner = getpid()
         self.hello: dict[str, Any] = self.request("hello")
 
     def request(self, name: str, **arguments: object) -> dict[str, Any]:
@@ -51,8 +60,14 @@ class Client:
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
         `ProcessEnded`; `NoAnswer`, or `ControlError` for an answer that is none to this request,
-        and the connection is of no use any more then; TypeError or ValueError for what is not JSON.
+        and the connection is of no use any more then; `ControlError` in the child of a fork;
+        TypeError or ValueError for what is not JSON.
         """
+        if getpid() != self._owner:
+            raise ControlError(
+                f"this connection is that of process {self._owner}, which has forked this one: "
+                "connect() again here"
+            )
         given = {key: value for key, value in arguments.items() if value is not None}
         line = encode({"request": name, "arguments": given})
         patience = self._patience
@@ -102,8 +117,11 @@ class Client:
         return made(message, kind, error)
 
     def close(self) -> None:
-        """End the connection. May be repeated."""
-        self._channel.close()
+        """End the connection, unless it is the parent's of a fork. May be repeated."""
+        if getpid() != self._owner:
+            self._channel.forget()
+        else:
+            self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +164,8 @@ def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
     Who answers has to be that user: what is in the directory may lead to anybody's socket, root's
     as well, and nothing is said to those.
     """
-    socket = Socket(AF_UNIX, SOCK_STREAM)
+    channel = _make_channel()
+    socket = channel.socket
     try:
         socket.settimeout(patience)
         socket.connect(os.fspath(path))
@@ -156,7 +175,7 @@ def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
                 f"{path} is in a directory of user {owner}, and is answered by user {server.uid}: "
                 f"nothing was said to that one, who need not be process {pid}"
             )
-        return Channel(socket)
+        return channel
     except (ConnectionRefusedError, FileNotFoundError):
         pass
     except (TimeoutError, BlockingIOError):  # the latter at once, if too many wait already
@@ -166,6 +185,32 @@ def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
         raise
     socket.close()
     return None
+
+
+def _make_channel() -> Channel:
+    """One that is not connected yet, and that a child of a fork does not keep."""
+    with _lock:
+        channel = Channel(Socket(AF_UNIX, SOCK_STREAM))
+        _channels[weakref.ref(channel, _lose)] = None
+    return channel
+
+
+def _lose(reference: weakref.ref[Channel]) -> None:
+    _channels.pop(reference, None)
+
+
+def _after_fork_in_child() -> None:
+    for reference in list(_channels):
+        if (channel := reference()) is not None:
+            channel.forget()
+    _channels.clear()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )
 
 
 def find_processes() -> list[int]:

@@ -7,13 +7,16 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from control_programs import PREAMBLE, SERVE, program
+from checkpoints import Gate
+from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
-from helpers import wait_until
+from fork_helpers import forked
+from helpers import start, wait_for, wait_until
 
 from freezethreads.control import (
     ControlError,
@@ -30,6 +33,7 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
+from freezethreads.control._channel import Channel, Socket
 from freezethreads.control._protocol import encode
 
 pytestmark = pytest.mark.usefixtures("runtime")
@@ -68,6 +72,74 @@ def test_a_client_that_is_killed_lets_all_go() -> None:
             client.kill()
         wait_until(lambda: state_of(served.pid) == "running")
         assert expiries_of(served.pid) == 0
+
+
+FORKING_CLIENT = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from freezethreads import control
+client = control.connect(int(sys.argv[1]))
+client.request("freeze")
+if os.fork() == 0:
+    told = "answered"
+    try:
+        client.request("thaw")
+    except control.ControlError as error:
+        told = str(error)
+    client.close()
+    print(os.getpid(), told, flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_what_a_client_has_forked_keeps_nobody_frozen() -> None:
+    """The child has what it was forked with, and lives on when the client is killed."""
+    with program() as served:
+        client = Program("-c", FORKING_CLIENT, str(served.pid))
+        child, told = client.line().split(" ", 1)
+        try:
+            assert told.endswith("connect() again here")
+            assert state_of(served.pid) == "frozen"
+            client.process.kill()
+            wait_until(lambda: state_of(served.pid) == "running")
+            assert expiries_of(served.pid) == 0
+        finally:
+            os.kill(int(child), signal.SIGKILL)
+            client.kill()
+
+
+def open_sockets() -> set[str]:
+    """The names that the system has for those of this process."""
+    names = [os.path.realpath(f"/dev/fd/{one}") for one in os.listdir("/dev/fd")]
+    return {os.path.basename(name) for name in names if "socket" in name}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its /dev/fd tells what is a socket")
+def test_a_fork_waits_for_who_is_about_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is there, and nobody knows of it yet."""
+    gate = Gate()
+
+    class Slow(Channel):
+        def __init__(self, connected: Socket) -> None:
+            gate()
+            super().__init__(connected)
+
+    with program() as served:
+        monkeypatch.setattr(_client, "Channel", Slow)
+        before = open_sockets()
+        connecting = start(connect, served.pid)
+        wait_for(gate.reached)
+        opened = open_sockets() - before
+        assert opened
+        os.register_at_fork(before=gate.go.set)  # the last that is registered is called first
+
+        def check() -> None:
+            assert not open_sockets() & opened
+
+        forked(lambda fork: fork(), check)
+        connecting.finish().close()
 
 
 def test_a_kept_freeze_of_a_killed_client_ends_with_its_lease() -> None:
