@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -16,7 +17,17 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, getpid, sleep
 from freezethreads.checkpoint._errors import StoreError
 
-__all__ = ["OwnFiles", "is_at", "lock_empty", "lock_file", "sync_directory"]
+__all__ = [
+    "OwnFiles",
+    "is_at",
+    "lock_empty",
+    "lock_file",
+    "open_own",
+    "open_to_read",
+    "sync_directory",
+]
+
+_NO_TRAP = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class OwnFiles:
@@ -34,7 +45,7 @@ class OwnFiles:
         me, pid = (get_ident(), name), getpid()
         self._opening[me] = None
         try:
-            file = FileIO(name, "a")
+            file = open_own(name)
             self._open[file] = None
         finally:
             self._opening.pop(me, None)
@@ -71,10 +82,35 @@ def _close_all(name: Path) -> None:
                     os.close(descriptor)
 
 
+def open_own(name: Path) -> FileIO:
+    """Open a file to write at its end, made for this user alone if it is not there.
+
+    A link is not followed, and what is no file not waited for. Raises OSError.
+    """
+    return FileIO(name, "a", opener=lambda path, flags: os.open(path, flags | _NO_TRAP, 0o600))
+
+
+def open_to_read(name: Path) -> FileIO:
+    """Open a file to read it, if it is no link to one. Raises OSError."""
+    return FileIO(name, "r", opener=lambda path, flags: os.open(path, flags | _NO_TRAP))
+
+
+def _check_own(file: FileIO, name: Path) -> None:
+    """Raise StoreError unless it is a file of this user, which has no other name."""
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"{name} is no file: remove it")
+    if status.st_uid != os.geteuid() or status.st_nlink > 1:
+        raise StoreError(
+            f"{name} belongs to user {status.st_uid}, or has another name, so that others may "
+            "write to it: remove it"
+        )
+
+
 def is_at(file: FileIO, name: Path) -> bool:
     """Whether it still has this name."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), name.stat())
+        return os.path.samestat(os.fstat(file.fileno()), name.lstat())
     except FileNotFoundError:
         return False
 
@@ -111,6 +147,8 @@ def lock_empty(files: OwnFiles, name: Path) -> FileIO:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if is_at(file, name):
+                _check_own(file, name)
+                os.fchmod(file.fileno(), 0o600)
                 file.truncate(0)
                 return file
             files.close(file)  # it has been finished, and has another name

@@ -33,7 +33,14 @@ from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.original import allocate_lock, getpid
 from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._errors import StoreError
-from freezethreads.checkpoint._files import OwnFiles, is_at, lock_empty, lock_file, sync_directory
+from freezethreads.checkpoint._files import (
+    OwnFiles,
+    is_at,
+    lock_empty,
+    lock_file,
+    open_to_read,
+    sync_directory,
+)
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
@@ -61,12 +68,13 @@ class FileStore(Unique):
     """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
 
     For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
-    ``run/state.lock`` and, while it saves, ``run/state.unfinished``. ``run/state`` itself is not
-    touched. As long as the store is open no other one can use the same path, in this process or
-    another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
-    program that was killed may have left a child that is about to die. Where nothing can be
-    written, as on a disk that is read-only, that is logged. What is there can be loaded then, and a
-    save tries again.
+    ``run/state.lock`` and, while it saves, ``run/state.unfinished``, all for this user alone.
+    ``run/state`` itself is not touched, and no link in the place of a file is followed.
+
+    As long as the store is open no other one can use the same path, in this process or another: the
+    constructor waits up to `wait` seconds (None: for ever) for the lock, since a program that was
+    killed may have left a child that is about to die. Where nothing can be written, as on a disk
+    that is read-only, that is logged. What is there can be loaded then, and a save tries again.
 
     A child that the program forks has no part in its parent's lock. It may go on using the store:
     it can load, and it can save as soon as its parent's is closed or gone, for which a save waits
@@ -280,7 +288,8 @@ class FileStore(Unique):
     def _read(self, name: Path) -> Packed | None:
         """Return one file's payload, or None, with a warning, if it is damaged."""
         try:
-            return unpack_frame(name.read_bytes())
+            with open_to_read(name) as file:
+                return unpack_frame(file.readall())
         except ValueError as error:
             logger.warning("%s is damaged and is passed over: %s", name, error)
         except FileNotFoundError:
@@ -313,7 +322,7 @@ def _is_foreign(name: Path) -> bool:
 
 
 def _is_ours(name: Path) -> bool:
-    with name.open("rb") as file:
+    with open_to_read(name) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 

@@ -28,16 +28,16 @@ import logging
 import os
 import pickle
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import FileIO
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.original import RLock
 from freezethreads.checkpoint._errors import StoreError
-from freezethreads.checkpoint._files import sync_directory
+from freezethreads.checkpoint._files import open_own, sync_directory
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
 from freezethreads.checkpoint._store import check_keep, check_path
@@ -72,8 +72,9 @@ class SQLiteStore:
     at that moment: SQLite's locks stay then, and each call ends in StoreError.
 
     The file is made by the constructor, and beside it, with the first checkpoint, the empty file
-    ``NAME.saved``. ValueError or TypeError for bad arguments; StoreError for a file that is
-    damaged or has become empty, or belongs to another program, or cannot be made.
+    ``NAME.saved``, both for this user alone. ValueError or TypeError for bad arguments; StoreError
+    for a file that is damaged or has become empty, belongs to another program, is a link, or
+    cannot be made.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ class SQLiteStore:
                 "cannot be used here: fork when nobody saves or loads, or use a FileStore"
             )
         with self._lock, _translation(self.path), self._counted():
-            self._check_mark()
+            self._check_file()
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 if _set_up(connection, self.path):
@@ -222,18 +223,22 @@ class SQLiteStore:
     def _make_mark(self) -> None:
         """Note for good that there is a checkpoint: called before it is there."""
         if not self._mark.exists():
-            with FileIO(self._mark, "a") as file:
+            with open_own(self._mark) as file:
                 os.fsync(file.fileno())
             sync_directory(self.path.parent)
 
-    def _check_mark(self) -> None:
-        """Raise if the file was emptied; one that was removed is begun again, with no mark."""
+    def _check_file(self) -> None:
+        """Raise if the file was emptied, or is a link. Make one, with no mark, if there is none."""
         try:
-            size = self.path.stat().st_size
+            status = self.path.lstat()
         except FileNotFoundError:
             self._mark.unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             return
-        if not size and self._mark.exists():
+        if stat.S_ISLNK(status.st_mode):
+            raise StoreError(f"{self.path} is a link: give the path of the file that it leads to")
+        if not status.st_size and self._mark.exists():
             raise StoreError(
                 f"{self.path} is empty, and had a checkpoint, as {self._mark.name} says: {_ADVICE}"
             )

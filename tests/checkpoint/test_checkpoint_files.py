@@ -242,15 +242,15 @@ def test_a_lock_that_cannot_be_opened_for_another_reason_is_an_error(tmp_path: P
 @contextmanager
 def unreadable(path: Path, number: int) -> Iterator[None]:
     """Nothing comes of reading this file. (Root may read all, so the mode would not do.)"""
-    real = Path.open
+    real = os.open
 
-    def open_it(self: Path, *args: Any, **options: Any) -> Any:
-        if self == path:
+    def open_it(name: Any, *args: Any, **options: Any) -> int:
+        if name == path:
             raise OSError(number, os.strerror(number), str(path))
-        return real(self, *args, **options)
+        return real(name, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "open", open_it)
+        patch.setattr(os, "open", open_it)
         yield
 
 
