@@ -171,6 +171,7 @@ def test_a_fork_by_who_is_making_a_store(tmp_path: Path, monkeypatch: pytest.Mon
     """A signal handler forks there: the store is the parent's, and the child is told so."""
     real_flock, stores = fcntl.flock, []
     errors: list[StoreError] = []
+    locked, says = os.pipe()
 
     def body(fork: Fork) -> None:
         def flock(file: Any, how: int) -> None:
@@ -181,11 +182,13 @@ def test_a_fork_by_who_is_making_a_store(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(fcntl, "flock", flock)
         try:
             stores.append(FileStore(tmp_path / "f", wait=WAIT))
+            os.write(says, b"l")
         except StoreError as error:
             errors.append(error)
 
     def check() -> None:
         assert "was forked while" in str(errors[0])
+        os.read(locked, 1)
         with pytest.raises(StoreError, match="another store uses this path"):
             FileStore(tmp_path / "f", wait=0)
 
@@ -193,6 +196,8 @@ def test_a_fork_by_who_is_making_a_store(tmp_path: Path, monkeypatch: pytest.Mon
     assert not errors
     stores[0].save(1)
     stores[0].close()
+    os.close(locked)
+    os.close(says)
 
 
 FORK_OF_C = """
