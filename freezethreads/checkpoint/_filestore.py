@@ -17,21 +17,30 @@ has a newer one beside it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from freezethreads._ground.deadline import Deadline, check_seconds
-from freezethreads._ground.original import allocate_lock, sleep
+from freezethreads._ground.original import allocate_lock, getpid
 from freezethreads._ground.unique import Unique
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._files import (
+    OwnFiles,
+    is_at,
+    lock_empty,
+    lock_file,
+    open_to_read,
+    sync_directory,
+)
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._frame import MAGIC, pack_header, unpack_frame
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
@@ -41,22 +50,41 @@ __all__ = ["FileStore"]
 
 logger = logging.getLogger("freezethreads.checkpoint")
 
+_LAST = 9_999_999_998
+"""The highest number of a file. What has a higher one was not made here: with the next there would
+be eleven digits."""
+_UNWRITABLE = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+}
+"""What the system says where nothing can be written, though it may be read."""
+
 
 class FileStore(Unique):
     """Keeps the newest `keep` checkpoints as files beside `path`. May be used by any thread.
 
     For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
-    ``run/state.lock`` and, while it saves, ``run/state.unfinished``. ``run/state`` itself is not
-    touched. As long as the store is open no other one can use the same path, in this process or
-    another: the constructor waits up to `wait` seconds (None: for ever) for the lock, since a
-    program that was killed may have left a child that is about to die.
+    ``run/state.lock`` and, while it saves, ``run/state.unfinished``, all for this user alone.
+    ``run/state`` itself is not touched, and no link in the place of a file is followed.
 
-    A child that the program forks may go on using its parent's store: it can load, and it can save
-    as soon as its parent's is closed or gone, for which a save waits up to `wait` seconds, too.
+    As long as the store is open no other one can use the same path, in this process or another: the
+    constructor waits up to `wait` seconds (None: for ever) for the lock, since a program that was
+    killed may have left a child that is about to die. Where nothing can be written, as on a disk
+    that is read-only, that is logged. What is there can be loaded then, and a save tries again.
+
+    A child that the program forks has no part in its parent's lock. It may go on using the store:
+    it can load, and it can save as soon as its parent's is closed or gone, for which a save waits
+    up to `wait` seconds, too.
 
     A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
     pickle, must not be used for files that somebody else can write: loading one runs whatever
     code they put there. A damaged file is logged, left where it is, and the one before it used.
+    One that the system cannot read may be whole, so it ends `load` in StoreError; with
+    `skip_unreadable` it is treated as a damaged one.
 
     ValueError or TypeError for bad arguments; StoreError if the path is in use.
     """
@@ -69,6 +97,7 @@ class FileStore(Unique):
         *,
         keep: int = 2,
         wait: float | None = 5.0,
+        skip_unreadable: bool = False,
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
@@ -76,21 +105,27 @@ class FileStore(Unique):
         self.keep = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._wait = check_seconds("wait", wait)
+        if not isinstance(skip_unreadable, bool):
+            raise TypeError(f"skip_unreadable must be True or False, not {skip_unreadable!r}")
+        self._skip_unreadable = skip_unreadable
         self._unfinished = self._beside("unfinished")
         # One save at a time in this process, and no close meanwhile. The lock of the unfinished
         # file nests in it, and nothing else. A child makes itself a new one.
         self._lock = allocate_lock()
-        self._saving: FileIO | None = None  # the unfinished file while it is open
+        self._files = OwnFiles()
+        self._lockfile: FileIO | None = None
         self._closed = False
+        self._pid = getpid()
+        watch(self)  # before anything is opened that a child must not keep
         with _translation(self.path):
-            self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
+            self._lock_path_if_possible()
             try:
                 self._check_names()
-                self._unfinished.unlink(missing_ok=True)
+                if self._lockfile is not None:
+                    self._unfinished.unlink(missing_ok=True)
             except BaseException:
-                self._lockfile.close()
+                self.close()
                 raise
-        watch(self)
 
     def detach(self, payload: Any) -> Packed:
         """Return `payload` as bytes, which nothing can change any more."""
@@ -103,23 +138,22 @@ class FileStore(Unique):
         """
         packed = self._packer.pack(check_payload(payload))
         with self._open(), _translation(self.path):
-            if self._lockfile.closed:  # it was the parent's
-                self._lockfile = _lock_file(self._beside("lock"), Deadline(self._wait))
+            if self._lockfile is None or self._lockfile.closed:  # it was the parent's
+                self._lock_path()
             with self._begin() as file:
                 older = self._sequences()
+                name = self._next_name(older)
                 _write(file, packed)
-                self._unfinished.rename(self._name(older[0] + 1 if older else 1))
-                _sync_directory(self.path.parent)
-                for name in map(self._name, older[self.keep - 1 :]):
-                    with suppress(FileNotFoundError):  # a child removes what is old as well
-                        if _is_ours(name):
-                            name.unlink()
+                self._unfinished.rename(name)
+                sync_directory(self.path.parent)
+                self._remove_old(older)
         return len(packed.data)
 
     def load(self) -> Any | None:
         """Return the payload of the newest whole file, or None if there is no file at all.
 
-        StoreError if there are files and none of them is whole.
+        StoreError if there are files and none of them is whole, or if one cannot be read that may
+        be newer than all that are, without `skip_unreadable`.
         """
         with self._open(), _translation(self.path):
             sequences, packed = self._newest()
@@ -136,18 +170,36 @@ class FileStore(Unique):
         """Let others use the path, and refuse all further calls. May be called again."""
         with self._lock:
             self._closed = True
-            self._lockfile.close()
+            if self._lockfile is not None:
+                self._files.close(self._lockfile)
 
     def _forked(self, expected: bool) -> None:
         """Own nothing of the parent's but, for a checkpoint's child, the path."""
         self._lock = allocate_lock()
-        if self._saving is not None:
-            self._saving.close()  # the parent's lock on it is not to last as long as this process
-        if not expected:
-            self._lockfile.close()
+        self._pid = getpid()
+        self._files.forked(self._lockfile if expected else None)
+
+    def _lock_path(self) -> None:
+        self._lockfile = lock_file(self._files, self._beside("lock"), Deadline(self._wait))
+
+    def _lock_path_if_possible(self) -> None:
+        """Lock the path, or warn that nothing can be written there now. To load needs no lock."""
+        try:
+            self._lock_path()
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            logger.warning(
+                "%s can be loaded from, and not be saved to: %s", self.path, error.strerror
+            )
 
     @contextmanager
     def _open(self) -> Iterator[None]:
+        if self._pid != getpid():  # so the lock here may be owned for ever, and that there is ours
+            raise StoreError(
+                f"the store of {self.path} is that of process {self._pid}, which has forked this "
+                "one in a way that Python does not know of: make a store of its own here"
+            )
         with self._lock:
             if self._closed:
                 raise StoreError(f"the store of {self.path} is closed")
@@ -156,7 +208,7 @@ class FileStore(Unique):
     @contextmanager
     def _begin(self) -> Iterator[FileIO]:
         """The unfinished file, empty, which no other process has. Called with _lock held."""
-        file = self._saving = _lock_unfinished(self._unfinished)
+        file = lock_empty(self._files, self._unfinished)
         try:
             yield file
         except BaseException as error:
@@ -165,15 +217,14 @@ class FileStore(Unique):
                     f"{self.path}: the process was forked in the middle of this save, which is the "
                     "parent's; here nothing was saved"
                 ) from error
-            if _is_at(file, self._unfinished):
+            if is_at(file, self._unfinished):
                 self._unfinished.unlink()
             raise
         finally:
-            self._saving = None
             if not file.closed:
                 # Said, since a child that was just forked has the file open for a moment.
                 fcntl.flock(file, fcntl.LOCK_UN)
-                file.close()
+                self._files.close(file)
 
     def _newest(self) -> tuple[list[int], Packed | None]:
         """The numbers of the files, and the newest payload that is whole."""
@@ -192,24 +243,65 @@ class FileStore(Unique):
     def _name(self, sequence: int) -> Path:
         return self._beside(f"{sequence:010d}")
 
+    def _next_name(self, older: list[int]) -> Path:
+        if older and older[0] >= _LAST:
+            raise StoreError(
+                f"{self._name(older[0])} has the last number that there is: move it away"
+            )
+        return self._name(older[0] + 1 if older else 1)
+
+    def _remove_old(self, older: list[int]) -> None:
+        """Remove what is too old, when there is one more. What is not ours does not count."""
+        kept = 1
+        for name in map(self._name, older):
+            try:
+                if _is_ours(name):
+                    kept += 1
+                    if kept > self.keep:
+                        name.unlink()
+            except FileNotFoundError:
+                pass  # a child removes what is old as well
+            except OSError as error:
+                # What was to be saved is durable by now, so this is no reason to say it is not.
+                logger.warning("%s is left where it is: %s", name, error.strerror)
+
     def _check_names(self) -> None:
         names = [self._name(sequence) for sequence in self._sequences()]
-        if names and not any(map(_is_ours, names)):
+        if names and all(map(_is_foreign, names)):
             raise StoreError(f"{names[0]} is another program's, or damaged: choose another path")
 
     def _sequences(self) -> list[int]:
-        """The numbers of the files that are there, the newest first."""
-        pattern = re.compile(re.escape(self.path.name) + r"\.(\d{10})")
-        matches = map(pattern.fullmatch, os.listdir(self.path.parent))
-        return sorted((int(match[1]) for match in matches if match), reverse=True)
+        """The numbers of the files that are there, the newest first.
+
+        Whatever else has such a name, a directory for example, is none of them.
+        """
+        pattern = re.compile(re.escape(self.path.name) + r"\.([0-9]{10})")
+        with os.scandir(self.path.parent) as entries:
+            found = [
+                int(match[1])
+                for entry in entries
+                if (match := pattern.fullmatch(entry.name))
+                and (entry.is_file(follow_symlinks=False) or entry.is_symlink())
+            ]
+        return sorted((number for number in found if 0 < number <= _LAST), reverse=True)
 
     def _read(self, name: Path) -> Packed | None:
         """Return one file's payload, or None, with a warning, if it is damaged."""
         try:
-            return unpack_frame(name.read_bytes())
+            with open_to_read(name) as file:
+                return unpack_frame(file.readall())
         except ValueError as error:
             logger.warning("%s is damaged and is passed over: %s", name, error)
-            return None
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if not self._skip_unreadable:
+                raise StoreError(
+                    f"{name} cannot be read: {error.strerror}. It may be whole: see to it that it "
+                    "can be, or pass it over with skip_unreadable=True, which loads an older one"
+                ) from error
+            logger.warning("%s cannot be read and is passed over: %s", name, error.strerror)
+        return None
 
 
 def _write(file: FileIO, packed: Packed) -> None:
@@ -221,60 +313,17 @@ def _write(file: FileIO, packed: Packed) -> None:
     os.fsync(file.fileno())
 
 
-def _lock_unfinished(name: Path) -> FileIO:
-    """Open, lock and empty the file of this name, as soon as no other process saves."""
-    while True:
-        file = FileIO(name, "a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_at(file, name):
-                file.truncate(0)
-                return file
-            file.close()  # it has been finished, and has another name
-        except BaseException:
-            file.close()
-            raise
-
-
-def _is_at(file: FileIO, name: Path) -> bool:
-    """Whether it still has this name."""
+def _is_foreign(name: Path) -> bool:
+    """Whether it is certainly not ours."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), name.stat())
-    except FileNotFoundError:
+        return not _is_ours(name)
+    except OSError:
         return False
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _is_ours(name: Path) -> bool:
-    with name.open("rb") as file:
+    with open_to_read(name) as file:
         return file.read(len(MAGIC)) == MAGIC
-
-
-def _lock_file(name: Path, deadline: Deadline) -> IO[bytes]:
-    """Open and lock `name`. The lock lasts until the file is closed, at the latest by the end of
-    the process, and of a checkpoint's child.
-
-    The file is never removed: somebody may be waiting for the one that was removed.
-    """
-    file = name.open("ab")
-    try:
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return file
-            if deadline.passed():
-                raise StoreError(f"{name} is locked: another store uses this path")
-            sleep(0.02)  # a blocking flock has no time-out
-    except BaseException:
-        file.close()
-        raise
 
 
 @contextmanager

@@ -17,6 +17,9 @@ A connection lives no longer than one call. It must not be carried across a fork
 (https://sqlite.org/howtocorrupt.html, 2.6), and without one there is nothing to be carried. So a
 checkpoint's child is forked while nobody is in a call of its store: else it would have a lock of
 the C library that nobody gives back, or take another thread's lock on the file for its own.
+
+SQLite takes a file that was cut to nothing for a new one. So there is a mark beside it, which is
+durable before the first checkpoint is: an empty file with a mark has lost what it had.
 """
 
 from __future__ import annotations
@@ -25,14 +28,16 @@ import logging
 import os
 import pickle
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.original import RLock
 from freezethreads.checkpoint._errors import StoreError
+from freezethreads.checkpoint._files import open_own, sync_directory
 from freezethreads.checkpoint._forking import watch
 from freezethreads.checkpoint._payload import Packed, Packer, check_payload
 from freezethreads.checkpoint._store import check_keep, check_path
@@ -44,6 +49,9 @@ logger = logging.getLogger("freezethreads.checkpoint")
 _APPLICATION = 0x465A5448  # "FZTH", in the field of the header that names a file's owner
 _FORMAT = 1
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_is_cut = False
+"""Whether a thread was in a call when this process was forked: its locks stay, and nobody can tell
+which. They are SQLite's, of the whole process, so no store can be used any more."""
 _ADVICE = "put a copy of it back, or move it away to begin again with nothing"
 
 
@@ -60,8 +68,13 @@ class SQLiteStore:
     stand still. If `take()` returns something that nobody touches afterwards, the copy is
     wasted: let :meth:`detach` return the payload itself.
 
-    The file is made by the constructor. ValueError or TypeError for bad arguments; StoreError
-    for a file that is damaged, or belongs to another program, or cannot be made.
+    A child that the program forks can use the store as well, unless a thread was in a call of one
+    at that moment: SQLite's locks stay then, and each call ends in StoreError.
+
+    The file is made by the constructor, and beside it, with the first checkpoint, the empty file
+    ``NAME.saved``, both for this user alone. ValueError or TypeError for bad arguments; StoreError
+    for a file that is damaged or has become empty, belongs to another program, is a link, or
+    cannot be made.
     """
 
     def __init__(
@@ -75,8 +88,10 @@ class SQLiteStore:
         self.path = check_path(path)
         self.keep = check_keep(keep)
         self._packer = Packer(dumps, loads)
+        self._mark = self.path.with_name(f"{self.path.name}.saved")
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
+        self._calls = 0  # that are under way
         # One call at a time, and none while a checkpoint forks. A call in a call is one of a
         # subclass's `write` or `read`. A child makes itself a new one.
         self._lock = RLock()
@@ -142,6 +157,7 @@ class SQLiteStore:
             self.write(connection, packed or payload)
             if not connection.in_transaction:
                 raise StoreError("write() has ended the transaction: no commit, no executescript")
+            self._make_mark()
             connection.execute("COMMIT")
         return None if packed is None else len(packed.data)
 
@@ -163,11 +179,13 @@ class SQLiteStore:
         return {**self.__dict__, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=RLock())
+        self.__dict__.update(state, _lock=RLock(), _calls=0)
         watch(self)
 
     def _forked(self, expected: bool) -> None:
+        global _is_cut
         self._lock = RLock()
+        _is_cut = _is_cut or self._calls > 0
 
     @contextmanager
     def _keeping_out(self, seconds: float) -> Iterator[bool]:
@@ -187,7 +205,13 @@ class SQLiteStore:
         """A connection to the file, made ours if it is new, for the length of one call."""
         if self._closed:
             raise StoreError(f"the store of {self.path} is closed")
-        with self._lock, _translation(self.path):
+        if _is_cut:
+            raise StoreError(
+                "this process was forked while a thread was in a call of a SQLiteStore, so SQLite "
+                "cannot be used here: fork when nobody saves or loads, or use a FileStore"
+            )
+        with self._lock, _translation(self.path), self._counted():
+            self._check_file()
             connection = sqlite3.connect(self.path, isolation_level=None)
             try:
                 if _set_up(connection, self.path):
@@ -195,6 +219,37 @@ class SQLiteStore:
                 yield connection
             finally:
                 connection.close()
+
+    def _make_mark(self) -> None:
+        """Note for good that there is a checkpoint: called before it is there."""
+        if not self._mark.exists():
+            with open_own(self._mark) as file:
+                os.fsync(file.fileno())
+            sync_directory(self.path.parent)
+
+    def _check_file(self) -> None:
+        """Raise if the file was emptied, or is a link. Make one, with no mark, if there is none."""
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            self._mark.unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            return
+        if stat.S_ISLNK(status.st_mode):
+            raise StoreError(f"{self.path} is a link: give the path of the file that it leads to")
+        if not status.st_size and self._mark.exists():
+            raise StoreError(
+                f"{self.path} is empty, and had a checkpoint, as {self._mark.name} says: {_ADVICE}"
+            )
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     def _found(self, connection: sqlite3.Connection) -> None:
         """Make a new file ours. The format comes last: only with it is this finished."""
@@ -255,9 +310,11 @@ def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _translation(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into StoreError."""
+    """Turn SQLite's errors, and the system's, into StoreError."""
     try:
         yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error}; what was saved before is as it was") from error
     except sqlite3.Error as error:
         advice = _ADVICE if _is_damage(error) else "what was saved before is as it was"
         raise StoreError(f"{path}: {error}; {advice}") from error

@@ -30,7 +30,8 @@ DESCRIPTION = """\
 Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` would. All threads that
 it starts, and its main thread, are enrolled with the default freezer, and the standard library's
 waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
-FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID.
+FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID. If that
+cannot be, a warning says why, and the program runs all the same.
 """
 EPILOG = """\
 examples:
@@ -82,12 +83,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _serve() -> None:
     """Open the control socket, here and in each child that the program forks."""
+    if _is_served() and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_is_served)
+
+
+def _is_served() -> bool:
+    """Open it, or say why that cannot be: somebody else's doing is no reason not to run."""
     try:
         freezethreads.serve()
     except freezethreads.FreezeError as error:
-        raise WrongUse(f"FREEZETHREADS_CONTROL is set, but {error}") from error
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=freezethreads.serve)
+        from freezethreads.control._log import logger
+
+        logger.warning("freezethreads run: FREEZETHREADS_CONTROL is set, but %s", error)
+        return False
+    return True
 
 
 def _check_script(path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from freezethreads.control._errors import RequestError
@@ -15,8 +15,8 @@ Arguments = Mapping[str, object]
 _LONGEST: Final = 200  # characters of a name or a reason
 
 
-def check_names(arguments: Arguments, *known: str) -> None:
-    """Refuse arguments that this request does not have."""
+def check_names(arguments: Arguments, known: Collection[str]) -> None:
+    """Refuse arguments that a request does not have. Raises `RequestError`."""
     for name in arguments:
         if name not in known:
             raise RequestError("wrong", f"no such argument: {name!r:.50}")

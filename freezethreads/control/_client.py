@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import weakref
 from _socket import AF_UNIX, SOCK_STREAM
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from freezethreads._ground.deadline import check_seconds
-from freezethreads._ground.original import TIMEOUT_MAX
+from freezethreads._ground.original import TIMEOUT_MAX, RLock, getpid
 from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
@@ -22,7 +24,8 @@ from freezethreads.control._errors import (
 from freezethreads.control._paths import find_sockets, sockets_of
 from freezethreads.control._peer import peer_of
 from freezethreads.control._processes import ends, exists, explain, is_suspended, owner_of
-from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode, result_of
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, encode
+from freezethreads.control._spoken import answer_of
 
 __all__ = ["Client", "connect", "find_processes"]
 
@@ -30,10 +33,17 @@ _PATIENCE: Final = 10.0  # seconds until an answer has to come, on top of what w
 _FAILED: Final = ("timeout", "freeze")  # kinds of errors
 
 
+# A fork waits while a socket is opened, so that the child knows of it, and does not keep it: the
+# server would wait for that one's end as well. Acquired again by a signal handler that forks.
+_lock = RLock()
+_channels: dict[weakref.ref[Channel], None] = {}
+
+
 class Client:
     """A connection to one process. By one thread at a time; a context manager, which closes it.
 
-    What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends.
+    What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends. In a
+    child that its process forks it is of no use, and keeps nothing frozen.
     ``hello`` is what the process said of itself at first.
     """
 
@@ -41,6 +51,7 @@ class Client:
         self.pid = pid
         self._channel = channel
         self._patience = patience
+        self._owner = getpid()
         self.hello: dict[str, Any] = self.request("hello")
 
     def request(self, name: str, **arguments: object) -> dict[str, Any]:
@@ -48,9 +59,15 @@ class Client:
 
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
-        `ProcessEnded`; `NoAnswer`, and the connection is of no use any more then; TypeError or
-        ValueError for what is not JSON.
+        `ProcessEnded`; `NoAnswer`, or `ControlError` for an answer that is none to this request,
+        and the connection is of no use any more then; `ControlError` in the child of a fork;
+        TypeError or ValueError for what is not JSON.
         """
+        if getpid() != self._owner:
+            raise ControlError(
+                f"this connection is that of process {self._owner}, which has forked this one: "
+                "connect() again here"
+            )
         given = {key: value for key, value in arguments.items() if value is not None}
         line = encode({"request": name, "arguments": given})
         patience = self._patience
@@ -61,7 +78,7 @@ class Client:
             message = self._channel.receive(LONGEST_ANSWER, patience, patience)
             if message is None:
                 raise self._ended()
-            result, error = result_of(message)
+            result, error = answer_of(name, message)
         except TimeoutError:
             raise NoAnswer(
                 f"process {self.pid} did not answer within {patience:g} s: {self._why_silent()}"
@@ -94,14 +111,17 @@ class Client:
         return ProcessEnded(f"process {self.pid} {how} in the middle of this")
 
     def _refused(self, error: dict[str, Any]) -> RequestRefused:
-        kind = str(error.pop("kind"))
+        kind = error.pop("kind")
         message = f"process {self.pid}: {error.pop('message')}"
         made = FreezeFailed if kind in _FAILED else RequestRefused
         return made(message, kind, error)
 
     def close(self) -> None:
-        """End the connection. May be repeated."""
-        self._channel.close()
+        """End the connection, unless it is the parent's of a fork. May be repeated."""
+        if getpid() != self._owner:
+            self._channel.forget()
+        else:
+            self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -125,9 +145,10 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
     patience = min(patience, LONGEST_WAIT)
     owner = owner_of(pid)
     # In its own user's directory, or in this one's: it was root's when it began to serve.
-    paths = [path for uid in dict.fromkeys((owner, os.geteuid())) for path in sockets_of(pid, uid)]
-    for path in paths:
-        channel = _open(pid, path, owner, patience)
+    uids = dict.fromkeys((owner, os.geteuid()))
+    paths = {path: uid for uid in uids for path in sockets_of(pid, uid)}
+    for path, uid in paths.items():
+        channel = _open(pid, path, uid, patience)
         if channel is not None:
             try:
                 return Client(pid, channel, patience)
@@ -138,15 +159,23 @@ def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
 
 
 def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
-    """Connect to a socket; None if nobody listens there any more."""
-    socket = Socket(AF_UNIX, SOCK_STREAM)
+    """Connect to a socket in the directory of that user; None if nobody listens there any more.
+
+    Who answers has to be that user: what is in the directory may lead to anybody's socket, root's
+    as well, and nothing is said to those.
+    """
+    channel = _make_channel()
+    socket = channel.socket
     try:
         socket.settimeout(patience)
         socket.connect(os.fspath(path))
         server = peer_of(socket)
-        if server is not None and server.uid not in (owner, os.geteuid(), 0):
-            raise NotPermitted(f"process {pid} is another user's: {path} is answered by that one")
-        return Channel(socket)
+        if server is not None and server.uid != owner:
+            raise NotPermitted(
+                f"{path} is in a directory of user {owner}, and is answered by user {server.uid}: "
+                f"nothing was said to that one, who need not be process {pid}"
+            )
+        return channel
     except (ConnectionRefusedError, FileNotFoundError):
         pass
     except (TimeoutError, BlockingIOError):  # the latter at once, if too many wait already
@@ -158,6 +187,32 @@ def _open(pid: int, path: Path, owner: int, patience: float) -> Channel | None:
     return None
 
 
+def _make_channel() -> Channel:
+    """One that is not connected yet, and that a child of a fork does not keep."""
+    with _lock:
+        channel = Channel(Socket(AF_UNIX, SOCK_STREAM))
+        _channels[weakref.ref(channel, _lose)] = None
+    return channel
+
+
+def _lose(reference: weakref.ref[Channel]) -> None:
+    _channels.pop(reference, None)
+
+
+def _after_fork_in_child() -> None:
+    for reference in list(_channels):
+        if (channel := reference()) is not None:
+            channel.forget()
+    _channels.clear()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )
+
+
 def find_processes() -> list[int]:
     """The processes of this user that have a socket, in order. What killed ones left is removed."""
     found = []
@@ -165,5 +220,6 @@ def find_processes() -> list[int]:
         if exists(pid) or answers(path):
             found.append(pid)
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it has gone meanwhile, or stays, and is found stale again
+                path.unlink()
     return sorted(set(found))

@@ -1,17 +1,24 @@
 """Where the sockets are: in a directory that belongs to one user, and that nobody else can enter.
 
 A process makes its own in `$XDG_RUNTIME_DIR/freezethreads`, or, where there is no such directory,
-below that of temporary files. Who looks for one looks at both, and at `/run/user/UID`: the process
-may have been started in another environment.
+below that of temporary files. There anybody may make what they like, also under the usual name, and
+take it away again. So whatever is found is judged before it is compared with anything; what is not
+there any more is not the one; and if the usual name is taken, a directory gets one that nobody
+could have known.
+
+Who looks for a socket looks at all of these, and at `/run/user/UID`: the process may have been
+started in another environment.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from freezethreads import FreezeError
@@ -27,20 +34,44 @@ def make_directory() -> Path:
 
     Raises `FreezeError` if there is none that can be trusted.
     """
+    uid = os.geteuid()
     problems = []
-    for directory in _own_directories():
-        try:
-            if len(os.fsencode(directory)) > _LONGEST:
-                problems.append(f"{directory}: too long for the path of a socket")
-                continue
-            directory.mkdir(mode=0o700, exist_ok=True)
-            problem = _problem_with(directory, os.geteuid())
-        except OSError as error:
-            problem = error.strerror or str(error)
+    for directory in _usual_directories(uid):
+        problem = _make(directory, uid)
         if not problem:
             return directory
         problems.append(f"{directory}: {problem}")
+    try:
+        return _unusual_directory(uid)
+    except OSError as error:
+        problems.append(error.strerror or str(error))
     raise FreezeError(f"no directory for the control socket ({'; '.join(problems)})")
+
+
+def _make(directory: Path, uid: int) -> str:
+    """Make a directory unless it is there. Returns why it cannot be used, or ""."""
+    try:
+        _check_length(directory)
+        with suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        return _problem_with(os.lstat(directory), uid)
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _unusual_directory(uid: int) -> Path:
+    """One whose name nobody could take before, made if there is none yet. Raises OSError."""
+    for directory in _trusted(_unusual_directories(uid), uid):
+        return directory
+    prefix = f"{_NAME}-{uid}-"
+    folder = tempfile.gettempdir()
+    _check_length(Path(folder, prefix + 8 * "x"))
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+
+
+def _check_length(directory: Path) -> None:
+    if len(os.fsencode(directory)) > _LONGEST:
+        raise OSError(errno.ENAMETOOLONG, "too long for the path of a socket")
 
 
 def sockets_of(pid: int, uid: int) -> list[Path]:
@@ -52,30 +83,67 @@ def sockets_of(pid: int, uid: int) -> list[Path]:
 def find_sockets(uid: int) -> Iterator[tuple[int, Path]]:
     """Every process of a user that has a socket, by number, with the socket, which may be stale."""
     for directory in _trusted_directories(uid):
-        for path in sorted(directory.iterdir()):
-            match = re.fullmatch(r"([1-9][0-9]*)\.sock", path.name)
-            if match and _is_socket(path):
-                yield int(match[1]), path
+        for name in sorted(_names_in(directory)):
+            match = re.fullmatch(r"([1-9][0-9]*)\.sock", name)
+            if match and _is_socket(directory / name):
+                yield int(match[1]), directory / name
 
 
-def _own_directories() -> list[Path]:
+def _usual_directories(uid: int) -> list[Path]:
+    """Where a process of this environment has its socket."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    temporary = Path(tempfile.gettempdir(), f"{_NAME}-{os.geteuid()}")
-    return [Path(runtime, _NAME), temporary] if os.path.isabs(runtime) else [temporary]
+    directories = [Path(runtime, _NAME)] if os.path.isabs(runtime) else []
+    return [*directories, *(folder / f"{_NAME}-{uid}" for folder in _temporary())]
+
+
+def _unusual_directories(uid: int) -> list[Path]:
+    """Those that have a random part in their names, whoever has made them."""
+    start = f"{_NAME}-{uid}-"
+    return [
+        folder / name
+        for folder in _temporary()
+        for name in sorted(_names_in(folder))
+        if name.startswith(start)
+    ]
+
+
+def _temporary() -> list[Path]:
+    """The directory of temporary files; none if no such directory can be written to."""
+    try:
+        return [Path(tempfile.gettempdir())]
+    except FileNotFoundError:
+        return []
 
 
 def _trusted_directories(uid: int) -> list[Path]:
-    temporary = Path(tempfile.gettempdir(), f"{_NAME}-{uid}")
-    candidates = [Path(f"/run/user/{uid}", _NAME), temporary]
-    if uid == os.geteuid():
-        candidates = [*_own_directories(), *candidates]
-    unique = {os.path.realpath(path): path for path in candidates if os.path.lexists(path)}
-    return [path for path in unique.values() if not _problem_with(path, uid)]
+    """Each directory of a user in which there may be sockets."""
+    usual = _usual_directories(uid) if uid == os.geteuid() else []
+    elsewhere = [Path(f"/run/user/{uid}", _NAME)]
+    elsewhere += [folder / f"{_NAME}-{uid}" for folder in _temporary()]
+    return _trusted([*usual, *elsewhere, *_unusual_directories(uid)], uid)
 
 
-def _problem_with(directory: Path, uid: int) -> str:
+def _trusted(candidates: list[Path], uid: int) -> list[Path]:
+    """Those that can be trusted, each once. Judged first: what cannot may lead to one that can."""
+    unique: dict[tuple[int, int], Path] = {}
+    for directory in candidates:
+        with suppress(OSError):  # it is not there, or not any more
+            status = os.lstat(directory)
+            if not _problem_with(status, uid):
+                unique.setdefault((status.st_dev, status.st_ino), directory)
+    return list(unique.values())
+
+
+def _names_in(directory: Path) -> list[str]:
+    """What is in it now: nothing if it has gone, or cannot be read."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _problem_with(status: os.stat_result, uid: int) -> str:
     """What makes it impossible to trust a directory, or ""."""
-    status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return "this is no directory"
     if status.st_uid != uid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from freezethreads.control._arguments import check_names, seconds
+from freezethreads.control._arguments import seconds
 from freezethreads.control._session import Session
 
 __all__ = ["stacks", "stuck"]
@@ -17,7 +17,6 @@ def stacks(session: Session, arguments: Mapping[str, object]) -> dict[str, objec
     """All threads of the process where they are now: see `freezethreads._explain`. Stops nobody."""
     from freezethreads._explain import describe  # which nobody needs before
 
-    check_names(arguments, "freezer")
     return describe(session.freezer(arguments))
 
 
@@ -28,7 +27,6 @@ def stuck(session: Session, arguments: Mapping[str, object]) -> dict[str, object
     """
     from freezethreads._explain import diagnose
 
-    check_names(arguments, "freezer", "timeout")
     freezer = session.freezer(arguments)
     timeout = seconds(arguments, "timeout", _TIMEOUT)
     return diagnose(freezer, timeout, partial(session.hold, freezer))

@@ -1,4 +1,4 @@
-"""What each request does. To add one: a function, and its line in the table."""
+"""What each request does. To add one: a function, its line in the table, and one in `_spoken`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from freezethreads.control._describe import (
 from freezethreads.control._errors import RequestError
 from freezethreads.control._reports import stacks, stuck
 from freezethreads.control._session import Session
+from freezethreads.control._spoken import SPOKEN
 
 __all__ = ["LEASE", "REQUESTS", "TIMEOUT", "call"]
 
@@ -33,6 +34,8 @@ def call(session: Session, name: str, arguments: Mapping[str, object]) -> dict[s
         raise RequestError(
             "wrong", f"no such request: {name!r:.50}; there are {', '.join(REQUESTS)}"
         )
+    if name in SPOKEN:
+        check_names(arguments, SPOKEN[name].arguments)
     try:
         return request(session, arguments)
     except FreezeTimeout as error:
@@ -44,13 +47,11 @@ def call(session: Session, name: str, arguments: Mapping[str, object]) -> dict[s
 
 def _hello(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """What the process is, and what stands in it."""
-    check_names(arguments)
     return describe_process(session.freezers)
 
 
 def _threads(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """The registered threads of a freezer, and what stands."""
-    check_names(arguments, "freezer")
     freezer = session.freezer(arguments)
     return {
         "freezer": describe_freezer(freezer),
@@ -60,7 +61,6 @@ def _threads(session: Session, arguments: Mapping[str, object]) -> dict[str, obj
 
 def _freeze(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """Hold a group; with `keep` also when the connection has ended."""
-    check_names(arguments, "freezer", "group", "timeout", "lease", "reason", "keep")
     freezer = session.freezer(arguments)
     lease = seconds(arguments, "lease", LEASE)
     hold = session.freeze(
@@ -81,7 +81,6 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> dict[str, obje
 
 def _renew(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """Let what this connection holds stand for a lease from now."""
-    check_names(arguments, "lease")
     wanted = seconds(arguments, "lease", LEASE) if "lease" in arguments else None
     lease = session.renew(wanted)
     if lease is None:
@@ -94,7 +93,6 @@ def _thaw(session: Session, arguments: Mapping[str, object]) -> dict[str, object
 
     What is frozen still, the program itself has stopped, or with `own` somebody else outside.
     """
-    check_names(arguments, "own")
     thawed = session.thaw(own=flag(arguments, "own", False))
     freezers = [describe_freezer(freezer) for freezer in session.freezers.values()]
     return {"thawed": thawed, "freezers": freezers}
@@ -102,21 +100,20 @@ def _thaw(session: Session, arguments: Mapping[str, object]) -> dict[str, object
 
 def _sites(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """Every place that has led to the refrigerator, the busiest first."""
-    check_names(arguments, "freezer")
     freezer = session.freezer(arguments)
     return {"freezer": freezer.name, "sites": [asdict(site) for site in freezer.sites()]}
 
 
 def _statistics(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """What the freezer has done so far."""
-    check_names(arguments, "freezer")
     freezer = session.freezer(arguments)
     return {"freezer": freezer.name, "statistics": asdict(freezer.statistics())}
 
 
-# A function gets the session and the arguments as they came, which it has to check, and returns
-# what can be written as JSON. It runs in a thread of its client's, which no freeze stops, and may
-# take its time. A FreezeError is passed on to the client.
+# A function gets the session and those arguments that came: none but its own of `SPOKEN`, whose
+# values it has to check. It returns what is said there, in what JSON can carry. It runs in a thread
+# of its client's, which no freeze stops, and may take its time. A FreezeError is passed on to the
+# client.
 REQUESTS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, object]]] = {
     "hello": _hello,
     "threads": _threads,

@@ -28,9 +28,12 @@ from freezethreads.control._holds import Holds
 from freezethreads.control._log import logger
 from freezethreads.control._peer import Peer, is_trusted, peer_of
 from freezethreads.control._protocol import (
+    LONGEST_ANSWER,
     LONGEST_REQUEST,
+    MOST_VALUES,
     Message,
     ProtocolError,
+    check_extent,
     encode,
     request_of,
 )
@@ -179,15 +182,31 @@ def answer(session: Session, message: Message) -> bytes:
     `SessionOver`."""
     name, arguments = request_of(message)
     try:
-        return encode({"result": call(session, name, arguments)})
+        line = encode({"result": call(session, name, arguments)})
+        if excess := _excess_of(line):
+            return error_line("too long", f"there is too much to say in one answer: {excess}")
+        return line
     except RequestError as error:
-        return error_line(error.kind, error.message, **error.details)
+        line = error_line(error.kind, error.message, **error.details)
+        return error_line(error.kind, error.message[:1000]) if _excess_of(line) else line
     except SessionOver:
         raise
     except Exception as error:  # noqa: BLE001 - it ends neither the server nor the program
         # A fault of ours, or of a request whose result is not JSON.
         logger.exception("the request %r failed", name)
         return error_line("internal", f"{type(error).__name__}: {error}")
+
+
+def _excess_of(line: bytes) -> str:
+    """What no client would take of an answer, or ""."""
+    if len(line) > LONGEST_ANSWER:
+        return f"it has {len(line)} bytes, and {LONGEST_ANSWER} are the most"
+    if len(line) > MOST_VALUES:  # else there cannot be so many
+        try:
+            check_extent(line)
+        except ProtocolError as error:
+            return str(error)
+    return ""
 
 
 def error_line(kind: str, message: str, **details: object) -> bytes:

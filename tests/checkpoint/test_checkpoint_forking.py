@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from checkpoints import Gate
-from fork_helpers import Fork, forked, in_child
+from checkpoints import Gate, in_a_load_of_sqlite, whole_files
 from freezethreads import Freezer
 from freezethreads.checkpoint import (
     Checkpointer,
     FileStore,
     ForkUnsafe,
     SQLiteStore,
-    StoreError,
     _filestore,
     _modes,
 )
@@ -32,12 +28,6 @@ from helpers import WAIT, start, wait_for
 
 def checkpointer(store: FileStore | SQLiteStore, take: Callable[[], Any]) -> Checkpointer:
     return Checkpointer(Freezer(), store, take, mode="fork", save_timeout=WAIT)
-
-
-def whole_files(folder: Path) -> list[Any]:
-    """What is in the files of a store, each of which is whole, in their order."""
-    names = sorted(path for path in folder.iterdir() if path.suffix[1:].isdigit())
-    return [pickle.loads(unpack_frame(name.read_bytes()).data) for name in names]
 
 
 def test_a_child_does_not_wait_for_who_loads(
@@ -102,18 +92,6 @@ def test_a_child_saves_after_who_saves(tmp_path: Path, monkeypatch: pytest.Monke
     os.close(says)
 
 
-def in_a_load_of_sqlite(path: Path) -> tuple[SQLiteStore, Gate]:
-    gate = Gate()
-
-    def loads(data: bytes) -> Any:
-        gate()
-        return pickle.loads(data)
-
-    store = SQLiteStore(path, loads=loads)
-    store.save(1)
-    return store, gate
-
-
 def test_nobody_forks_while_a_thread_is_in_a_call_of_sqlite(tmp_path: Path) -> None:
     """That thread's locks are of C, in a child they would stay, and nobody could give them back."""
     store, gate = in_a_load_of_sqlite(tmp_path / "s")
@@ -158,79 +136,6 @@ def test_a_call_in_a_call_of_sqlite(tmp_path: Path) -> None:
     assert (before, store.load()) == ([None, 1], 2)
 
 
-def test_a_program_s_own_child_loads_and_does_not_save(tmp_path: Path) -> None:
-    with closing(FileStore(tmp_path / "f", wait=0)) as store:
-        store.save(1)
-
-        def check() -> None:
-            assert store.load() == 1
-            with pytest.raises(StoreError, match="another store uses this path"):
-                store.save(2)
-
-        forked(lambda fork: fork(), check)
-        store.save(3)
-        assert whole_files(tmp_path) == [1, 3]
-
-
-def test_a_child_goes_on_with_the_store_of_a_parent_that_closes_it(tmp_path: Path) -> None:
-    """As the child of a daemon that puts itself into the background."""
-    store = FileStore(tmp_path / "f", wait=WAIT)
-
-    def body(fork: Fork) -> None:
-        fork()
-        if not in_child():
-            store.close()
-
-    forked(body, lambda: store.save(1))
-    assert whole_files(tmp_path) == [1]
-
-
-def test_a_child_does_not_keep_the_path(tmp_path: Path) -> None:
-    """A worker that was forked lives longer than the program, which begins again."""
-    store = FileStore(tmp_path / "f")
-    over, ends = os.pipe()
-
-    def body(fork: Fork) -> None:
-        fork()
-        if not in_child():
-            store.close()
-            try:
-                FileStore(tmp_path / "f", wait=WAIT).close()
-            finally:
-                os.write(ends, b"e")
-
-    forked(body, lambda: os.read(over, 1))
-    os.close(over)
-    os.close(ends)
-
-
-def test_a_fork_in_the_middle_of_a_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal handler forks there: the save is the parent's, and the child says so."""
-    real_fsync = os.fsync
-    errors: list[StoreError] = []
-
-    def body(fork: Fork) -> None:
-        def fsync(file: Any) -> None:
-            monkeypatch.setattr(os, "fsync", real_fsync)
-            fork()
-            real_fsync(file)
-
-        monkeypatch.setattr(os, "fsync", fsync)
-        try:
-            store.save(1)
-        except StoreError as error:
-            errors.append(error)
-
-    def check() -> None:
-        assert "forked in the middle of this save" in str(errors[0])
-        assert store.load() in (None, 1)
-
-    with closing(FileStore(tmp_path / "f")) as store:
-        forked(body, check)
-    assert not errors
-    assert whole_files(tmp_path) == [1]
-
-
 def test_a_file_that_a_child_removes_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,42 +153,3 @@ def test_a_file_that_a_child_removes_while_it_is_read(
 
         monkeypatch.setattr(FileStore, "_sequences", sequences)
         assert store.load() == 2
-
-
-def test_a_link_to_nowhere_is_an_error(tmp_path: Path) -> None:
-    with closing(FileStore(tmp_path / "f")) as store:
-        (tmp_path / "f.0000000001").symlink_to(tmp_path / "nowhere")
-        with pytest.raises(StoreError, match="No such file"):
-            store.load()
-
-
-def test_a_checkpointer_in_a_child_waits_for_nobody(tmp_path: Path) -> None:
-    """The thread that saved, and the one in the background, are not there."""
-    gate = Gate()
-    parent = os.getpid()
-
-    class Slow(SQLiteStore):
-        def detach(self, payload: Any) -> Any:
-            return super().detach(payload)
-
-        def save(self, payload: Any) -> int | None:
-            if os.getpid() == parent:
-                gate()
-            return super().save(payload)
-
-    maker = Checkpointer(Freezer(), Slow(tmp_path / "s"), lambda: 1, every=1e6, timeout=WAIT)
-    saving = start(maker.checkpoint)
-    wait_for(gate.reached)
-
-    def check() -> None:
-        assert threading.active_count() == 1
-        maker.checkpoint()
-        maker.stop()
-
-    maker.start()
-    try:
-        forked(lambda fork: fork(), check)
-    finally:
-        gate.go.set()
-        maker.stop()
-        saving.finish()

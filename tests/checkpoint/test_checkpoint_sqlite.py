@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -194,6 +195,58 @@ def test_an_error_that_is_no_damage_is_not_taken_for_it(tmp_path: Path) -> None:
     store.save(1)
     with pytest.raises(StoreError, match="interrupted; what was saved before is as it was"):
         store.load()
+
+
+@pytest.mark.parametrize("kind", [SQLiteStore, Tally])
+def test_a_file_that_was_cut_to_nothing_is_no_fresh_start(
+    tmp_path: Path, kind: type[SQLiteStore]
+) -> None:
+    """SQLite itself takes it for a new one."""
+    path = tmp_path / "t"
+    store = kind(path)
+    store.save({"a": 1})
+    path.write_bytes(b"")
+    for call in (store.load, lambda: store.save({"a": 2}), lambda: kind(path)):
+        with pytest.raises(StoreError, match=r"is empty, and had a checkpoint, as t\.saved says"):
+            call()
+    assert path.read_bytes() == b""
+    path.rename(tmp_path / "away")
+    store = kind(path)
+    assert store.load() is None
+    path.write_bytes(b"")
+    assert kind(path).load() is None, "nothing was saved since"
+
+
+def test_a_store_says_that_it_has_a_checkpoint_before_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if not synced:
+            assert SQLiteStore(tmp_path / "t").load() is None
+        status = os.fstat(descriptor)
+        paths = (tmp_path, *tmp_path.iterdir())
+        synced.extend(path for path in paths if os.path.samestat(path.stat(), status))
+        real_fsync(descriptor)
+
+    store = SQLiteStore(tmp_path / "t")
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(2):
+        store.save(number)
+        assert synced == [tmp_path / "t.saved", tmp_path]
+
+
+def test_a_mark_that_cannot_be_made_is_an_error_that_changes_nothing(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "t")
+    (tmp_path / "t.saved").symlink_to(tmp_path / "no" / "where")
+    with pytest.raises(StoreError, match="what was saved before is as it was"):
+        store.save(1)
+    assert store.load() is None
+    (tmp_path / "t.saved").unlink()
+    store.save(1)
+    assert store.load() == 1
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

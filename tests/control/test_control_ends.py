@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,32 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
-from helpers import wait_until
+from helpers import WAIT, wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
+
+SMALL = """
+threading.stack_size({size})
+"""
+
+
+@pytest.mark.parametrize(("size", "levels"), [(1 << 20, 9500), (128 << 10, 990)])
+@pytest.mark.parametrize("opening", [b"[", b'{"x":'])
+def test_no_request_ends_the_program_whatever_stack_its_threads_have(
+    size: int, levels: int, opening: bytes
+) -> None:
+    """A decoder that calls itself for each level overruns a small one."""
+    with program(PREAMBLE + SMALL.format(size=size) + SERVE + "sys.stdin.read()") as served:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(served.socket)
+            client.sendall(opening * levels + b"\n")
+            answer = client.makefile("rb").readline()
+        assert b"nested too deeply" in answer, served.process.poll()
+        with connect(served.pid) as again:
+            assert again.hello["pid"] == served.pid
+        assert served.end() == (0, "")
+
 
 FORK = """
 def child():
@@ -165,13 +189,18 @@ def test_nothing_of_it_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert running.end() == (0, "")
 
 
-def test_a_program_that_cannot_be_served_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "unaware.py").write_text("print('never')")
-    (tmp_path / f"freezethreads-{os.geteuid()}").touch()
-    env = {"XDG_RUNTIME_DIR": "", "TMPDIR": str(tmp_path), "FREEZETHREADS_CONTROL": "1"}
-    running = Program("-m", "freezethreads", "run", str(tmp_path / "unaware.py"), **env)
+def test_a_program_that_cannot_be_served_runs_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "unaware.py").write_text(
+        "import os\nif os.fork() == 0: os._exit(0)\nos.wait(); print('ready', flush=True)\n"
+    )
+    folder = tmp_path / (90 * "x")
+    folder.mkdir()
+    env = {"XDG_RUNTIME_DIR": "", "TMPDIR": str(folder), "FREEZETHREADS_CONTROL": "1"}
+    arguments = ("-W", "ignore", "-m", "freezethreads", "run", str(tmp_path / "unaware.py"))
+    running = Program(*arguments, **env)
+    assert running.line() == "ready"
     status, errors = running.end()
-    assert (status, errors.count("\n")) == (2, 1)
+    assert (status, errors.count("\n")) == (0, 1)
     assert "FREEZETHREADS_CONTROL is set, but no directory" in errors
 
 

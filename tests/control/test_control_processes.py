@@ -7,13 +7,16 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from control_programs import PREAMBLE, SERVE, program
+from checkpoints import Gate
+from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
+from fork_helpers import forked
 from freezethreads.control import (
     ControlError,
     NoAnswer,
@@ -29,8 +32,9 @@ from freezethreads.control import (
     connect,
     find_processes,
 )
+from freezethreads.control._channel import Channel, Socket
 from freezethreads.control._protocol import encode
-from helpers import wait_until
+from helpers import start, wait_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -68,6 +72,74 @@ def test_a_client_that_is_killed_lets_all_go() -> None:
             client.kill()
         wait_until(lambda: state_of(served.pid) == "running")
         assert expiries_of(served.pid) == 0
+
+
+FORKING_CLIENT = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from freezethreads import control
+client = control.connect(int(sys.argv[1]))
+client.request("freeze")
+if os.fork() == 0:
+    told = "answered"
+    try:
+        client.request("thaw")
+    except control.ControlError as error:
+        told = str(error)
+    client.close()
+    print(os.getpid(), told, flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_what_a_client_has_forked_keeps_nobody_frozen() -> None:
+    """The child has what it was forked with, and lives on when the client is killed."""
+    with program() as served:
+        client = Program("-c", FORKING_CLIENT, str(served.pid))
+        child, told = client.line().split(" ", 1)
+        try:
+            assert told.endswith("connect() again here")
+            assert state_of(served.pid) == "frozen"
+            client.process.kill()
+            wait_until(lambda: state_of(served.pid) == "running")
+            assert expiries_of(served.pid) == 0
+        finally:
+            os.kill(int(child), signal.SIGKILL)
+            client.kill()
+
+
+def open_sockets() -> set[str]:
+    """The names that the system has for those of this process."""
+    names = [os.path.realpath(f"/dev/fd/{one}") for one in os.listdir("/dev/fd")]
+    return {os.path.basename(name) for name in names if "socket" in name}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its /dev/fd tells what is a socket")
+def test_a_fork_waits_for_who_is_about_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is there, and nobody knows of it yet."""
+    gate = Gate()
+
+    class Slow(Channel):
+        def __init__(self, connected: Socket) -> None:
+            gate()
+            super().__init__(connected)
+
+    with program() as served:
+        monkeypatch.setattr(_client, "Channel", Slow)
+        before = open_sockets()
+        connecting = start(connect, served.pid)
+        wait_for(gate.reached)
+        opened = open_sockets() - before
+        assert opened
+        os.register_at_fork(before=gate.go.set)  # the last that is registered is called first
+
+        def check() -> None:
+            assert not open_sockets() & opened
+
+        forked(lambda fork: fork(), check)
+        connecting.finish().close()
 
 
 def test_a_kept_freeze_of_a_killed_client_ends_with_its_lease() -> None:
@@ -204,19 +276,29 @@ def test_whose_it_is_the_system_tells_also_of_one_that_keeps_its_memory_to_itsel
     assert _processes.owner_of(os.getpid()) == user
 
 
-def test_a_server_of_another_user_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else answers on a path in this user's directory."""
-    with program() as served:
-        monkeypatch.setattr(_client, "owner_of", lambda pid: os.getuid())
-
-        def another(connection: Any) -> Any:
-            peer = _peer.peer_of(connection)
-            assert peer is not None
-            return type(peer)(peer.uid + 1, peer.pid)
-
-        monkeypatch.setattr(_client, "peer_of", another)
-        with pytest.raises(NotPermitted, match="another user's"):
-            connect(served.pid)
+@pytest.mark.parametrize("other", [0, 12345, 54321])
+def test_who_answers_has_to_be_whose_directory_it_is(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch, other: int
+) -> None:
+    """A user leads root, who wants to talk to his process, to a socket that is root's."""
+    runtime.mkdir(mode=0o700)
+    path = runtime / f"{os.getpid()}.sock"
+    monkeypatch.setattr(_client, "owner_of", lambda pid: 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(_client, "sockets_of", lambda pid, uid: [path] if uid == 12345 else [])
+    monkeypatch.setattr(_client, "peer_of", lambda connection: _peer.Peer(other, None))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        if other == 12345:
+            with pytest.raises(NoAnswer):
+                connect(os.getpid(), patience=0.01)
+        else:
+            with pytest.raises(NotPermitted, match=f"user 12345, and is answered by user {other}:"):
+                connect(os.getpid(), patience=0.01)
+        led, _ = listener.accept()
+        with led:
+            assert bool(led.recv(1)) == (other == 12345)
 
 
 def test_one_that_says_what_nobody_understands(runtime: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from _socket import socketpair
 from collections.abc import Iterator
 
@@ -14,13 +15,15 @@ from hypothesis import strategies as st
 from freezethreads.control import _channel
 from freezethreads.control._channel import Channel, Socket
 from freezethreads.control._protocol import (
+    DEEPEST,
     VERSION,
     ProtocolError,
     decode,
     encode,
     request_of,
-    result_of,
 )
+from freezethreads.control._spoken import answer_of
+from helpers import run_python
 
 texts = st.text('aé"\\\n\x00{[ \U0001f9ca\ud800', max_size=5)
 values = st.recursive(
@@ -61,7 +64,7 @@ def test_anything_else_is_refused_with_the_one_error(line: bytes) -> None:
 WRONG = {
     b"": "no JSON line",
     b"\xff": "no JSON line",
-    b"[" * 60_000: "no JSON line",
+    b"[" * 60_000: "nested too deeply",
     b"9" * 60_000: "no JSON line",
     b"[]": "a JSON object",
     b"{}": "version",
@@ -70,6 +73,9 @@ WRONG = {
     b'{"version": 1, "x": NaN}': "NaN is no JSON",
     b'{"version": 1, "x": -Infinity}': "-Infinity is no JSON",
     b'{"version": 1} {}': "no JSON line",
+    b'{"version": 1, "x": 1e999}': "1e999 is too large",
+    b'{"version": 1, "x": -1e999}': "-1e999 is too large",
+    b'{"version": 1, "x": [' + 2_000_000 * b"1," + b"1]}": "more than 2000000 values",
 }
 
 
@@ -79,10 +85,63 @@ def test_the_error_says_what_is_wrong(line: bytes) -> None:
         decode(line)
 
 
-def test_what_is_nested_too_deeply_is_refused() -> None:
-    """CPython counts the levels up to 3.13; from 3.14 on it looks how much stack is left."""
-    with pytest.raises(ProtocolError, match="nested too deeply"):
-        decode(b"[" * 2_000_000)
+def nested(levels: int, opening: bytes = b"[", closing: bytes = b"]", inner: bytes = b"") -> bytes:
+    """A message with that many levels of brackets."""
+    levels -= 1
+    return b'{"version": 1, "x": ' + levels * opening + inner + levels * closing + b"}"
+
+
+NESTED = {
+    "lists": nested(DEEPEST + 1),
+    "objects": nested(DEEPEST + 1, b'{"x":', b"}", b"0"),
+    "after a string": nested(DEEPEST + 1, rb'["\\", "\"", ', b"]", b"0"),
+    "without an end": b"[" * (DEEPEST + 1),
+    "beyond a long string": nested(1, b'["' + b"[" * 200_000 + b'",', b"", b"[" * DEEPEST),
+    "in a line that is no text": b"[" * 100 + b"\xff",
+    "at great length": b"[" * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_is_nested_too_deeply_is_refused(name: str) -> None:
+    """Before it is decoded, so whatever stack the thread has."""
+    with pytest.raises(ProtocolError, match="nested too deeply, in more than 16 levels"):
+        decode(NESTED[name])
+
+
+def test_what_is_nested_enough_is_not() -> None:
+    assert decode(nested(DEEPEST))
+    for inner in ("[" * 200_000, '"' + "[" * 100, "\\" * 3 + "{" * 100):
+        assert decode(nested(DEEPEST, inner=json.dumps(inner).encode()))
+
+
+LARGE = """
+import sys
+from resource import RUSAGE_SELF, getrusage
+from freezethreads.control._protocol import LONGEST_ANSWER, ProtocolError, decode
+before = getrusage(RUSAGE_SELF).ru_maxrss
+piece = sys.argv[1].encode()
+head = b'{"version": 1, "x": ['
+try:
+    decode(head + piece * ((LONGEST_ANSWER - len(head) - 10) // len(piece)) + b'0]}')
+except ProtocolError:
+    pass
+print((getrusage(RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is KiB that Linux counts")
+@pytest.mark.parametrize("piece", ["[],", '"",', '"abcdefghijklmno",'])
+def test_what_is_said_takes_a_memory_like_what_it_has_in_it(piece: str) -> None:
+    """An answer as long as one can be, of many small values. They took forty times as much."""
+    assert int(run_python(LARGE, piece).stdout) < 400
+
+
+def test_the_depth_is_told_in_a_time_like_that_of_the_decoding() -> None:
+    """Of what is made to take long: all brackets, all quotes, all escapes, one long string."""
+    for piece in (b"[]", b'"', b"\\", b'\\"', b'["', b'"[]"'):
+        with pytest.raises(ProtocolError):
+            decode(piece * (1_000_000 // len(piece)))
 
 
 @pytest.mark.parametrize(
@@ -101,12 +160,12 @@ def test_what_is_no_request(message: dict[str, object]) -> None:
 
 def test_a_request_and_an_answer() -> None:
     assert request_of({"request": "hello"}) == ("hello", {})
-    assert result_of({"result": {}}) == ({}, {})
+    assert answer_of("new", {"result": {}}) == ({}, {})
     error = {"kind": "wrong", "message": "no"}
-    assert result_of({"error": error}) == (None, error)
-    for answer in ({}, {"result": 1}, {"error": {"kind": "wrong"}}):
+    assert answer_of("new", {"error": error}) == (None, error)
+    for answer in ({}, {"result": 1}, {"error": {"kind": "wrong"}}, {"result": {}, "error": error}):
         with pytest.raises(ProtocolError):
-            result_of(answer)
+            answer_of("new", answer)
 
 
 def test_what_is_not_json_is_not_sent() -> None:

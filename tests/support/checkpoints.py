@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from freezethreads import Freezer
-from freezethreads.checkpoint import Checkpoint, Checkpointer
+from freezethreads.checkpoint import Checkpoint, Checkpointer, SQLiteStore
+from freezethreads.checkpoint._frame import unpack_frame
 from helpers import WAIT, start, wait_for
 
 
@@ -79,3 +81,22 @@ class Counters:
 def last_of(checkpointer: Checkpointer) -> Checkpoint | None:
     """Its `last`, about which a type checker draws no conclusions."""
     return checkpointer.last
+
+
+def whole_files(folder: Path) -> list[Any]:
+    """What is in the files of a store, each of which is whole, in their order."""
+    names = sorted(path for path in folder.iterdir() if path.suffix[1:].isdigit())
+    return [pickle.loads(unpack_frame(name.read_bytes()).data) for name in names]
+
+
+def in_a_load_of_sqlite(path: Path) -> tuple[SQLiteStore, Gate]:
+    """A store with a checkpoint, and the gate at which whoever loads it stands, in a call of it."""
+    gate = Gate()
+
+    def loads(data: bytes) -> Any:
+        gate()
+        return pickle.loads(data)
+
+    store = SQLiteStore(path, loads=loads)
+    store.save(1)
+    return store, gate
