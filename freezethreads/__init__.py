@@ -14,7 +14,7 @@
 
 See `Freezer` for what each function does; the module's functions are those of `default_freezer`.
 
-Each interpreter of a process (`concurrent.interpreters`) has freezers of its own, for its own
+Each interpreter of a process (``concurrent.interpreters``) has freezers of its own, for its own
 threads.
 
 PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this was imported before.

@@ -45,8 +45,8 @@ T = TypeVar("T")
 class Freezer(Unique):
     """A registry of threads, and the controller that stops them at places they have marked.
 
-    The model is the Linux kernel's freezer: the refrigerator, `try_to_freeze()`, and the todo
-    notifier list per task that was proposed for it in 2005 (today's `task_work`).
+    The model is the Linux kernel's freezer: the refrigerator, ``try_to_freeze()``, and the todo
+    notifier list per task that was proposed for it in 2005 (today's ``task_work``).
 
     ``name`` is for people. ``armed`` is true while anybody is asked for anything; a loop that
     cannot afford a call polls it: ``if freezer.armed: freezer.safepoint()``.
@@ -196,7 +196,7 @@ class Freezer(Unique):
         group: str = "",
         lease: float | None = None,
     ) -> T:
-        """`with freeze(...): return callback(*args)`, and TypeError if it cannot be called."""
+        """``with freeze(...): return callback(*args)``, and TypeError if it cannot be called."""
         check_callable("callback", callback)
         with self._freeze(timeout, reason, group, lease, sys._getframe(1)):
             return callback(*args)

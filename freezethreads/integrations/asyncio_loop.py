@@ -24,7 +24,8 @@ What is promised:
   hangs; a lease helps. So cancel tasks before you leave a loop for good, as `asyncio.run` does.
 
 What is assumed of asyncio, and documented: `call_soon_threadsafe` may be called from any thread and
-in signal handlers, and raises RuntimeError if the loop is closed; `loop.close()` clears its queues.
+in signal handlers, and raises RuntimeError if the loop is closed; ``loop.close()`` clears its
+queues.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def enrol(freezer: Freezer | None = None, *, group: str = "", name: str | None =
 
     From a coroutine or callback of the loop. `freezer` None is the default freezer; `group` is a
     dotted name; `name` is for people (None: the thread's). From now on `asyncio.to_thread` and
-    `loop.run_in_executor(None, ...)` use a `freezethreads.ThreadPoolExecutor` of that group.
+    ``loop.run_in_executor(None, ...)`` use a `freezethreads.ThreadPoolExecutor` of that group.
     A default executor that the loop had before goes on with what it has, and is not stopped.
 
     If the group is frozen, this returns after the thaw. The result is a context manager that undoes
