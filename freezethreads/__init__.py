@@ -14,11 +14,13 @@
 
 See `Freezer` for what each function does; the module's functions are those of `default_freezer`.
 
-Each interpreter of a process (`concurrent.interpreters`) has freezers of its own, for its own
+Each interpreter of a process (``concurrent.interpreters``) has freezers of its own, for its own
 threads.
 
 PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this was imported before.
 """
+
+import typing as _typing
 
 from freezethreads._controller.world import Hold, World
 from freezethreads._default import (
@@ -104,3 +106,19 @@ __all__ = [
 ]
 
 _export(__name__)
+
+__version__: str
+"""That of the installed package; ``0+unknown`` where it runs from a folder and is not installed."""
+
+if not _typing.TYPE_CHECKING:  # a type checker would believe in every name
+
+    def __getattr__(name: str) -> str:
+        """Look the version up when somebody asks for it, which takes a while."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version(__name__)
+        except PackageNotFoundError:
+            return "0+unknown"

@@ -17,7 +17,7 @@ default_freezer._registry.faces.append(cast("Any", sys.modules[__name__]))
 
 
 def safepoint(label: str | None = None) -> None:
-    """`default_freezer.safepoint()`, the quickest way to it."""
+    """`Freezer.safepoint` of `default_freezer`, by the quickest way."""
     if armed:
         visit_safepoint(default_freezer._registry, label, sys._getframe(1))
 

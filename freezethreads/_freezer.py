@@ -11,8 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
+from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
+    by_name,
     check_callable,
     check_debug,
     check_group,
@@ -22,9 +24,9 @@ from freezethreads._ground.arguments import (
 from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.unique import Unique
 from freezethreads._refrigerator import membership
-from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking
+from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
 from freezethreads._refrigerator.membership import Registration
-from freezethreads._refrigerator.no_freeze import NoFreeze
+from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import place_of
@@ -45,8 +47,8 @@ T = TypeVar("T")
 class Freezer(Unique):
     """A registry of threads, and the controller that stops them at places they have marked.
 
-    The model is the Linux kernel's freezer: the refrigerator, `try_to_freeze()`, and the todo
-    notifier list per task that was proposed for it in 2005 (today's `task_work`).
+    The model is the Linux kernel's freezer: the refrigerator, ``try_to_freeze()``, and the todo
+    notifier list per task that was proposed for it in 2005 (today's ``task_work``).
 
     ``name`` is for people. ``armed`` is true while anybody is asked for anything; a loop that
     cannot afford a call polls it: ``if freezer.armed: freezer.safepoint()``.
@@ -54,12 +56,22 @@ class Freezer(Unique):
     ``debug`` (None: whether ``FREEZETHREADS_DEBUG=1`` is set) is to find threads that stop while
     they own a lock: the locks of `freezethreads.sync` note where they are acquired, and a thread
     that owns one gets `SafepointViolation` at each `safepoint()` and on its way into each
-    `blocking()` region, whether anything is asked or not; so ``armed`` is always true then.
+    `blocking()` region, whether anything is asked or not; so ``armed`` is always true then. A
+    region that is made and never entered, for want of a ``with``, is logged, as it is in Python's
+    development mode (``python -X dev``).
     """
 
     _IS = "the registry of this process's threads"
 
-    __slots__ = ("__weakref__", "_controller", "_registry", "armed", "name")
+    __slots__ = (
+        "__weakref__",
+        "_blocking",
+        "_controller",
+        "_no_freeze",
+        "_registry",
+        "armed",
+        "name",
+    )
 
     def __init__(self, name: str = "freezer", *, debug: bool | None = None) -> None:
         if not isinstance(name, str):
@@ -71,6 +83,11 @@ class Freezer(Unique):
             ownership.track()
         self._registry = Registry(self, debug, Recorder())
         self._controller = Controller(self._registry)
+        development = sys.flags.dev_mode
+        self._blocking: type[Blocking] = WatchedBlocking if development else Blocking
+        self._no_freeze: type[NoFreeze] = WatchedNoFreeze if debug or development else NoFreeze
+        if debug:
+            self._blocking = CheckedBlocking
         adopt(self._controller)
 
     def __repr__(self) -> str:
@@ -127,18 +144,18 @@ class Freezer(Unique):
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         """
-        region = CheckedBlocking if self._registry.debug else Blocking
-        return region(self._registry, label, fork_safe)
+        return self._blocking(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:
         """A region in which the calling thread is not frozen: a freeze waits for its end.
 
         May be nested. Inside, safepoints do nothing and blocking regions do not count as stopped.
         """
-        return NoFreeze(self._registry)
+        return self._no_freeze(self._registry)
 
     # The controller's side.
 
+    @by_name
     def freeze(
         self,
         *,
@@ -158,7 +175,7 @@ class Freezer(Unique):
         a freeze of its own thread; TypeError or ValueError, before anything was
         touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
         """
-        return self._freeze(timeout, reason, group, lease, sys._getframe(1))
+        return self._freeze(timeout, reason, group, lease, sys._getframe(2))
 
     def _freeze(
         self,
@@ -179,8 +196,9 @@ class Freezer(Unique):
         user = object()
         try:
             if own is None:
+                warn_of_nobody(self._registry, freeze, place)
                 self._controller.stop(freeze, deadline, place)
-            return World(self._registry, self._controller, freeze, user, lease)
+            return World(self._registry, self._controller, freeze, user, lease, place)
         except BaseException as error:
             self._controller.give_up(freeze, user, error)
             raise
@@ -195,11 +213,12 @@ class Freezer(Unique):
         group: str = "",
         lease: float | None = None,
     ) -> T:
-        """`with freeze(...): return callback(*args)`, and TypeError if it cannot be called."""
+        """``with freeze(...): return callback(*args)``, and TypeError if it cannot be called."""
         check_callable("callback", callback)
         with self._freeze(timeout, reason, group, lease, sys._getframe(1)):
             return callback(*args)
 
+    @by_name
     def hold(
         self,
         *,
@@ -219,11 +238,12 @@ class Freezer(Unique):
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         freeze = Freeze(self._registry, "hold", group, reason)
-        place = place_of(sys._getframe(1), "blocking", "waiting for a hold to stand")
+        place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         user = object()
         try:
+            warn_of_nobody(self._registry, freeze, place)
             self._controller.stop_and_leave(freeze, deadline, place)
-            return Hold(self._registry, self._controller, freeze, user, lease)
+            return Hold(self._registry, self._controller, freeze, user, lease, place)
         except BaseException as error:
             self._controller.give_up(freeze, user, error)
             raise

@@ -36,9 +36,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
 
     An idle worker counts as stopped, and a busy one stops at the safepoints of what it calls, or
     when that has returned. While the workers are frozen nothing is dispatched; what is submitted
-    meanwhile, by a thread that runs, waits in the queue. `result()` and `exception()` of its
+    meanwhile, by a thread that runs, waits in the queue. ``result()`` and ``exception()`` of its
     futures, `map()`, and `shutdown()` are freezable waits for the thread that calls them.
-    (`concurrent.futures.wait()` and `as_completed()` are not, unless `install()` is in force.)
+    (`concurrent.futures.wait()` and `concurrent.futures.as_completed()` are not, unless `install()`
+    is in force.)
     """
 
     def __init__(

@@ -27,7 +27,7 @@ def register_signal(
     """Have `Freezer.dump` write its report to `file` whenever this signal comes.
 
     `freezer` None is the default freezer. `file` None is what `sys.stderr` is now; it must have a
-    `fileno()`, is kept, and is written to past its buffer. The report works while threads
+    ``fileno()``, is kept, and is written to past its buffer. The report works while threads
     stand frozen, the main thread too. What the file cannot encode is escaped; what cannot be
     written is lost, as is all once the file is
     closed. Calling this again replaces the arrangement; `unregister_signal` ends it.

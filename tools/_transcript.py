@@ -1,9 +1,9 @@
 """Walks through the verbs on programs that run, and shows what each prints: `tools/transcript`.
 
 The walks are the demo, and a waitress server under load, started by `freezethreads run`. With
-`--write`, what is between the marks in the README is made anew. A moment in which the demo has just
-stopped its threads itself shows more than another one: make the walk again then, since the test
-wants every line that is shown to be printed each time.
+`--write`, what is between the marks in docs/how-to/outside.md is made anew. A moment in which the
+demo has just stopped its threads itself shows more than another one: make the walk again then,
+since the test wants every line that is shown to be printed each time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from freezethreads.cli._table import table_of
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "how-to" / "outside.md"
 MARKS = ("<!-- transcript: made by tools/transcript --write -->", "<!-- end of the transcript -->")
 LONGEST = 10
 """Lines of an output that are shown."""
@@ -245,9 +245,9 @@ def shape_of(line: str) -> str:
     return re.sub(r" +", " ", line).strip()
 
 
-def shown(readme: str) -> str:
-    """What the README has between the marks."""
-    return readme.partition(MARKS[0])[2].partition(MARKS[1])[0]
+def shown(page: str) -> str:
+    """What the page has between the marks."""
+    return page.partition(MARKS[0])[2].partition(MARKS[1])[0]
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -257,18 +257,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Walk through the verbs of freezethreads on the demo, and on a waitress server "
         "under load, and print what each says, as Markdown.",
     )
-    parser.add_argument("--write", action="store_true", help="write it into the README instead")
+    parser.add_argument("--write", action="store_true", help="write it into its page instead")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the walks, or write them into the README."""
+    """Print the walks, or write them into their page."""
     options = parse(arguments)
     text = render(walk_all())
     if options.write:
-        readme = README.read_text()
-        head, rest = readme.split(MARKS[0])
-        README.write_text(f"{head}{MARKS[0]}\n\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+        before = PAGE.read_text()
+        head, rest = before.split(MARKS[0])
+        PAGE.write_text(f"{head}{MARKS[0]}\n\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
     else:
         print(text)
     return 0

@@ -14,17 +14,32 @@ else in between. It alone takes them. So what holds for a controller that waits 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
+from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import check_callable, check_request
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.errors import FreezeError
+from freezethreads._refrigerator.unentered import tell_of_unentered
+from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
 from freezethreads._registry.requests import Freeze
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
+
+
+def asked_at(frame: FrameType) -> Place:
+    """Where a program asks, which is in this frame."""
+    return place_of(frame, "blocking", "freeze")
+
+
+def tell_of_unasked(freezer: Freezer, place: Place) -> None:
+    """Log that somebody was about to ask at `place`, and did not: a block that is not entered."""
+    statement = "async with asyncio_loop.freeze():"
+    tell_of_unentered(freezer._registry, "freeze()", place, "stops nobody", statement)
 
 
 class Doorbell(Bell):
@@ -49,9 +64,9 @@ class FreezeRequest:
 
     Nothing is touched before the first `poll()`. `notify` is called, from any thread and also in
     signal handlers, each time `poll()` may have something new; it must not wait, and if it raises,
-    that is logged and ignored. The other arguments and their errors are those of `Freezer.freeze`.
-    Requests take turns with each other and with `freeze()`, also those of one thread; inside a
-    world of one's own, call `freeze()`.
+    that is logged and ignored. `place` is where the program asks. The other arguments and their
+    errors are those of `Freezer.freeze`. Requests take turns with each other and with `freeze()`,
+    also those of one thread; inside a world of one's own, call `freeze()`.
     """
 
     __slots__ = (
@@ -74,6 +89,7 @@ class FreezeRequest:
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        place: Place | None = None,
     ) -> None:
         check_callable("notify", notify)
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
@@ -84,6 +100,8 @@ class FreezeRequest:
         self._user = object()
         self._freeze = Freeze(self._registry, "freeze", group, reason)
         self._freeze.bell = Doorbell(notify)
+        if place is not None:
+            warn_of_nobody(self._registry, self._freeze, place)
 
     def poll(self) -> World | None:
         """Go on as far as can be done without waiting; the world when all stand, None until then.

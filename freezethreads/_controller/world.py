@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.arguments import check_callable
@@ -13,11 +13,12 @@ from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocke
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ground.unique import Unique
-from freezethreads._registry.places import bell_of
+from freezethreads._registry.places import Place, bell_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.todos import Todo
+from freezethreads._report.ownership import where
 from freezethreads._report.stragglers import ThreadInfo, infos_of, other_threads
 
 T = TypeVar("T")
@@ -35,7 +36,9 @@ class _Stopped(Unique):
         freeze: Freeze,
         user: object,
         lease: float | None,
+        place: Place | None = None,
     ) -> None:
+        self._place = place
         self._registry = registry
         self._controller = controller
         self._user = user
@@ -99,6 +102,18 @@ class _Stopped(Unique):
         if kind is None or issubclass(kind, Exception):
             self._check_that_it_stood()
 
+    if not TYPE_CHECKING:  # for a type checker there is nothing to enter so
+
+        def __aenter__(self) -> NoReturn:
+            self.thaw()
+            raise TypeError(
+                f"{self._freeze.kind}() blocks, and is entered with `with`. In a coroutine write "
+                "`async with asyncio_loop.freeze()`, of freezethreads.integrations"
+            )
+
+        def __aexit__(self, *_: object) -> None:
+            """Never called: nobody enters it so."""
+
     def _check_that_it_stood(self) -> None:
         freeze = self._freeze
         torn = "the threads have been running since, so what was read here may not be consistent"
@@ -122,9 +137,14 @@ class _Stopped(Unique):
     def _abandon(self) -> None:
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
+            why = "nobody refers to it any more"
+            if self._place is not None:
+                name = f"{self._registry.called}.{freeze.kind}()"
+                why += f"; it was made at {where(self._place)}: write `with {name}:`, or keep "
+                why += f"what {freeze.kind}() returns until you thaw it"
             freeze.users.pop(self._user, None)
             if not freeze.users:
-                self._controller.abandon(freeze, "dropped", "nobody refers to it any more")
+                self._controller.abandon(freeze, "dropped", why)
 
     # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
     # where it would be printed and lost.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.uninterruptible import need_depth
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def check_debug(debug: bool | None) -> bool:
@@ -30,6 +35,31 @@ def check_callable(name: str, fn: object) -> None:
     """Raise TypeError unless `fn` can be called."""
     if not callable(fn):
         raise TypeError(f"{name} must be callable, not {fn!r}")
+
+
+def by_name(method: F) -> F:
+    """A decorator: the method takes arguments by name alone, and says so in words of the caller.
+
+    Its caller is two frames out. For a type checker, and for `inspect`, it is as it was.
+    """
+
+    @wraps(method)
+    def call(self: object, *unnamed: object, **named: object) -> object:
+        if unnamed:
+            raise TypeError(_advice_on(method.__name__, unnamed[0]))
+        return method(self, **named)
+
+    return call  # type: ignore[return-value]
+
+
+def _advice_on(name: str, value: object) -> str:
+    """What to write instead. A string is likely a group, and a number a time-out."""
+    advice = "timeout, reason, group, lease"
+    if isinstance(value, str):
+        advice = f"write {name}(group={value!r})"
+    elif value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        advice = f"write {name}(timeout={value!r})"
+    return f"{name}() takes its arguments by name: {advice}"
 
 
 def check_request(

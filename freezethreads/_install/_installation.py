@@ -56,7 +56,7 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
 
     From any thread, which is not enrolled by this; nor are those that run already: see
     `Installation.enrol` and `Installation.missed`. To be called before the program's own modules
-    are imported, since a name that was copied before is the old one (`from time import sleep`, or
+    are imported, since a name that was copied before is the old one (``from time import sleep``, or
     `Lock`, `RLock`, `SimpleQueue`, what is in `select`, `signal`, `os`), and a lock, `SimpleQueue`,
     `poll` or `epoll` that was made before waits as it did.
 
@@ -106,9 +106,9 @@ class Installation(Unique):
     def missed(self) -> tuple[Thread, ...]:
         """The live threads that are not enrolled because they ran before. From any thread.
 
-        The one that called `install()` is among them, until it registers or `enrol`s itself; and so
-        are the workers of a `ThreadPoolExecutor` that was made before. Threads that `threading`
-        does not know are not.
+        The one that called `install()` is among them, until it registers itself, or calls `enrol`;
+        and so are the workers of a `ThreadPoolExecutor` that was made before. Threads that
+        `threading` does not know are not.
         """
         return self._members.missed
 
@@ -127,7 +127,7 @@ class Installation(Unique):
         From any thread, also while threads stand frozen, who stand until their thaw. May be
         repeated, and does nothing then. A name that somebody else has replaced since is left alone,
         with a warning in the log: what is there calls ours, and ours only passes calls on. The
-        same holds for what was copied meanwhile (`from time import sleep`). Locks and queues that
+        same holds for what was copied meanwhile (``from time import sleep``). Locks and queues that
         were made meanwhile stay what they are.
         """
         for name in _call_locked(self._end):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
-from typing import Final
+from typing import ClassVar, Final
 
 from freezethreads._ground.original import monotonic
 from freezethreads._ground.uninterruptible import covered
@@ -19,6 +19,7 @@ from freezethreads._refrigerator.refrigerator import (
     visit,
     visit_as_stranger,
 )
+from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
 from freezethreads._registry.places import Place, not_fork_safe, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
@@ -47,6 +48,8 @@ class Blocking:
 
     __slots__ = ("_fork_safe", "_label", "_registry")
 
+    _frames: ClassVar = 1  # how far out the program is that enters it
+
     def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
         self._registry = registry
         self._label = label
@@ -63,7 +66,7 @@ class Blocking:
                 self._enter_nested(record)
                 record.depth += 1
                 return
-            frame = sys._getframe(1)
+            frame = sys._getframe(self._frames)
             code, offset, safe = frame.f_code, frame.f_lasti, self._fork_safe
             if code.co_flags & _SUSPENDS or ("greenlet" in sys.modules and may_switch()):
                 record.depth = 1
@@ -128,16 +131,40 @@ class Blocking:
         record.depth -= 1
 
 
-class CheckedBlocking(Blocking):
-    """A blocking region in debug mode: refused to a thread that owns a lock."""
+class WatchedBlocking(Blocking):
+    """A blocking region in development mode: it tells if it was never entered."""
+
+    __slots__ = ("_made_at",)
+
+    _frames: ClassVar = 2
+
+    def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
+        super().__init__(registry, label, fork_safe)
+        self._made_at: Place | None = made_here(label)
+
+    def __enter__(self) -> None:
+        self._made_at = None
+        self._check(sys._getframe(1))
+        super().__enter__()
+
+    def _check(self, frame: FrameType) -> None:
+        """Raise if the thread must not enter it here."""
+
+    def __del__(self) -> None:
+        if self._made_at is not None:
+            call = f"blocking({'' if self._label is None else repr(self._label)})"
+            tell_of_unentered(self._registry, call, self._made_at, "stops nobody")
+
+
+class CheckedBlocking(WatchedBlocking):
+    """A blocking region in debug mode: also refused to a thread that owns a lock."""
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
+    def _check(self, frame: FrameType) -> None:
         record = self._registry.own.record
         if not (record and (record.shut or record.parking.shut)):
-            check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
-        super().__enter__()
+            check_nothing_owned(place_of(frame, "blocking", self._label))
 
 
 def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:

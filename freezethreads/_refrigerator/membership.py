@@ -82,6 +82,7 @@ def _change_group(registry: Registry, record: Record, group: str) -> None:
     place = place_of(sys._getframe(2), "safepoint", "move")
     try:
         record.group = group
+        registry.note_group(group)
         registry.submit_to_active(record)
         for freeze in record.parking.word.value.freezes:
             if freeze.registry is registry and not freeze.covers(group):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import ClassVar
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.refrigerator import come_back, go_away
-from freezethreads._registry.places import place_of
+from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
+from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 
@@ -16,6 +18,8 @@ class NoFreeze:
     """A region that keeps the refrigerator shut: `with freezer.no_freeze():`. May be nested."""
 
     __slots__ = ("_registry",)
+
+    _frames: ClassVar = 1  # how far out the program is that enters it
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -27,7 +31,8 @@ class NoFreeze:
             if record is None:
                 return
             if not record.shut:
-                record.shut_at = place_of(sys._getframe(1), "safepoint", "no_freeze")
+                frame = sys._getframe(self._frames)
+                record.shut_at = place_of(frame, "safepoint", "no_freeze")
                 if record.away is not None:
                     need_depth()  # to wait, and to go back into the region
                     record.region = place = record.away
@@ -68,3 +73,23 @@ class NoFreeze:
         if record.depth and record.away is None:
             place = record.region or place_of(sys._getframe(2), "blocking", None)
             go_away(self._registry, record, place)
+
+
+class WatchedNoFreeze(NoFreeze):
+    """One in debug or development mode: it tells if it was never entered."""
+
+    __slots__ = ("_made_at",)
+
+    _frames: ClassVar = 2
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self._made_at: Place | None = made_here(None)
+
+    def __enter__(self) -> None:
+        self._made_at = None
+        super().__enter__()
+
+    def __del__(self) -> None:
+        if self._made_at is not None:
+            tell_of_unentered(self._registry, "no_freeze()", self._made_at, "keeps nobody going")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from freezethreads._ground.errors import NotRegistered, ThreadExited
 from freezethreads._ground.original import Thread, get_native_id, local
-from freezethreads._registry.record import Lifeline, Record, here
+from freezethreads._registry.record import Lifeline, Record, here, logger
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, listed_anew, unlisted
 from freezethreads._registry.todos import ABSENT, Todo
@@ -49,6 +49,20 @@ class Own(local):
 armed: dict[Registry, None] = {}
 
 
+def warn_if_quiet(message: str) -> bool:
+    """Log a warning, unless anybody is asked for anything; whether it was logged.
+
+    Who stands may have the lock of what this is logged to, and the caller may be who lets it go.
+    """
+    if armed:
+        return False
+    logger.warning("%s", message)
+    return True
+
+
+MOST_GROUPS = 1000
+
+
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
@@ -61,12 +75,25 @@ class Registry:
         self.turns: dict[str, Turns] = {}  # for worlds and for holds: the controller's
         self.own = Own()
         self.recorder = recorder
+        self.groups: dict[str, None] = {}
+        self.warned: dict[str, None] = {}
+
+    @property
+    def called(self) -> str:
+        """What a program calls the freezer: the module, whose face only the default one has."""
+        return "freezethreads" if len(self.faces) > 1 else "freezer"
+
+    def note_group(self, group: str) -> None:
+        """Remember that somebody was in this group: of the first thousand, so as not to grow."""
+        if len(self.groups) < MOST_GROUPS:
+            self.groups[group] = None
 
     def enter(self, record: Record) -> None:
         """Enrol the calling thread, whose record has the mark set, so that it counts as stopped.
 
         It is asked for what a standing freeze asks of all, and must look before it goes on.
         """
+        self.note_group(record.group)
         self.own.record = record
         self.own.lifeline = Lifeline(self.expel, record)
         record.parking.add(self, record)

@@ -8,9 +8,10 @@
         run(state)                                  # threads with safepoints
         checkpointer.stop(final=True)
 
-Every five seconds all registered threads of `freezer` stop at their safepoints, the state is taken
-while nobody changes it, they go on, and it is made durable: after a ``kill -9`` or a power failure
-the store has the newest checkpoint that was acknowledged, or a newer one, and never half of one.
+Every five seconds all registered threads of ``freezer`` stop at their safepoints, the state is
+taken while nobody changes it, they go on, and it is made durable: after a ``kill -9`` or a power
+failure the store has the newest checkpoint that was acknowledged, or a newer one, and never half of
+one.
 
 A `Store` is `FileStore`, `SQLiteStore`, or anything with the same three methods. Damage is
 logged with the logger ``freezethreads.checkpoint``.

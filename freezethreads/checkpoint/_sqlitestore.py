@@ -64,8 +64,8 @@ class SQLiteStore:
 
     A subclass that keeps its data in tables of its own, and writes only what has changed,
     overrides :meth:`create`, :meth:`write` and :meth:`read`; then `keep` and `dumps` are its own
-    affair. It gets a copy of what `take()` returned, made with `dumps` and `loads` while all
-    stand still. If `take()` returns something that nobody touches afterwards, the copy is
+    affair. It gets a copy of what ``take()`` returned, made with `dumps` and `loads` while all
+    stand still. If ``take()`` returns something that nobody touches afterwards, the copy is
     wasted: let :meth:`detach` return the payload itself.
 
     A child that the program forks can use the store as well, unless a thread was in a call of one

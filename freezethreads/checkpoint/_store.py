@@ -24,8 +24,8 @@ class Store(Protocol):
     def save(self, payload: Any) -> int | None:
         """Make `payload` durable as the newest checkpoint, wholly or not at all.
 
-        `payload` is what :meth:`detach` returned or, in mode ``"fork"``, what `take` did; there it
-        is called in the child, in which this store is a copy that no other thread uses. Returns
+        `payload` is what :meth:`detach` returned or, in mode ``"fork"``, what ``take`` did; there
+        it is called in the child, in which this store is a copy that no other thread uses. Returns
         the number of bytes of the payload, or None if that is not known. Whatever it raises,
         the checkpoints before stay. It counts as stopped while it runs, so it must touch nothing
         of the application but `payload`.

@@ -24,7 +24,8 @@ What is promised:
   hangs; a lease helps. So cancel tasks before you leave a loop for good, as `asyncio.run` does.
 
 What is assumed of asyncio, and documented: `call_soon_threadsafe` may be called from any thread and
-in signal handlers, and raises RuntimeError if the loop is closed; `loop.close()` clears its queues.
+in signal handlers, and raises RuntimeError if the loop is closed; ``loop.close()`` clears its
+queues.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from freezethreads import (
     FreezeError,
@@ -45,10 +47,13 @@ from freezethreads import (
     World,
     default_freezer,
 )
-from freezethreads._controller.nowait import FreezeRequest
+from freezethreads._controller.nowait import FreezeRequest, asked_at, tell_of_unasked
 from freezethreads._ground.deadline import check_seconds
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.unique import Unique
+
+if TYPE_CHECKING:
+    from freezethreads._registry.places import Place
 
 __all__ = ["Enrolment", "enrol", "freeze"]
 
@@ -61,7 +66,7 @@ def enrol(freezer: Freezer | None = None, *, group: str = "", name: str | None =
 
     From a coroutine or callback of the loop. `freezer` None is the default freezer; `group` is a
     dotted name; `name` is for people (None: the thread's). From now on `asyncio.to_thread` and
-    `loop.run_in_executor(None, ...)` use a `freezethreads.ThreadPoolExecutor` of that group.
+    ``loop.run_in_executor(None, ...)`` use a `freezethreads.ThreadPoolExecutor` of that group.
     A default executor that the loop had before goes on with what it has, and is not stopped.
 
     If the group is frozen, this returns after the thaw. The result is a context manager that undoes
@@ -172,14 +177,24 @@ def freeze(
     region. `Freezer.freeze()`, which blocks the loop, is refused while this waits, and inside the
     block any task that calls it shares the world.
     """
+    if not (freezer is None or isinstance(freezer, Freezer)):
+        raise TypeError(
+            "freezer must be a freezethreads.Freezer, or None for the default one, "
+            f"not {freezer!r}; write freeze(group={freezer!r})"
+        )
     what = {"reason": reason, "group": group, "lease": lease}
-    return _Block(default_freezer if freezer is None else freezer, timeout, what)
+    place = asked_at(sys._getframe(1))
+    return _Block(default_freezer if freezer is None else freezer, timeout, what, place)
 
 
 class _Block(AbstractAsyncContextManager[World, None]):
     """One ``async with freeze():`` of a task. It can be entered once."""
 
-    def __init__(self, freezer: Freezer, timeout: float | None, what: dict[str, Any]) -> None:
+    def __init__(
+        self, freezer: Freezer, timeout: float | None, what: dict[str, Any], place: Place
+    ) -> None:
+        self._made_at: Place | None = place  # until it is entered
+        self._place = place
         self._freezer = freezer
         self._timeout = timeout
         self._what = what
@@ -189,7 +204,24 @@ class _Block(AbstractAsyncContextManager[World, None]):
         self._world: World | None = None
         self._forget: Callable[[], object] = int  # so far there is nothing
 
+    if not TYPE_CHECKING:  # for a type checker there is nothing to enter so
+
+        def __enter__(self) -> NoReturn:
+            self._made_at = None
+            raise TypeError(
+                "write `async with asyncio_loop.freeze()`; where there is no coroutine, it is "
+                "`with freezethreads.freeze()`"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Never called: nobody enters it so."""
+
+    def __del__(self) -> None:
+        if self._made_at is not None:
+            tell_of_unasked(self._freezer, self._made_at)
+
     async def __aenter__(self) -> World:
+        self._made_at = None
         if self._loop is not None:
             raise FreezeError("this block was entered before: call freeze() again for another one")
         self._loop = asyncio.get_running_loop()
@@ -240,7 +272,9 @@ class _Block(AbstractAsyncContextManager[World, None]):
                 request.abandon("its loop does not run")
 
         news = asyncio.Event()
-        request = FreezeRequest(self._freezer, notify, timeout=self._timeout, **self._what)
+        request = FreezeRequest(
+            self._freezer, notify, timeout=self._timeout, place=self._place, **self._what
+        )
         self._forget = _at_close(loop, self.close)
         self._request = request
         timer = None

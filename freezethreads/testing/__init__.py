@@ -33,7 +33,7 @@ A scenario says what is tortured, who does it, and what has to hold whenever all
 `torture` runs it in this process. ``python -m stress --load file.py``, in a checkout, runs it in
 one of its own, which may be killed, and shows more.
 
-The plugin of pytest is `freezethreads.testing.pytest_plugin`. Nothing else here knows pytest.
+The plugin of pytest is ``freezethreads.testing.pytest_plugin``. Nothing else here knows pytest.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ class Result:
     ``steps`` has the steps of each actor that was there from the beginning; ``safepoints`` is None
     if the scenario's freezer does not count them. ``stacks`` and ``events`` are those of all
     threads when the first finding was made, else empty. ``statistics`` is the freezer's
-    `Statistics`, ``sites`` its busiest `Site`s, ``worst`` a `Timeline` and ``recent`` the times
-    (armed, stood, thawed) of the last freezes. ``hung`` names the threads that did not end.
+    `Statistics`, ``sites`` the busiest of its `Site` places, ``worst`` a `Timeline` and ``recent``
+    the times (armed, stood, thawed) of the last freezes. ``hung`` names the threads that did not
+    end.
     """
 
     scenario: str

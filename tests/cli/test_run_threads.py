@@ -121,4 +121,6 @@ thread.start()
 thread.join()
 program.finish()
 """)
-    assert run("script.py", PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}") == "well\n"
+    assert (
+        run("script.py", PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}") == "well\n"
+    )

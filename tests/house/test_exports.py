@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import importlib.metadata
 import inspect
 import pickle
 import sys
@@ -30,6 +31,7 @@ from freezethreads import (
     World,
     default_freezer,
 )
+from helpers import run_python
 
 ASK = "timeout=20.0, reason='', group='', lease=None"
 
@@ -126,6 +128,32 @@ def test_all_is_what_the_design_names() -> None:
     assert set(freezethreads.__all__) == expected
     assert len(freezethreads.__all__) == len(expected)
     assert all(hasattr(freezethreads, name) for name in expected)
+
+
+def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"1.2.3 of {name}")
+    assert freezethreads.__version__ == "1.2.3 of freezethreads"
+
+
+def test_the_version_of_a_checkout_is_before_every_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", nothing)
+    assert freezethreads.__version__ == "0+unknown"
+
+
+def test_the_version_is_looked_up_when_somebody_asks_and_not_before() -> None:
+    code = """
+import sys, freezethreads
+print("importlib.metadata" in sys.modules, isinstance(freezethreads.__version__, str))
+"""
+    assert run_python(code).stdout == "False True\n"
+
+
+def test_another_name_is_missing_as_in_any_module() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'freezethreads' has no attribute 'thawn'$"):
+        _ = freezethreads.thawn  # type: ignore[attr-defined]
 
 
 def test_nothing_else_looks_public() -> None:

@@ -46,6 +46,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LONGEST = 400
 
+FOLDERS = ("freezethreads", "tests", "tools", "stress", "docs", "examples")
+
 
 def room_of(path: Path) -> str:
     """The room that a file of the package belongs to."""
@@ -152,7 +154,7 @@ def test_importing_the_package_imports_little_else() -> None:
 
 def python_files() -> list[Path]:
     """All Python of the project, the scripts without a suffix among it."""
-    folders = [ROOT / name for name in ("freezethreads", "tests", "tools", "stress")]
+    folders = [ROOT / name for name in FOLDERS]
     scripts = [path for path in (ROOT / "tools").iterdir() if path.is_file() and not path.suffix]
     return [*scripts, *(path for folder in folders for path in sorted(folder.rglob("*.py")))]
 

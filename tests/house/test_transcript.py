@@ -1,4 +1,4 @@
-"""The walk through the verbs in the README: it is what the commands print today."""
+"""The walk through the verbs in docs/: it is what the commands print today."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from helpers import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 
-SHOWN = _transcript.shown((ROOT / "README.md").read_text())
+SHOWN = _transcript.shown(_transcript.PAGE.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def walks() -> list[Walk]:
 
 
 def shown_walks() -> list[tuple[str, list[tuple[str, list[str]]]]]:
-    """What the README shows: of each program the commands, each with its lines."""
+    """What the page shows: of each program the commands, each with its lines."""
     walks = []
     for part in SHOWN.split("```text\n")[1:]:
         steps: list[tuple[str, list[str]]] = []
@@ -62,7 +62,7 @@ def test_every_line_that_is_shown_is_one_that_is_printed(walks: list[Walk]) -> N
         for (command, lines), step in zip(steps, walk.steps, strict=True):
             shapes = {shape_of(line) for line in step.output.split("\n")}
             wrong = [line for line in lines if line != "..." and not fits(line, shapes)]
-            assert not wrong, f"{command}: the README shows {wrong}, and now it is {shapes}"
+            assert not wrong, f"{command}: the page shows {wrong}, and now it is {shapes}"
 
 
 def test_nothing_of_this_machine_is_shown(walks: list[Walk]) -> None:

@@ -1,4 +1,4 @@
-"""Whether a command can be given as the README has it: the parser of its program reads it."""
+"""Whether a command can be given as a page has it: the parser of its program reads it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 import _bench
 import _check
+import _docs
 import _model
 import _storm
 import _transcript
@@ -32,7 +33,7 @@ def check_demo(arguments: Sequence[str]) -> None:
 
 def check_test(arguments: Sequence[str]) -> None:
     _, of_pytest = _check.parse(arguments)
-    missing = [name for name in of_pytest if not (ROOT / name).is_file()]
+    missing = [name for name in of_pytest if not (ROOT / name).exists()]
     assert not missing
 
 
@@ -91,6 +92,7 @@ def check_eval(arguments: Sequence[str]) -> None:
 
 CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/demo": check_demo,
+    "./tools/docs": _docs.parse,
     "./tools/test": check_test,
     "./tools/bench": check_bench,
     "./tools/model": _model.parse,

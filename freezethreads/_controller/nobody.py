@@ -1,0 +1,58 @@
+"""A freeze that stops nobody, and was not meant to: what there is to say of it, once.
+
+A misspelled group stops nobody, and a program whose threads have not registered has nobody to
+stop. Both look like a world, and what is read there is torn. A program may also be right to do so:
+threads begin while it freezes, or have all ended. So this is a line in the log, never an error, and
+nothing is said of a group in which somebody was once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freezethreads._ground.frames import is_ours
+from freezethreads._registry.places import Place, code_of
+from freezethreads._registry.registry import MOST_GROUPS, Registry, warn_if_quiet
+from freezethreads._registry.requests import Freeze, covers
+from freezethreads._report.ownership import where
+from freezethreads._report.stragglers import other_threads
+
+_MOST = 100
+"""Warnings that one freezer gives. A program that makes up the names of its groups gets no more."""
+
+
+def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
+    """Before `freeze` is asked for at `place`: log a warning if it cannot stop anybody."""
+    groups = registry.groups
+    if freeze.group in groups or is_ours(code_of(place)):
+        return
+    seen = list(groups)
+    if any(covers(freeze.group, group) for group in seen) or len(seen) == MOST_GROUPS:
+        return
+    key = freeze.group if seen else ""
+    if key in registry.warned or len(registry.warned) == _MOST:
+        return
+    problem = _name_groups(registry, seen) if seen else _name_threads(registry, freeze)
+    if problem and warn_if_quiet(f"{freeze!r} at {where(place)} stops nobody: {problem}"):
+        registry.warned[key] = None
+
+
+def _name_groups(registry: Registry, seen: list[str]) -> str:
+    """Which groups there are, or were, if none is left."""
+    now = {record.group for record in list(registry.records.values())} or set(seen)
+    names = ", ".join(map(repr, sorted(now)))
+    return f"nobody is in that group, or ever was; there {'are' if len(now) > 1 else 'is'} {names}"
+
+
+def _name_threads(registry: Registry, freeze: Freeze) -> str:
+    """Who goes on, as nobody has registered. Nothing, if there is no other thread."""
+    others = other_threads((), freeze.owner)
+    if not others:
+        return ""
+    face: Any = registry.faces[0]  # a freezer, of which the registry knows the flag alone
+    go = "other thread goes" if len(others) == 1 else "other threads go"
+    return (
+        f"no thread has registered with the freezer {face.name!r}. "
+        f"{len(others)} {go} on, {others[0].name!r} among them; a thread registers itself, with "
+        f"`with {registry.called}.register():`, or is a freezethreads.Thread"
+    )

@@ -1,0 +1,36 @@
+"""Regions that are made and never entered: `blocking("nap")` for `with blocking("nap"):`.
+
+Nothing is wrong with such a line but that it does nothing. Only the end of the object can tell, and
+a finalizer costs a seventh of a region. So this is for debug mode and Python's development mode.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from freezethreads._ground.frames import is_ours
+from freezethreads._registry.places import Place, place_of
+from freezethreads._registry.registry import Registry, warn_if_quiet
+from freezethreads._report.ownership import where
+
+
+def made_here(label: str | None) -> Place:
+    """Where the program is that has called into this library."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and is_ours(frame.f_code):
+        frame = frame.f_back
+    return place_of(frame, "blocking", label)
+
+
+def tell_of_unentered(
+    registry: Registry, call: str, place: Place, effect: str, statement: str = ""
+) -> None:
+    """Log that what `call` returned at `place` was never entered, unless the interpreter ends.
+
+    `statement` is what to write, if that is not `with` and the call.
+    """
+    if not sys.is_finalizing():
+        statement = statement or f"with {registry.called}.{call}:"
+        warn_if_quiet(
+            f"{call} at {where(place)} was never entered, and {effect}; write `{statement}`"
+        )

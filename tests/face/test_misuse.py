@@ -1,0 +1,279 @@
+"""What is easily written and not meant: each is told where it is, and what to write."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import freezethreads
+from fork_helpers import looping
+from freezethreads import Freezer, World
+from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, Worker, run_python, start
+
+
+@pytest.fixture
+def freezer() -> Freezer:
+    return Freezer("mine")
+
+
+@pytest.fixture
+def worker(freezer: Freezer) -> Iterator[Worker[None]]:
+    """A registered thread in a loop."""
+    with looping(freezer, "worker") as thread:
+        yield thread
+
+
+def here() -> str:
+    """The line that calls this, as messages name it."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return f"{__file__}:{frame.f_back.f_lineno}"
+
+
+def warning_of(caplog: pytest.LogCaptureFixture) -> str:
+    """The one warning that was logged."""
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("freezethreads", logging.WARNING)
+    return record.getMessage()
+
+
+# Without `with`.
+
+
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
+def test_what_is_dropped_at_once_says_where_and_what_to_write(
+    freezer: Freezer, worker: Worker[None], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    getattr(freezer, kind)(timeout=WAIT), (line := here())
+    message = warning_of(caplog)
+    assert f"made at {line} in test_what_is_dropped" in message
+    assert f"write `with freezer.{kind}():`" in message
+
+
+def test_the_advice_names_the_default_freezer_as_the_program_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    freezethreads.freeze(timeout=WAIT)
+    assert "write `with freezethreads.freeze():`" in warning_of(caplog)
+
+
+REGIONS = """
+import {imports}freezethreads
+
+freezer = freezethreads.Freezer("mine"{debug})
+for region in freezer, freezethreads:
+    with region.register():
+        region.blocking("a nap")
+        region.no_freeze()
+        with region.blocking("another"), region.no_freeze():
+            pass
+"""
+
+
+def regions(debug: str = "", **env: str) -> list[str]:
+    code = REGIONS.format(imports="", debug=debug)
+    return run_python(code, env={"PYTHONTRACEMALLOC": "0", **env}).stderr.splitlines()
+
+
+@pytest.mark.parametrize("env", [{"FREEZETHREADS_DEBUG": "1"}, {"PYTHONDEVMODE": "1"}])
+def test_a_region_that_is_never_entered_is_told_of_in_debug_and_development_mode(
+    env: dict[str, str],
+) -> None:
+    nap = "blocking('a nap') at <string>:7 in <module> was never entered, and stops nobody"
+    shut = "no_freeze() at <string>:8 in <module> was never entered, and keeps nobody going"
+    assert regions(**env) == [
+        f"{nap}; write `with freezer.blocking('a nap'):`",
+        f"{shut}; write `with freezer.no_freeze():`",
+        f"{nap}; write `with freezethreads.blocking('a nap'):`",
+        f"{shut}; write `with freezethreads.no_freeze():`",
+    ]
+
+
+def test_a_region_costs_nothing_of_that_otherwise() -> None:
+    assert regions() == []
+    assert len(regions(", debug=True")) == 2
+
+
+def test_a_region_in_debug_mode_is_where_the_program_has_it() -> None:
+    careful = Freezer("careful", debug=True)
+    with careful.register():
+        with careful.blocking("nap"):
+            line = here()
+            (info,) = careful.threads()
+        assert info.site is not None
+        assert f"{info.site.filename}:{info.site.lineno + 1}" == line
+
+
+# The wrong kind of `with`.
+
+
+def test_async_with_a_world_names_what_to_write(
+    freezer: Freezer, worker: Worker[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def wrong(stop: Callable[[], Any]) -> None:
+        async with stop():
+            pytest.fail("entered")
+
+    for stop in freezer.freeze, freezer.hold:
+        with pytest.raises(TypeError, match=r"`async with asyncio_loop\.freeze\(\)`"):
+            asyncio.run(wrong(stop))
+        assert freezer.todo(worker, str).result(WAIT) == "", "it runs"
+    assert not caplog.records
+
+
+def test_with_a_block_of_a_loop_names_what_to_write(freezer: Freezer) -> None:
+    block: Any = asyncio_loop.freeze(freezer)
+    advice = r"`async with asyncio_loop\.freeze\(\)`.* `with freezethreads"
+    with pytest.raises(TypeError, match=advice), block:
+        pytest.fail("entered")
+
+
+def test_a_block_of_a_loop_that_is_never_entered(
+    freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def forgetful() -> str:
+        asyncio_loop.freeze(freezer), (line := here())
+        return line
+
+    line = asyncio.run(forgetful())
+    message = warning_of(caplog)
+    assert f"freeze() at {line} in " in message
+    assert "write `async with asyncio_loop.freeze():`" in message
+
+
+def test_a_block_of_a_loop_that_is_entered_says_nothing(
+    freezer: Freezer, worker: Worker[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with asyncio_loop.freeze(freezer, timeout=WAIT):
+            pass
+
+    asyncio.run(main())
+    assert not caplog.records
+
+
+# Arguments that have names.
+
+
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
+def test_an_argument_without_its_name(freezer: Freezer, kind: str) -> None:
+    stop: Callable[..., Any] = getattr(freezer, kind)
+    with pytest.raises(TypeError, match=rf"{kind}\(\) .* by name: write {kind}\(group='io'\)$"):
+        stop("io")
+    with pytest.raises(TypeError, match=rf"write {kind}\(timeout=2.5\)$"):
+        stop(2.5)
+    with pytest.raises(TypeError, match=rf"write {kind}\(timeout=None\)$"):
+        stop(None)
+    with pytest.raises(TypeError, match=r"by name: timeout, reason, group, lease$"):
+        stop(freezer)
+    assert not freezer.armed
+
+
+def test_a_group_for_a_loop_without_its_name(freezer: Freezer) -> None:
+    wrong: Any = "io"
+    with pytest.raises(TypeError, match=r"not 'io'; write freeze\(group='io'\)$"):
+        asyncio_loop.freeze(wrong)
+
+
+# Nobody to stop.
+
+
+def stops(freezer: Freezer) -> list[tuple[str, Callable[..., Any]]]:
+    """Each way to freeze, and how the warning calls it."""
+
+    def freeze(group: str) -> None:
+        with freezer.freeze(group=group, timeout=WAIT):
+            pass
+
+    def hold(group: str) -> None:
+        freezer.hold(group=group, timeout=WAIT).thaw()
+
+    def run_frozen(group: str) -> None:
+        freezer.run_frozen(str, group=group, timeout=WAIT)
+
+    def asynchronously(group: str) -> None:
+        async def block() -> World:
+            async with asyncio_loop.freeze(freezer, group=group, timeout=WAIT) as world:
+                return world
+
+        asyncio.run(block())
+
+    named = freeze, hold, run_frozen, asynchronously
+    return [("hold" if stop is hold else "freeze", stop) for stop in named]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_group_in_which_nobody_ever_was(
+    freezer: Freezer, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind, stop = stops(freezer)[number]
+    with looping(freezer, "disk", group="io.disk"), looping(freezer, "net", group="io.net"):
+        stop("io.dsik")
+        message = warning_of(caplog)
+        assert f"<{kind} of group 'io.dsik' by MainThread> at {__file__}:" in message
+        assert message.endswith(
+            "nobody is in that group, or ever was; there are 'io.disk', 'io.net'"
+        )
+        stop("io.dsik")
+        assert len(caplog.records) == 1, "once"
+        stop("io.d")
+        assert len(caplog.records) == 2
+
+
+def test_a_group_in_which_somebody_is_or_was_or_is_below_it(
+    freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with looping(freezer, "gone", group="gone"):
+        pass
+
+    def move() -> None:
+        with freezer.register(group="first") as registration:
+            registration.move("second")
+
+    start(move).finish()
+    with looping(freezer, "disk", group="io.disk"):
+        for group in "", "io", "io.disk", "gone", "first", "second":
+            for _, stop in stops(freezer):
+                stop(group)
+    assert not caplog.records
+
+
+def test_nobody_is_registered_although_there_are_threads(
+    freezer: Freezer, worker: Worker[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The thread of `worker` is registered with another freezer."""
+    other = Freezer("other")
+    for _ in range(2):
+        for _, stop in stops(other):
+            stop("")
+    message = warning_of(caplog)
+    assert f"at {__file__}:" in message
+    assert "no thread has registered with the freezer 'other'" in message
+    assert "1 other thread goes on, 'worker' among them" in message
+    assert "freezer.register()" in message
+
+
+def test_where_there_is_no_other_thread_nothing_is_said(
+    freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _, stop in stops(freezer):
+        stop("")
+    assert not caplog.records
+
+
+def test_nothing_is_logged_while_somebody_stands(
+    freezer: Freezer, worker: Worker[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thread that stands may have the lock of what it would be logged to."""
+    with freezer.hold(timeout=WAIT):
+        freezer.hold(group="dsik", timeout=WAIT).thaw()
+        assert not caplog.records
+    freezer.hold(group="dsik", timeout=WAIT).thaw()
+    assert "'dsik'" in warning_of(caplog)
