@@ -27,7 +27,7 @@ inline make() {                         /* code: _refrigerator/refrigerator.make
     atomic { list = list & ~one; one = 0 }
 }
 
-inline make_todos() {                   /* code: _refrigerator/waits.Waiting._make_todos: "pending_todos(" ; "make(" */
+inline make_todos() {                   /* code: _refrigerator/waits.Waiting._make_todos: "pending_todos(" ; "make," */
     found = list;
     do
     :: found & bit(0) -> atomic { found = found & ~bit(0); one = bit(0) }; make()

@@ -200,7 +200,7 @@ proctype Thread(byte me) {
 #if defined(LEASE) && !defined(TWO_WORLDS)
     if :: me == 1 -> goto visits :: else fi;
 #endif
-    do                                  /* code: _controller/turns.Turns.take: "_join(" ; "wait_away(" ; "_keep(" */
+    do                                  /* code: _controller/turns.Turns.take: "_join(" ; "wait_away(" ; "self._keep," */
     :: running[me] = false;
        barred[me] = true;
        join(me);
