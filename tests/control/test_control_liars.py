@@ -247,13 +247,17 @@ def test_an_answer_that_no_client_would_take_is_an_error(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server says so, rather than what is refused as a lie."""
-    monkeypatch.setattr("freezethreads.control._server.LONGEST_ANSWER", 400)
     freezer = Freezer("served")
     with freezer.serve(), connect(ME) as client, puppet(freezer):
-        monkeypatch.setitem(REQUESTS, "much", lambda session, arguments: {"x": "y" * 500})
-        with pytest.raises(ControlError, match="too much to say in one answer: it has 5") as told:
-            client.request("much")
-        assert getattr(told.value, "kind", "") == "too long"
+        with pytest.raises(FreezeFailed, match="1 of 1 threads did not stop") as late:
+            client.request("freeze", timeout=0.01)
+        details = len(json.dumps(late.value.details))
+        longest = len(str(late.value)) + details // 2  # the message fits, and the details do not
+        monkeypatch.setattr("freezethreads.control._server.LONGEST_ANSWER", longest)
         with pytest.raises(FreezeFailed, match="1 of 1 threads did not stop") as late:
             client.request("freeze", timeout=0.01)
         assert late.value.details == {}
+        monkeypatch.setitem(REQUESTS, "much", lambda session, arguments: {"x": "y" * longest})
+        with pytest.raises(ControlError, match="too much to say in one answer: it has ") as told:
+            client.request("much")
+        assert getattr(told.value, "kind", "") == "too long"

@@ -59,10 +59,12 @@ def just_fork(fork: Fork) -> None:
 def test_the_child_logs_nothing_of_what_its_parents_threads_had(kind: str) -> None:
     freezer = Freezer()
 
-    def check() -> None:
-        assert kept.messages() == []
-
     with logged() as kept, had_by_another(lambda: getattr(freezer, kind)(timeout=WAIT)):
+        said = kept.messages()
+
+        def check() -> None:
+            assert kept.messages() == said
+
         forked(just_fork, check)
 
 
