@@ -46,7 +46,7 @@ from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
 from freezethreads._report.looks import shelter_of
-from freezethreads._report.ownership import acquired_at, awaited_by, owned_locks, where
+from freezethreads._report.ownership import ITSELF, acquired_at, awaited_by, owned_locks, where
 from freezethreads._report.stacks import Stack, read_stacks
 from freezethreads._report.statistics import site_of
 
@@ -157,8 +157,9 @@ class _Threads:
     def _note_owners(self, idents: list[int]) -> None:
         """Who owns which lock: what was noted, and what somebody waits for."""
         owned = dict(owned_locks())
-        for lock in map(awaited_by, idents):
-            if lock is not None and lock.owner is not None:
+        for ident in idents:
+            lock = awaited_by(ident)
+            if lock is not None and lock.owner not in (None, ident):
                 owned.setdefault(lock, lock.owner)
         for lock, owner in owned.items():
             place = acquired_at(lock)
@@ -208,11 +209,13 @@ class _Threads:
         owner, place = lock.owner, acquired_at(lock)
         return {
             "lock": repr(lock),
-            "owner": None if owner is None else self._name_of(owner),
+            "owner": None if owner is None else self._name_of(owner, ident),
             "acquired": None if place is None else where(place),
         }
 
-    def _name_of(self, ident: int) -> str:
+    def _name_of(self, ident: int, waiter: int) -> str:
+        if ident == waiter:
+            return ITSELF
         known = self._records.get(ident) or self._threads.get(ident)
         return f"thread {ident}" if known is None else known.name
 

@@ -29,6 +29,11 @@ def track() -> None:
     tracking = True
 
 
+ITSELF: Final = "itself, or by a thread that has ended"
+"""Who has a lock that its own waiter seems to have. A lock knows its owner by ident, which a thread
+that begins later gets from one that has ended."""
+
+
 def note_acquired(lock: object, place: Place) -> None:
     """The calling thread has acquired `lock` there."""
     _acquired[lock] = (get_ident(), place)

@@ -15,7 +15,7 @@ from freezethreads._registry.record import Record
 from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
 from freezethreads._report.looks import Evidence, Glance, evidence_of, glance_at, moved
-from freezethreads._report.ownership import acquired_at, awaited_by, where
+from freezethreads._report.ownership import ITSELF, acquired_at, awaited_by, where
 from freezethreads._report.stacks import stack_of, summary_of, with_source
 from freezethreads._report.statistics import Site, site_of
 
@@ -172,7 +172,9 @@ def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
         return None
     owner, place = owners.get(ident), acquired_at(lock)
     who = f"thread {ident}, which this freeze does not cover"
-    if owner is not None:
+    if ident == record.ident:
+        who = ITSELF
+    elif owner is not None:
         who = f"{owner.name}, {'frozen by this freeze' if owner.stopped else 'which runs as well'}"
     since = "" if place is None else f", acquired at {where(place)}"
     return f"{lock!r}, held by {who}{since}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -226,6 +227,24 @@ def test_a_straggler_waits_for_a_lock_whose_owner_runs_as_well() -> None:
         waits_for = stragglers_of(freezer, waiter, lock, over.set)
         owning.result(WAIT)
     assert f"held by {owner.worker.name}, which runs as well" in waits_for
+
+
+def test_a_lock_whose_owner_has_ended_may_bear_the_ident_of_who_waits_for_it() -> None:
+    """The system gives a thread the ident of one that has ended."""
+    freezer = Freezer()
+    lock, late = sync.Lock(), io.StringIO()
+    with puppet(freezer) as waiter:
+        assert waiter.worker.ident is not None
+        lock._waiters[0] = waiter.worker.ident
+
+        def release() -> None:
+            freezer.dump(late, timeout=0.05)
+            lock.release()
+
+        waits_for = stragglers_of(freezer, waiter, lock, release)
+    assert waits_for.endswith(", held by itself, or by a thread that has ended")
+    assert f"waits for {waits_for}\n" in late.getvalue()
+    assert "  owns " not in late.getvalue()
 
 
 def test_a_straggler_waits_for_a_lock_of_a_thread_that_is_not_covered() -> None:
