@@ -5,6 +5,7 @@ several files want: a Python without a GIL.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from hypothesis import settings
 
 from freezethreads._report import stacks as stacks_module
 from helpers import WAIT, Worker, stack_of
+
+# A shell that runs this in the background has Ctrl-C ignored, and so has what a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine makes any single example slow now and then, which says nothing about the code.
 settings.register_profile("tests", deadline=None)

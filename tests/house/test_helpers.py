@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -97,3 +98,22 @@ def test_run_python_passes_things_on() -> None:
     result = run_python("import warnings; warnings.warn('w')", check=False)
     assert result.returncode == 1
     assert "UserWarning: w" in result.stderr
+
+
+INTERRUPTED = """
+import signal, subprocess, sys
+
+def test_an_interrupt_arrives_in_a_child():
+    child = [sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGINT)"]
+    assert subprocess.run(child, stderr=subprocess.DEVNULL).returncode in (-2, 130)
+"""
+
+
+def test_in_the_background_of_a_shell_interrupts_arrive(tmp_path: Path) -> None:
+    """Where whoever starts the tests has ignored them."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        output = run_tests(tmp_path, INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert re.search(r"= 1 passed in", output), output
