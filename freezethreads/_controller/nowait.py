@@ -13,6 +13,7 @@ else in between. It alone takes them. So what holds for a controller that waits 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -155,7 +156,7 @@ class FreezeRequest:
             self._tied = True
             self._controller._tie(freeze)
         # A freeze that asks once it is this thread's turn waits for it, and so for its thaw.
-        return turns.take_nowait(freeze, self._deadline)
+        return turns.take_nowait(freeze, self._deadline, sys._getframe(2))
 
 
 class HoldRequest:

@@ -32,22 +32,18 @@ Each step is one operation on the queue, and may be repeated.
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from types import FrameType
 
+from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._refrigerator.refrigerator import visit
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import place_of
+from freezethreads._registry.places import Place, place_of
+from freezethreads._registry.record import Record
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import commanding
-
-if TYPE_CHECKING:
-    from freezethreads._ground.deadline import Deadline
-    from freezethreads._registry.places import Place
-    from freezethreads._registry.record import Record
-    from freezethreads._registry.registry import Registry
-    from freezethreads._registry.requests import Freeze
 
 
 class Turns:
@@ -84,12 +80,12 @@ class Turns:
             if call_shut(self._keep, freeze):
                 return
 
-    def take_nowait(self, freeze: Freeze, deadline: Deadline) -> bool:
+    def take_nowait(self, freeze: Freeze, deadline: Deadline, frame: FrameType) -> bool:
         """Queue up, and return whether it is the turn of `freeze`. By its thread.
 
         The bell of `freeze` rings when that may have changed. If the thread has the turn and is
-        asked to stop, it passes the turn on, and stops here.
-        Raises `FreezeTimeout` at the deadline.
+        asked to stop, it passes the turn on, and stops where `frame` is. Raises `FreezeTimeout` at
+        the deadline.
         """
         while True:
             self._join(freeze)
@@ -99,7 +95,7 @@ class Turns:
                 return True
             record = self._registry.own.record
             if record is not None and record.is_asked_to_stop:
-                place = place_of(sys._getframe(3), "safepoint", "waiting for its turn to freeze")
+                place = place_of(frame, "safepoint", "waiting for its turn to freeze")
                 visit(self._registry, record, place)
 
     def leave(self, freeze: Freeze) -> None:

@@ -78,7 +78,7 @@ def is_ours(code: CodeType) -> bool:
 def current_frames() -> dict[int, FrameType]:
     """The innermost frame of each thread that has one, by ident. From any thread.
 
-    Whose they are, anybody may ask; what is in them, only with a GIL: see `_stacks`.
+    Whose they are, anybody may ask; what is in them, only with a GIL: see `_report.stacks`.
     """
     return uncollected(original.current_frames)
 

@@ -54,7 +54,7 @@ def serve_until_done(freezer: Freezer, *futures: Future[Any]) -> None:
     """Pass safepoints until all these are done; fail if that takes longer than `WAIT`.
 
     One safepoint need not do: another thread may lower the flag by mistake, and be preempted
-    before it looks again. See the top of `_registry`.
+    before it looks again. See the top of `_registry.registry`.
     """
     deadline = time.monotonic() + WAIT
     while not all(future.done() for future in futures):
