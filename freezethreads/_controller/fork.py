@@ -11,31 +11,18 @@ import concurrent.futures.thread  # noqa: F401 - its hook for the end has to be 
 import os
 import threading
 import warnings
-import weakref
-from collections.abc import Iterator
 from typing import Any, cast
 
 from freezethreads._controller.controller import Controller
+from freezethreads._ground.living import Living
 from freezethreads._report import ownership
 
-# A dict, since listing one is atomic; a WeakSet cannot be walked while another thread adds to it.
-_references: dict[weakref.ref[Controller], None] = {}
+_controllers: Living[Controller] = Living()
 
 
 def adopt(controller: Controller) -> None:
     """Look after this controller's registry at a fork and at the end of the main thread."""
-    _references[weakref.ref(controller, _forget)] = None
-
-
-def _forget(reference: weakref.ref[Controller]) -> None:
-    _references.pop(reference, None)
-
-
-def _controllers() -> Iterator[Controller]:
-    for reference in list(_references):
-        controller = reference()
-        if controller is not None:
-            yield controller
+    _controllers.add(controller)
 
 
 class _Undeserved:
@@ -49,7 +36,7 @@ _FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
 
 
 def _owns_a_world() -> bool:
-    return any(controller.owns_world() for controller in _controllers())
+    return any(controller.owns_world() for controller in _controllers)
 
 
 def _before_fork() -> None:
@@ -65,12 +52,12 @@ def _before_fork() -> None:
 
 def _after_fork_in_child() -> None:
     ownership.reset()
-    for controller in _controllers():
+    for controller in _controllers:
         controller.reset()
 
 
 def _at_end_of_main_thread() -> None:
-    for controller in _controllers():
+    for controller in _controllers:
         controller.release_all("the main thread has ended")
 
 

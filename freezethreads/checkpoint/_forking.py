@@ -10,11 +10,11 @@ parent's place. All others are forked by the program, and live beside their pare
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 
 __all__ = ["Forkable", "expecting_child", "watch"]
@@ -27,19 +27,14 @@ class Forkable(Protocol):
         """Called in each child, by its only thread, which may be in any method of this object."""
 
 
-# A dict, since listing one is atomic: see `freezethreads._controller.fork`.
-_references: dict[weakref.ref[Forkable], None] = {}
+_watched: Living[Forkable] = Living()
 # The threads that fork for a checkpoint now. A child's thread has its parent's ident.
 _expecting: dict[int, None] = {}
 
 
 def watch(forkable: Forkable) -> None:
     """Tell it in each child, as long as it lives."""
-    _references[weakref.ref(forkable, _forget)] = None
-
-
-def _forget(reference: weakref.ref[Forkable]) -> None:
-    _references.pop(reference, None)
+    _watched.add(forkable)
 
 
 @contextmanager
@@ -55,10 +50,8 @@ def expecting_child() -> Iterator[None]:
 def _after_fork_in_child() -> None:
     expected = get_ident() in _expecting
     _expecting.clear()
-    for reference in list(_references):
-        forkable = reference()
-        if forkable is not None:
-            forkable._forked(expected)
+    for forkable in _watched:
+        forkable._forked(expected)
 
 
 if hasattr(os, "register_at_fork"):

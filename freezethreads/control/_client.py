@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from _socket import AF_UNIX, SOCK_STREAM
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from freezethreads._ground.deadline import check_seconds
+from freezethreads._ground.living import Living
 from freezethreads._ground.original import TIMEOUT_MAX, RLock, getpid
 from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
@@ -36,7 +36,7 @@ _FAILED: Final = ("timeout", "freeze")  # kinds of errors
 # A fork waits while a socket is opened, so that the child knows of it, and does not keep it: the
 # server would wait for that one's end as well. Acquired again by a signal handler that forks.
 _lock = RLock()
-_channels: dict[weakref.ref[Channel], None] = {}
+_channels: Living[Channel] = Living()
 
 
 class Client:
@@ -191,18 +191,13 @@ def _make_channel() -> Channel:
     """One that is not connected yet, and that a child of a fork does not keep."""
     with _lock:
         channel = Channel(Socket(AF_UNIX, SOCK_STREAM))
-        _channels[weakref.ref(channel, _lose)] = None
+        _channels.add(channel)
     return channel
 
 
-def _lose(reference: weakref.ref[Channel]) -> None:
-    _channels.pop(reference, None)
-
-
 def _after_fork_in_child() -> None:
-    for reference in list(_channels):
-        if (channel := reference()) is not None:
-            channel.forget()
+    for channel in _channels:
+        channel.forget()
     _channels.clear()
     _lock.release()
 
