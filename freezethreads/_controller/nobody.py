@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from freezethreads._ground.frames import is_ours
+from freezethreads._ground.files import is_own
 from freezethreads._registry.places import Place, code_of
 from freezethreads._registry.registry import MOST_GROUPS, Registry, warn_if_quiet
 from freezethreads._registry.requests import Freeze, covers
@@ -24,7 +24,7 @@ _MOST = 100
 def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     """Before `freeze` is asked for at `place`: log a warning if it cannot stop anybody."""
     groups = registry.groups
-    if freeze.group in groups or is_ours(code_of(place)):
+    if freeze.group in groups or is_own(code_of(place).co_filename):
         return
     seen = list(groups)
     if any(covers(freeze.group, group) for group in seen) or len(seen) == MOST_GROUPS:

@@ -30,8 +30,8 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._explain._source import PACKAGE, is_own
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
+from freezethreads._ground.files import PACKAGE, is_own
 from freezethreads._ground.original import (
     OwnThread,
     enumerate_threads,

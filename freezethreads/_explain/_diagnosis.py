@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
 from freezethreads._explain._sentences import Place, advise, explain
-from freezethreads._explain._source import PACKAGE, is_own, line_of, loop_around, nearest
+from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
+from freezethreads._ground.files import PACKAGE, is_own
 from freezethreads._ground.original import getpid, monotonic
 from freezethreads._report.looks import Evidence
 from freezethreads._report.stragglers import Straggler

@@ -9,7 +9,8 @@ from typing import Any
 from freezethreads._explain._causes import Cause
 from freezethreads._explain._diagnosis import Finding, stack_of_finding, where
 from freezethreads._explain._sentences import Place
-from freezethreads._explain._source import PACKAGE, nearest
+from freezethreads._explain._source import nearest
+from freezethreads._ground.files import PACKAGE
 
 
 def diagnose_silent(pid: int, why: str, spied: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from traceback import FrameSummary
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_PROGRAMS = os.path.join(PACKAGE, "demo")  # is in the package, and a program that uses it
+from freezethreads._ground.files import is_below, is_own
+
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__))
 _THIRD = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
@@ -29,11 +29,6 @@ TAKERS = ("acquire", "get", "put")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
-def is_own(filename: str) -> bool:
-    """Whether a file is this library's."""
-    return _is_below(filename, PACKAGE) and not _is_below(filename, _PROGRAMS)
-
-
 def remoteness(filename: str) -> int:
     """How far a file is from whoever reads a report: 0 is the program's own code, then come
     installed packages, the standard library, and this one."""
@@ -41,11 +36,7 @@ def remoteness(filename: str) -> int:
         return 3
     if any(folder in filename for folder in _THIRD):
         return 1
-    return 2 if _is_below(filename, _STANDARD) or filename.startswith("<frozen") else 0
-
-
-def _is_below(filename: str, folder: str) -> bool:
-    return filename.startswith(folder + os.sep)
+    return 2 if is_below(filename, _STANDARD) or filename.startswith("<frozen") else 0
 
 
 def nearest(stack: Iterable[FrameSummary]) -> FrameSummary | None:

@@ -14,7 +14,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import FrameType
 from typing import TypeVar
 
 from freezethreads._ground import original
@@ -23,7 +23,6 @@ from freezethreads._ground.uninterruptible import call_with
 
 T = TypeVar("T")
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 # Guards whether the collector is on: of two threads that each switch it off and put back what they
 # found, the second would leave it off. Nests in nothing, and nothing in it. No fork waits for it:
@@ -68,11 +67,6 @@ def _collect_again(collects: bool) -> None:
     if collects:
         gc.enable()
         _suspended = False
-
-
-def is_ours(code: CodeType) -> bool:
-    """Whether this is code of the library itself."""
-    return code.co_filename.startswith(_PACKAGE)
 
 
 def current_frames() -> dict[int, FrameType]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from freezethreads._ground.frames import is_ours
+from freezethreads._ground.files import is_own
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.registry import Registry, warn_if_quiet
 from freezethreads._report.ownership import where
@@ -17,7 +17,7 @@ from freezethreads._report.ownership import where
 def made_here(label: str | None) -> Place:
     """Where the program is that has called into this library."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and is_ours(frame.f_code):
+    while frame.f_back is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
     return place_of(frame, "blocking", label)
 

@@ -17,13 +17,13 @@ from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._explain._causes import common, of_the_program, takes_something, waits_in
 from freezethreads._explain._diagnosis import _loop_in
 from freezethreads._explain._source import (
-    PACKAGE,
     call_of,
     has_safepoint_around,
     loop_around,
     nearest,
     remoteness,
 )
+from freezethreads._ground.files import PACKAGE
 from freezing import actor, looping
 from helpers import WAIT, start, wait_for
 
