@@ -150,6 +150,10 @@ def _choose(parser: Parser, options: argparse.Namespace) -> list[str]:
         if options.load is not None:
             parser.error("the mutants are for the scenarios that come with the runner: no --load")
         _refuse_unknown(parser, "mutant", options.mutants, MUTANTS)
+        left = [name for name in options.mutants if not MUTANTS[name].scenarios]
+        if left and options.scenario is None:
+            what = f"no scenario is for {', '.join(left)}"
+            parser.error(f"{what}: add --explore, or name some after --scenario")
     return names
 
 

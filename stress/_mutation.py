@@ -126,9 +126,11 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
 def choose(names: list[str], scenarios: list[str] | None) -> list[Mutant]:
     """The mutants of these names, tried in these scenarios (None: each in its own).
 
-    Without names, all that one of the scenarios is for.
+    Without names, all that one of the scenarios is for. For some there is none: those that the
+    explorer alone finds.
     """
-    mutants = [MUTANTS[name] for name in names] or list(MUTANTS.values())
+    tortured = [mutant for mutant in MUTANTS.values() if mutant.scenarios]
+    mutants = [MUTANTS[name] for name in names] or tortured
     if scenarios is None:
         return mutants
     if not names:

@@ -178,24 +178,28 @@ class World(_Stopped):
         check_callable("fn", fn)
         need_depth()
         record = self._registry.find(thread)
-        if record not in self._freeze.members or self._freeze.done:
+        freeze = self._freeze
+        is_held = record not in freeze.comers or record.stopped  # who came in may still run
+        if record not in freeze.members or freeze.done or not is_held:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")
         parking = record.parking
         errand = Todo(fn, args, 0)
         blocked = ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         try:
-            self._freeze.errands[errand] = None
-            parking.errands[errand] = self._freeze
+            freeze.errands[errand] = None
+            parking.errands[errand] = freeze
             if not _can_be_called(record):
                 errand.refuse(blocked)  # unless it has just come, and makes the call
-            if self._freeze.done:
+            if freeze.done:
                 errand.refuse(FreezeError("the world was thawed before the call was made"))
+            if record not in freeze.members:
+                errand.refuse(FreezeError("the thread was moved before the call was made"))
             record.rouse()  # it leaves its wait for the refrigerator
             parking.bell.ring()
             result: T = errand.future.result()
         finally:
             parking.errands.pop(errand, None)
-            self._freeze.errands.pop(errand, None)
+            freeze.errands.pop(errand, None)
         return result
 
 

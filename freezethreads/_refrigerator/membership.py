@@ -56,39 +56,40 @@ class Registration(Unique):
         return self._record.group
 
     def move(self, group: str) -> None:
-        """Move the thread to another group. By the registered thread itself.
+        """Move the thread to another group. From any thread.
 
-        If the new group is frozen, this returns after the thaw. Raises TypeError or ValueError if
-        `group` is no dotted name, `FreezeError` in another thread or in a blocking region, and
-        `NotRegistered` if the thread is no longer enrolled. Nothing was changed then.
+        The thread itself waits here while the new group is frozen. Another thread does not wait:
+        moved into a frozen group, the thread stands at once if it is blocked, and at its next
+        safepoint if it runs. A freeze that was asked for before the move does not wait for that.
+        Moved out of a frozen group, it goes on if nothing else holds it. (The Linux kernel moves
+        tasks between frozen cgroups in this way.)
+
+        Raises TypeError or ValueError if `group` is no dotted name, `NotRegistered` if the thread
+        is no longer enrolled, and `FreezeError` in the thread itself if it is inside `no_freeze()`,
+        a todo or a blocking region. Nothing was changed then.
         """
         check_group(group)
         need_depth()
-        if self._record.exited:
+        record = self._record
+        if record.exited:
             raise NotRegistered(f"{self!r} has ended")
-        self._check_thread()
-        if self._record.shut or self._record.parking.shut:
-            raise FreezeError("a thread cannot move inside no_freeze() or a todo")
-        check_move(self._record.state, State.BLOCKED, Mover.OWNER)
-        _change_group(self._registry, self._record, group)
+        if record.ident != get_ident():
+            self._registry.move(record, group)
+            if record.is_asked:
+                record.call_waker()
+            return
+        if record.shut or record.parking.shut:
+            raise FreezeError("a thread cannot move itself inside no_freeze() or a todo")
+        check_move(record.state, State.BLOCKED, Mover.OWNER)
+        place = place_of(sys._getframe(1), "safepoint", "move")
+        try:
+            self._registry.move(record, group)
+        finally:
+            come_back(record.parking, place, (self._registry,))
 
     def _check_thread(self) -> None:
         if self._record.ident != get_ident():
-            raise FreezeError(f"{self!r} belongs to another thread, which alone may end or move it")
-
-
-def _change_group(registry: Registry, record: Record, group: str) -> None:
-    """A running thread counts as stopped for no freeze, so those of its old group let it go."""
-    place = place_of(sys._getframe(2), "safepoint", "move")
-    try:
-        record.group = group
-        registry.note_group(group)
-        registry.submit_to_active(record)
-        for freeze in record.parking.word.value.freezes:
-            if freeze.registry is registry and not freeze.covers(group):
-                registry.withdraw(freeze, record)
-    finally:
-        come_back(record.parking, place, (registry,))
+            raise FreezeError(f"{self!r} belongs to another thread, which alone may end it")
 
 
 def register(

@@ -198,7 +198,8 @@ class Record:
         to stop is done. From any thread.
 
         A thread without any mark that a standing freeze covers is on its way through this library,
-        from a blocking region into the refrigerator; or it took that hold itself.
+        from a blocking region into the refrigerator; or it took that hold itself. Only one that was
+        moved into that group meanwhile may run.
         """
         status = settled(self.parking.word.value)
         if self.is_away:
@@ -206,7 +207,8 @@ class Record:
         if status.stay is not None and self.registry not in status.stay.closed:
             return True
         for freeze in status.freezes:
-            if freeze.registry is self.registry and freeze.stands and not freeze.is_by(self):
+            is_meant = freeze.registry is self.registry and not freeze.is_by(self)
+            if is_meant and freeze.stands and self not in freeze.comers:
                 return True
         return False
 

@@ -18,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from freezethreads._ground.errors import NotRegistered, ThreadExited
-from freezethreads._ground.original import Thread, get_native_id, local
+from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExited
+from freezethreads._ground.original import RLock, Thread, get_native_id, local
+from freezethreads._ground.uninterruptible import call_with
+from freezethreads._registry.doors import call_shut
 from freezethreads._registry.record import Lifeline, Record, here, logger
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, listed_anew, unlisted
@@ -77,6 +79,7 @@ class Registry:
         self.recorder = recorder
         self.groups: dict[str, None] = {}
         self.warned: dict[str, None] = {}
+        self._moves = RLock()
 
     @property
     def called(self) -> str:
@@ -100,10 +103,41 @@ class Registry:
         self.records[record.ident] = record
         self.submit_to_active(record)
 
+    def move(self, record: Record, group: str) -> None:
+        """Have a thread in another group: asked for what is asked there, and for nothing else.
+
+        From any thread; may be repeated. The thread's own must look before it goes on. One move at
+        a time: of two the second finds all that the first has changed. Nobody waits long for the
+        other, who waits for nothing, and whom no signal handler stops meanwhile.
+        """
+        call_shut(call_with, self._moves, lambda: self._move(record, group))
+
+    def _move(self, record: Record, group: str) -> None:
+        try:
+            self._change_group(record, group)
+        except BaseException:
+            self._change_group(record, group)
+            raise
+
+    def _change_group(self, record: Record, group: str) -> None:
+        record.group = group
+        self.note_group(group)
+        self.submit_to_active(record)
+        for freeze in record.parking.word.value.freezes:
+            if freeze.registry is self and (record.exited or not freeze.covers(record.group)):
+                self.withdraw(freeze, record)
+
     def submit_to_active(self, record: Record) -> None:
-        """Ask `record` for every active freeze of its group but those of its own thread."""
+        """Ask `record` for every active freeze of its group but those of its own thread.
+
+        None of these waits for it. The thread itself looks before it goes on. One that is moved by
+        another runs until its next safepoint, and is marked as a comer.
+        """
+        is_own = record is self.own.record
         for freeze in list(self.active):
             if self._is_meant(freeze, record):
+                if not is_own:
+                    freeze.comers[record] = None
                 # In this order: who is a member is frozen. If the thaw was quicker than that, it is
                 # done, which the thread sees by itself.
                 record.parking.word.change(listed_anew, freeze)
@@ -115,8 +149,8 @@ class Registry:
     def _take_off(self, record: Record, freezes: list[Freeze]) -> Status:
         """Do not ask its thread for those that do not mean it any more, in whatever enrolment.
 
-        The thread says in which group it is, or that it has left, or is enrolled anew, and then
-        changes its word. So whoever takes something off by what it was before begins again.
+        Whoever moves the thread, has it leave or enrols it anew, does that first, and then changes
+        its word. So whoever takes something off by what it was before begins again.
         """
         parking = record.parking
 
@@ -135,12 +169,29 @@ class Registry:
     def withdraw(self, freeze: Freeze, record: Record) -> None:
         """Do not ask a thread any more that has moved away from the freeze's group, or has left.
 
-        By the thread, after it moved, and by the controller, after it asked: one of them sees what
-        the other did. May be repeated.
+        By whoever moved it, afterwards, and by the controller, after it asked: one of them sees
+        what the other did. May be repeated.
         """
         if freeze not in self._take_off(record, [freeze]).freezes:
-            freeze.members.pop(record, None)
             freeze.arrive(record)
+            self._list(freeze, record)
+            for errand, world in list(record.parking.errands.items()):
+                if world is freeze:
+                    errand.refuse(FreezeError("the thread was moved before the call was made"))
+
+    def _list(self, freeze: Freeze, record: Record) -> None:
+        """Have the freeze list the thread if and only if that is asked to stop for it.
+
+        From any thread. Whoever has changed the list looks once more: it may be asked anew.
+        """
+        while True:
+            is_asked = freeze in record.parking.word.value.freezes
+            if is_asked:
+                freeze.members[record] = None
+            else:
+                freeze.members.pop(record, None)
+            if (freeze in record.parking.word.value.freezes) == is_asked:
+                break
 
     def expel(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""
@@ -225,6 +276,7 @@ class Registry:
             record.todo.clear()
         parking.errands.clear()
         parking.word.change(lambda _: Status())
+        self._moves = RLock()
         parking.bell.ring()  # also who is not enrolled may have stood
 
     def find(self, thread: Any) -> Record:

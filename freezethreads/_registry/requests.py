@@ -32,7 +32,9 @@ class Freeze:
     Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `keeps_turn`
     is its thread's own: see `_controller.turns`.
-    `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet. `comers`
+    are those whom somebody has moved into its group since: it does not wait for them, and they run
+    until their next safepoint.
 
     It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
     `completion` wakes those who stood for it.
@@ -42,6 +44,7 @@ class Freeze:
         "asked_at",
         "awaited",
         "bell",
+        "comers",
         "completion",
         "done",
         "ending",
@@ -72,6 +75,7 @@ class Freeze:
         self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
+        self.comers: dict[Record, None] = {}
         self.errands: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()

@@ -230,7 +230,7 @@ def listed(old: Status, freeze: Freeze) -> Status:
 
 
 def listed_anew(old: Status, freeze: Freeze) -> Status:
-    """The same, and a new value in any case. By the thread, which has changed its enrolment before.
+    """The same, and a new value in any case. By whoever has changed the thread's enrolment before.
 
     So whoever is about to take that freeze off, by what the enrolment was, has to look again.
     """

@@ -1,8 +1,8 @@
 """All that the explorer knows of the core's inside. When that changes, change this file.
 
 * which files are the core;
-* the primitives by which it waits: the raw locks of `Bell`s, the future of a world's call, and
-  leases;
+* the primitives by which it waits: the raw locks of `Bell`s, the lock of moves, the future of a
+  world's call, and leases;
 * its clock, `monotonic` in any module, and the `sleep` between two looks at a straggler;
 * what has to be empty in the end: a registry's `pending` and `active`.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 from unittest.mock import patch
 
@@ -109,6 +110,34 @@ class ModelLock:
         self.release()
 
 
+class ModelReentrantLock:
+    """Stands for a re-entrant lock."""
+
+    def __init__(self) -> None:
+        self._lock = ModelLock()
+        self._owner = 0
+        self._times = 0
+
+    def __enter__(self) -> bool:
+        if self._owner != get_ident():
+            self._lock.acquire()
+            self._owner = get_ident()
+        self._times += 1
+        return True
+
+    def release(self) -> None:
+        """Release it. As the standard one does."""
+        if self._owner != get_ident():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._times -= 1
+        if not self._times:
+            self._owner = 0
+            self._lock.release()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+
 class ModelFuture(Future[Any]):
     """A future whose result is waited for in the explorer, and whose methods are one step each."""
 
@@ -178,6 +207,7 @@ def modelled(*files: str) -> Iterator[None]:
             ("_ground.completion", "allocate_lock", ModelLock),
             ("_ground.completion", "main_thread", main_thread),
             ("sync._condition", "LockType", ModelLock),
+            ("_registry.registry", "RLock", ModelReentrantLock),
             ("_registry.todos", "Future", ModelFuture),
             ("_controller.controller", "Lease", ModelLease),
             ("_report.stragglers", "sleep", lambda seconds: None),

@@ -248,7 +248,7 @@ proctype Caller() {                     /* W */
     byte seen; bool stood;
     arm(W);
     wait_until_it_stands(W);
-    /* code: _controller/world.World.call: "_freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
+    /* code: _controller/world.World.call: "freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
     has_errand = true;
     asked = true;
     if

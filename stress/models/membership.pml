@@ -3,10 +3,23 @@
    Freeze F covers group 0, and G covers group 1. Each may be given up at any moment.
 
    What is shown: while a freeze stands no registered thread of its group runs. Whoever stands is let go,
-   and whoever waits is told. A freeze keeps no thread which it does not cover: G need not wait for F. */
+   and whoever waits is told. A freeze keeps no thread which it does not cover: G need not wait for F.
+
+   With MOVER another thread moves it so many times. A freeze that is on then does not wait for
+   it, and it may run until its next visit. It stops there; and it is said to have stopped only when it
+   has. */
 
 /* run "stillness for those who come and go" */
+/* run "moved in, and out again, by another" -DMOVER=2 -DMOVES=0 -DONE -DFROM=1 */
+/* run "moved out, and back, by another" -DMOVER=2 -DMOVES=0 -DONE */
+/* mutant moved_and_not_asked -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
+/* mutant moved_and_not_a_comer -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
+/* mutant moved_when_it_has_left -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
+/* mutant moved_back_unlisted -DMOVER=2 -DMOVES=0 -DONE */
+/* mutant moved_by_two_at_once -DMOVER=1 -DMOVES=1 -DONE -DFROM=1 */
 /* long "more moves" -DMOVES=3 */
+/* long "moved by itself, and by another" -DMOVER=1 -DMOVES=1 -DONE */
+/* long "moved from one freeze to another" -DMOVER=1 -DMOVES=0 */
 
 #include "word.pml"
 #ifndef MOVES
@@ -22,6 +35,14 @@ byte anew;                              /* a new value of the word, even if it s
 byte entered;                           /* Parking.entered */
 bool rung;                              /* Parking.bell */
 
+bool enrolled;                          /* its registration is there for others to use */
+byte comers;                            /* Freeze.comers */
+bool moving;                            /* Registry._moves: somebody has it */
+bool moves_itself;
+byte moved;                             /* how often another one has begun to move it, or has done so */
+byte arming;                            /* controllers that may have asked what they will withdraw */
+#define IS_BEING_MOVED  (moved & 1)
+
 bool running;                           /* the thread executes the application's code, as registered */
 byte stands, over;
 
@@ -34,6 +55,7 @@ inline tell(status) {                   /* code: _refrigerator/refrigerator.tell
 }
 
 inline stand() {                        /* code: _refrigerator/refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
+    before = moved;
     seen = done & word;
     d_step {
         new = SETTLED(word, seen) | (LEFT(word, seen) -> STAY : 0);
@@ -57,7 +79,12 @@ inline stand() {                        /* code: _refrigerator/refrigerator._sta
        seen = done & word;
        d_step { word = SETTLED(word, seen); seen = 0 }
     od;
-    atomic { rung = false; running = true; assert(!(stands & bit(group))) }
+    atomic {
+        rung = false; running = true;
+        assert(!(stands & bit(group)) || IS_BEING_MOVED || moved != before);
+        assert(!(stands & word & ~comers));     /* code: _registry/record.Record.stopped: "not in freeze.comers" */
+        before = 0
+    }
 }
 
 /* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
@@ -77,7 +104,15 @@ inline submit(f) {                      /* code: _registry/status.listed_anew: "
     fi
 }
 
-/* code: _registry/registry.Registry.withdraw: "_take_off(" ; ".members.pop(" ; ".arrive(" */
+#ifdef MUTANT_moved_by_two_at_once
+#define LOCK
+#define UNLOCK
+#else
+#define LOCK      atomic { !moving -> moving = true }
+#define UNLOCK    moving = false
+#endif
+
+/* code: _registry/registry.Registry.withdraw: "_take_off(" ; ".arrive(" ; "_list(" */
 inline withdraw(f) {                    /* code: _registry/registry.Registry._take_off: "_is_meant(" ; "change(unlisted" ; "bell.ring()" */
     do
     :: before = anew;
@@ -88,8 +123,15 @@ inline withdraw(f) {                    /* code: _registry/registry.Registry._ta
        seen = done & word;
        if
        :: d_step { anew == before -> word = SETTLED(word & ~bit(f), seen); seen = 0 };
-          members = members & ~bit(f);
           awaited = awaited & ~bit(f);
+#ifdef MUTANT_moved_back_unlisted
+          members = members & ~bit(f);
+#else
+          do                            /* code: _registry/registry.Registry._list: ".members[record]" ; ".members.pop(" ; "word.value.freezes" */
+          :: word & bit(f) -> members = members | bit(f); if :: word & bit(f) -> break :: else fi
+          :: !(word & bit(f)) -> members = members & ~bit(f); if :: !(word & bit(f)) -> break :: else fi
+          od;
+#endif
           break
        :: atomic { anew != before -> seen = 0 }     /* the thread has moved again: begin again */
        fi
@@ -114,11 +156,14 @@ proctype Thread() {
     submit(0); submit(1);
     away = false;
     stand();
+    enrolled = true;
     do
     :: moves < MOVES ->
        running = false;
        moves++;
-       group = 1 - group;               /* code: _refrigerator/membership._change_group: "record.group = group" ; "submit_to_active(" ; ".covers(group)" ; "withdraw(" ; "come_back(" */
+       moves_itself = true;
+       LOCK;                            /* code: _registry/registry.Registry.move: "call_with, self._moves" ; "_move(" */
+       group = 1 - group;               /* code: _registry/registry.Registry._change_group: "record.group = group" ; "submit_to_active(" ; "record.exited or not freeze.covers(" ; "withdraw(" */
 #ifndef MUTANT_moves_without_a_word
        known = listing;
        submit(0); submit(1);
@@ -132,9 +177,13 @@ proctype Thread() {
        :: (known & bit(1)) && group != 1 -> withdraw(1)
        :: else
        fi;
-       known = 0;
+       UNLOCK;
+       atomic { known = 0; moves_itself = false };
        stand()
     :: LEFT(word, done) -> running = false; stand()
+#ifdef MOVER
+    :: known == 0 -> known = 1; running = false; stand()    /* whether it is asked or not */
+#endif
     :: over == 3 -> break
     :: leaves -> break
     od;
@@ -144,10 +193,61 @@ proctype Thread() {
     new = listing;
     tell(new);
     atomic { moves = 0; known = 0 }
+#ifdef MOVER
+    moved == 2 * MOVER && !arming;              /* it may be enrolled elsewhere: nothing of here is to stop it there */
+    assert(!LEFT(word, done))
+#endif
 }
+
+#ifdef MOVER
+/* code: _registry/registry.Registry.submit_to_active: ".comers[record]" ; "change(listed_anew" ; ".members[record]" */
+inline submit_other(f) {
+    if
+    :: (known & bit(f)) && group == f && !exited ->
+#ifndef MUTANT_moved_and_not_a_comer
+       comers = comers | bit(f);
+#endif
+#ifndef MUTANT_moved_and_not_asked
+       seen = done & (word | bit(f));
+       d_step {
+           if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
+           anew = anew + 1;
+           seen = 0;
+           assert(!running || !(stands & word & ~comers))
+       };
+       members = members | bit(f)
+#endif
+    :: else
+    fi
+}
+
+proctype Mover() {
+    byte seen, known, before;
+    enrolled ->
+    do
+    :: moved < 2 * MOVER ->
+       LOCK;
+       atomic { group = 1 - group; moved++ }
+       known = listing;
+       submit_other(0); submit_other(1);
+       known = word & ALL;
+#ifdef MUTANT_moved_when_it_has_left
+       if :: (known & bit(0)) && group != 0 -> withdraw(0) :: else fi;
+       if :: (known & bit(1)) && group != 1 -> withdraw(1) :: else fi;
+#else
+       if :: (known & bit(0)) && (group != 0 || exited) -> withdraw(0) :: else fi;
+       if :: (known & bit(1)) && (group != 1 || exited) -> withdraw(1) :: else fi;
+#endif
+       atomic { known = 0; moved++ }
+       UNLOCK
+    :: else -> break
+    od
+}
+#endif
 
 proctype Controller(byte f) {
     byte seen, stood, before; bool is_there;
+    arming++;
     listing = listing | bit(f);         /* code: _controller/controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "word.ask(" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
     if
     :: registered && group == f && !exited -> atomic { awaited = awaited | bit(f); members = members | bit(f); is_there = true }
@@ -175,10 +275,14 @@ proctype Controller(byte f) {
 #endif
     :: else
     fi;
+    arming--;
     if
     :: true ->
        atomic { !(awaited & bit(f)) -> stands = stands | bit(f);
-                assert(exited || (group == f -> !running : !(word & bit(f)))) }
+                assert(exited || IS_BEING_MOVED || (comers & bit(f)) || (group == f -> !running : !(word & bit(f))));
+                assert(!running || !(stands & word & ~comers));
+                /* nobody moves it any more: whom the freeze lists and whom it asks are the same */
+                assert(exited || moves_itself || moved & 1 || !enrolled || !((members ^ word) & bit(f))) }
        if
        :: true
        :: f == 0 -> over & bit(1)       /* F is a long one: G does not wait for it */
@@ -197,7 +301,17 @@ proctype Controller(byte f) {
 }
 
 init {
+#ifdef FROM
+    group = FROM;
+#endif
+#ifdef ONE
+    done = bit(1); over = bit(1);
+    atomic { run Mover(); run Thread(); run Controller(0) }
+#elif defined(MOVER)
+    atomic { run Mover(); run Thread(); run Controller(0); run Controller(1) }
+#else
     atomic { run Thread(); run Controller(0); run Controller(1) }
+#endif
     _nr_pr == 1;
     assert(!LEFT(word, done) && !(word & STAY))
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
-from freezethreads import World
+from freezethreads import Freezer, NotRegistered, Registration, State, World
 from freezethreads._registry.requests import covers
 from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress._pair import Pair
@@ -24,13 +24,26 @@ class Mayfly(Pair):
         self.group: str | None = None
 
 
+class Drifter(Pair):
+    """The pair of a thread that others move. `moves` is counted up before a move and after it."""
+
+    __slots__ = ("moves", "own")
+
+    def __init__(self, who: str, own: Registration) -> None:
+        super().__init__(who)
+        self.own = own
+        self.moves = 0
+
+
 class Churn(Scenario):
-    """Threads register, move between groups, and end in every way there is, all during freezes.
+    """Threads register, move between groups, are moved by others, and end in every way there is,
+    all during freezes.
 
     Each breaks its pair in its first line after `register()` and `move()`, and in its last before
     it ends. So a newcomer that does not wait for the thaw, or one that moves into a frozen group
     and goes on, is seen; one that has ended and is waited for makes a freeze time out; and one that
-    is still listed when all have ended was forgotten.
+    is still listed when all have ended was forgotten. One that was moved may run until its next
+    safepoint, but not while it is said to be frozen.
     """
 
     stand = 0.001  # time for newcomers to be there too early
@@ -38,6 +51,8 @@ class Churn(Scenario):
     def setup(self) -> None:
         self.mayflies: dict[str, Mayfly] = {}
         self.frozen = ""
+        self.elsewhere = Freezer("elsewhere")
+        self.drifters: dict[str, Drifter] = {}
 
     def actors(self) -> Iterable[Role]:
         inside = self.threads // 2
@@ -45,6 +60,9 @@ class Churn(Scenario):
             Role(self.breed, 1 + inside // 8, registered=False),
             Role(self.breed, inside // 8),
             Role(self.roam, max(1, inside // 4), registered=False),
+            Role(self.drift, max(1, inside // 4), registered=False),
+            Role(self.shove, registered=False),
+            Role(self.watch_drifters, registered=False),
         ]
 
     def breed(self, actor: Actor) -> None:
@@ -128,6 +146,54 @@ class Churn(Scenario):
     def invariant(self, world: World) -> None:
         for name in self.inside():
             self.mayflies[name].check()
+
+    def drift(self, actor: Actor) -> None:
+        """Work, in whatever group, with a freezer whose worlds may have threads that run."""
+        with self.elsewhere.register(actor.name) as own:
+            drifter = self.drifters[actor.name] = Drifter(actor.name, own)
+            while not actor.over:
+                drifter.change(actor.random)
+                self.elsewhere.safepoint("drifting")
+                actor.step()
+            del self.drifters[actor.name]
+
+    def shove(self, actor: Actor) -> None:
+        """Move the drifters."""
+        while not actor.over:
+            for drifter in list(self.drifters.values()):
+                drifter.moves += 1
+                try:
+                    drifter.own.move(actor.random.choice(GROUPS))
+                except NotRegistered:
+                    continue  # it has just ended
+                drifter.moves += 1
+            actor.step()
+            actor.pause(0.0005)
+
+    def watch_drifters(self, actor: Actor) -> None:
+        """Freeze those of a group, time and again."""
+        while not actor.over:
+            with self.elsewhere.freeze(group=actor.random.choice(GROUPS), timeout=10) as world:
+                frozen = self.frozen_drifters(world)
+                actor.pause(self.stand)
+                for drifter, moves, changes in frozen:
+                    if drifter.moves == moves and drifter.left != changes:
+                        raise Violation(f"{drifter.who} was said to be frozen, and ran")
+                    if drifter.moves == moves:
+                        drifter.check()
+            actor.step()
+            actor.pause(self.pause)
+
+    def frozen_drifters(self, world: World) -> list[tuple[Drifter, int, int]]:
+        """Those that are said to be and are not being moved, with their moves and their changes."""
+        moves = {name: drifter.moves for name, drifter in list(self.drifters.items())}
+        frozen = []
+        for info in world.threads:
+            drifter = self.drifters.get(info.name)
+            is_settled = moves.get(info.name, 1) % 2 == 0
+            if drifter is not None and info.state is State.FROZEN and is_settled:
+                frozen.append((drifter, moves[info.name], drifter.left))
+        return frozen
 
     def teardown(self) -> None:
         left = [info.name for info in self.freezer.threads()]

@@ -19,7 +19,7 @@ from stress.scenarios import built_in
 def test_each_mutant_has_a_scenario_that_there_is() -> None:
     for mutant in MUTANTS.values():
         assert mutant.rule
-        assert mutant.scenarios
+        assert mutant.scenarios or mutant.explored
         assert set(mutant.scenarios) <= set(built_in()), mutant
 
 
@@ -77,7 +77,7 @@ def test_a_patch_of_what_is_not_there_is_an_error() -> None:
 
 
 def test_which_mutants_are_tried_where() -> None:
-    assert choose([], None) == list(MUTANTS.values())
+    assert choose([], None) == [each for each in MUTANTS.values() if each.scenarios]
     (mutant,) = choose(["not-let-run"], ["bank", "pipeline"])
     assert (mutant.name, mutant.scenarios) == ("not-let-run", ("bank", "pipeline"))
     names = [mutant.name for mutant in choose([], ["fairness"])]

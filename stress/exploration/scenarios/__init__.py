@@ -17,6 +17,10 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `call-for-two`         call, park, arm, thaw, two freezers
 `call-into-wait`       call, wait, notify, arm, thaw, two freezers
 `move`                 move, arm, thaw
+`moved`                move (by another), park, arm, thaw
+`moved-out`            move (by another), park, hold
+`moved-by-two`         move (by another), move (by another), park, arm
+`moved-back`           move (by another), twice, park, arm
 `register`             register, arm, thaw, exit
 `leave`                exit, todo, park, arm, thaw
 `dismiss`              exit (by another), park, arm, thaw
