@@ -65,4 +65,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from freezethreads.control import _serving
 
-    return getattr(_serving, name)
+    globals().update(Serving=_serving.Serving, serve=_serving.serve)
+    _export(__name__)
+    return globals()[name]
