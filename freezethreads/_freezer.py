@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
@@ -22,6 +22,7 @@ from freezethreads._ground.arguments import (
     check_todo,
 )
 from freezethreads._ground.errors import FreezeError, ThreadExited
+from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from freezethreads.control import Serving
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Freezer(Unique):
@@ -205,9 +207,9 @@ class Freezer(Unique):
 
     def run_frozen(
         self,
-        callback: Callable[..., T],
+        callback: Callable[[*Ts], T],
         /,
-        *args: object,
+        *args: *Ts,
         timeout: float | None = 20.0,
         reason: str = "",
         group: str = "",
@@ -249,7 +251,12 @@ class Freezer(Unique):
             raise
 
     def todo(
-        self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
+        self,
+        thread: Thread | ThreadInfo | int,
+        fn: Callable[[*Ts], T],
+        /,
+        *args: *Ts,
+        priority: float = 0,
     ) -> Future[T]:
         """Have only `thread` call `fn(*args)` at its next, rarely a later, safepoint or region end.
 
@@ -262,7 +269,7 @@ class Freezer(Unique):
         return self._post(self._registry.find(thread), fn, args, priority)
 
     def todo_all(
-        self, fn: Callable[..., T], /, *args: object, priority: float = 0, group: str = ""
+        self, fn: Callable[[*Ts], T], /, *args: *Ts, priority: float = 0, group: str = ""
     ) -> list[Future[T]]:
         """The same for every registered thread of `group`, the calling one included.
 

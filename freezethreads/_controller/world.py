@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.arguments import check_callable
@@ -22,6 +22,7 @@ from freezethreads._report.ownership import where
 from freezethreads._report.stragglers import ThreadInfo, infos_of, other_threads
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _Stopped(Unique):
@@ -165,7 +166,7 @@ class World(_Stopped):
         """The live Python threads that this freeze did not cover, its own thread apart."""
         return other_threads(list(self._freeze.members), self._freeze.owner)
 
-    def call(self, thread: Any, fn: Callable[..., T], /, *args: object) -> T:
+    def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.
 
         `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the

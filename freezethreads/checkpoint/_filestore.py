@@ -101,8 +101,8 @@ class FileStore(Unique):
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
-        self.path = check_path(path)
-        self.keep = check_keep(keep)
+        self.path: Path = check_path(path)
+        self.keep: int = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._wait = check_seconds("wait", wait)
         if not isinstance(skip_unreadable, bool):

@@ -85,8 +85,8 @@ class SQLiteStore:
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
-        self.path = check_path(path)
-        self.keep = check_keep(keep)
+        self.path: Path = check_path(path)
+        self.keep: int = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._mark = self.path.with_name(f"{self.path.name}.saved")
         self._has_tables = type(self).write is not SQLiteStore.write
