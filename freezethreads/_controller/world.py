@@ -174,7 +174,8 @@ class World(_Stopped):
         nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
         Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
         cannot run anything, or if another freezer holds it too; `NotRegistered` and
-        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed.
+        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed;
+        TypeError for a wrong argument. Nothing was called then.
         """
         check_callable("fn", fn)
         need_depth()
@@ -211,6 +212,7 @@ def _can_be_called(record: Record) -> bool:
 class Hold(_Stopped):
     """A group of threads that stays stopped until `thaw()`, whoever has stopped it besides.
 
-    Got from `Freezer.hold`; any thread may thaw it. A context manager as well. Should nobody refer
-    to it any more, the freezer thaws and logs a warning.
+    Got from `Freezer.hold`; any thread may thaw it. A context manager as well: leaving the block
+    thaws, and raises `LeaseExpired` if the lease had run out before. Should nobody refer to it any
+    more, the freezer thaws and logs a warning.
     """

@@ -12,9 +12,10 @@
         client.request("thaw")
 
 The command ``freezethreads`` (``ps``, ``threads``, ``freeze``, ``thaw``, ``dump``, ``stuck``,
-``sites``) does it for a person. The server is `_server`, the requests are in `_requests`, and
-`_protocol` is what is spoken.
+``sites``) does it for a person.
 """
+
+# The server is `_server`, the requests are in `_requests`, and `_protocol` is what is spoken.
 
 from __future__ import annotations
 
