@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
@@ -22,6 +22,7 @@ from freezethreads._ground.arguments import (
     check_todo,
 )
 from freezethreads._ground.errors import FreezeError, ThreadExited
+from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from freezethreads.control import Serving
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Freezer(Unique):
@@ -59,6 +61,9 @@ class Freezer(Unique):
     `blocking()` region, whether anything is asked or not; so ``armed`` is always true then. A
     region that is made and never entered, for want of a ``with``, is logged, as it is in Python's
     development mode (``python -X dev``).
+
+    May be made, and used, by any thread. TypeError if `name` is no string, or `debug` is none of
+    True, False and None.
     """
 
     _IS = "the registry of this process's threads"
@@ -119,6 +124,7 @@ class Freezer(Unique):
         """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
 
         Raises `NotRegistered`, or `FreezeError` in a blocking region; nothing was changed then.
+        Whoever waits in a freeze for this thread waits for it no longer.
         """
         membership.unregister(self._registry)
 
@@ -128,7 +134,9 @@ class Freezer(Unique):
         From any thread, also in a signal handler or `__del__`. Costs next to nothing while nothing
         is asked. `label` names the place for people. Inside `no_freeze()` or a todo it does
         nothing; in a blocking region the thread leaves the region for as long as it takes.
-        A thread that is not registered stops too, while the root group ``""`` is frozen.
+        A thread that is not registered stops too, while the root group ``""`` is frozen. What a
+        todo raises goes to its future; in debug mode this raises `SafepointViolation` instead of
+        stopping with a lock.
         """
         if self.armed:
             visit_safepoint(self._registry, label, sys._getframe(1))
@@ -143,13 +151,16 @@ class Freezer(Unique):
         In a coroutine or a greenlet it does not count: others run in its thread meanwhile.
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
+        `label` names the place for people (None: it has no name). Nobody waits for a thread that is
+        not registered; the end is a safepoint for it all the same.
         """
         return self._blocking(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:
         """A region in which the calling thread is not frozen: a freeze waits for its end.
 
-        May be nested. Inside, safepoints do nothing and blocking regions do not count as stopped.
+        By the calling thread; may be nested. Inside, safepoints do nothing and blocking regions do
+        not count as stopped.
         """
         return self._no_freeze(self._registry)
 
@@ -171,9 +182,10 @@ class Freezer(Unique):
         stood, a watchdog thaws. Inside one's own world this returns at once.
 
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
-        caller has a world that does not cover `group`, or is a signal handler that has interrupted
-        a freeze of its own thread; TypeError or ValueError, before anything was
-        touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
+        caller has a world that does not cover `group`, is a signal handler that has interrupted a
+        freeze of its own thread, or asks for a lease where no daemon thread is to be had to watch
+        it; TypeError or ValueError, before anything was touched. Whatever else is raised
+        (KeyboardInterrupt), nobody is left frozen.
         """
         return self._freeze(timeout, reason, group, lease, sys._getframe(2))
 
@@ -205,15 +217,20 @@ class Freezer(Unique):
 
     def run_frozen(
         self,
-        callback: Callable[..., T],
+        callback: Callable[[*Ts], T],
         /,
-        *args: object,
+        *args: *Ts,
         timeout: float | None = 20.0,
         reason: str = "",
         group: str = "",
         lease: float | None = None,
     ) -> T:
-        """``with freeze(...): return callback(*args)``, and TypeError if it cannot be called."""
+        """Return `callback(*args)`, called by this thread while all of `group` but it stand.
+
+        ``with freeze(...): return callback(*args)``, from any thread, with the arguments and the
+        errors of `freeze`. What `callback` raises is raised here, when all have been let go.
+        TypeError if it cannot be called, before anything was touched.
+        """
         check_callable("callback", callback)
         with self._freeze(timeout, reason, group, lease, sys._getframe(1)):
             return callback(*args)
@@ -249,24 +266,30 @@ class Freezer(Unique):
             raise
 
     def todo(
-        self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
+        self,
+        thread: Thread | ThreadInfo | int,
+        fn: Callable[[*Ts], T],
+        /,
+        *args: *Ts,
+        priority: float = 0,
     ) -> Future[T]:
         """Have only `thread` call `fn(*args)` at its next, rarely a later, safepoint or region end.
 
         `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From any thread, also in a
         signal handler. Higher priorities first, then in order of arrival. What `fn` raises goes to
         the future, and so does a KeyboardInterrupt that comes meanwhile. Raises `NotRegistered`, or
-        `ThreadExited` if the thread is gone; if it goes later, the future fails with that.
+        `ThreadExited` if the thread is gone; if it goes later, the future fails with that. Raises
+        TypeError for a wrong argument. Nothing was asked of anybody then.
         """
         check_todo(fn, priority)
         return self._post(self._registry.find(thread), fn, args, priority)
 
     def todo_all(
-        self, fn: Callable[..., T], /, *args: object, priority: float = 0, group: str = ""
+        self, fn: Callable[[*Ts], T], /, *args: *Ts, priority: float = 0, group: str = ""
     ) -> list[Future[T]]:
         """The same for every registered thread of `group`, the calling one included.
 
-        A thread that exits meanwhile is left out.
+        A thread that exits meanwhile is left out. TypeError or ValueError for a wrong argument.
         """
         check_todo(fn, priority)
         check_group(group)
@@ -286,7 +309,10 @@ class Freezer(Unique):
         return infos_of(list(self._registry.records.values()))
 
     def sites(self) -> tuple[Site, ...]:
-        """Every place that has led to the refrigerator so far, the busiest first."""
+        """Every place that has led to the refrigerator so far, the busiest first.
+
+        From any thread.
+        """
         return call_shut(self._registry.recorder.sites)
 
     def statistics(self) -> Statistics:
@@ -301,6 +327,9 @@ class Freezer(Unique):
         Stops everybody while it looks, and writes when they have been let go. Says who does not
         stop within `timeout` seconds (None: for ever), and shows those all the same. From any
         thread, also in a signal handler and inside a world. What cannot be encoded is escaped.
+
+        Raises TypeError or ValueError for a wrong argument, and `FreezeError` if there is no
+        `sys.stderr`, before anybody is stopped; and what the file raises, when all go on.
         """
         from freezethreads._explain import dump  # which nobody needs before
 
@@ -316,8 +345,9 @@ class Freezer(Unique):
         a process, and who is served twice is served until both are closed. Costs one thread, which
         waits for a client, and is never stopped. The child of a fork has to call this itself.
 
-        From any thread. Raises `FreezeError` if there is no place for the socket, or another
-        freezer of this name is served; nothing is served then that was not before.
+        From any thread. Raises `FreezeError` if there is no place for the socket, no daemon thread
+        to be had, or another freezer of this name is served; nothing is served then that was not
+        before.
         """
         from freezethreads.control import serve  # which nobody else should have to load
 
@@ -329,3 +359,12 @@ class Freezer(Unique):
         todo = Todo(fn, args, priority)
         self._registry.post(record, todo)
         return todo.future
+
+
+def check_freezer(freezer: object) -> Freezer | None:
+    """Return `freezer` if it is one, or None; else raise TypeError."""
+    if freezer is not None and not isinstance(freezer, Freezer):
+        raise TypeError(
+            f"freezer must be a freezethreads.Freezer, or None for the default one, not {freezer!r}"
+        )
+    return freezer

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
-from freezethreads._freezer import Freezer
+from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_callable, check_group
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
-from freezethreads._threads import check_freezer, enrol
+from freezethreads._threads import enrol
 from freezethreads.sync import Condition, SimpleQueue
 
 plumbing.update((__file__, concurrent.futures._base.__file__))

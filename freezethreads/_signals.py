@@ -12,7 +12,7 @@ from types import FrameType
 from typing import IO, Any
 
 from freezethreads._default import default_freezer
-from freezethreads._freezer import Freezer
+from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.original import current_thread, getpid, main_thread
 
 _TIMEOUT = 1.0  # seconds
@@ -33,8 +33,9 @@ def register_signal(
     closed. Calling this again replaces the arrangement; `unregister_signal` ends it.
 
     From the main thread alone; raises `RuntimeError` in any other, ValueError or OSError for a
-    signal that cannot be handled, TypeError or ValueError for a file without a descriptor. Nothing
-    was changed then.
+    signal that cannot be handled, TypeError or ValueError for a file without a descriptor,
+    TypeError for a `freezer` that is none, and `FreezeError` if there is no `sys.stderr` that could
+    be meant. Nothing was changed then.
     """
     _check_thread("register_signal")
     import signal
@@ -42,9 +43,9 @@ def register_signal(
     # Whoever stands when the signal comes may be in the middle of an import.
     from freezethreads._explain._dump import check_file, dump_to_descriptor, encoding_of
 
+    chosen = check_freezer(freezer) or default_freezer
     file = check_file(file)
     descriptor, encoding = file.fileno(), encoding_of(file)
-    chosen = default_freezer if freezer is None else freezer
     handler = _Handler(lambda: dump_to_descriptor(chosen, descriptor, encoding, _TIMEOUT), file)
     before = signal.signal(signum, handler)
     if not isinstance(before, _Handler):

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from freezethreads._default import default_freezer
-from freezethreads._freezer import Freezer
+from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_group
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
@@ -108,12 +108,3 @@ def run_inside(
 def enrol(freezer: Freezer | None, group: str) -> Registration:
     """Register the calling thread, with the default freezer if `freezer` is None."""
     return (freezer or default_freezer).register(group=group)
-
-
-def check_freezer(freezer: object) -> Freezer | None:
-    """Return `freezer` if it is one, or None; else raise TypeError."""
-    if freezer is not None and not isinstance(freezer, Freezer):
-        raise TypeError(
-            f"freezer must be a freezethreads.Freezer, or None for the default one, not {freezer!r}"
-        )
-    return freezer

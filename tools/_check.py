@@ -95,13 +95,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         allow_abbrev=False,
         usage="%(prog)s [--all [--at-least N] [--wanted X.Y,...]] "
         "[--quick | pytest's arguments ...]",
-        description="Without pytest's arguments: ruff, mypy, and all the tests. With them: the "
-        "tests that they select. The tests run on the Python that runs this script.",
+        description="Without pytest's arguments: ruff, mypy, pyright, and all the tests. With "
+        "them: the tests that they select. The tests run on the Python that runs this script.",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="ruff, mypy, and the tests of the core alone: an answer within a minute",
+        help="ruff, mypy, pyright, and the tests of the core alone: an answer within a minute",
     )
     parser.add_argument(
         "--all",
@@ -132,14 +132,18 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def run_linters(interpreter: Interpreter) -> list[Run]:
-    """Run ruff and mypy over all Python in the checkout. Raises SetUpError."""
+    """Run ruff and mypy over all Python in the checkout, and pyright over what tells of the types
+    of the public API. Raises SetUpError.
+    """
     scripts = [str(path) for path in (ROOT / "tools").iterdir() if path.is_file()]
     commands = {
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
         # Of a folder it takes the files that end in .py; a script in tools/ has to be named.
         "mypy": ["mypy", ".", *sorted(path for path in scripts if not path.endswith(".py"))],
+        "pyright": ["pyright"],
     }
+    os.environ["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # so it does not ask for a newer release
     with prepared(interpreter, LINT_EXTRAS) as environment:
         python = [environment.python, "-m"]
         return [run([[*python, *command]], name) for name, command in commands.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.arguments import check_callable
@@ -22,6 +22,7 @@ from freezethreads._report.ownership import where
 from freezethreads._report.stragglers import ThreadInfo, infos_of, other_threads
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _Stopped(Unique):
@@ -165,7 +166,7 @@ class World(_Stopped):
         """The live Python threads that this freeze did not cover, its own thread apart."""
         return other_threads(list(self._freeze.members), self._freeze.owner)
 
-    def call(self, thread: Any, fn: Callable[..., T], /, *args: object) -> T:
+    def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.
 
         `thread` is a `threading.Thread`, an ident or a `ThreadInfo`. From the thread that has the
@@ -173,7 +174,8 @@ class World(_Stopped):
         nothing. A thread in a freezable wait is woken for it, and goes on waiting after the thaw.
         Raises `ThreadBlocked` if the thread stands in any other blocking call, where it
         cannot run anything, or if another freezer holds it too; `NotRegistered` and
-        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed.
+        `ThreadExited`; `FreezeError` if this world does not hold that thread, or was thawed;
+        TypeError for a wrong argument. Nothing was called then.
         """
         check_callable("fn", fn)
         need_depth()
@@ -214,6 +216,7 @@ def _can_be_called(record: Record) -> bool:
 class Hold(_Stopped):
     """A group of threads that stays stopped until `thaw()`, whoever has stopped it besides.
 
-    Got from `Freezer.hold`; any thread may thaw it. A context manager as well. Should nobody refer
-    to it any more, the freezer thaws and logs a warning.
+    Got from `Freezer.hold`; any thread may thaw it. A context manager as well: leaving the block
+    thaws, and raises `LeaseExpired` if the lease had run out before. Should nobody refer to it any
+    more, the freezer thaws and logs a warning.
     """

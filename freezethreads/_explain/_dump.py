@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def dump(freezer: Freezer, file: IO[str] | None, timeout: float | None) -> None:
     """Write the report when everybody has been let go: who stood may own the file's lock.
 
-    Raises TypeError or ValueError for a wrong `timeout`, before anything is touched.
+    Raises TypeError or ValueError for a wrong argument, before anything is touched.
     """
     check_seconds("timeout", timeout)
     file = check_file(file)
@@ -46,8 +46,13 @@ def encoding_of(file: IO[str]) -> str:
 
 
 def check_file(file: IO[str] | None) -> IO[str]:
-    """Where a report goes; None: to `sys.stderr`. Raises `FreezeError` if there is none."""
+    """Where a report goes; None: to `sys.stderr`. Raises `FreezeError` if there is none.
+
+    Raises TypeError if it is no file.
+    """
     if file is not None:
+        if not hasattr(file, "write"):
+            raise TypeError(f"file must be a text file, or None for sys.stderr, not {file!r}")
         return file
     if sys.stderr is None:
         raise FreezeError("there is no sys.stderr: say which file the report goes to")

@@ -26,8 +26,10 @@ class FreezeError(RuntimeError):
     """Something about freezing could not be done. The base of all errors of this library.
 
     Raised as itself for a request that contradicts the state of the freezer, such as an inner
-    ``freeze()`` that its own world does not cover, or an illegal move of a thread's state. Nothing
-    was changed.
+    ``freeze()`` that its own world does not cover, or an illegal move of a thread's state, and for
+    one that lacks what it takes (a daemon thread, a place for a socket). Nothing was changed.
+    At the end of a block it says that the freezer has thawed before: what was read inside may not
+    be consistent.
     """
 
 

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 
 from freezethreads import sync
 from freezethreads._default import default_freezer
-from freezethreads._freezer import Freezer
+from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_group
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, Thread, enumerate_threads
@@ -28,7 +28,6 @@ from freezethreads._install._patches import Patch, find_patches
 from freezethreads._refrigerator.waits import plumbing
 from freezethreads._registry.doors import call_shut, open_doors, shut_doors
 from freezethreads._registry.record import logger
-from freezethreads._threads import check_freezer
 
 plumbing.add(__file__)
 

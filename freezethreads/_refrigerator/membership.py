@@ -19,7 +19,11 @@ from freezethreads._registry.states import Mover, State, check_move
 
 
 class Registration(Unique):
-    """A thread's enrolment with a freezer; a context manager that unregisters it when left."""
+    """A thread's enrolment with a freezer; a context manager that unregisters it when left.
+
+    Got from `Freezer.register`. The block is left by the registered thread: in another one that
+    raises `FreezeError`, and the thread stays enrolled. If it has ended, nothing happens.
+    """
 
     _IS = "the enrolment of one thread of this process"
 

@@ -24,12 +24,16 @@ from freezethreads._ground.errors import FreezeError
 
 
 class State(enum.Enum):
-    """What a registered thread may do now: see the diagram above."""
+    """What a registered thread may do now."""
 
     RUNNING = "running"
+    """It may execute the application's code."""
     BLOCKED = "blocked"
+    """It is inside a wait which it has declared harmless, and counts as stopped."""
     FROZEN = "frozen"
+    """It is stopped, and may not go on before the thaw."""
     EXITED = "exited"
+    """It is no longer registered."""
 
 
 class Mover(enum.Enum):

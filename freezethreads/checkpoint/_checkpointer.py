@@ -166,7 +166,8 @@ class Checkpointer(Unique):
         """Begin to make a checkpoint every `every` seconds, in a daemon thread.
 
         The first comes after `every` seconds; one that is due while another is under way is left
-        out. ValueError without `every`; RuntimeError if it is running already.
+        out. From any thread. ValueError without `every`; RuntimeError if it is running already;
+        `FreezeError` if there is no daemon thread to be had.
         """
         if self._every is None:
             raise ValueError("this Checkpointer was made without every=seconds")

@@ -86,7 +86,8 @@ class FileStore(Unique):
     One that the system cannot read may be whole, so it ends `load` in StoreError; with
     `skip_unreadable` it is treated as a damaged one.
 
-    ValueError or TypeError for bad arguments; StoreError if the path is in use.
+    ``path`` is absolute, and ``keep`` as it was given. ValueError or TypeError for bad arguments;
+    StoreError if the path is in use.
     """
 
     _IS = "the only one that has its path"
@@ -101,8 +102,8 @@ class FileStore(Unique):
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
-        self.path = check_path(path)
-        self.keep = check_keep(keep)
+        self.path: Path = check_path(path)
+        self.keep: int = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._wait = check_seconds("wait", wait)
         if not isinstance(skip_unreadable, bool):
@@ -128,13 +129,17 @@ class FileStore(Unique):
                 raise
 
     def detach(self, payload: Any) -> Packed:
-        """Return `payload` as bytes, which nothing can change any more."""
+        """Return `payload` as bytes, which nothing can change any more.
+
+        ValueError if it is None; TypeError if `dumps` returns no bytes, and what `dumps` raises.
+        """
         return self._packer.pack(check_payload(payload))
 
     def save(self, payload: Any) -> int:
         """Write `payload` to a file of its own, which is durable when this returns.
 
-        Returns its size in bytes. StoreError if that fails; the files before stay.
+        Returns its size in bytes. StoreError if that fails, or after `close`, and the errors of
+        `detach`; the files before stay.
         """
         packed = self._packer.pack(check_payload(payload))
         with self._open(), _translation(self.path):
@@ -152,8 +157,8 @@ class FileStore(Unique):
     def load(self) -> Any | None:
         """Return the payload of the newest whole file, or None if there is no file at all.
 
-        StoreError if there are files and none of them is whole, or if one cannot be read that may
-        be newer than all that are, without `skip_unreadable`.
+        StoreError if there are files and none of them is whole, if one cannot be read that may be
+        newer than all that are, without `skip_unreadable`, if `loads` raises, or after `close`.
         """
         with self._open(), _translation(self.path):
             sequences, packed = self._newest()
@@ -167,7 +172,7 @@ class FileStore(Unique):
         return None
 
     def close(self) -> None:
-        """Let others use the path, and refuse all further calls. May be called again."""
+        """Let others use the path, and refuse to save and load from now on. May be called again."""
         with self._lock:
             self._closed = True
             if self._lockfile is not None:

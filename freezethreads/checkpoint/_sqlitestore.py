@@ -72,9 +72,9 @@ class SQLiteStore:
     at that moment: SQLite's locks stay then, and each call ends in StoreError.
 
     The file is made by the constructor, and beside it, with the first checkpoint, the empty file
-    ``NAME.saved``, both for this user alone. ValueError or TypeError for bad arguments; StoreError
-    for a file that is damaged or has become empty, belongs to another program, is a link, or
-    cannot be made.
+    ``NAME.saved``, both for this user alone. ``path`` is absolute, and ``keep`` as it was given.
+    ValueError or TypeError for bad arguments; StoreError for a file that is damaged or has become
+    empty, belongs to another program, is a link, or cannot be made.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class SQLiteStore:
         dumps: Callable[[Any], bytes] = pickle.dumps,
         loads: Callable[[bytes], Any] = pickle.loads,
     ) -> None:
-        self.path = check_path(path)
-        self.keep = check_keep(keep)
+        self.path: Path = check_path(path)
+        self.keep: int = check_keep(keep)
         self._packer = Packer(dumps, loads)
         self._mark = self.path.with_name(f"{self.path.name}.saved")
         self._has_tables = type(self).write is not SQLiteStore.write
@@ -141,7 +141,10 @@ class SQLiteStore:
         raise StoreError(f"every checkpoint in {self.path} is damaged: {_ADVICE}")
 
     def detach(self, payload: Any) -> Any:
-        """Return `payload` packed or, for a subclass with its own :meth:`write`, a copy of it."""
+        """Return `payload` packed or, for a subclass with its own :meth:`write`, a copy of it.
+
+        ValueError if it is None; TypeError if `dumps` returns no bytes, and what `dumps` raises.
+        """
         packed = self._packer.pack(check_payload(payload))
         return self._packer.unpack(packed) if self._has_tables else packed
 
@@ -149,7 +152,8 @@ class SQLiteStore:
         """Write `payload` in one transaction, which is durable when this returns.
 
         Returns the payload's size in bytes, or None if a subclass has its own :meth:`write`.
-        StoreError if SQLite fails, a full disk for example; nothing has changed then.
+        StoreError if SQLite fails, a full disk for example, or after `close`, and the errors of
+        :meth:`detach`; nothing has changed then.
         """
         check_payload(payload)
         packed = None if self._has_tables else self._packer.pack(payload)
@@ -164,7 +168,8 @@ class SQLiteStore:
     def load(self) -> Any | None:
         """Return the payload of the newest whole checkpoint, or None if nothing was ever saved.
 
-        StoreError if the file is damaged, so that nothing whole is left.
+        StoreError if the file is damaged, so that nothing whole is left, if `loads` raises, or
+        after `close`.
         """
         with self._connection() as connection, _transaction(connection, "DEFERRED"):
             if self._has_tables:
@@ -172,7 +177,7 @@ class SQLiteStore:
             return self.read(connection)
 
     def close(self) -> None:
-        """Refuse all further calls. May be called again, and by any thread."""
+        """Refuse to save and load from now on. May be called again, and by any thread."""
         self._closed = True
 
     def __getstate__(self) -> dict[str, Any]:

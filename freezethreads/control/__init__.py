@@ -12,9 +12,10 @@
         client.request("thaw")
 
 The command ``freezethreads`` (``ps``, ``threads``, ``freeze``, ``thaw``, ``dump``, ``stuck``,
-``sites``) does it for a person. The server is `_server`, the requests are in `_requests`, and
-`_protocol` is what is spoken.
+``sites``) does it for a person.
 """
+
+# The server is `_server`, the requests are in `_requests`, and `_protocol` is what is spoken.
 
 from __future__ import annotations
 
@@ -65,4 +66,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from freezethreads.control import _serving
 
-    return getattr(_serving, name)
+    globals().update(Serving=_serving.Serving, serve=_serving.serve)
+    _export(__name__)
+    return globals()[name]

@@ -55,7 +55,7 @@ class Client:
         self.hello: dict[str, Any] = self.request("hello")
 
     def request(self, name: str, **arguments: object) -> dict[str, Any]:
-        """Ask for something, and return the result: see `freezethreads.control._requests`.
+        """Ask for something, and return the result. The requests are in the reference.
 
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
@@ -135,14 +135,18 @@ class Client:
         self.close()
 
 
-def connect(pid: int, *, patience: float = _PATIENCE) -> Client:
-    """Connect to a process of this user (root: of any user) that serves.
+def connect(pid: int, *, patience: float | None = _PATIENCE) -> Client:
+    """Connect to a process of this user (root: of any user) that serves. From any thread.
 
-    `patience` is how many seconds each answer may take. Raises `NoSuchProcess`, `ProcessKilled`,
-    `NotPermitted`, `NotPython`, `NotServing`, `NoAnswer`, `ProcessEnded`, `RequestRefused`.
+    `patience` is how many seconds each answer may take (None: as many as it takes). Raises
+    `NoSuchProcess`, `ProcessKilled`, `NotPermitted`, `NotPython`, `NotServing`, `NoAnswer`,
+    `ProcessEnded`, `RequestRefused`; TypeError or ValueError for a wrong argument, before anybody
+    was asked.
     """
-    check_seconds("patience", patience, positive=True)
-    patience = min(patience, LONGEST_WAIT)
+    if isinstance(pid, bool) or not isinstance(pid, int):
+        raise TypeError(f"pid must be the number of a process, not {pid!r}")
+    wanted = check_seconds("patience", patience, positive=True)
+    patience = LONGEST_WAIT if wanted is None else min(wanted, LONGEST_WAIT)
     owner = owner_of(pid)
     # In its own user's directory, or in this one's: it was root's when it began to serve.
     uids = dict.fromkeys((owner, os.geteuid()))
@@ -209,7 +213,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def find_processes() -> list[int]:
-    """The processes of this user that have a socket, in order. What killed ones left is removed."""
+    """The processes of this user that have a socket, in order. What killed ones left is removed.
+
+    From any thread.
+    """
     found = []
     for pid, path in find_sockets(os.geteuid()):
         if exists(pid) or answers(path):

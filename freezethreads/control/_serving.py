@@ -64,8 +64,10 @@ class Serving(Unique):
 
 
 def serve(freezer: Freezer) -> Serving:
-    """What `Freezer.serve` does, and says."""
+    """What `Freezer.serve` does, and says. Raises TypeError if `freezer` is none."""
     global _server
+    if not isinstance(freezer, Freezer):
+        raise TypeError(f"freezer must be a freezethreads.Freezer, not {freezer!r}")
     with _lock:
         other = _freezers().get(freezer.name, freezer)
         if other is not freezer:

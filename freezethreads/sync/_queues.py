@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.waits import plumbing, stop_if_asked
@@ -17,9 +17,13 @@ from freezethreads.sync._condition import Condition
 from freezethreads.sync._locks import Lock, timeout_of
 from freezethreads.sync._waitable import ORDERED, Waitable
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsRichComparison
+
 plumbing.add(__file__)
 
 T = TypeVar("T")
+Comparable = TypeVar("Comparable", bound="SupportsRichComparison")
 
 
 _put = queue.Queue.put  # `super()` makes an object each time before Python 3.12
@@ -36,9 +40,9 @@ class _Freezable(queue.Queue[T]):
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
         self.mutex = mutex = Lock()  # type: ignore[assignment]
-        self.not_empty = Condition(mutex)
-        self.not_full = Condition(mutex)
-        self.all_tasks_done = Condition(mutex)
+        self.not_empty: Condition = Condition(mutex)
+        self.not_full: Condition = Condition(mutex)
+        self.all_tasks_done: Condition = Condition(mutex)
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """As the standard queue's."""
@@ -61,7 +65,7 @@ class LifoQueue(_Freezable[T], queue.LifoQueue[T]):
     """`queue.LifoQueue`, waiting freezably. From any thread."""
 
 
-class PriorityQueue(_Freezable[Any], queue.PriorityQueue[Any]):
+class PriorityQueue(_Freezable[Comparable], queue.PriorityQueue[Comparable]):
     """`queue.PriorityQueue`, waiting freezably. From any thread."""
 
 

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from freezethreads._ground.arguments import check_callable
 from freezethreads._ground.exports import export as _export
 from freezethreads.testing._actor import Actor
 from freezethreads.testing._events import LANES, Event, RecordingFreezer, Ring, Rings
@@ -87,9 +88,16 @@ def torture(
 ) -> Result:
     """Run one scenario in this process for so many seconds, and return what came of it.
 
-    The arguments are those of `Plan`; a `seed` of None is a new one. `on_progress` is called a few
-    times a second, from another thread. Ctrl-C ends the run. Threads that hang are left behind, as
-    daemons; the result names them.
+    The arguments are those of `Plan`, durations in seconds; a `seed` of None is a new one.
+    `on_progress` is called a few times a second, from another thread (None: nobody is told). From
+    any thread, which plays the main role if there is one; from the main thread Ctrl-C ends the run.
+    Threads that hang are left behind, as daemons; the result names them, as it has all that the
+    scenario raises. Raises TypeError or ValueError for a wrong argument, before anything was
+    started.
     """
+    if not (isinstance(scenario, type) and issubclass(scenario, Scenario)):
+        raise TypeError(f"scenario must be a subclass of Scenario, not {scenario!r}")
+    if on_progress is not None:
+        check_callable("on_progress", on_progress)
     plan = Plan(seed or new_seed(), seconds, threads, freeze_timeout, patience, switch_interval)
     return Run(scenario, plan).execute(on_progress)

@@ -31,7 +31,7 @@ class Actor:
     def __init__(self, run: Run, role: Role, number: str) -> None:
         self.role = role
         self.number = number
-        self.name = f"{getattr(role.play, '__name__', 'actor')}-{number}"
+        self.name: str = f"{getattr(role.play, '__name__', 'actor')}-{number}"
         self.random: random.Random = run.plan.random_of(run.scenario.name, number)
         self.steps = 0
         self.checks = 0

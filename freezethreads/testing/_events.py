@@ -19,11 +19,12 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from time import monotonic
 from types import FrameType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
-from freezethreads import Freezer, FreezeTimeout, Hold, Registration, World
+from freezethreads import Freezer, FreezeTimeout, Hold, Registration, ThreadInfo, World
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Event: TypeAlias = tuple[float, str, str]
 
@@ -44,8 +45,8 @@ class Ring:
 
     def __init__(self) -> None:
         thread = threading.current_thread()
-        self.name = thread.name
-        self.ident = threading.get_ident()
+        self.name: str = thread.name
+        self.ident: int = threading.get_ident()
         self.events: deque[Event] = deque(maxlen=LENGTH)
         self.passed = 0
         self._lane = "running"
@@ -166,12 +167,17 @@ class RecordingFreezer(Freezer):
         return _Region(self, label, super().blocking(label, fork_safe=fork_safe))
 
     def todo(
-        self, thread: Any, fn: Callable[..., T], /, *args: object, priority: float = 0
+        self,
+        thread: threading.Thread | ThreadInfo | int,
+        fn: Callable[[*Ts], T],
+        /,
+        *args: *Ts,
+        priority: float = 0,
     ) -> Future[T]:
         return super().todo(thread, self._noting(fn), *args, priority=priority)
 
     def todo_all(
-        self, fn: Callable[..., T], /, *args: object, priority: float = 0, group: str = ""
+        self, fn: Callable[[*Ts], T], /, *args: *Ts, priority: float = 0, group: str = ""
     ) -> list[Future[T]]:
         return super().todo_all(self._noting(fn), *args, priority=priority, group=group)
 
@@ -192,11 +198,11 @@ class RecordingFreezer(Freezer):
         ring.note("stood")
         return stopped
 
-    def _noting(self, fn: Callable[..., T]) -> Callable[..., T]:
+    def _noting(self, fn: Callable[[*Ts], T]) -> Callable[[*Ts], T]:
         if not callable(fn):
             return fn  # the freezer says what is wrong
 
-        def call(*args: object) -> T:
+        def call(*args: *Ts) -> T:
             ring = self.rings.own()
             before = ring.enter("todo", getattr(fn, "__name__", ""))
             try:

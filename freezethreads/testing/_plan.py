@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from freezethreads._ground.deadline import check_seconds
+
 INTERVALS = (0.005, 0.0005, 0.00005)
 """Python's switch intervals in seconds, of which the seed chooses: in each, other things race."""
 
@@ -15,7 +17,8 @@ class Plan:
 
     ``freeze_timeout`` is what a freeze is given before it counts as failed, and ``patience`` how
     long a thread may make no step before it counts as hanging. ``switch_interval`` is the
-    interpreter's (None: one that the seed chooses).
+    interpreter's (None: one that the seed chooses). Raises TypeError or ValueError for what is no
+    duration above 0, no number of threads from 1 on, or no string.
     """
 
     seed: str
@@ -24,6 +27,18 @@ class Plan:
     freeze_timeout: float = 5.0
     patience: float = 10.0
     switch_interval: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, str):
+            raise TypeError(f"seed must be a string, not {self.seed!r}")
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int):
+            raise TypeError(f"threads must be a whole number, not {self.threads!r}")
+        if self.threads < 1:
+            raise ValueError(f"threads must be 1 or more, not {self.threads}")
+        for name in ("seconds", "freeze_timeout", "patience", "switch_interval"):
+            value = check_seconds(name, getattr(self, name), positive=True)
+            if value is None and name != "switch_interval":
+                raise TypeError(f"{name} must be a number of seconds, not None")
 
     def random_of(self, scenario: str, who: str) -> random.Random:
         """The choices of one actor: the same for the same seed, scenario and number."""

@@ -34,14 +34,14 @@ class Run:
     def __init__(self, scenario: type[Scenario], plan: Plan) -> None:
         self.plan = plan
         self.over = False
-        self.rings = Rings()
-        self.scenario = scenario(plan, self.rings)
+        self.rings: Rings = Rings()
+        self.scenario: Scenario = scenario(plan, self.rings)
         self.roster: list[Actor] = []
         """The actors that are there from the beginning."""
         self.actors: dict[Actor, None] = {}
         """Those who play now."""
-        self.freezes = Freezes(self)
-        self.result = Result(
+        self.freezes: Freezes = Freezes(self)
+        self.result: Result = Result(
             self.scenario.name, plan.seed, plan.threads, plan.interval_of(self.scenario.name)
         )
         self._errors: list[BaseException] = []

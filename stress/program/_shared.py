@@ -19,7 +19,7 @@ PERMITS = 2
 Item: TypeAlias = tuple[int, int]
 """Whose it is, and which of its."""
 AnyQueue: TypeAlias = (
-    "sync.Queue[Item] | sync.LifoQueue[Item] | sync.PriorityQueue | sync.SimpleQueue[Item]"
+    "sync.Queue[Item] | sync.LifoQueue[Item] | sync.PriorityQueue[Item] | sync.SimpleQueue[Item]"
 )
 
 

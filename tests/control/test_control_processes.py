@@ -203,8 +203,14 @@ def test_one_that_is_stopped_by_a_signal_does_not_answer() -> None:
         assert state_of(served.pid) == "running"
 
 
-@pytest.mark.parametrize("patience", [math.inf, 1e300])
-def test_who_has_all_the_time_there_is_may_say_so(patience: float) -> None:
+@pytest.mark.parametrize("pid", ["1", 1.5, None, True])
+def test_what_is_no_process_is_refused(pid: Any) -> None:
+    with pytest.raises(TypeError, match=r"^pid must be the number of a process, not "):
+        connect(pid)
+
+
+@pytest.mark.parametrize("patience", [math.inf, 1e300, None])
+def test_who_has_all_the_time_there_is_may_say_so(patience: float | None) -> None:
     with program() as served, connect(served.pid, patience=patience) as client:
         assert client.hello["pid"] == served.pid
 

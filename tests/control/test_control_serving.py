@@ -13,7 +13,15 @@ from control_programs import own_threads
 from control_programs import runtime as runtime
 from control_programs import serving as serving
 from freezethreads import FreezeError, Freezer
-from freezethreads.control import ProcessEnded, RequestRefused, Serving, _server, connect
+from freezethreads.control import (
+    ProcessEnded,
+    RequestRefused,
+    Serving,
+    _server,
+    connect,
+    find_processes,
+    serve,
+)
 from freezethreads.control._session import Session
 from freezing import looping
 from helpers import WAIT, wait_until
@@ -152,3 +160,9 @@ def test_who_asks_at_the_very_end_is_told_that_it_is_over(
     monkeypatch.setattr(Session, "freezer", close_first)
     with connect(ME) as client, pytest.raises(ProcessEnded, match="ceased to serve"):
         client.request("threads")
+
+
+def test_what_is_no_freezer_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^freezer must be a freezethreads\.Freezer, not 'io'$"):
+        serve("io")  # type: ignore[arg-type]
+    assert ME not in find_processes()

@@ -245,7 +245,7 @@ BAD: list[tuple[type[Exception], Callable[[Freezer], Any]]] = [
     (ValueError, lambda f: f.todo_all(int, group="a.")),
     (TypeError, lambda f: f.todo(threading.get_ident(), int, priority="high")),  # type: ignore[arg-type]
     (TypeError, lambda f: f.todo(threading.get_ident(), int, priority=math.nan)),
-    (TypeError, lambda f: f.todo("main", int)),
+    (TypeError, lambda f: f.todo("main", int)),  # type: ignore[arg-type]
     (TypeError, lambda f: f.todo(True, int)),
     (NotRegistered, lambda f: f.todo(threading.current_thread(), int)),
     (NotRegistered, lambda f: f.todo(threading.Thread(), int)),

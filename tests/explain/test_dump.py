@@ -118,6 +118,13 @@ def test_who_does_not_stop_is_named_and_all_are_shown() -> None:
     assert "DID NOT STOP" not in part(text, "loop-0")
 
 
+def test_what_is_no_file_is_refused_before_anybody_is_stopped() -> None:
+    freezer = Freezer()
+    with pytest.raises(TypeError, match=r"^file must be a text file, or None for sys\.stderr"):
+        freezer.dump(7)  # type: ignore[arg-type]
+    assert freezer.statistics().freezes == 0
+
+
 def test_all_go_on_before_anything_is_written() -> None:
     """A thread that stood may own the file's lock."""
     freezer = Freezer()

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -113,6 +113,15 @@ def test_a_file_without_a_descriptor_is_refused() -> None:
     before = signal.getsignal(SIGNAL)
     with pytest.raises(io.UnsupportedOperation):
         register_signal(SIGNAL, file=io.StringIO())
+    assert signal.getsignal(SIGNAL) == before
+
+
+@pytest.mark.parametrize("what", [{"file": 7}, {"freezer": "io"}], ids=str)
+def test_what_is_no_file_and_no_freezer_is_refused(what: dict[str, Any]) -> None:
+    before = signal.getsignal(SIGNAL)
+    (name,) = what
+    with pytest.raises(TypeError, match=f"^{name} must be a"):
+        register_signal(SIGNAL, **what)
     assert signal.getsignal(SIGNAL) == before
 
 

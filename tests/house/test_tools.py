@@ -295,7 +295,7 @@ def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPat
     _check.run_linters(FAKE)
     _check.run_mutants(FAKE)
     _check.run_explorer(FAKE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     assert all(command[:2] == [sys.executable, "-m"] for command in commands)
 
 

@@ -146,7 +146,7 @@ def test_an_enrolment_may_outlive_its_loop(
     loop = asyncio.new_event_loop()
     enrolment = loop.run_until_complete(enrol(freezer))
     loop.close()
-    future = start(freezer.todo, threading.main_thread(), int).finish()
+    future = start(lambda: freezer.todo(threading.main_thread(), int)).finish()
     freezer.safepoint()
     assert future.result(0) == 0
     enrolment.close()

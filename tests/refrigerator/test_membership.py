@@ -274,7 +274,7 @@ def test_who_was_struck_off_is_nowhere_until_its_ident_is_used_again() -> None:
         freezer._registry.retire(died(freezer, thread))
         assert freezer.threads() == ()
         assert freezer.todo_all(int) == []
-        for name in (thread.worker, thread.worker.ident):
+        for name in (thread.worker, thread.worker.ident or 0):
             with pytest.raises(NotRegistered):
                 freezer.todo(name, int)
         with freezer.freeze(timeout=0) as world, freezer.hold(timeout=0) as hold:

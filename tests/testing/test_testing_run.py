@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -288,3 +289,37 @@ def test_actors_with_other_numbers_choose_otherwise() -> None:
     first = [plan.random_of("bank", str(number)).random() for number in range(100)]
     assert len(set(first)) == 100
     assert isinstance(plan.random_of("bank", "0"), random.Random)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("seconds", 0, ValueError),
+        ("seconds", None, TypeError),
+        ("threads", 0, ValueError),
+        ("threads", 1.5, TypeError),
+        ("seed", 7, TypeError),
+        ("freeze_timeout", -1, ValueError),
+        ("patience", "long", TypeError),
+        ("switch_interval", 0, ValueError),
+        ("on_progress", 7, TypeError),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_is_started(
+    name: str, value: object, error: type[Exception]
+) -> None:
+    begun: list[object] = []
+
+    class Begun(Sound):
+        def setup(self) -> None:
+            begun.append(self)
+
+    with pytest.raises(error, match=f"^{name} must be "):
+        torture(Begun, **{name: value})  # type: ignore[arg-type]
+    assert not begun
+
+
+@pytest.mark.parametrize("what", [int, "Sound"])
+def test_what_is_no_scenario_is_refused(what: Any) -> None:
+    with pytest.raises(TypeError, match=r"^scenario must be a subclass of Scenario, not "):
+        torture(what)
