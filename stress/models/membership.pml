@@ -87,7 +87,7 @@ inline stand() {                        /* code: _refrigerator/refrigerator._sta
     }
 }
 
-/* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; "change(listed_anew" ; ".members[record]" */
+/* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; ".comers[record]" ; "change(listed_anew" ; ".members[record]" */
 inline submit(f) {                      /* code: _registry/status.listed_anew: "listed(" ; "new is old" ; "Status(" */
     if
     :: (known & bit(f)) && group == f ->
@@ -200,7 +200,7 @@ proctype Thread() {
 }
 
 #ifdef MOVER
-/* code: _registry/registry.Registry.submit_to_active: ".comers[record]" ; "change(listed_anew" ; ".members[record]" */
+/* The same, by another thread. */
 inline submit_other(f) {
     if
     :: (known & bit(f)) && group == f && !exited ->
