@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.original import RLock
+from freezethreads.checkpoint._connections import OwnConnections
 from freezethreads.checkpoint._errors import StoreError
 from freezethreads.checkpoint._files import open_own, sync_directory
 from freezethreads.checkpoint._forking import watch
@@ -69,7 +70,8 @@ class SQLiteStore:
     wasted: let :meth:`detach` return the payload itself.
 
     A child that the program forks can use the store as well, unless a thread was in a call of one
-    at that moment: SQLite's locks stay then, and each call ends in StoreError.
+    at that moment: SQLite's locks stay then, and each call ends in StoreError. So does one in the
+    middle of which a signal handler has forked, which goes on in the parent alone.
 
     The file is made by the constructor, and beside it, with the first checkpoint, the empty file
     ``NAME.saved``, both for this user alone. ValueError or TypeError for bad arguments; StoreError
@@ -92,6 +94,7 @@ class SQLiteStore:
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
         self._calls = 0  # that are under way
+        self._connections = OwnConnections()
         # One call at a time, and none while a checkpoint forks. A call in a call is one of a
         # subclass's `write` or `read`. A child makes itself a new one.
         self._lock = RLock()
@@ -176,16 +179,17 @@ class SQLiteStore:
         self._closed = True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None}
+        return {**self.__dict__, "_lock": None, "_connections": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=RLock(), _calls=0)
+        self.__dict__.update(state, _lock=RLock(), _calls=0, _connections=OwnConnections())
         watch(self)
 
     def _forked(self, expected: bool) -> None:
         global _is_cut
         self._lock = RLock()
         _is_cut = _is_cut or self._calls > 0
+        self._connections.forked()
 
     @contextmanager
     def _keeping_out(self, seconds: float) -> Iterator[bool]:
@@ -212,13 +216,10 @@ class SQLiteStore:
             )
         with self._lock, _translation(self.path), self._counted():
             self._check_file()
-            connection = sqlite3.connect(self.path, isolation_level=None)
-            try:
+            with self._connections.open(self.path) as connection:
                 if _set_up(connection, self.path):
                     self._found(connection)
                 yield connection
-            finally:
-                connection.close()
 
     def _make_mark(self) -> None:
         """Note for good that there is a checkpoint: called before it is there."""
