@@ -27,7 +27,7 @@ from freezethreads.control import (
     RequestRefused,
     connect,
 )
-from freezethreads.control._protocol import ProtocolError, decode
+from freezethreads.control._protocol import LONGEST_REQUEST, ProtocolError, decode
 from freezethreads.control._spoken import answer_of
 from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress.attack._footprint import Footprint
@@ -40,6 +40,8 @@ CROWD = 40
 """Clients that come together, at most."""
 REST = 0.001
 """Seconds between two steps of a witness."""
+LONG = 0.1
+"""Seconds of standing that are looked into."""
 PATIENCE = 0.3
 """Seconds that a client which is lied to waits."""
 logger = logging.getLogger("freezethreads")
@@ -83,6 +85,7 @@ class Socket(Scenario):
         self.connections: dict[Actor, int] = {}
         self.frozen: dict[Actor, int] = {}
         self.longest: dict[Actor, float] = {}
+        self.longest_unasked: dict[Actor, float] = {}
         self.lies = 0
         # A process whose socket somebody else has.
         code = "import sys; sys.stdin.read()"
@@ -101,13 +104,14 @@ class Socket(Scenario):
     def witness(self, actor: Actor) -> None:
         """Go on, and look back at each time that one stood."""
         seen = time.monotonic()
-        self.longest[actor] = 0.0
+        self.longest[actor] = self.longest_unasked[actor] = 0.0
         while not actor.over:
             self.freezer.safepoint("witness")
             time.sleep(REST)
             now = time.monotonic()
-            if now - seen > self.freeze_timeout:
+            if now - seen > LONG:
                 unasked = self.unasked(seen, now)
+                self.longest_unasked[actor] = max(self.longest_unasked[actor], unasked)
                 if unasked > self.freeze_timeout:
                     raise Violation(
                         f"stood for {now - seen:.1f} s, {unasked:.1f} s longer than was asked for"
@@ -119,7 +123,7 @@ class Socket(Scenario):
     def unasked(self, begin: float, end: float) -> float:
         """Seconds in that time in which no freeze that was asked for may have stood."""
         unasked = 0.0
-        for asked in sorted(self.asked, key=lambda asked: asked.begin):
+        for asked in sorted(self.asked.copy(), key=lambda asked: asked.begin):
             unasked += max(0.0, min(asked.begin, end) - begin)
             begin = max(begin, end if asked.end is None else asked.end)
         return unasked + max(0.0, end - begin)
@@ -139,7 +143,8 @@ class Socket(Scenario):
     def attack(self, actor: Actor) -> None:
         """Talk to the server, in one connection after the other."""
         self.messages[actor] = self.connections[actor] = self.frozen[actor] = 0
-        ways = [self.converse] * 6 + [self.talk_and_go, self.turn_deaf, self.close_half]
+        ways = [self.converse] * 6 + [self.freeze_and_go, self.talk_and_go]
+        ways += [self.turn_deaf, self.close_half]
         while not actor.over:
             self.connections[actor] += 1
             with self.asking(), self.connected() as connection:
@@ -172,6 +177,15 @@ class Socket(Scenario):
                 if not check_answer(sent, answer):
                     return
                 self.frozen[actor] += sent.request == "freeze" and b'"result"' in answer
+
+    def freeze_and_go(self, actor: Actor, connection: socket.socket) -> None:
+        """Freeze for as long as the connection lasts, which is not long."""
+        sent = request("freeze", {"timeout": self.freeze_timeout / 4})
+        self.messages[actor] += 1
+        connection.sendall(sent.data)
+        with connection.makefile("rb") as lines:
+            answer = lines.readline()
+        self.frozen[actor] += check_answer(sent, answer) and b'"result"' in answer
 
     def talk_and_go(self, actor: Actor, connection: socket.socket) -> None:
         """Go without an answer, at the end of a message or in its middle."""
@@ -320,14 +334,17 @@ class Socket(Scenario):
         messages, connections, frozen = (sum(count.values()) for count in counts)
         longest = max(self.longest.values(), default=0.0)
         print(f"{messages} messages over {connections} connections, {frozen} freezes by them")
-        print(f"{self.lies} lies; a witness stood for {longest:.2f} s at the most")
+        unasked = max(self.longest_unasked.values(), default=0.0)
+        print(f"{self.lies} lies; a witness stood for {longest:.2f} s, {unasked:.2f} s unasked")
         print(self.footprint.check(2 * self.freeze_timeout))
 
 
 def check_answer(sent: Message, line: bytes) -> bool:
     """Raise `Violation` unless that may be answered; return whether the connection goes on."""
     if not line:
-        return False
+        if len(sent.data) > LONGEST_REQUEST:
+            return False  # which was not read to its end
+        raise Violation(f"{sent.data!r:.200} ended the connection without a word")
     try:
         result, error = answer_of(sent.request or "hello", decode(line[:-1]))
     except ProtocolError as problem:
