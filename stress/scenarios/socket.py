@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -81,6 +82,7 @@ class Socket(Scenario):
         os.environ["XDG_RUNTIME_DIR"] = str(self.folder)
         self.serving = self.freezer.serve()
         self.asked: deque[Asked] = deque(maxlen=10_000)
+        self.lock = threading.Lock()  # of what was asked, alone
         self.messages: dict[Actor, int] = {}
         self.connections: dict[Actor, int] = {}
         self.frozen: dict[Actor, int] = {}
@@ -123,7 +125,9 @@ class Socket(Scenario):
     def unasked(self, begin: float, end: float) -> float:
         """Seconds in that time in which no freeze that was asked for may have stood."""
         unasked = 0.0
-        for asked in sorted(self.asked.copy(), key=lambda asked: asked.begin):
+        with self.lock:
+            all_asked = list(self.asked)
+        for asked in sorted(all_asked, key=lambda asked: asked.begin):
             unasked += max(0.0, min(asked.begin, end) - begin)
             begin = max(begin, end if asked.end is None else asked.end)
         return unasked + max(0.0, end - begin)
@@ -132,7 +136,8 @@ class Socket(Scenario):
     def asking(self) -> Iterator[Asked]:
         """A block in which freezes are asked for that end with it, or a little later."""
         asked = Asked()
-        self.asked.append(asked)
+        with self.lock:
+            self.asked.append(asked)
         try:
             yield asked
         finally:
