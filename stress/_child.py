@@ -12,7 +12,7 @@ from typing import Any
 
 from freezethreads._ground.original import OwnThread
 from freezethreads.testing import Progress, Result, Run, Scenario
-from stress._job import Job
+from stress._job import MUTANT, Job
 from stress.mutants import MUTANTS
 from stress.scenarios import built_in, load
 
@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # the parent aborts a child that says nothing, to see where it is
     if job.mutant is not None:
         MUTANTS[job.mutant].apply()
+        os.environ[MUTANT] = job.mutant
     run = Run(scenario_of(job), job.plan)
     OwnThread(target=_obey, args=(run,), name="freezethreads-obey", daemon=True).start()
 

@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 
 from freezethreads.testing import Plan
 
+MUTANT = "FREEZETHREADS_STRESS_MUTANT"
+"""The variable of the environment that tells a scenario's own programs which rule is broken."""
+
 
 @dataclass(frozen=True)
 class Job:

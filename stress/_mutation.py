@@ -20,6 +20,7 @@ from freezethreads.testing import Finding, Plan, Result
 from stress._job import Job
 from stress._launch import Interrupts, run_job
 from stress._rows import interpreter, verdict
+from stress.attack._calls import available
 from stress.mutants import MUTANTS, Mutant
 from stress.scenarios import built_in
 
@@ -29,8 +30,10 @@ LEAST, MOST = 1.0, 5.0
 """Seconds that a scenario has to pass for with the freezer as it is."""
 MARGIN = 0.5
 """Seconds that it gets more than the slowest catch took."""
-SLOW = ("exits",)
+SLOW = ("exits", "stores")
 """Scenarios that begin whole programs, one after the other, and so get longer times."""
+TRACED = ("stores",)
+"""Those of the mutants that need strace to be noticed."""
 STRETCH = 3
 """Times as long."""
 WIDTH = 110
@@ -92,7 +95,11 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
     """
     chosen = choose(options.mutants, options.scenario)
     head = f"seed {options.seed}, {options.threads} threads, {interpreter()}"
-    print(head, HOW_TO_READ, COLUMNS, sep="\n\n", flush=True)
+    print(head, HOW_TO_READ, sep="\n\n")
+    if not available() and (traced := [one for one in chosen if one.scenarios == TRACED]):
+        chosen = [one for one in chosen if one not in traced]
+        print(f"\nNot tried without strace: {', '.join(one.name for one in traced)}.")
+    print("", COLUMNS, sep="\n", flush=True)
     began = monotonic()
     with Interrupts() as interrupts, ThreadPoolExecutor(AT_ONCE) as pool:
 

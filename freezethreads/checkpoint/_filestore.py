@@ -24,7 +24,7 @@ import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -227,8 +227,10 @@ class FileStore(Unique):
             raise
         finally:
             if not file.closed:
-                # Said, since a child that was just forked has the file open for a moment.
-                fcntl.flock(file, fcntl.LOCK_UN)
+                # Said, since a child that was just forked has the file open for a moment. Where it
+                # fails, closing the file is enough but for that, and the save is what it was.
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)
                 self._files.close(file)
 
     def _newest(self) -> tuple[list[int], Packed | None]:

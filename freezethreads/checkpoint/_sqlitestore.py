@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.original import RLock
+from freezethreads.checkpoint._connections import OwnConnections
 from freezethreads.checkpoint._errors import StoreError
 from freezethreads.checkpoint._files import open_own, sync_directory
 from freezethreads.checkpoint._forking import watch
@@ -60,7 +61,9 @@ class SQLiteStore:
 
     A payload of ``bytes`` is stored as it is, anything else as ``dumps(payload)``. The default,
     pickle, must not be used for a file that somebody else can write: loading it runs whatever
-    code they put there. A damaged checkpoint is logged and the one before it is used.
+    code they put there. A damaged checkpoint is logged and the one before it is used. What the
+    system cannot read SQLite calls damaged, too, or it ends `load` in StoreError: there is no older
+    file beside it that could be loaded instead, as a FileStore has with ``skip_unreadable``.
 
     A subclass that keeps its data in tables of its own, and writes only what has changed,
     overrides :meth:`create`, :meth:`write` and :meth:`read`; then `keep` and `dumps` are its own
@@ -69,12 +72,14 @@ class SQLiteStore:
     wasted: let :meth:`detach` return the payload itself.
 
     A child that the program forks can use the store as well, unless a thread was in a call of one
-    at that moment: SQLite's locks stay then, and each call ends in StoreError.
+    at that moment: SQLite's locks stay then, and each call ends in StoreError. So does one in the
+    middle of which a signal handler has forked, which goes on in the parent alone.
 
     The file is made by the constructor, and beside it, with the first checkpoint, the empty file
-    ``NAME.saved``, both for this user alone. ``path`` is absolute, and ``keep`` as it was given.
-    ValueError or TypeError for bad arguments; StoreError for a file that is damaged or has become
-    empty, belongs to another program, is a link, or cannot be made.
+    ``NAME.saved``, both for this user alone. A file that is there keeps its mode, and if others may
+    read or write it, that is logged. ``path`` is absolute, and ``keep`` as it was given. ValueError
+    or TypeError for bad arguments; StoreError for a file that is damaged or has become empty,
+    belongs to another program, is a link, or cannot be made.
     """
 
     def __init__(
@@ -92,12 +97,21 @@ class SQLiteStore:
         self._has_tables = type(self).write is not SQLiteStore.write
         self._closed = False
         self._calls = 0  # that are under way
+        self._connections = OwnConnections()
         # One call at a time, and none while a checkpoint forks. A call in a call is one of a
         # subclass's `write` or `read`. A child makes itself a new one.
         self._lock = RLock()
         watch(self)
         with self._connection():
             pass
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        if mode & 0o077:
+            logger.warning(
+                "%s has mode %04o, so others may read or write it, and what is loaded may be "
+                "theirs: chmod 600 it, unless that is meant",
+                self.path,
+                mode,
+            )
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Make the tables of a new file. Say ``CREATE TABLE IF NOT EXISTS``: a process that was
@@ -181,16 +195,17 @@ class SQLiteStore:
         self._closed = True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None}
+        return {**self.__dict__, "_lock": None, "_connections": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=RLock(), _calls=0)
+        self.__dict__.update(state, _lock=RLock(), _calls=0, _connections=OwnConnections())
         watch(self)
 
     def _forked(self, expected: bool) -> None:
         global _is_cut
         self._lock = RLock()
         _is_cut = _is_cut or self._calls > 0
+        self._connections.forked()
 
     @contextmanager
     def _keeping_out(self, seconds: float) -> Iterator[bool]:
@@ -217,13 +232,10 @@ class SQLiteStore:
             )
         with self._lock, _translation(self.path), self._counted():
             self._check_file()
-            connection = sqlite3.connect(self.path, isolation_level=None)
-            try:
+            with self._connections.open(self.path) as connection:
                 if _set_up(connection, self.path):
                     self._found(connection)
                 yield connection
-            finally:
-                connection.close()
 
     def _make_mark(self) -> None:
         """Note for good that there is a checkpoint: called before it is there."""
@@ -266,25 +278,37 @@ class SQLiteStore:
                 connection.execute("COMMIT")
 
     def _read_packed(self, connection: sqlite3.Connection, sequence: int) -> Packed | None:
-        """Return one checkpoint, or None, with a warning, if it is damaged."""
-        try:
-            row = connection.execute(
-                # The casts, since damage may have made text of it that cannot be decoded.
-                "SELECT raw, CAST(payload AS BLOB), CAST(checksum AS BLOB)"
-                " FROM checkpoints WHERE sequence = ?",
-                (sequence,),
-            ).fetchone()
-            if row is not None and row[1] is not None:
-                packed = Packed(row[1], bool(row[0]))
-                if packed.checksum() == row[2]:
+        """Return one checkpoint, or None, with a warning, if it is damaged.
+
+        SQLite says the same of a page that the system could not read: so it is read once more.
+        """
+        for _ in range(2):
+            try:
+                packed = _packed_in(connection, sequence)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                why = str(error)
+            else:
+                if packed is not None:
                     return packed
-            why = "the checksum differs"
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-            why = str(error)
+                why = "the checksum differs"
         logger.warning("%s: checkpoint %s is damaged: %s", self.path, sequence, why)
         return None
+
+
+def _packed_in(connection: sqlite3.Connection, sequence: int) -> Packed | None:
+    """Return one checkpoint, or None if it is not as it was saved. Raises sqlite3.DatabaseError."""
+    row = connection.execute(
+        # The casts, since damage may have made text of it that cannot be decoded.
+        "SELECT raw, CAST(payload AS BLOB), CAST(checksum AS BLOB)"
+        " FROM checkpoints WHERE sequence = ?",
+        (sequence,),
+    ).fetchone()
+    if row is None or row[1] is None:
+        return None
+    packed = Packed(row[1], bool(row[0]))
+    return packed if packed.checksum() == row[2] else None
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from freezethreads.checkpoint._errors import StoreError
 
 __all__ = ["Store", "check_keep", "check_path"]
 
@@ -45,12 +48,24 @@ def check_keep(keep: int) -> int:
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
-    """Return `path`, absolute, so that a later `chdir` changes nothing; raise ValueError."""
+    """Return `path`, absolute, so that a later `chdir` changes nothing.
+
+    Raises TypeError and ValueError, and StoreError if the system does not say what is there.
+    """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path must be a str or an os.PathLike, not {path!r}")
     absolute = Path(path).absolute()
-    if not absolute.parent.is_dir():
+    if not _is_directory(absolute.parent):
         raise ValueError(f"{absolute.parent} is not a directory: make it before the store")
-    if absolute.is_dir():
+    if _is_directory(absolute):
         raise ValueError(f"{absolute} is a directory: give the path of a file in it")
     return absolute
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"{path}: {error}; nothing was changed") from error

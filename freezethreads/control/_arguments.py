@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from freezethreads.control._errors import RequestError
+from freezethreads.control._shapes import LARGEST
 
 __all__ = ["Arguments", "check_names", "flag", "seconds", "text"]
 
@@ -31,12 +31,13 @@ def text(arguments: Arguments, name: str, default: str = "") -> str:
 
 
 def seconds(arguments: Arguments, name: str, default: float, least: float = 0.0) -> float:
-    """Return a finite duration of more than `least`."""
+    """Return a duration of more than `least`, which can be said in an answer."""
     value = arguments.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RequestError("wrong", f"{name} must be a number of seconds")
-    if not least < value <= sys.float_info.max:
-        raise RequestError("wrong", f"{name} must be a number of seconds above {least:g}")
+    if not least < value < LARGEST:
+        between = f"above {least:g} and below {LARGEST:g}"
+        raise RequestError("wrong", f"{name} must be a number of seconds {between}")
     return float(value)
 
 

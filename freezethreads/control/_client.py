@@ -43,7 +43,9 @@ class Client:
     """A connection to one process. By one thread at a time; a context manager, which closes it.
 
     What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends. In a
-    child that its process forks it is of no use, and keeps nothing frozen.
+    child that its process forks it is of no use, and keeps nothing frozen. (One that is forked by
+    C, of which Python does not know, has the connection as well: what is frozen is thawed when both
+    have ended, or by the end of the lease.)
     ``hello`` is what the process said of itself at first.
     """
 

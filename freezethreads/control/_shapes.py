@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 __all__ = [
+    "LARGEST",
     "Check",
     "Unfit",
     "either",
@@ -28,7 +29,8 @@ __all__ = [
 Check: TypeAlias = Callable[[Any], None]
 
 _WIDEST: Final = 2**64  # what counts threads and bytes, and what names them, is less
-_LARGEST: Final = 1e300  # a number with which one can go on to count
+LARGEST: Final = 1e300
+"""What a number is less than, so that one can go on to count with it."""
 
 
 class Unfit(ValueError):
@@ -57,10 +59,10 @@ whole = _plain(
     "is no whole number", lambda value: type(value) is int and -_WIDEST < value < _WIDEST
 )
 number = _plain(
-    "is no number", lambda value: type(value) in (int, float) and -_LARGEST < value < _LARGEST
+    "is no number", lambda value: type(value) in (int, float) and -LARGEST < value < LARGEST
 )
 positive = _plain(
-    "is no number above 0", lambda value: type(value) in (int, float) and 0 < value < _LARGEST
+    "is no number above 0", lambda value: type(value) in (int, float) and 0 < value < LARGEST
 )
 
 

@@ -12,7 +12,9 @@ from stress.mutants import (
     _flags,
     _members,
     _programs,
+    _sockets,
     _standing,
+    _stores,
     _todos,
     _waits,
     _words,
@@ -21,5 +23,17 @@ from stress.mutants._mutant import MUTANTS, Mutant
 
 __all__ = ["FAMILIES", "MUTANTS", "Mutant"]
 
-FAMILIES = (_flags, _standing, _members, _ends, _todos, _controllers, _waits, _words, _programs)
+FAMILIES = (
+    _flags,
+    _standing,
+    _members,
+    _ends,
+    _todos,
+    _controllers,
+    _waits,
+    _words,
+    _programs,
+    _stores,
+    _sockets,
+)
 """The modules of this package that have filled the table."""

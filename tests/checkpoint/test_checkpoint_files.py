@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -51,6 +52,25 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
             with pytest.raises(StoreError, match="No space left"):
                 store.save(2)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["f.0000000001", "f.lock"]
+        assert store.load() == 1
+
+
+def test_a_lock_that_is_not_given_back_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was saved is durable by then, and nothing stays open that would keep the lock."""
+    real_flock = fcntl.flock
+
+    def flock(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_UN:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real_flock(file, how)
+
+    with closing(FileStore(tmp_path / "f")) as store:
+        opened = os.listdir("/dev/fd")
+        monkeypatch.setattr(fcntl, "flock", flock)
+        store.save(1)
+        assert os.listdir("/dev/fd") == opened
         assert store.load() == 1
 
 

@@ -250,6 +250,98 @@ def test_a_fork_in_the_middle_of_a_save(tmp_path: Path, monkeypatch: pytest.Monk
     assert whole_files(tmp_path) == [1]
 
 
+FORK_IN_SAVE = """
+import gc, os, signal, sqlite3, sys
+from freezethreads.checkpoint import SQLiteStore, StoreError
+
+parent, ends = os.getpid(), sys.argv[2]
+
+class Forking(SQLiteStore):
+    def write(self, connection, payload):
+        super().write(connection, payload)
+        if payload == "second":
+            os.kill(os.getpid(), signal.SIGUSR1)
+    def read(self, connection):
+        if forks:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return super().read(connection)
+
+def fork(number, frame):
+    forks.append(child := os.fork())
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+
+forks = []
+signal.signal(signal.SIGUSR1, fork)
+store = Forking(sys.argv[1])
+store.save("first")
+for call in (lambda: store.save("second"), store.load):
+    try:
+        call()
+    except StoreError as error:
+        assert os.getpid() != parent
+        assert "was forked in the middle of this" in str(error), error
+        del error
+        gc.collect()
+        if ends == "at once":
+            os._exit(0)
+        sys.exit()
+    assert os.getpid() == parent
+    assert len(os.listdir(os.path.dirname(sys.argv[1]))) == 2  # no journal is left
+assert len(forks) == 2
+forks.clear()
+assert store.load() == "second"
+with sqlite3.connect(sys.argv[1]) as connection:
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+connection.close()
+"""
+
+
+@pytest.mark.parametrize("ends", ["at once", "in order"])
+def test_a_fork_in_the_middle_of_a_call_to_sqlite(tmp_path: Path, ends: str) -> None:
+    """A signal handler forks there, and returns in both: the parent goes on with its transaction,
+    and the child touches nothing of it, also when it ends."""
+    run_python(FORK_IN_SAVE, str(tmp_path / "s"), ends)
+
+
+JOURNAL_IN_CHILD = """
+import os, signal, sys
+from freezethreads.checkpoint import SQLiteStore, StoreError
+
+class Forking(SQLiteStore):
+    def write(self, connection, payload):
+        super().write(connection, payload)
+        if payload != "first":
+            connection.execute("PRAGMA cache_spill = 1")
+            os.kill(os.getpid(), signal.SIGUSR1)
+            if os.getpid() == parent:
+                assert os.path.exists(sys.argv[1] + "-journal")
+                raise KeyboardInterrupt
+
+def fork(number, frame):
+    if (child := os.fork()):
+        assert os.waitpid(child, 0)[1] == 0
+
+parent = os.getpid()
+signal.signal(signal.SIGUSR1, fork)
+store = Forking(sys.argv[1])
+store.save("first")
+try:
+    store.save("second" * 100_000)
+except KeyboardInterrupt:
+    assert os.getpid() == parent
+except StoreError:
+    assert os.getpid() != parent
+    sys.exit()
+assert store.load() == "first"
+"""
+
+
+def test_a_child_does_not_delete_the_journal_of_its_parent(tmp_path: Path) -> None:
+    """With which the parent undoes its transaction."""
+    run_python(JOURNAL_IN_CHILD, str(tmp_path / "s"))
+
+
 def test_a_checkpointer_in_a_child_waits_for_nobody(tmp_path: Path) -> None:
     """The thread that saved, and the one in the background, are not there."""
     gate = Gate()

@@ -138,6 +138,42 @@ def test_the_settings_that_make_a_save_durable(tmp_path: Path) -> None:
     assert found == [3, "delete"]  # 3 is EXTRA
 
 
+def test_a_page_that_cannot_be_read_once_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite calls it malformed, as one that is damaged."""
+    store = SQLiteStore(tmp_path / "t")
+    store.save("first")
+    store.save("second")
+    failed: list[str] = []
+
+    class Failing(Connection):
+        def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+            if "CAST(payload" in sql and not failed:
+                failed.append(sql)
+                error = sqlite3.DatabaseError("database disk image is malformed")
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
+            return super().execute(sql, *arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, factory=Failing, **k))
+    assert store.load() == "second"
+    assert failed
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o602])
+def test_a_database_keeps_its_mode_and_a_wide_one_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    SQLiteStore(tmp_path / "t").save(1)
+    (tmp_path / "t").chmod(mode)
+    with caplog.at_level(logging.WARNING, "freezethreads.checkpoint"):
+        SQLiteStore(tmp_path / "t").save(2)
+    assert (tmp_path / "t").stat().st_mode & 0o777 == mode
+    assert (f"mode {mode:04o}" in caplog.text) == (mode != 0o600)
+
+
 def test_a_damaged_row_is_logged_and_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import sqlite3
 import threading
@@ -144,6 +146,22 @@ def test_bad_paths(kind: type[AnyStore], tmp_path: Path) -> None:
         kind(tmp_path)
     with pytest.raises(TypeError, match="path must be"):
         kind(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [FileStore, SQLiteStore])
+def test_a_folder_that_cannot_be_looked_at(
+    kind: type[AnyStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is one the system does not say, so this is not the caller's mistake."""
+
+    def fail(path: Path, **options: bool) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", fail)
+        with pytest.raises(StoreError, match="Permission denied"):
+            kind(tmp_path / "state")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_relative_path_stays_where_it_was(

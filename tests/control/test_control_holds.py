@@ -267,6 +267,7 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("freeze", {"timeout": True}, "timeout must be a number"),
     ("freeze", {"timeout": 10**400}, "timeout must be a number"),
     ("freeze", {"lease": 0}, "lease must be a number of seconds above 0"),
+    ("freeze", {"lease": 1e305}, "lease must be a number of seconds above 0 and below 1e"),
     ("freeze", {"group": 1}, "group must be a string"),
     ("freeze", {"group": "a..b"}, "group must be a dotted name"),
     ("freeze", {"reason": "x" * 201}, "reason must be a string of at most 200"),

@@ -57,6 +57,16 @@ def test_a_mutant_that_gets_through_fails_the_run(capsys: pytest.CaptureFixture[
     assert "0 of 1 mutants caught" in out
 
 
+def test_without_strace_those_that_need_it_are_named_and_not_tried(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_mutation, "available", lambda: False)
+    assert main(["--mutants", "renamed-too-early"]) == 0
+    out = capsys.readouterr().out
+    assert "Not tried without strace: renamed-too-early." in out
+    assert "0 of 0 mutants caught" in out
+
+
 def verdict(*whats: str, began: float = 1.0) -> str:
     """What is said of a mutant whose scenario has found this."""
     findings = [Finding(what, "somebody", 0.1) for what in whats]
