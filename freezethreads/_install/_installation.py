@@ -49,9 +49,10 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
     * the waits of `threading`, `queue`, `time.sleep`, `concurrent.futures`, `selectors`, `select`,
       `socket`, `ssl`, `subprocess` and `signal`, of the connections and pools of `multiprocessing`,
       and of `os.read`, `os.wait` and its relatives are freezable, in every thread that is enrolled
-      with any freezer. What waits anywhere else is not: the read or write of a file object that is
-      a pipe or a terminal (`sys.stdin`), `os.write`, a lock of `multiprocessing` or of a file, the
-      look-up of a host's name, a database.
+      with any freezer. A record that is logged is a place to stop at, except inside a handler: no
+      lock of `logging` is held there. What waits anywhere else is not: the read or write of a file
+      object that is a pipe or a terminal (`sys.stdin`), `os.write`, a lock of `multiprocessing` or
+      of a file, the look-up of a host's name, a database.
 
     From any thread, which is not enrolled by this; nor are those that run already: see
     `Installation.enrol` and `Installation.missed`. To be called before the program's own modules

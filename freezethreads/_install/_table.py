@@ -22,6 +22,7 @@ from freezethreads._install._wrappers import (
     StandIn,
     Wait,
     shut_down_plainly,
+    stop_before_record,
     stop_first,
     wait_plainly,
 )
@@ -40,6 +41,7 @@ TABLE: Final = (
     Row("threading", "Thread", "join", Wait()),
     Row("queue", "Queue", "get", stop_first),
     Row("queue", "Queue", "put", stop_first),
+    Row("logging", "Logger", "handle", stop_before_record),
     Row(*_POOL, "submit", wait_plainly),
     Row(*_POOL, "shutdown", shut_down_plainly),
     Row(*_POOL, "_initializer_failed", wait_plainly),
@@ -94,6 +96,7 @@ TABLE: Final = (
 
 # In which of their files a thread waits says nothing: its place is the line that has called them.
 PLUMBING: Final = (
+    "logging",
     "multiprocessing.connection",
     "selectors",
     "signal",

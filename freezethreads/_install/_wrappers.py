@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from select import POLLIN, poll
 from types import GenericAlias
 from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing, stop_if_asked, waits_count
+from freezethreads._registry.record import logger
 from freezethreads._registry.registry import armed
 
 plumbing.add(__file__)
@@ -121,6 +123,31 @@ def stop_first(original: Function, switch: Switch, label: str) -> Function:
         return original(*args, **kwargs)
 
     return stop_and_call
+
+
+def stop_before_record(original: Function, switch: Switch, label: str) -> Function:
+    """`Logger.handle`: a safepoint before each record, while the thread has no lock of `logging`.
+
+    Everybody who logs needs those. The records of this library stop nobody: they tell of freezes.
+    """
+
+    def stop_and_handle(self: logging.Logger, *args: Any, **kwargs: Any) -> Any:
+        if armed and switch.on and not _is_ours(self) and not _has_lock_of_logging():
+            stop_if_asked(label)
+        return original(self, *args, **kwargs)
+
+    return stop_and_handle
+
+
+def _is_ours(asked: logging.Logger) -> bool:
+    return asked.name.partition(".")[0] == logger.name
+
+
+def _has_lock_of_logging() -> bool:
+    """Whether the calling thread is inside a handler, perhaps beneath a signal handler."""
+    handlers = [reference() for reference in list(logging._handlerList)]  # type: ignore[attr-defined]
+    locks = [logging._lock, *(handler and handler.lock for handler in handlers)]  # type: ignore[attr-defined]
+    return any([lock._is_owned() for lock in locks if hasattr(lock, "_is_owned")])
 
 
 def wait_plainly(original: Function, switch: Switch, label: str) -> Function:

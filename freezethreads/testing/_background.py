@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freezethreads import Freezer, FreezeTimeout, Straggler
+from freezethreads._controller.standing import standing
 from freezethreads._ground.original import (
     LockType,
     OwnThread,
@@ -31,6 +32,7 @@ from freezethreads._ground.original import (
 )
 
 REASON = "--freeze-a-lot"
+END = "the end of the test"  # the reason of the freeze that the fixture `freezer` makes
 NAME = "freezethreads-a-lot"  # as all threads of this library, for who looks for threads left over
 PATIENCE = 0.1
 """Seconds in which all have to stop, or the freeze gives up."""
@@ -133,6 +135,8 @@ class Background:
                 self.counts.stood[len(world.threads)] += 1
                 _wait(over, self._random.uniform(0, self._every / 2))
         except FreezeTimeout as error:
+            if not error.stragglers and any(each.reason == END for each in standing(freezer)):
+                return  # whom that one waits for, it tells itself
             self.counts.timeouts += 1
             places = [self._describe(straggler) for straggler in error.stragglers]
             self.counts.places.update(places or ["another controller had the freezer"])

@@ -18,7 +18,7 @@ from freezethreads import Freezer, FreezeTimeout
 from freezethreads._controller.standing import Abandoned, abandon, standing
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, sleep
-from freezethreads.testing._background import REASON
+from freezethreads.testing._background import END, REASON
 from freezethreads.testing._places import is_innermost, place_of
 from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT
 
@@ -85,7 +85,7 @@ class Check:
     def _stop_all(self) -> list[str]:
         self._stopped = True
         try:
-            with self._freezer.freeze(timeout=self._timeout, reason="the end of the test"):
+            with self._freezer.freeze(timeout=self._timeout, reason=END):
                 return []
         except FreezeTimeout as error:
             late = [each for each in error.stragglers if not is_innermost(each, self._root)]

@@ -7,11 +7,12 @@ keeps it out. The fixture `freezer` of `pytest-freezer`, which sets clocks, goes
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from freezethreads import Freezer, default_freezer
+from freezethreads import FreezeError, Freezer, default_freezer
 
 if TYPE_CHECKING:
     from freezethreads.testing._background import Background
@@ -80,6 +81,22 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     check = item.stash.get(CHECK, None)
     if check is not None:
         item.addfinalizer(check.end)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """End the traceback of an error of this library at the line that called it.
+
+    ``--full-trace`` shows the rest, and so does an error that is no `FreezeError`.
+    """
+    if call.excinfo is not None:
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == "freezethreads":
+                vars(module)["__tracebackhide__"] = _hides
+
+
+def _hides(error: pytest.ExceptionInfo[BaseException] | None) -> bool:
+    return error is not None and isinstance(error.value, FreezeError)
 
 
 @pytest.fixture

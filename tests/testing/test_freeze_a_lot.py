@@ -12,7 +12,7 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._controller.standing import standing
-from freezethreads.testing._background import REASON, Background
+from freezethreads.testing._background import END, REASON, Background
 from freezethreads.testing._pytest_a_lot import FreezeALot
 from freezethreads.testing.pytest_fixtures import Check
 from freezethreads.testing.pytest_plugin import _milliseconds
@@ -126,6 +126,18 @@ def test_the_counts_of_workers_are_added_up(pytester: pytest.Pytester) -> None:
     counted = re.match(r"(\d+) freezes stood with [2-4] threads .* at most 4\)", line)
     assert counted, line
     assert int(counted[1]) > 6
+
+
+@pytest.mark.parametrize(("reason", "timeouts"), [(END, 0), ("of the program", 1)])
+def test_the_freeze_of_the_fixture_is_no_other_controller(reason: str, timeouts: int) -> None:
+    freezer = Freezer("under test")
+    background = Background(1.0, "", str)
+    with actor() as other:
+        world = other.do(lambda: freezer.freeze(reason=reason))
+        background._freeze(freezer, background._over)
+        other.do(world.thaw)
+    assert background.counts.timeouts == timeouts
+    assert background.counts.places.total() == timeouts
 
 
 def test_a_worker_that_crashed_is_told(pytestconfig: pytest.Config) -> None:

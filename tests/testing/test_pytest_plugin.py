@@ -53,6 +53,29 @@ def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) ->
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize(("option", "shown"), [("", False), ("--full-trace", True)])
+def test_a_traceback_ends_where_the_test_froze(
+    pytester: pytest.Pytester, option: str, shown: bool
+) -> None:
+    suite = """
+        import freezethreads
+        from app import start, threading
+
+        def test_it():
+            over = threading.Event()
+            start(over.wait, "sluggard")
+            try:
+                with freezethreads.freeze(timeout=0.1):
+                    pass
+            finally:
+                over.set()
+    """
+    result = run(pytester, suite, *filter(None, [option]))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * freezethreads.FreezeTimeout: 1 of 1 threads did not stop *"])
+    assert ("_controller" in result.stdout.str()) is shown
+
+
 def test_an_enrolled_thread_has_to_stop_by_whatever_name(pytester: pytest.Pytester) -> None:
     suite = """
         import threading

@@ -1,0 +1,107 @@
+"""A record that is logged is a place to stop at, while its thread has no lock of `logging`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import freezethreads
+from freezethreads import Freezer, FreezeTimeout
+from helpers import WAIT, start, wait_for
+
+
+class Handler(logging.Handler):
+    """Calls `during` in each emit, with its own lock held."""
+
+    def __init__(self, during: Callable[[], object]) -> None:
+        super().__init__()
+        self._during = during
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._during()
+
+
+@pytest.fixture
+def freezer() -> Iterator[Freezer]:
+    freezer = Freezer("under test")
+    with freezethreads.install(freezer):
+        yield freezer
+
+
+def make_logger(name: str, handler: logging.Handler) -> logging.Logger:
+    logger = logging.Logger(name, logging.INFO)
+    logger.addHandler(handler)
+    return logger
+
+
+@contextmanager
+def looping(step: Callable[[], object]) -> Iterator[None]:
+    """A thread that computes for ever, and does `step` in each round."""
+    over, began = False, threading.Event()
+
+    def run() -> None:
+        while not over:
+            step()
+            if not began.is_set():
+                began.set()
+
+    thread = start(run, name="loop")
+    try:
+        wait_for(began)
+        yield
+    finally:
+        over = True
+        thread.finish()
+
+
+def test_a_loop_that_computes_and_logs_is_stopped(freezer: Freezer) -> None:
+    logger = make_logger("app", logging.NullHandler())
+    with looping(lambda: logger.info("round")), freezer.freeze(timeout=WAIT) as world:
+        (thread,) = world.threads
+        assert thread.site is not None
+        assert (thread.site.label, thread.site.kind) == ("Logger.handle", "wait")
+        assert thread.site.filename == __file__
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_nobody_stops_with_the_lock_of_a_handler(older: bool) -> None:
+    """Every request comes while the thread is inside the handler, which logs something itself."""
+    freezer = Freezer("under test")
+    inner = make_logger("inner", logging.NullHandler())
+    asking = threading.Event()
+
+    def log_when_asked() -> None:
+        record = freezer._registry.records[threading.get_ident()]
+        while asking.is_set() and not record.is_asked:
+            pass
+        inner.info("from a handler")
+
+    early = Handler(log_when_asked)
+    with freezethreads.install(freezer):
+        handler = early if older else Handler(log_when_asked)
+        outer = make_logger("outer", handler)
+        with looping(lambda: outer.info("round")):
+            asking.set()
+            try:
+                with freezer.freeze(timeout=WAIT) as world:
+                    asking.clear()
+                    assert len(world.threads) == 1
+                    assert handler.lock is not None
+                    assert handler.lock.acquire(blocking=False)
+                    handler.lock.release()
+            finally:
+                asking.clear()
+
+
+def test_a_record_of_this_library_stops_nobody(freezer: Freezer) -> None:
+    logger = make_logger("freezethreads.control", logging.NullHandler())
+    with (
+        looping(lambda: logger.info("round")),
+        pytest.raises(FreezeTimeout),
+        freezer.freeze(timeout=0.05),
+    ):
+        pass
