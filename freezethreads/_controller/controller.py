@@ -158,7 +158,7 @@ class Controller:
         for record in list(freeze.members):
             record.parking.word.let_go()
         freeze.completion.complete_all()
-        self._recount_owner(freeze)
+        self._recount_controller(freeze)
         self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
@@ -187,7 +187,7 @@ class Controller:
     def _tie(self, freeze: Freeze) -> None:
         """Have the freezer thaw if the calling thread ends before it does."""
         own = self._registry.own
-        lifeline = Lifeline(self.abandon, freeze, "owner gone", "its thread has ended")
+        lifeline = Lifeline(self.abandon, freeze, "thread gone", "its thread has ended")
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
     def _arm(self, freeze: Freeze) -> None:
@@ -216,21 +216,21 @@ class Controller:
             if record.waker is not None:
                 record.call_waker()
 
-    def _recount_owner(self, freeze: Freeze) -> None:
+    def _recount_controller(self, freeze: Freeze) -> None:
         """A thread that commands no more counts as stopped where others have waited for it.
 
         If it does not stand or wait, it is told that something may be on its list: while it
         commanded it has passed its safepoints.
         """
-        owner = self._registry.records.get(freeze.owner)
-        if owner is not None and freeze.is_by(owner):
-            status = owner.parking.word.change(settled)
-            if owner.has_stopped(status):
+        record = self._registry.records.get(freeze.ident)
+        if record is not None and freeze.is_by(record):
+            status = record.parking.word.change(settled)
+            if record.has_stopped(status):
                 for other in status.freezes:
                     if other.registry is self._registry:
-                        other.arrive(owner)
-            elif owner.is_asked:
-                owner.call_waker()
+                        other.arrive(record)
+            elif record.is_asked:
+                record.call_waker()
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
@@ -278,7 +278,7 @@ def _timeout(freeze: Freeze) -> FreezeTimeout:
 
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
     """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
-    record = registry.records.get(freeze.owner)
+    record = registry.records.get(freeze.ident)
     if record is not None and freeze.is_by(record) and record.is_asked_to_stop:
         return False
     thread = freeze.thread

@@ -120,7 +120,7 @@ class _Stopped(Unique):
         torn = "the threads have been running since, so what was read here may not be consistent"
         if freeze.ended_by == "lease":
             raise LeaseExpired(f"the lease of {freeze!r} ran out before it was thawed; {torn}")
-        if freeze.ended_by in ("owner gone", "given up"):  # at an exit or in a fork nobody minds
+        if freeze.ended_by in ("thread gone", "given up"):  # at an exit or in a fork nobody minds
             raise FreezeError(f"{freeze!r} was ended by the freezer ({freeze.ended_by}); {torn}")
 
     @covered
@@ -164,7 +164,7 @@ class World(_Stopped):
     @property
     def unregistered(self) -> tuple[Thread, ...]:
         """The live Python threads that this freeze did not cover, its own thread apart."""
-        return other_threads(list(self._freeze.members), self._freeze.owner)
+        return other_threads(list(self._freeze.members), self._freeze.ident)
 
     def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.

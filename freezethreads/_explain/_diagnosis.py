@@ -39,7 +39,7 @@ def diagnose(
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            controllers = {freeze.owner for freeze in list(freezer._registry.active)}
+            controllers = {freeze.ident for freeze in list(freezer._registry.active)}
             strangers = look_at_strangers(hold.threads, controllers)
             warnings = [_stranger(freezer.name, *seen) for seen in strangers]
     except FreezeTimeout as error:

@@ -127,7 +127,7 @@ class Blocking:
                 visit_as_stranger(self._registry, here.parking, place)
             return
         if not record.depth:
-            check_move(record.state, State.RUNNING, Mover.OWNER)
+            check_move(record.state, State.RUNNING, Mover.THREAD)
         record.depth -= 1
 
 
@@ -168,7 +168,7 @@ class CheckedBlocking(WatchedBlocking):
 
 
 def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
-    """Make the call, which waits, in a region of its own. By the owner.
+    """Make the call, which waits, in a region of its own. By its thread.
 
     Not in one if the thread is in a region already, or is not to stop, or is not registered.
     """

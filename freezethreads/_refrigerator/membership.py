@@ -84,7 +84,7 @@ class Registration(Unique):
             return
         if record.shut or record.parking.shut:
             raise FreezeError("a thread cannot move itself inside no_freeze() or a todo")
-        check_move(record.state, State.BLOCKED, Mover.OWNER)
+        check_move(record.state, State.BLOCKED, Mover.THREAD)
         place = place_of(sys._getframe(1), "safepoint", "move")
         try:
             self._registry.move(record, group)
@@ -123,7 +123,7 @@ def unregister(registry: Registry) -> None:
     record = registry.own.record
     if record is None or record.beneath or record.exited:
         raise NotRegistered("the calling thread is not registered with this freezer")
-    check_move(record.state, State.EXITED, Mover.OWNER)
+    check_move(record.state, State.EXITED, Mover.THREAD)
     try:
         _leave(registry, record)
     except BaseException:

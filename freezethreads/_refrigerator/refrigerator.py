@@ -52,7 +52,7 @@ def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> 
 def visit(registry: Registry, record: Record, place: Place) -> None:
     """Stop while a freeze asks for it, then make the todos that were there by then.
 
-    By the owner. Within a blocking region the thread leaves the region for as long as this takes.
+    By its thread. Within a blocking region the thread leaves the region for as long as this takes.
     Todos that come while others are made wait for the next visit; a freeze does not.
     """
     parking = record.parking
@@ -86,7 +86,7 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
 
 
 def make(registry: Registry, record: Record, todo: Todo) -> None:
-    """Make one todo, and strike it off the list. By the owner, with its doors shut.
+    """Make one todo, and strike it off the list. By its thread, with its doors shut.
 
     In this order, so that one that was cut short is met again by the next visit.
     """
@@ -104,14 +104,14 @@ def stop_again(registry: Registry, parking: Parking, place: Place) -> None:
 
 
 def go_away(registry: Registry, record: Record, place: Place) -> None:
-    """RUNNING to BLOCKED, and tell those who wait for it. By the owner; may be repeated."""
+    """RUNNING to BLOCKED, and tell those who wait for it. By its thread; may be repeated."""
     record.away = place
     if not record.parking.word.is_quiet():
         tell(registry, record, record.parking.word.value, place)
 
 
 def tell(registry: Registry, record: Record, status: Status, place: Place) -> None:
-    """Tell those who wait for it that it has stopped. By the owner; may be repeated.
+    """Tell those who wait for it that it has stopped. By its thread; may be repeated.
 
     `status` is what it was when the thread had just stopped, or has been since. A freeze that was
     listed afterwards is not told: its controller looks by itself, and the thread may be on its way.
@@ -131,7 +131,7 @@ def come_back(
     stay: Stay | None = None,
     kept: BaseException | None = None,
 ) -> None:
-    """To RUNNING, from anywhere, as soon as no freeze of these freezers forbids it. By the owner;
+    """To RUNNING, from anywhere, as soon as no freeze of these freezers forbids it. By its thread;
     may be repeated.
 
     All doors are shut meanwhile, to signal handlers and to what a world calls in this thread. Where

@@ -71,7 +71,7 @@ class Check:
         In a world of a fixture the threads are stopped when that is over.
         """
         complaints = [] if self._before_call is None else self._tidy_up(self._before_call)
-        if not any(freeze.owner == get_ident() for freeze in self._since(self._before_setup)):
+        if not any(freeze.ident == get_ident() for freeze in self._since(self._before_setup)):
             complaints += self._stop_all()
         _fail(complaints)
 
@@ -114,7 +114,7 @@ class Check:
 
 
 def _is_anothers(freeze: Freeze) -> bool:
-    return not freeze.done and freeze.owner != get_ident() and freeze.thread.is_alive()
+    return not freeze.done and freeze.ident != get_ident() and freeze.thread.is_alive()
 
 
 def _fail(complaints: list[str]) -> None:

@@ -168,8 +168,8 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
 
 @pytest.mark.parametrize(
     ("owner", "step"),
-    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_owner")],
-    ids=["change", "complete_all", "_recount_owner"],
+    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_controller")],
+    ids=["change", "complete_all", "_recount_controller"],
 )
 def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
     monkeypatch: pytest.MonkeyPatch, owner: type, step: str
