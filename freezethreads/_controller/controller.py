@@ -164,8 +164,8 @@ class Controller:
         self._registry.settle(freeze)
         for lease in list(freeze.leases):
             lease.cancel()
-        for errand in list(freeze.errands):
-            errand.refuse(FreezeError("the world was thawed before the call was made"))
+        for call in list(freeze.calls):
+            call.refuse(FreezeError("the world was thawed before the call was made"))
         if first and freeze.stood_at is not None:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first

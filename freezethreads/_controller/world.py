@@ -185,23 +185,23 @@ class World(_Stopped):
         if record not in freeze.members or freeze.done or not is_held:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")
         parking = record.parking
-        errand = Todo(fn, args, 0)
+        call = Todo(fn, args, 0)
         blocked = ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         try:
-            freeze.errands[errand] = None
-            parking.errands[errand] = freeze
+            freeze.calls[call] = None
+            parking.calls[call] = freeze
             if not _can_be_called(record):
-                errand.refuse(blocked)  # unless it has just come, and makes the call
+                call.refuse(blocked)  # unless it has just come, and makes the call
             if freeze.done:
-                errand.refuse(FreezeError("the world was thawed before the call was made"))
+                call.refuse(FreezeError("the world was thawed before the call was made"))
             if record not in freeze.members:
-                errand.refuse(FreezeError("the thread was moved before the call was made"))
+                call.refuse(FreezeError("the thread was moved before the call was made"))
             record.rouse()  # it leaves its wait for the refrigerator
             parking.bell.ring()
-            result: T = errand.future.result()
+            result: T = call.future.result()
         finally:
-            parking.errands.pop(errand, None)
-            freeze.errands.pop(errand, None)
+            parking.calls.pop(call, None)
+            freeze.calls.pop(call, None)
         return result
 
 

@@ -230,10 +230,10 @@ def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
     parking.entered = holder.completion
     holder.completion.enter(parking.bell)
     is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
-    if is_held and not parking.errands:
+    if is_held and not parking.calls:
         parking.bell.wait()
     _step_out(parking)
-    if parking.errands or parking.word.value.calling:
+    if parking.calls or parking.word.value.calling:
         _make_calls(parking, stay)
 
 
@@ -243,9 +243,9 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
     Whoever stands for another freezer as well makes no call.
     """
     word = parking.word
-    for errand, world in list(parking.errands.items()):
-        if errand.is_begun():
-            parking.errands.pop(errand, None)  # an exception came afterwards, or this is inside it
+    for call, world in list(parking.calls.items()):
+        if call.is_begun():
+            parking.calls.pop(call, None)  # an exception came afterwards, or this is inside it
             continue
         word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, world)
@@ -254,15 +254,15 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
             if waiter is not None:
                 # Also for what comes when the freeze is gone: a thaw, or the child of a fork.
                 waiter.occupied = True
-            errand.run()
+            call.run()
             if waiter is not None:
                 waiter.occupied = False
             status = word.change(answered, stay)
             if status.stay is stay:
                 _note_stop(parking, status, stay)
         elif status.stay is stay and not world.done:
-            errand.refuse(ThreadBlocked("the thread is held by another freezer as well"))
-        parking.errands.pop(errand, None)
+            call.refuse(ThreadBlocked("the thread is held by another freezer as well"))
+        parking.calls.pop(call, None)
     word.change(answered, stay)
 
 

@@ -66,15 +66,15 @@ class Parking:
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
     thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered`
-    is the completion at which it stands. `errands` are the calls that worlds ask of it while it
-    stands, each with its freeze: anybody adds to them.
+    is the completion at which it stands. `calls` are what worlds ask of it while it stands, each
+    with its freeze: anybody adds to them.
     """
 
     __slots__ = (
         "away",
         "bell",
+        "calls",
         "entered",
-        "errands",
         "members",
         "plain",
         "shut",
@@ -90,7 +90,7 @@ class Parking:
         self.plain = 0
         self.waiter: StepsAside | None = None
         self.entered: Completion | None = None
-        self.errands: dict[Todo, Freeze] = {}
+        self.calls: dict[Todo, Freeze] = {}
         self.members: tuple[tuple[Registry, Record], ...] = ()
 
     def add(self, registry: Registry, record: Record) -> None:

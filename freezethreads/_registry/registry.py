@@ -175,9 +175,9 @@ class Registry:
         if freeze not in self._take_off(record, [freeze]).freezes:
             freeze.arrive(record)
             self._list(freeze, record)
-            for errand, world in list(record.parking.errands.items()):
+            for call, world in list(record.parking.calls.items()):
                 if world is freeze:
-                    errand.refuse(FreezeError("the thread was moved before the call was made"))
+                    call.refuse(FreezeError("the thread was moved before the call was made"))
 
     def _list(self, freeze: Freeze, record: Record) -> None:
         """Have the freeze list the thread if and only if that is asked to stop for it.
@@ -274,7 +274,7 @@ class Registry:
             record.native_id = get_native_id()
             self.records[record.ident] = record
             record.todo.clear()
-        parking.errands.clear()
+        parking.calls.clear()
         parking.word.change(lambda _: Status())
         self._moves = RLock()
         parking.bell.ring()  # also who is not enrolled may have stood

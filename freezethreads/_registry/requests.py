@@ -44,11 +44,11 @@ class Freeze:
         "asked_at",
         "awaited",
         "bell",
+        "calls",
         "comers",
         "completion",
         "done",
         "ending",
-        "errands",
         "group",
         "ident",
         "keeps_turn",
@@ -76,7 +76,7 @@ class Freeze:
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.comers: dict[Record, None] = {}
-        self.errands: dict[Todo, None] = {}
+        self.calls: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()
         self.done = False

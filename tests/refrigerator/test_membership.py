@@ -96,7 +96,7 @@ def test_a_world_can_call_in_who_is_about_to_register(monkeypatch: pytest.Monkey
         pause.wait()
         (info,) = world.threads
         called = controller.tell(world.call, info, threading.get_ident)
-        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        wait_until(lambda: called.done() or bool(world._freeze.calls))
         pause.go()
         assert called.result(WAIT) == newcomer.worker.ident
         controller.do(world.thaw)
@@ -118,7 +118,7 @@ def test_a_world_can_call_in_who_is_about_to_stand_before_a_wait(
         pause.wait()
         world = freezing.result(WAIT)
         called = controller.tell(world.call, thread.worker, threading.get_ident)
-        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        wait_until(lambda: called.done() or bool(world._freeze.calls))
         pause.go()
         assert called.result(WAIT) == thread.worker.ident
         controller.do(world.thaw)
