@@ -1,6 +1,6 @@
 """The controller: arming a freeze, waiting until all stand, and the thaw.
 
-Everything that ends a freeze comes through `Controller.release`, which may be repeated and may be
+Everything that ends a freeze comes through `Controller.thaw`, which may be repeated and may be
 called from any thread: the thaw, a time-out, an exception anywhere on the way, the lease, the end
 of the controller's thread or of the interpreter, and a world that nobody refers to any more.
 """
@@ -78,7 +78,7 @@ class Controller:
             try:
                 self._wait(freeze, deadline)
             except BaseException:
-                self.release(freeze)  # before this thread may have to stop for somebody else
+                self.thaw(freeze)  # before this thread may have to stop for somebody else
                 raise
             self._hold_turns.leave(freeze)
 
@@ -117,7 +117,7 @@ class Controller:
     def _thaw_and_say(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         if freeze.done:
             return False
-        first = self.release(freeze, ending)
+        first = self.thaw(freeze, ending)
         # Afterwards: a frozen thread may have the lock of what this is logged to.
         tell_observers(freeze, why)
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
@@ -130,7 +130,7 @@ class Controller:
             if lease.user is user:
                 lease.cancel()
         if not freeze.users:
-            self.release(freeze)
+            self.thaw(freeze)
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
         """Do the same for one that could not be had, and count it if the time ran out."""
@@ -138,7 +138,7 @@ class Controller:
         if isinstance(error, FreezeTimeout):
             call_shut(self._registry.recorder.timed_out)
 
-    def release(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
+    def thaw(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
         A thread that stands becomes RUNNING in the step that takes the last freeze off its word
@@ -146,12 +146,12 @@ class Controller:
         that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
         try:
-            return call_shut(self._release, freeze, ending)
+            return call_shut(self._thaw, freeze, ending)
         except BaseException:
-            call_shut(self._release, freeze, ending)
+            call_shut(self._thaw, freeze, ending)
             raise
 
-    def _release(self, freeze: Freeze, ending: Ending) -> bool:
+    def _thaw(self, freeze: Freeze, ending: Ending) -> bool:
         freeze.end_by(ending)
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
@@ -170,7 +170,7 @@ class Controller:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first
 
-    def release_all(self, why: str) -> None:
+    def thaw_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
         for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
