@@ -123,7 +123,7 @@ class Controller:
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
         return first
 
-    def let_go(self, freeze: Freeze, user: object) -> None:
+    def drop_user(self, freeze: Freeze, user: object) -> None:
         """One user of `freeze` is done with it; the last one thaws. May be repeated."""
         freeze.users.pop(user, None)
         for lease in list(freeze.leases):
@@ -134,7 +134,7 @@ class Controller:
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
         """Do the same for one that could not be had, and count it if the time ran out."""
-        self.let_go(freeze, user)
+        self.drop_user(freeze, user)
         if isinstance(error, FreezeTimeout):
             call_shut(self._registry.recorder.timed_out)
 

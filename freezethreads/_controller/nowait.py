@@ -134,7 +134,7 @@ class FreezeRequest:
         Others that share its world keep it standing, and the thread that asked cannot be stopped
         before the last of them is done.
         """
-        self._controller.let_go(self._freeze, self._user)
+        self._controller.drop_user(self._freeze, self._user)
 
     def abandon(self, why: str) -> None:
         """Let everybody go, since the thread that asked does not come. From any thread, repeatable.

@@ -79,9 +79,9 @@ class _Stopped(Unique):
         A world that was got inside another one of the same thread leaves the thaw to that one.
         """
         try:
-            self._controller.let_go(self._freeze, self._user)
+            self._controller.drop_user(self._freeze, self._user)
         except BaseException:
-            self._controller.let_go(self._freeze, self._user)
+            self._controller.drop_user(self._freeze, self._user)
             raise
         vars(self)["_drop"] = int  # nothing is left to do for the finalizer
 
