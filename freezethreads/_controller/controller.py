@@ -101,10 +101,10 @@ class Controller:
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""
-        if not freeze.done and self.abandon(freeze, "lease", "its lease ran out"):
+        if not freeze.done and self.thaw_abandoned(freeze, "lease", "its lease ran out"):
             self._registry.recorder.expired()
 
-    def abandon(self, freeze: Freeze, ending: Ending, why: str) -> bool:
+    def thaw_abandoned(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         """Thaw what its controller did not, and say so. From any thread; may be repeated.
 
         If its controller still waits for all to stop, that ends in FreezeError.
@@ -187,7 +187,7 @@ class Controller:
     def _tie(self, freeze: Freeze) -> None:
         """Have the freezer thaw if the calling thread ends before it does."""
         own = self._registry.own
-        lifeline = Lifeline(self.abandon, freeze, "thread gone", "its thread has ended")
+        lifeline = Lifeline(self.thaw_abandoned, freeze, "thread gone", "its thread has ended")
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
     def _arm(self, freeze: Freeze) -> None:

@@ -128,14 +128,14 @@ class _Stopped(Unique):
         # At the interpreter's end nobody is left to be let go, and what is global is gone.
         try:
             if not _is_over():
-                self._abandon()
+                self._thaw_abandoned()
         except BaseException:
             if not _is_over():
-                self._abandon()
+                self._thaw_abandoned()
             raise
         return None
 
-    def _abandon(self) -> None:
+    def _thaw_abandoned(self) -> None:
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
             why = "nobody refers to it any more"
@@ -145,7 +145,7 @@ class _Stopped(Unique):
                 why += f"what {freeze.kind}() returns until you thaw it"
             freeze.users.pop(self._user, None)
             if not freeze.users:
-                self._controller.abandon(freeze, "dropped", why)
+                self._controller.thaw_abandoned(freeze, "dropped", why)
 
     # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
     # where it would be printed and lost.

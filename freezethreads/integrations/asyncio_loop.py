@@ -269,7 +269,7 @@ class _Block(AbstractAsyncContextManager[World, None]):
         def notify() -> None:
             _tell(loop, news.set)
             if not loop.is_running() and self._world is None:  # in this order: it may be late
-                request.abandon("its loop does not run")
+                request.thaw_abandoned("its loop does not run")
 
         news = asyncio.Event()
         request = FreezeRequest(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._controller.standing import Abandoned, abandon, standing
+from freezethreads._controller.standing import Abandoned, standing, thaw_abandoned
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, sleep
 from freezethreads.testing._background import END, REASON
@@ -95,7 +95,7 @@ class Check:
     def _tidy_up(self, before: tuple[Freeze, ...]) -> list[str]:
         left = self._left(before)
         for freeze in left:
-            abandon(self._freezer, freeze, "the test is over")
+            thaw_abandoned(self._freezer, freeze, "the test is over")
         messages, self.abandoned.messages = self.abandoned.messages, []
         return [f"left behind: {message}" for message in messages]
 

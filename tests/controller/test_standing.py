@@ -179,6 +179,6 @@ def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
         world = freezer.freeze(timeout=WAIT)
         before(monkeypatch, owner, step, raise_once(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            freezer._controller.abandon(world._freeze, "given up", "as a test")
+            freezer._controller.thaw_abandoned(world._freeze, "given up", "as a test")
         loops.progress()
         freezer.freeze(timeout=WAIT).thaw()
