@@ -208,7 +208,7 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
 def _get_ready(parking: Parking, freeze: Freeze) -> None:
     """Before it stands: give others what this thread cannot use now. May be repeated."""
     if parking.waiter is not None:
-        parking.waiter.step_aside()
+        parking.waiter.pass_on()
     for registry, record in parking.members:
         for turns in registry.turns.values():
             turns.pass_on(record, freeze)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("freezethreads")
 
 
-class StepsAside(Protocol):
+class PassesOn(Protocol):
     """A wait that gives others what it was woken for, when its thread is parked instead.
 
     `occupied` says that the thread does something else before it looks.
@@ -57,7 +57,7 @@ class StepsAside(Protocol):
 
     occupied: bool
 
-    def step_aside(self) -> None: ...
+    def pass_on(self) -> None: ...
 
 
 class Parking:
@@ -88,7 +88,7 @@ class Parking:
         self.away: Place | None = None
         self.shut = 0
         self.plain = 0
-        self.waiter: StepsAside | None = None
+        self.waiter: PassesOn | None = None
         self.entered: Completion | None = None
         self.calls: dict[Todo, Freeze] = {}
         self.members: tuple[tuple[Registry, Record], ...] = ()

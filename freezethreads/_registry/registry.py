@@ -68,12 +68,12 @@ MOST_GROUPS = 1000
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
-    def __init__(self, face: Flagged, debug: bool, recorder: Recorder) -> None:
+    def __init__(self, flagged: Flagged, debug: bool, recorder: Recorder) -> None:
         self.debug = debug
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
-        self.faces: list[Flagged] = [face]
+        self.flagged: list[Flagged] = [flagged]
         self.turns: dict[str, Turns] = {}  # for worlds and for holds: the controller's
         self.own = Own()
         self.recorder = recorder
@@ -83,8 +83,8 @@ class Registry:
 
     @property
     def called(self) -> str:
-        """What a program calls the freezer: the module, whose face only the default one has."""
-        return "freezethreads" if len(self.faces) > 1 else "freezer"
+        """What a program calls the freezer: the module, which has the flag of the default one."""
+        return "freezethreads" if len(self.flagged) > 1 else "freezer"
 
     def note_group(self, group: str) -> None:
         """Remember that somebody was in this group: of the first thousand, so as not to grow."""
@@ -321,8 +321,8 @@ class Registry:
                 armed[self] = None
             else:
                 armed.pop(self, None)
-            for face in self.faces:
-                face.armed = asked or self.debug  # so that each safepoint is checked
+            for flagged in self.flagged:
+                flagged.armed = asked or self.debug  # so that each safepoint is checked
             if self._is_asked() == asked:
                 break
             mistaken = True
