@@ -66,7 +66,7 @@ def wait_flat(parking: Parking, place: Place) -> None:
             if is_asked and is_away:
                 parking.bell._lock.acquire(True, _PAUSE)
             is_back = not is_asked and not is_away
-            is_away = is_asked  # what is found with the mark off sets it again
+            is_away = is_asked  # what is found with `away` cleared sets it again
         except BaseException as error:  # noqa: BLE001 - raised below
             kept = kept or error
     parking.away = before

@@ -174,7 +174,7 @@ def _closed(parking: Parking) -> tuple[Registry, ...]:
 def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bool) -> None:
     """The refrigerator. May be begun again at any point.
 
-    (Before, everything that it was called for is in place: no mark of a region or a wait is on.)
+    (Before, everything that it was called for is in place: the thread is not away.)
     """
     word = parking.word
     _step_out(parking)

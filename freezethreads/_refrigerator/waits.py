@@ -1,7 +1,7 @@
 """Freezable waits: the third door to the refrigerator, for every freezer of the calling thread.
 
 The pattern is the kernel's `wait_event_freezable()`. A wait is made of *bouts*: in each the thread
-marks itself as away, sleeps, comes back to RUNNING as soon as no freeze forbids it, and only then
+sets its `away`, sleeps, comes back to RUNNING as soon as no freeze forbids it, and only then
 looks at what it waits for and takes it. So nobody who stands frozen owns anything. A bout ends when
 somebody rings, which decides nothing: whoever wakes looks again. That is why a todo can wake a
 waiting thread, which makes its todo and goes on waiting with the rest of its time.
@@ -10,8 +10,9 @@ A thread that is woken for something which it cannot take now, since it is to be
 todo to make, passes it on before (`pass_on`).
 
 Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one for that freezer: what
-counts there is the region around it. The mark is the thread's own, so it counts for all the others
-with which the thread is enrolled, or is going to be: a todo or a signal handler may enrol it.
+counts there is the region around it. That `away` is the thread's own, so it counts for all the
+others with which the thread is enrolled, or is going to be: a todo or a signal handler may enrol
+it.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Registry:
             self.groups[group] = None
 
     def enter(self, record: Record) -> None:
-        """Enrol the calling thread, whose record has the mark set, so that it counts as stopped.
+        """Enrol the calling thread, whose record is away, so that it counts as stopped.
 
         It is asked for what a standing freeze asks of all, and must look before it goes on.
         """

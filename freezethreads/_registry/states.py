@@ -11,7 +11,7 @@
 *RUNNING* may execute the application's code. *BLOCKED* is inside a wait which it has declared
 harmless. *FROZEN* is BLOCKED, and may not leave before the thaw.
 
-A thread's state is not stored anywhere: it follows from its word and its marks (see ``record``),
+A thread's state is not stored anywhere: it follows from its word and its `away` (see ``record``),
 so that two controllers and the thread itself cannot disagree about it. This table is what such a
 move is checked against.
 """

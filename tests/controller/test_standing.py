@@ -51,7 +51,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_about_to_stan
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    1. a world stands; a thread leaves its region: it takes its mark off, and has found the world
+    1. a world stands; a thread leaves its region: it clears `away`, and has found the world
     2. a hold is asked for, and waits, since the thread neither is away nor stands
     3. the world is thawed
     4. the thread would stand for that alone; so it looks again, and stands for the hold
