@@ -178,7 +178,7 @@ class Controller:
                 self._thaw_and_say(freeze, "exit", why)
         record = self._registry.own.record
         if record is not None:
-            self._registry.expel(record)
+            self._registry.leave(record)
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
@@ -261,7 +261,7 @@ class Controller:
         """Strike off threads that ended without a word; whether there were any."""
         dead = [record for record in list(freeze.awaited) if record.is_dead()]
         for record in dead:
-            self._registry.retire(record)
+            self._registry.note_exit(record)
         return bool(dead)
 
 

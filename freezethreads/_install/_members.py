@@ -53,11 +53,11 @@ class Members(Switch):
         finally:
             leave_beneath(self._registry)
 
-    def dismiss(self) -> None:
+    def unregister_all(self) -> None:
         """Strike off all whom this has enrolled; they go on. Switch it off first."""
         for record in list(self._registry.records.values()):
             if record.beneath:
-                self._registry.dismiss(record)
+                self._registry.unregister(record)
 
     def miss(self, threads: Iterable[Thread]) -> None:
         """Note threads that this does not enrol. From any thread."""

@@ -180,7 +180,7 @@ def _fall_back(registry: Registry) -> None:
 
 def _leave(registry: Registry, record: Record) -> None:
     """Forget the calling thread. May be repeated."""
-    registry.expel(record)
+    registry.leave(record)
     record.parking.remove(record)
     registry.own.record = None
     registry.own.lifeline = None

@@ -305,7 +305,7 @@ def _has_todo(record: Record) -> bool:
 
 
 def _is_elsewhere(record: Record) -> bool:
-    """Whether its thread is in a region, or out: whom an installation has dismissed keeps its
+    """Whether its thread is in a region, or out: whom an installation has unregistered keeps its
     record, perhaps for a freeze that stands."""
     return bool(record.exited or record.depth or record.shut)
 

@@ -197,9 +197,9 @@ class Record:
         """Whether it runs nothing of the application, and cannot before a freeze that asks it
         to stop is done. From any thread.
 
-        A thread that is not away and that a standing freeze covers is on its way through this library,
-        from a blocking region into the refrigerator; or it took that hold itself. Only one that was
-        moved into that group meanwhile may run.
+        A thread that is not away and that a standing freeze covers is on its way through this
+        library, from a blocking region into the refrigerator; or it took that hold itself. Only one
+        that was moved into that group meanwhile may run.
         """
         status = settled(self.parking.word.value)
         if self.is_away:

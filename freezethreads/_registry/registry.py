@@ -98,7 +98,7 @@ class Registry:
         """
         self.note_group(record.group)
         self.own.record = record
-        self.own.lifeline = Lifeline(self.expel, record)
+        self.own.lifeline = Lifeline(self.leave, record)
         record.parking.add(self, record)
         self.records[record.ident] = record
         self.submit_to_active(record)
@@ -193,13 +193,13 @@ class Registry:
             if (freeze in record.parking.word.value.freezes) == is_asked:
                 break
 
-    def expel(self, record: Record) -> None:
+    def leave(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""
         if self.records.get(record.ident) is record:
             self.records.pop(record.ident, None)
-        self.retire(record)
+        self.note_exit(record)
 
-    def retire(self, record: Record) -> None:
+    def note_exit(self, record: Record) -> None:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
         self._refuse_all(record)
@@ -209,7 +209,7 @@ class Registry:
             freeze.arrive(record)
         self.recorder.todos_run(record)
 
-    def dismiss(self, record: Record) -> None:
+    def unregister(self, record: Record) -> None:
         """Strike off another thread, which goes on. From any thread; may be repeated.
 
         Freezes that it has stopped for keep it until their thaw; no other waits for it any more.

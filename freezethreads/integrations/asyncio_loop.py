@@ -150,7 +150,7 @@ class Enrolment(Unique):
             self.close()
         elif self._open:  # in another thread: this one is not stopped any more by what cannot be
             self._open = False
-            self._freezer._registry.dismiss(self.registration._record)
+            self._freezer._registry.unregister(self.registration._record)
 
 
 def freeze(

@@ -138,7 +138,7 @@ proctype Thread() {
     :: true -> break
     od;
     atomic { running = false; due = 0; hit = 0; visits = 0 }
-    /* code: _registry/registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
+    /* code: _registry/registry.Registry.note_exit: "exited = True" ; "_take_off(" ; ".arrive(" */
 #ifdef MUTANT_exited_last
     word = 0; new = listing; tell(new); exited = true
 #else
