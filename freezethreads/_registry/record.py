@@ -120,17 +120,17 @@ class Record:
     `depth` counts the blocking regions that it is in, and `shut` the regions of `no_freeze()`;
     `shut_at` is where the outermost of these was entered, for reports. It is `away` if and only
     if it is in a region and not shut; `region` keeps that place while a `no_freeze()` suspends
-    it. `beneath` says that an installation enrolled it, and that its own `register()` goes before
+    it. `implicit` says that an installation enrolled it, and that its own `register()` goes before
     that.
     """
 
     __slots__ = (
         "away",
-        "beneath",
         "depth",
         "exited",
         "group",
         "ident",
+        "implicit",
         "last",
         "name",
         "native_id",
@@ -158,7 +158,7 @@ class Record:
         self.native_id = get_native_id()
         self.name = self.thread.name if name is None else name
         self.group = group
-        self.beneath = False
+        self.implicit = False
         self.waker = waker
         self.todo: TodoList = {}
         self.parking = here.parking

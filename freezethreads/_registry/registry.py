@@ -44,7 +44,7 @@ class Own(local):
     record: Record | None = None
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
-    beneath: Callable[[], object] | None = None  # enrols it again for an installation
+    enrol_again: Callable[[], object] | None = None  # for an installation
 
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
