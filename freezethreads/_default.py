@@ -13,7 +13,7 @@ from freezethreads._refrigerator.refrigerator import visit_safepoint
 
 default_freezer = Freezer("default")
 armed = default_freezer.armed
-default_freezer._registry.faces.append(cast("Any", sys.modules[__name__]))
+default_freezer._registry.flagged.append(cast("Any", sys.modules[__name__]))
 
 
 def safepoint(label: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The face: one method a line, and the checks of what comes from outside."""
+"""The public class: one method a line, and the checks of what comes from outside."""
 
 from __future__ import annotations
 

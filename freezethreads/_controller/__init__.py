@@ -4,5 +4,5 @@
 get, `lease` ends it in their place, and `nowait` is the same for threads that must not wait.
 `fork` is about the child of a fork and the end of the interpreter.
 
-Everything that ends a freeze comes through `Controller.release`.
+Everything that ends a freeze comes through `Controller.thaw`.
 """

@@ -1,6 +1,6 @@
 """The controller: arming a freeze, waiting until all stand, and the thaw.
 
-Everything that ends a freeze comes through `Controller.release`, which may be repeated and may be
+Everything that ends a freeze comes through `Controller.thaw`, which may be repeated and may be
 called from any thread: the thaw, a time-out, an exception anywhere on the way, the lease, the end
 of the controller's thread or of the interpreter, and a world that nobody refers to any more.
 """
@@ -78,7 +78,7 @@ class Controller:
             try:
                 self._wait(freeze, deadline)
             except BaseException:
-                self.release(freeze)  # before this thread may have to stop for somebody else
+                self.thaw(freeze)  # before this thread may have to stop for somebody else
                 raise
             self._hold_turns.leave(freeze)
 
@@ -101,10 +101,10 @@ class Controller:
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread."""
-        if not freeze.done and self.abandon(freeze, "lease", "its lease ran out"):
+        if not freeze.done and self.thaw_abandoned(freeze, "lease", "its lease ran out"):
             self._registry.recorder.expired()
 
-    def abandon(self, freeze: Freeze, ending: Ending, why: str) -> bool:
+    def thaw_abandoned(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         """Thaw what its controller did not, and say so. From any thread; may be repeated.
 
         If its controller still waits for all to stop, that ends in FreezeError.
@@ -117,28 +117,28 @@ class Controller:
     def _thaw_and_say(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         if freeze.done:
             return False
-        first = self.release(freeze, ending)
+        first = self.thaw(freeze, ending)
         # Afterwards: a frozen thread may have the lock of what this is logged to.
         tell_observers(freeze, why)
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
         return first
 
-    def let_go(self, freeze: Freeze, user: object) -> None:
+    def drop_user(self, freeze: Freeze, user: object) -> None:
         """One user of `freeze` is done with it; the last one thaws. May be repeated."""
         freeze.users.pop(user, None)
         for lease in list(freeze.leases):
             if lease.user is user:
                 lease.cancel()
         if not freeze.users:
-            self.release(freeze)
+            self.thaw(freeze)
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
         """Do the same for one that could not be had, and count it if the time ran out."""
-        self.let_go(freeze, user)
+        self.drop_user(freeze, user)
         if isinstance(error, FreezeTimeout):
             call_shut(self._registry.recorder.timed_out)
 
-    def release(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
+    def thaw(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
         A thread that stands becomes RUNNING in the step that takes the last freeze off its word
@@ -146,31 +146,31 @@ class Controller:
         that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
         try:
-            return call_shut(self._release, freeze, ending)
+            return call_shut(self._thaw, freeze, ending)
         except BaseException:
-            call_shut(self._release, freeze, ending)
+            call_shut(self._thaw, freeze, ending)
             raise
 
-    def _release(self, freeze: Freeze, ending: Ending) -> bool:
+    def _thaw(self, freeze: Freeze, ending: Ending) -> bool:
         freeze.end_by(ending)
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
             record.parking.word.let_go()
         freeze.completion.complete_all()
-        self._recount_owner(freeze)
+        self._recount_controller(freeze)
         self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
         for lease in list(freeze.leases):
             lease.cancel()
-        for errand in list(freeze.errands):
-            errand.refuse(FreezeError("the world was thawed before the call was made"))
+        for call in list(freeze.calls):
+            call.refuse(FreezeError("the world was thawed before the call was made"))
         if first and freeze.stood_at is not None:
             self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first
 
-    def release_all(self, why: str) -> None:
+    def thaw_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
         for freeze in list(self._registry.active):
             if not _has_living_controller(freeze, self._registry):
@@ -178,7 +178,7 @@ class Controller:
                 self._thaw_and_say(freeze, "exit", why)
         record = self._registry.own.record
         if record is not None:
-            self._registry.expel(record)
+            self._registry.leave(record)
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
@@ -187,7 +187,7 @@ class Controller:
     def _tie(self, freeze: Freeze) -> None:
         """Have the freezer thaw if the calling thread ends before it does."""
         own = self._registry.own
-        lifeline = Lifeline(self.abandon, freeze, "owner gone", "its thread has ended")
+        lifeline = Lifeline(self.thaw_abandoned, freeze, "thread gone", "its thread has ended")
         own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
 
     def _arm(self, freeze: Freeze) -> None:
@@ -216,21 +216,21 @@ class Controller:
             if record.waker is not None:
                 record.call_waker()
 
-    def _recount_owner(self, freeze: Freeze) -> None:
+    def _recount_controller(self, freeze: Freeze) -> None:
         """A thread that commands no more counts as stopped where others have waited for it.
 
         If it does not stand or wait, it is told that something may be on its list: while it
         commanded it has passed its safepoints.
         """
-        owner = self._registry.records.get(freeze.owner)
-        if owner is not None and freeze.is_by(owner):
-            status = owner.parking.word.change(settled)
-            if owner.has_stopped(status):
+        record = self._registry.records.get(freeze.ident)
+        if record is not None and freeze.is_by(record):
+            status = record.parking.word.change(settled)
+            if record.has_stopped(status):
                 for other in status.freezes:
                     if other.registry is self._registry:
-                        other.arrive(owner)
-            elif owner.is_asked:
-                owner.call_waker()
+                        other.arrive(record)
+            elif record.is_asked:
+                record.call_waker()
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
@@ -261,7 +261,7 @@ class Controller:
         """Strike off threads that ended without a word; whether there were any."""
         dead = [record for record in list(freeze.awaited) if record.is_dead()]
         for record in dead:
-            self._registry.retire(record)
+            self._registry.note_exit(record)
         return bool(dead)
 
 
@@ -278,7 +278,7 @@ def _timeout(freeze: Freeze) -> FreezeTimeout:
 
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
     """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
-    record = registry.records.get(freeze.owner)
+    record = registry.records.get(freeze.ident)
     if record is not None and freeze.is_by(record) and record.is_asked_to_stop:
         return False
     thread = freeze.thread

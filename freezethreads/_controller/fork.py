@@ -58,7 +58,7 @@ def _after_fork_in_child() -> None:
 
 def _at_end_of_main_thread() -> None:
     for controller in _controllers:
-        controller.release_all("the main thread has ended")
+        controller.thaw_all("the main thread has ended")
 
 
 if hasattr(os, "register_at_fork"):

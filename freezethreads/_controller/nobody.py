@@ -46,13 +46,13 @@ def _name_groups(registry: Registry, seen: list[str]) -> str:
 
 def _name_threads(registry: Registry, freeze: Freeze) -> str:
     """Who goes on, as nobody has registered. Nothing, if there is no other thread."""
-    others = other_threads((), freeze.owner)
+    others = other_threads((), freeze.ident)
     if not others:
         return ""
-    face: Any = registry.faces[0]  # a freezer, of which the registry knows the flag alone
+    freezer: Any = registry.flagged[0]  # a freezer, of which the registry knows the flag alone
     go = "other thread goes" if len(others) == 1 else "other threads go"
     return (
-        f"no thread has registered with the freezer {face.name!r}. "
+        f"no thread has registered with the freezer {freezer.name!r}. "
         f"{len(others)} {go} on, {others[0].name!r} among them; a thread registers itself, with "
         f"`with {registry.called}.register():`, or is a freezethreads.Thread"
     )

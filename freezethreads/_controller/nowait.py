@@ -134,14 +134,14 @@ class FreezeRequest:
         Others that share its world keep it standing, and the thread that asked cannot be stopped
         before the last of them is done.
         """
-        self._controller.let_go(self._freeze, self._user)
+        self._controller.drop_user(self._freeze, self._user)
 
-    def abandon(self, why: str) -> None:
+    def thaw_abandoned(self, why: str) -> None:
         """Let everybody go, since the thread that asked does not come. From any thread, repeatable.
 
         Should it have come all the same, its world's block ends in `FreezeError`.
         """
-        self._controller.abandon(self._freeze, "given up", why)
+        self._controller.thaw_abandoned(self._freeze, "given up", why)
 
     def _take_turn(self) -> bool:
         """Queue up, and return whether it is this thread's turn. FreezeTimeout at the deadline."""

@@ -21,9 +21,9 @@ def standing(freezer: Freezer) -> tuple[Freeze, ...]:
     return tuple(list(freezer._registry.active))
 
 
-def abandon(freezer: Freezer, freeze: Freeze, why: str) -> None:
+def thaw_abandoned(freezer: Freezer, freeze: Freeze, why: str) -> None:
     """Thaw one of them in its controller's place, with a warning in the log. From any thread."""
-    freezer._controller.abandon(freeze, "given up", why)
+    freezer._controller.thaw_abandoned(freeze, "given up", why)
 
 
 def renew(hold: Hold, seconds: float) -> None:

@@ -65,7 +65,7 @@ class Turns:
 
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it. From any thread."""
-        return next((freeze for freeze in list(self._queue) if freeze.owner == ident), None)
+        return next((freeze for freeze in list(self._queue) if freeze.ident == ident), None)
 
     def take(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Wait for the turn as a stopped thread, and come back with it. By its thread.

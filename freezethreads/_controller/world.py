@@ -79,9 +79,9 @@ class _Stopped(Unique):
         A world that was got inside another one of the same thread leaves the thaw to that one.
         """
         try:
-            self._controller.let_go(self._freeze, self._user)
+            self._controller.drop_user(self._freeze, self._user)
         except BaseException:
-            self._controller.let_go(self._freeze, self._user)
+            self._controller.drop_user(self._freeze, self._user)
             raise
         vars(self)["_drop"] = int  # nothing is left to do for the finalizer
 
@@ -120,7 +120,7 @@ class _Stopped(Unique):
         torn = "the threads have been running since, so what was read here may not be consistent"
         if freeze.ended_by == "lease":
             raise LeaseExpired(f"the lease of {freeze!r} ran out before it was thawed; {torn}")
-        if freeze.ended_by in ("owner gone", "given up"):  # at an exit or in a fork nobody minds
+        if freeze.ended_by in ("thread gone", "given up"):  # at an exit or in a fork nobody minds
             raise FreezeError(f"{freeze!r} was ended by the freezer ({freeze.ended_by}); {torn}")
 
     @covered
@@ -128,14 +128,14 @@ class _Stopped(Unique):
         # At the interpreter's end nobody is left to be let go, and what is global is gone.
         try:
             if not _is_over():
-                self._abandon()
+                self._thaw_abandoned()
         except BaseException:
             if not _is_over():
-                self._abandon()
+                self._thaw_abandoned()
             raise
         return None
 
-    def _abandon(self) -> None:
+    def _thaw_abandoned(self) -> None:
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
             why = "nobody refers to it any more"
@@ -145,7 +145,7 @@ class _Stopped(Unique):
                 why += f"what {freeze.kind}() returns until you thaw it"
             freeze.users.pop(self._user, None)
             if not freeze.users:
-                self._controller.abandon(freeze, "dropped", why)
+                self._controller.thaw_abandoned(freeze, "dropped", why)
 
     # What was thawed has a function of C for `_drop`. So no exception arrives in the finalizer,
     # where it would be printed and lost.
@@ -164,7 +164,7 @@ class World(_Stopped):
     @property
     def unregistered(self) -> tuple[Thread, ...]:
         """The live Python threads that this freeze did not cover, its own thread apart."""
-        return other_threads(list(self._freeze.members), self._freeze.owner)
+        return other_threads(list(self._freeze.members), self._freeze.ident)
 
     def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.
@@ -185,23 +185,23 @@ class World(_Stopped):
         if record not in freeze.members or freeze.done or not is_held:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")
         parking = record.parking
-        errand = Todo(fn, args, 0)
+        call = Todo(fn, args, 0)
         blocked = ThreadBlocked(f"thread {record.name!r} is in a blocking call; nothing was called")
         try:
-            freeze.errands[errand] = None
-            parking.errands[errand] = freeze
+            freeze.calls[call] = None
+            parking.calls[call] = freeze
             if not _can_be_called(record):
-                errand.refuse(blocked)  # unless it has just come, and makes the call
+                call.refuse(blocked)  # unless it has just come, and makes the call
             if freeze.done:
-                errand.refuse(FreezeError("the world was thawed before the call was made"))
+                call.refuse(FreezeError("the world was thawed before the call was made"))
             if record not in freeze.members:
-                errand.refuse(FreezeError("the thread was moved before the call was made"))
+                call.refuse(FreezeError("the thread was moved before the call was made"))
             record.rouse()  # it leaves its wait for the refrigerator
             parking.bell.ring()
-            result: T = errand.future.result()
+            result: T = call.future.result()
         finally:
-            parking.errands.pop(errand, None)
-            freeze.errands.pop(errand, None)
+            parking.calls.pop(call, None)
+            freeze.calls.pop(call, None)
         return result
 
 

@@ -1,8 +1,8 @@
 """Explaining where threads stand, and why one does not stop: for people, and as JSON.
 
-Loaded when somebody asks, and not before. `_describe` has the one structure that all reports are
-made of, `_text` its text; `_diagnosis` has the reasons why a thread does not stop, `_verdict` their
-text.
+Loaded when somebody asks, and not before. `_describe` makes a `Description` of all threads, and
+`_text` its text; `_diagnosis` makes a `Diagnosis` of why a thread does not stop, `_verdict` its
+text. Both classes are in `_report.reports`.
 """
 
 from freezethreads._explain._describe import describe, look

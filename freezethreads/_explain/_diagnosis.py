@@ -1,43 +1,35 @@
-"""Freezing with a deadline, to explain who does not stop, why, and what would help.
-
-A *finding* is a dict that JSON can carry: ``cause`` (a word of `Cause`), ``thread ident native_id
-group``, the place that it is about (``filename lineno function line``; null where there is none),
-``why`` and ``advice`` (a sentence each), and ``stacks``: where the thread was at the deadline, and
-a moment later, each the innermost frame first.
-"""
+"""Freezing with a deadline, to explain who does not stop, why, and what would help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from traceback import FrameSummary
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
+from freezethreads._explain._describe import frame_of
 from freezethreads._explain._sentences import Place, advise, explain
 from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
-from freezethreads._ground.files import PACKAGE, is_own
+from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import getpid, monotonic
 from freezethreads._report.looks import Evidence
+from freezethreads._report.reports import Diagnosis, Finding, Frame
 from freezethreads._report.stragglers import Straggler
 
 if TYPE_CHECKING:
     from freezethreads._controller.world import Hold
     from freezethreads._freezer import Freezer
 
-Finding = dict[str, Any]
-
 
 def diagnose(
     freezer: Freezer, timeout: float | None, hold_all: Callable[..., Hold] | None = None
-) -> dict[str, Any]:
+) -> Diagnosis:
     """Stop everybody within `timeout` seconds (None: for ever), and say who does not, and why.
 
-    Everybody has been let go when this returns: a dict with ``healthy`` (whether all stopped),
-    ``pid freezer library threads waited`` (seconds), ``findings``, and ``warnings``: findings about
-    threads which no freeze waits for, and which went on. From any thread. `hold_all` takes the
-    place of `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
+    Everybody has been let go when this returns. From any thread. `hold_all` takes the place of
+    `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
     began = monotonic()
@@ -47,7 +39,7 @@ def diagnose(
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            controllers = {freeze.owner for freeze in list(freezer._registry.active)}
+            controllers = {freeze.ident for freeze in list(freezer._registry.active)}
             strangers = look_at_strangers(hold.threads, controllers)
             warnings = [_stranger(freezer.name, *seen) for seen in strangers]
     except FreezeTimeout as error:
@@ -55,16 +47,16 @@ def diagnose(
         findings = [find(straggler) for straggler in error.stragglers]
         if not findings:
             findings = [_controller(str(error))]
-    return {
-        "healthy": not findings,
-        "pid": getpid(),
-        "freezer": freezer.name,
-        "library": PACKAGE,
-        "threads": threads,
-        "waited": waited,
-        "findings": findings,
-        "warnings": warnings,
-    }
+    return Diagnosis(
+        healthy=not findings,
+        pid=getpid(),
+        freezer=freezer.name,
+        library=PACKAGE,
+        threads=threads,
+        waited=waited,
+        findings=tuple(findings),
+        warnings=tuple(warnings),
+    )
 
 
 def find(straggler: Straggler) -> Finding:
@@ -73,17 +65,17 @@ def find(straggler: Straggler) -> Finding:
     assert evidence is not None  # whoever is reported by a freezer has it
     cause = cause_of(straggler, evidence)
     place = _place_of(cause, straggler, evidence)
-    return {
-        "cause": cause.value,
-        "thread": straggler.name,
-        "ident": straggler.ident,
-        "native_id": straggler.native_id,
-        "group": straggler.group,
-        **where(place),
-        "why": explain(cause, straggler, evidence, place),
-        "advice": advise(cause, evidence, place, _loop_in(evidence.later)),
-        "stacks": [stack_of_finding(straggler.stack), stack_of_finding(evidence.later)],
-    }
+    return finding_of(
+        cause,
+        place,
+        thread=straggler.name,
+        ident=straggler.ident,
+        native_id=straggler.native_id,
+        group=straggler.group,
+        why=explain(cause, straggler, evidence, place),
+        advice=advise(cause, evidence, place, _loop_in(evidence.later)),
+        stacks=(straggler.stack, evidence.later),
+    )
 
 
 def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place | None:
@@ -113,60 +105,56 @@ def _loop_in(stack: Sequence[FrameSummary]) -> Place | None:
     return None
 
 
-def where(place: Place | None) -> Finding:
-    """What a finding says of its place."""
-    if place is None:
-        return {"filename": None, "lineno": None, "function": None, "line": None}
-    return {
-        "filename": place.filename,
-        "lineno": place.lineno,
-        "function": place.function,
-        "line": line_of(place.filename, place.lineno),
-    }
+def finding_of(
+    cause: Cause,
+    place: Place | None,
+    *,
+    why: str,
+    advice: str,
+    thread: str | None = None,
+    ident: int | None = None,
+    native_id: int | None = None,
+    group: str | None = None,
+    stacks: Sequence[Sequence[FrameSummary]] = (),
+) -> Finding:
+    """A finding about that place. The stacks have their innermost frame last, as they are read."""
+    return Finding(
+        cause=cause.value,
+        thread=thread,
+        ident=ident,
+        native_id=native_id,
+        group=group,
+        filename=None if place is None else place.filename,
+        lineno=None if place is None else place.lineno,
+        function=None if place is None else place.function,
+        line=None if place is None else line_of(place.filename, place.lineno),
+        why=why,
+        advice=advice,
+        stacks=tuple(map(_frames, stacks)),
+    )
 
 
-def stack_of_finding(stack: Sequence[FrameSummary]) -> list[dict[str, Any]]:
-    """A stack, the innermost frame last, as a finding has it: the innermost first."""
-    return [
-        {
-            "function": entry.name,
-            "filename": entry.filename,
-            "lineno": entry.lineno,
-            "own": is_own(entry.filename),
-            "site": False,
-        }
-        for entry in reversed(stack)
-    ]
+def _frames(stack: Sequence[FrameSummary]) -> tuple[Frame, ...]:
+    return tuple(frame_of(entry.name, entry.filename, entry.lineno) for entry in reversed(stack))
 
 
 def _controller(message: str) -> Finding:
-    return {
-        "cause": Cause.CONTROLLER.value,
-        "thread": None,
-        "ident": None,
-        "native_id": None,
-        "group": None,
-        **where(None),
-        "why": f"{message}.",
-        "advice": "Have that controller thaw, or give its freeze a lease.",
-        "stacks": [],
-    }
+    advice = "Have that controller thaw, or give its freeze a lease."
+    return finding_of(Cause.CONTROLLER, None, why=f"{message}.", advice=advice)
 
 
 def _stranger(
     freezer: str, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
 ) -> Finding:
-    place = _loop_in(stacks[-1]) or _nearest(stacks[-1])
-    return {
-        "cause": Cause.UNREGISTERED.value,
-        "thread": name,
-        "ident": ident,
-        "native_id": native_id,
-        "group": None,
-        **where(place),
-        "why": f"{name} is not registered with freezer {freezer!r}, and went on while all others "
+    return finding_of(
+        Cause.UNREGISTERED,
+        _loop_in(stacks[-1]) or _nearest(stacks[-1]),
+        thread=name,
+        ident=ident,
+        native_id=native_id,
+        why=f"{name} is not registered with freezer {freezer!r}, and went on while all others "
         "stood.",
-        "advice": "Register it, if it touches what has to stand still: "
+        advice="Register it, if it touches what has to stand still: "
         "`with freezer.register():` around what it does.",
-        "stacks": [stack_of_finding(stack) for stack in stacks],
-    }
+        stacks=stacks,
+    )

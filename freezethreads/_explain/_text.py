@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from freezethreads._ground.text import clean
+from freezethreads._report.reports import (
+    INSIDE,
+    AwaitedLock,
+    Description,
+    Frame,
+    FreezeReport,
+    SiteReport,
+    ThreadReport,
+)
 
-_WITHIN = {
-    "no_freeze": "inside no_freeze()",
-    "todo": "making a todo",
-    "world": "with a world of its own",
-}
 
-
-def render(description: Mapping[str, Any]) -> str:
+def render(description: Description) -> str:
     """Everything in a description, as text that ends in a line's end."""
     lines = [_head(description)]
-    lines += [f"  {_freeze(freeze)}" for freeze in description["freezes"]]
-    if description["problem"]:
-        lines.append(f"  {description['problem']}")
-    if description.get("note"):
-        lines.append(f"  {description['note']}")
-    for thread in description["threads"]:
-        lines += ["", *render_thread(thread, thread["ident"] in description["late"])]
+    lines += [f"  {_freeze(freeze)}" for freeze in description.freezes]
+    if description.problem:
+        lines.append(f"  {description.problem}")
+    if description.note:
+        lines.append(f"  {description.note}")
+    for thread in description.threads:
+        lines += ["", *render_thread(thread, thread.ident in description.late)]
     return "\n".join([*map(clean, lines), ""])
 
 
-def _head(description: Mapping[str, Any]) -> str:
-    threads = description["threads"]
-    enrolled = sum(thread["registered"] for thread in threads)
+def _head(description: Description) -> str:
+    threads = description.threads
+    enrolled = sum(thread.registered for thread in threads)
     strangers = len(threads) - enrolled
     count = f"{enrolled} registered thread{_s(enrolled)}"
     if strangers:
         count += f", {strangers} other{_s(strangers)}"
     return (
-        f"Process {description['pid']}, Python {description['python']}, "
-        f"freezer {description['freezer']!r}: {count}; {_outcome(description)}. "
+        f"Process {description.pid}, Python {description.python}, "
+        f"freezer {description.freezer!r}: {count}; {_outcome(description)}. "
         "Most recent call first."
     )
 
@@ -45,13 +47,13 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _outcome(description: Mapping[str, Any]) -> str:
-    waited = description["waited"]
-    if description["frozen"]:
+def _outcome(description: Description) -> str:
+    waited = description.waited
+    if description.frozen:
         return "frozen" if waited is None else f"frozen within {duration(waited)}"
     if waited is None:
         return "not frozen"
-    late = len(description["late"])
+    late = len(description.late)
     who = f"{late} did not stop" if late else "not frozen"
     return f"{who} within {duration(waited)}"
 
@@ -63,71 +65,71 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def _freeze(freeze: Mapping[str, Any]) -> str:
-    why = f" for {freeze['reason']!r}" if freeze["reason"] else ""
-    group = f" of group {freeze['group']!r}" if freeze["group"] else ""
-    state = "stands for" if freeze["stands"] else "has been asked for since"
-    name = "world" if freeze["kind"] == "freeze" else "hold"
-    return f"a {name}{group} by {freeze['by']}{why} {state} {duration(freeze['seconds'])}"
+def _freeze(freeze: FreezeReport) -> str:
+    why = f" for {freeze.reason!r}" if freeze.reason else ""
+    group = f" of group {freeze.group!r}" if freeze.group else ""
+    state = "stands for" if freeze.stands else "has been asked for since"
+    name = "world" if freeze.kind == "freeze" else "hold"
+    return f"a {name}{group} by {freeze.by}{why} {state} {duration(freeze.seconds)}"
 
 
-def render_thread(thread: Mapping[str, Any], late: bool) -> Iterator[str]:
+def render_thread(thread: ThreadReport, late: bool) -> Iterator[str]:
     """The lines about one thread."""
     yield f"{_title(thread)}: {_standing(thread, late)}"
-    for lock in thread["owns"]:
-        acquired = f", acquired at {lock['acquired']}" if lock["acquired"] else ""
-        yield f"  owns {lock['lock']}{acquired}"
-    if thread["awaits"]:
-        yield f"  waits for {_lock(thread['awaits'])}"
-    yield from frames(thread["stack"])
+    for lock in thread.owns:
+        acquired = f", acquired at {lock.acquired}" if lock.acquired else ""
+        yield f"  owns {lock.lock}{acquired}"
+    if thread.awaits:
+        yield f"  waits for {_lock(thread.awaits)}"
+    yield from frames(thread.stack)
 
 
-def _title(thread: Mapping[str, Any]) -> str:
-    native = f", native {thread['native_id']}" if thread["native_id"] else ""
-    group = f", group {thread['group']}" if thread["group"] else ""
-    return f"{thread['name']} (ident {thread['ident']}{native}{group})"
+def _title(thread: ThreadReport) -> str:
+    native = f", native {thread.native_id}" if thread.native_id else ""
+    group = f", group {thread.group}" if thread.group else ""
+    return f"{thread.name} (ident {thread.ident}{native}{group})"
 
 
-def _standing(thread: Mapping[str, Any], late: bool) -> str:
+def _standing(thread: ThreadReport, late: bool) -> str:
     words = []
-    if not thread["registered"]:
+    if not thread.registered:
         words.append("not registered")
     else:
-        words.append(thread["state"].upper())
-        if thread["site"]:
-            words[-1] += f" for {duration(thread['seconds'])} at {site(thread['site'])}"
+        words.append(thread.state.upper())
+        if thread.site and thread.seconds is not None:
+            words[-1] += f" for {duration(thread.seconds)} at {site(thread.site)}"
     if late:
         words.append("DID NOT STOP")
-    if thread["current"]:
+    if thread.current:
         words.append("makes this report")
-    if thread["inside"]:
-        words.append(_WITHIN[thread["inside"]])
-    if thread["last"]:
-        words.append(f"seen {duration(thread['last_seconds'])} ago at {site(thread['last'])}")
-    if thread["todo_pending"]:
-        words.append(f"{thread['todo_pending']} todo{_s(thread['todo_pending'])} pending")
+    if thread.inside:
+        words.append(INSIDE[thread.inside])
+    if thread.last and thread.last_seconds is not None:
+        words.append(f"seen {duration(thread.last_seconds)} ago at {site(thread.last)}")
+    if thread.todo_pending:
+        words.append(f"{thread.todo_pending} todo{_s(thread.todo_pending)} pending")
     return ", ".join(words)
 
 
-def site(place: Mapping[str, Any]) -> str:
+def site(place: SiteReport) -> str:
     """A site in a few words."""
-    label = f" {place['label']!r}" if place["label"] is not None else ""
-    return f"{place['kind']}{label} ({place['filename']}:{place['lineno']})"
+    label = f" {place.label!r}" if place.label is not None else ""
+    return f"{place.kind}{label} ({place.filename}:{place.lineno})"
 
 
-def _lock(awaited: Mapping[str, Any]) -> str:
-    owner = f", held by {awaited['owner']}" if awaited["owner"] else ""
-    acquired = f", acquired at {awaited['acquired']}" if awaited["acquired"] else ""
-    return f"{awaited['lock']}{owner}{acquired}"
+def _lock(awaited: AwaitedLock) -> str:
+    owner = f", held by {awaited.owner}" if awaited.owner else ""
+    acquired = f", acquired at {awaited.acquired}" if awaited.acquired else ""
+    return f"{awaited.lock}{owner}{acquired}"
 
 
-def frames(stack: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def frames(stack: Sequence[Frame]) -> Iterator[str]:
     """One line a frame. Frames of this library that follow each other are one line."""
     if not stack:
         yield "    (no stack: it runs no Python, or nobody can tell)"
     folded = 0
     for frame in stack:
-        if frame["own"] and not frame["site"]:
+        if frame.own and not frame.site:
             folded += 1
             continue
         yield from _fold(folded)
@@ -141,9 +143,9 @@ def _fold(count: int) -> Iterator[str]:
         yield f"    ({count} frame{_s(count)} of freezethreads)"
 
 
-def _frame(frame: Mapping[str, Any]) -> Iterator[str]:
-    mark = "-->" if frame["site"] else "   "
-    line = f":{frame['lineno']}" if frame["lineno"] else ""  # what is in C has none
-    yield f"{mark} {frame['function']} ({frame['filename']}{line})"
-    for variable in frame.get("locals", ()):
-        yield f"        {variable['name']} = {variable['value']}"
+def _frame(frame: Frame) -> Iterator[str]:
+    mark = "-->" if frame.site else "   "
+    line = f":{frame.lineno}" if frame.lineno else ""  # what is in C has none
+    yield f"{mark} {frame.function} ({frame.filename}{line})"
+    for variable in frame.locals or ():
+        yield f"        {variable.name} = {variable.value}"

@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from freezethreads._explain._text import duration, frames
 from freezethreads._ground.text import clean
+from freezethreads._report.reports import Diagnosis, Finding, Frame
 
 
-def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:
+def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
-    for finding in diagnosis["findings"]:
+    for finding in diagnosis.findings:
         lines += ["", *_finding(finding)]
-    for warning in diagnosis["warnings"]:
+    for warning in diagnosis.warnings:
         lines += ["", *_finding(warning, "warning: ")]
     return "\n".join([*map(clean, lines), ""])
 
 
-def _head(diagnosis: Mapping[str, Any]) -> str:
-    threads, late = diagnosis["threads"], len(diagnosis["findings"])
-    where = f"Process {diagnosis['pid']}"
-    if diagnosis["freezer"] is None:
+def _head(diagnosis: Diagnosis) -> str:
+    threads, late = diagnosis.threads, len(diagnosis.findings)
+    where = f"Process {diagnosis.pid}"
+    if diagnosis.freezer is None or diagnosis.waited is None:
         return f"{where}: no answer."
-    where += f", freezer {diagnosis['freezer']!r}"
-    if diagnosis["healthy"]:
+    where += f", freezer {diagnosis.freezer!r}"
+    if diagnosis.healthy:
         one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
-        return f"{where}: healthy. {one} within {duration(diagnosis['waited'])}."
-    if diagnosis["findings"][0]["thread"] is None:
+        return f"{where}: healthy. {one} within {duration(diagnosis.waited)}."
+    if diagnosis.findings[0].thread is None:
         return f"{where}: nobody could be stopped."
     return (
         f"{where}: {late} of {threads} threads did not stop. All were let go after "
-        f"{duration(diagnosis['waited'])}."
+        f"{duration(diagnosis.waited)}."
     )
 
 
-def _finding(finding: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    where = f" at {finding['filename']}:{finding['lineno']}" if finding["filename"] else ""
-    who = "" if finding["thread"] is None else f"{finding['thread']}: "
-    yield f"{prefix}{who}{finding['cause']}{where}"
-    if finding["line"]:
-        yield f"    {finding['line']}"
-    yield f"  {finding['why']}"
-    yield f"  {finding['advice']}"
-    yield from _stacks(finding["stacks"])
+def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
+    where = f" at {finding.filename}:{finding.lineno}" if finding.filename else ""
+    who = "" if finding.thread is None else f"{finding.thread}: "
+    yield f"{prefix}{who}{finding.cause}{where}"
+    if finding.line:
+        yield f"    {finding.line}"
+    yield f"  {finding.why}"
+    yield f"  {finding.advice}"
+    yield from _stacks(finding.stacks)
 
 
-def _stacks(stacks: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def _stacks(stacks: Sequence[Sequence[Frame]]) -> Iterator[str]:
     """Both, if they differ: the thread moves, and both tell where."""
     if not stacks:
         return

@@ -39,7 +39,7 @@ class Bell:
             pass  # it rings already
 
     def wait(self, timeout: float = -1) -> None:
-        """Wait for a ring for at most `timeout` seconds (-1: for ever). By the owner alone.
+        """Wait for a ring for at most `timeout` seconds (-1: for ever). By its thread alone.
 
         May return without a ring: the caller looks at its condition in a loop.
         """

@@ -151,7 +151,7 @@ class Installation(Unique):
             return []
         self._members.on = False
         left = [patch.name for patch in reversed(self._patches) if not patch.undo()]
-        self._members.dismiss()
+        self._members.unregister_all()
         _in_force.clear()
         return left
 

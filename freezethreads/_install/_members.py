@@ -15,7 +15,7 @@ from typing import Any
 from freezethreads._freezer import Freezer
 from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
-from freezethreads._refrigerator.membership import enrol_beneath, leave_beneath
+from freezethreads._refrigerator.membership import enrol_implicitly, leave_implicitly
 from freezethreads._refrigerator.waits import Plain, plumbing
 from freezethreads._report.stragglers import other_threads
 from freezethreads._threads import run_inside
@@ -40,9 +40,9 @@ class Members(Switch):
         Returns when no freeze of the group stands. May be repeated.
         """
         if self.on:
-            enrol_beneath(self._registry, self._group, self.enrol)
+            enrol_implicitly(self._registry, self._group, self.enrol)
             if not self.on:
-                leave_beneath(self._registry)
+                leave_implicitly(self._registry)
 
     @contextmanager
     def enrolled(self) -> Iterator[None]:
@@ -51,13 +51,13 @@ class Members(Switch):
             self.enrol()
             yield
         finally:
-            leave_beneath(self._registry)
+            leave_implicitly(self._registry)
 
-    def dismiss(self) -> None:
+    def unregister_all(self) -> None:
         """Strike off all whom this has enrolled; they go on. Switch it off first."""
         for record in list(self._registry.records.values()):
-            if record.beneath:
-                self._registry.dismiss(record)
+            if record.implicit:
+                self._registry.unregister(record)
 
     def miss(self, threads: Iterable[Thread]) -> None:
         """Note threads that this does not enrol. From any thread."""

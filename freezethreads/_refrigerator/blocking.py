@@ -33,17 +33,17 @@ _SUSPENDS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
 class Blocking:
     """A blocking region: `with freezer.blocking(label):`. May be entered again, by any thread.
 
-    The way in marks the thread as away, and the way out takes the mark off and looks whether
-    anything was asked meanwhile. An exception on either way is raised when the thread runs again.
-    Whether a way was gone, `depth` tells: it changes in the last step of the way in, and on the way
-    out before the mark does, or last where there is none. So the handlers know what to take back.
+    The way in sets `away`, and the way out clears it and looks whether anything was asked
+    meanwhile. An exception on either way is raised when the thread runs again. Whether a way was
+    gone, `depth` tells: it changes in the last step of the way in, and on the way out before `away`
+    does, or last where it is not set. So the handlers know what to take back.
 
     A region of a coroutine is not counted: other coroutines run in its thread while it awaits. Nor
     is a region of a greenlet. Both are doors as any other, when they are left.
 
-    A handler takes the mark off and calls `come_back`, with nothing in between at which a second
+    A handler clears `away` and calls `come_back`, with nothing in between at which a second
     exception could arrive. That the stack has room for this call, and for one in which it waits if
-    it has no more, the way in has found out before it set the mark.
+    it has no more, the way in has found out before it set `away`.
     """
 
     __slots__ = ("_fork_safe", "_label", "_registry")
@@ -127,7 +127,7 @@ class Blocking:
                 visit_as_stranger(self._registry, here.parking, place)
             return
         if not record.depth:
-            check_move(record.state, State.RUNNING, Mover.OWNER)
+            check_move(record.state, State.RUNNING, Mover.THREAD)
         record.depth -= 1
 
 
@@ -168,7 +168,7 @@ class CheckedBlocking(WatchedBlocking):
 
 
 def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
-    """Make the call, which waits, in a region of its own. By the owner.
+    """Make the call, which waits, in a region of its own. By its thread.
 
     Not in one if the thread is in a region already, or is not to stop, or is not registered.
     """

@@ -30,7 +30,7 @@ def wait_flat(parking: Parking, place: Place) -> None:
     """`come_back` where the stack, or the memory, has no room for it: by itself, in one frame.
 
     The thread counts as stopped, and tells so. It makes no calls of worlds, and is not woken by the
-    thaw but looks for it, since nothing below can be done by a function in Python. By the owner,
+    thaw but looks for it, since nothing below can be done by a function in Python. By its thread,
     for all of its freezers; may be repeated. Raises RecursionError at once where not even a
     function of C can be called (CPython 3.11, at the very limit), so that it cannot be left
     in the middle: see `have_room`.
@@ -66,7 +66,7 @@ def wait_flat(parking: Parking, place: Place) -> None:
             if is_asked and is_away:
                 parking.bell._lock.acquire(True, _PAUSE)
             is_back = not is_asked and not is_away
-            is_away = is_asked  # what is found with the mark off sets it again
+            is_away = is_asked  # what is found with `away` cleared sets it again
         except BaseException as error:  # noqa: BLE001 - raised below
             kept = kept or error
     parking.away = before

@@ -84,7 +84,7 @@ class Registration(Unique):
             return
         if record.shut or record.parking.shut:
             raise FreezeError("a thread cannot move itself inside no_freeze() or a todo")
-        check_move(record.state, State.BLOCKED, Mover.OWNER)
+        check_move(record.state, State.BLOCKED, Mover.THREAD)
         place = place_of(sys._getframe(1), "safepoint", "move")
         try:
             self._registry.move(record, group)
@@ -107,7 +107,7 @@ def register(
     if waker is not None:
         check_callable("waker", waker)
     own = registry.own.record
-    if own is not None and not (own.beneath or own.exited):
+    if own is not None and not (own.implicit or own.exited):
         raise AlreadyRegistered(f"{own.name!r} is registered with this freezer")
     record = Record(registry, name, group, waker)
     try:
@@ -121,9 +121,9 @@ def register(
 def unregister(registry: Registry) -> None:
     """Strike the calling thread off. Its todos that are still to be made fail."""
     record = registry.own.record
-    if record is None or record.beneath or record.exited:
+    if record is None or record.implicit or record.exited:
         raise NotRegistered("the calling thread is not registered with this freezer")
-    check_move(record.state, State.EXITED, Mover.OWNER)
+    check_move(record.state, State.EXITED, Mover.THREAD)
     try:
         _leave(registry, record)
     except BaseException:
@@ -133,25 +133,25 @@ def unregister(registry: Registry) -> None:
         _fall_back(registry)
 
 
-def enrol_beneath(registry: Registry, group: str, again: Callable[[], object]) -> None:
-    """Enrol the calling thread beneath what it enrols as by itself; for an installation.
+def enrol_implicitly(registry: Registry, group: str, again: Callable[[], object]) -> None:
+    """Enrol the calling thread, until it registers by itself; for an installation.
 
     A thread that is registered stays as it is. Its own `register()` takes the place of this one,
     and the end of that one calls `again`. Returns when no freeze of the group stands.
     """
-    registry.own.beneath = again
+    registry.own.enrol_again = again
     own = registry.own.record
     if own is None or own.exited:
         record = Record(registry, None, group, None)
-        record.beneath = True
+        record.implicit = True
         _enter(registry, record, sys._getframe(1))
 
 
-def leave_beneath(registry: Registry) -> None:
-    """End what `enrol_beneath` began. By the same thread; may be repeated."""
-    registry.own.beneath = None
+def leave_implicitly(registry: Registry) -> None:
+    """End what `enrol_implicitly` began. By the same thread; may be repeated."""
+    registry.own.enrol_again = None
     record = registry.own.record
-    if record is not None and record.beneath:
+    if record is not None and record.implicit:
         _leave(registry, record)
 
 
@@ -174,13 +174,13 @@ def _enter(registry: Registry, record: Record, caller: FrameType) -> None:
 
 def _fall_back(registry: Registry) -> None:
     """To what an installation has enrolled the calling thread as, if one has."""
-    if registry.own.record is None and registry.own.beneath is not None:
-        registry.own.beneath()
+    if registry.own.record is None and registry.own.enrol_again is not None:
+        registry.own.enrol_again()
 
 
 def _leave(registry: Registry, record: Record) -> None:
     """Forget the calling thread. May be repeated."""
-    registry.expel(record)
+    registry.leave(record)
     record.parking.remove(record)
     registry.own.record = None
     registry.own.lifeline = None

@@ -52,7 +52,7 @@ def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> 
 def visit(registry: Registry, record: Record, place: Place) -> None:
     """Stop while a freeze asks for it, then make the todos that were there by then.
 
-    By the owner. Within a blocking region the thread leaves the region for as long as this takes.
+    By its thread. Within a blocking region the thread leaves the region for as long as this takes.
     Todos that come while others are made wait for the next visit; a freeze does not.
     """
     parking = record.parking
@@ -86,7 +86,7 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
 
 
 def make(registry: Registry, record: Record, todo: Todo) -> None:
-    """Make one todo, and strike it off the list. By the owner, with its doors shut.
+    """Make one todo, and strike it off the list. By its thread, with its doors shut.
 
     In this order, so that one that was cut short is met again by the next visit.
     """
@@ -104,14 +104,14 @@ def stop_again(registry: Registry, parking: Parking, place: Place) -> None:
 
 
 def go_away(registry: Registry, record: Record, place: Place) -> None:
-    """RUNNING to BLOCKED, and tell those who wait for it. By the owner; may be repeated."""
+    """RUNNING to BLOCKED, and tell those who wait for it. By its thread; may be repeated."""
     record.away = place
     if not record.parking.word.is_quiet():
         tell(registry, record, record.parking.word.value, place)
 
 
 def tell(registry: Registry, record: Record, status: Status, place: Place) -> None:
-    """Tell those who wait for it that it has stopped. By the owner; may be repeated.
+    """Tell those who wait for it that it has stopped. By its thread; may be repeated.
 
     `status` is what it was when the thread had just stopped, or has been since. A freeze that was
     listed afterwards is not told: its controller looks by itself, and the thread may be on its way.
@@ -131,7 +131,7 @@ def come_back(
     stay: Stay | None = None,
     kept: BaseException | None = None,
 ) -> None:
-    """To RUNNING, from anywhere, as soon as no freeze of these freezers forbids it. By the owner;
+    """To RUNNING, from anywhere, as soon as no freeze of these freezers forbids it. By its thread;
     may be repeated.
 
     All doors are shut meanwhile, to signal handlers and to what a world calls in this thread. Where
@@ -174,7 +174,7 @@ def _closed(parking: Parking) -> tuple[Registry, ...]:
 def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bool) -> None:
     """The refrigerator. May be begun again at any point.
 
-    (Before, everything that it was called for is in place: no mark of a region or a wait is on.)
+    (Before, everything that it was called for is in place: the thread is not away.)
     """
     word = parking.word
     _step_out(parking)
@@ -208,7 +208,7 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
 def _get_ready(parking: Parking, freeze: Freeze) -> None:
     """Before it stands: give others what this thread cannot use now. May be repeated."""
     if parking.waiter is not None:
-        parking.waiter.step_aside()
+        parking.waiter.pass_on()
     for registry, record in parking.members:
         for turns in registry.turns.values():
             turns.pass_on(record, freeze)
@@ -230,10 +230,10 @@ def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
     parking.entered = holder.completion
     holder.completion.enter(parking.bell)
     is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
-    if is_held and not parking.errands:
+    if is_held and not parking.calls:
         parking.bell.wait()
     _step_out(parking)
-    if parking.errands or parking.word.value.calling:
+    if parking.calls or parking.word.value.calling:
         _make_calls(parking, stay)
 
 
@@ -243,9 +243,9 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
     Whoever stands for another freezer as well makes no call.
     """
     word = parking.word
-    for errand, world in list(parking.errands.items()):
-        if errand.is_begun():
-            parking.errands.pop(errand, None)  # an exception came afterwards, or this is inside it
+    for call, world in list(parking.calls.items()):
+        if call.is_begun():
+            parking.calls.pop(call, None)  # an exception came afterwards, or this is inside it
             continue
         word.change(answered, stay)  # what an exception has cut short
         status = word.change(calling, stay, world)
@@ -254,15 +254,15 @@ def _make_calls(parking: Parking, stay: Stay) -> None:
             if waiter is not None:
                 # Also for what comes when the freeze is gone: a thaw, or the child of a fork.
                 waiter.occupied = True
-            errand.run()
+            call.run()
             if waiter is not None:
                 waiter.occupied = False
             status = word.change(answered, stay)
             if status.stay is stay:
                 _note_stop(parking, status, stay)
         elif status.stay is stay and not world.done:
-            errand.refuse(ThreadBlocked("the thread is held by another freezer as well"))
-        parking.errands.pop(errand, None)
+            call.refuse(ThreadBlocked("the thread is held by another freezer as well"))
+        parking.calls.pop(call, None)
     word.change(answered, stay)
 
 

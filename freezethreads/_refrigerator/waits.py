@@ -1,17 +1,18 @@
 """Freezable waits: the third door to the refrigerator, for every freezer of the calling thread.
 
 The pattern is the kernel's `wait_event_freezable()`. A wait is made of *bouts*: in each the thread
-marks itself as away, sleeps, comes back to RUNNING as soon as no freeze forbids it, and only then
+sets its `away`, sleeps, comes back to RUNNING as soon as no freeze forbids it, and only then
 looks at what it waits for and takes it. So nobody who stands frozen owns anything. A bout ends when
 somebody rings, which decides nothing: whoever wakes looks again. That is why a todo can wake a
 waiting thread, which makes its todo and goes on waiting with the rest of its time.
 
 A thread that is woken for something which it cannot take now, since it is to be frozen or has a
-todo to make, gives others the chance before (`step_aside`).
+todo to make, passes it on before (`pass_on`).
 
 Inside `blocking()`, `no_freeze()` and a todo such a wait is a plain one for that freezer: what
-counts there is the region around it. The mark is the thread's own, so it counts for all the others
-with which the thread is enrolled, or is going to be: a todo or a signal handler may enrol it.
+counts there is the region around it. That `away` is the thread's own, so it counts for all the
+others with which the thread is enrolled, or is going to be: a todo or a signal handler may enrol
+it.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ class Waiting:
     """`with Waiting(label):` around one call of C that waits and takes nothing shared.
 
     It counts as stopped for every freezer with which the calling thread is enrolled, and its end
-    is a safepoint for each. `aside` is called before the thread parks or makes a todo at that end,
-    by itself, perhaps twice. `occupied` says that the thread does something else before it looks
-    again at what it waits for. If it is `plain` it does not count, nor end in a safepoint. `shut`:
-    how often the thread's doors are shut by what it will have released before it waits. For one
-    thread and one use at a time.
+    is a safepoint for each. `pass_on` is called before the thread parks or makes a todo at that
+    end, by itself, perhaps twice. `occupied` says that the thread does something else before it
+    looks again at what it waits for. If it is `plain` it does not count, nor end in a safepoint.
+    `shut`: how often the thread's doors are shut by what it will have released before it waits. For
+    one thread and one use at a time.
     """
 
-    __slots__ = ("_aside", "_parking", "_place", "occupied")
+    __slots__ = ("_parking", "_pass_on", "_place", "occupied")
 
     def __init__(
         self,
@@ -59,11 +60,11 @@ class Waiting:
         *,
         fork_safe: bool = False,
         bell: Bell | None = None,
-        aside: Callable[[], object] | None = None,
+        pass_on: Callable[[], object] | None = None,
         plain: bool = False,
         shut: int = 0,
     ) -> None:
-        self._aside = aside
+        self._pass_on = pass_on
         self.occupied = False
         self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
@@ -102,10 +103,10 @@ class Waiting:
             return True
         return status.pending(_doors(parking.members)) is not None
 
-    def step_aside(self) -> None:
+    def pass_on(self) -> None:
         """Its thread does not look now. By that thread, which has said so; may be repeated."""
-        if self._aside is not None:
-            self._aside()
+        if self._pass_on is not None:
+            self._pass_on()
 
     def _go_away(self) -> None:
         """RUNNING to BLOCKED, for all. May be repeated."""
@@ -159,7 +160,7 @@ class Waiting:
         for registry, record in parking.members:
             for todo in pending_todos(record.todo) if _has_todo(record) else ():
                 self.occupied = True
-                self.step_aside()
+                self.pass_on()
                 call_shut(make, registry, record, todo)
                 self.occupied = False
                 self._stop_again(parking)
@@ -194,14 +195,16 @@ class Waiter(Waiting):
         self,
         label: str,
         *,
-        aside: Callable[[], object] | None = None,
+        pass_on: Callable[[], object] | None = None,
         plain: bool = False,
         shut: int = 0,
     ) -> None:
         self.bell = Bell()
         self.done = False
         self._thread = life.reference
-        super().__init__(label, fork_safe=True, bell=self.bell, aside=aside, plain=plain, shut=shut)
+        super().__init__(
+            label, fork_safe=True, bell=self.bell, pass_on=pass_on, plain=plain, shut=shut
+        )
 
     @property
     def lost(self) -> bool:
@@ -302,7 +305,7 @@ def _has_todo(record: Record) -> bool:
 
 
 def _is_elsewhere(record: Record) -> bool:
-    """Whether its thread is in a region, or out: whom an installation has dismissed keeps its
+    """Whether its thread is in a region, or out: whom an installation has unregistered keeps its
     record, perhaps for a freeze that stands."""
     return bool(record.exited or record.depth or record.shut)
 

@@ -1,7 +1,7 @@
 """What the freezer knows of one thread, and how it learns of the thread's end.
 
 A thread has one `Parking`, and a `Record` for each freezer with which it is enrolled. Where it is
-away from the application's code, one of the two is marked:
+away from the application's code, one of the two says so:
 
 * `Record.away`: it is in a blocking region of that freezer.
 * `Parking.away`: it is in a freezable wait, which counts for all of its freezers but those in whose
@@ -9,11 +9,11 @@ away from the application's code, one of the two is marked:
 * the stay in `Parking.word`: it stands in the refrigerator, which counts likewise.
 
 The first two are written by the thread alone, and a controller meets them in this way: it lists its
-freeze in the word, and then looks for a mark; the thread takes the mark off, and then looks into
-its word. Whoever comes second sees what the other did. So either the controller sees that the
+freeze in the word, and then looks at `away`; the thread clears `away`, and then looks into its
+word. Whoever comes second sees what the other did. So either the controller sees that the
 thread is away, and the thread finds the freeze before it runs any of the application's code; or the
-controller waits for it. Never neither. The same holds the other way about: the thread sets the
-mark, and then looks for a freeze that waits to hear of it.
+controller waits for it. Never neither. The same holds the other way about: the thread sets
+`away`, and then looks for a freeze that waits to hear of it.
 
 What this assumes of CPython: storing into a slot is one operation, and the two that meet are seen
 in one order by all. With a GIL they are. A free-threaded build stores under the object's own lock,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("freezethreads")
 
 
-class StepsAside(Protocol):
+class PassesOn(Protocol):
     """A wait that gives others what it was woken for, when its thread is parked instead.
 
     `occupied` says that the thread does something else before it looks.
@@ -57,7 +57,7 @@ class StepsAside(Protocol):
 
     occupied: bool
 
-    def step_aside(self) -> None: ...
+    def pass_on(self) -> None: ...
 
 
 class Parking:
@@ -66,15 +66,15 @@ class Parking:
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
     thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered`
-    is the completion at which it stands. `errands` are the calls that worlds ask of it while it
-    stands, each with its freeze: anybody adds to them.
+    is the completion at which it stands. `calls` are what worlds ask of it while it stands, each
+    with its freeze: anybody adds to them.
     """
 
     __slots__ = (
         "away",
         "bell",
+        "calls",
         "entered",
-        "errands",
         "members",
         "plain",
         "shut",
@@ -88,9 +88,9 @@ class Parking:
         self.away: Place | None = None
         self.shut = 0
         self.plain = 0
-        self.waiter: StepsAside | None = None
+        self.waiter: PassesOn | None = None
         self.entered: Completion | None = None
-        self.errands: dict[Todo, Freeze] = {}
+        self.calls: dict[Todo, Freeze] = {}
         self.members: tuple[tuple[Registry, Record], ...] = ()
 
     def add(self, registry: Registry, record: Record) -> None:
@@ -118,19 +118,19 @@ class Record:
     until whoever takes the count over at its end puts it back to 0.
 
     `depth` counts the blocking regions that it is in, and `shut` the regions of `no_freeze()`;
-    `shut_at` is where the outermost of these was entered, for reports. It is marked as away if and
-    only if it is in a region and not shut; `region` keeps that mark while a `no_freeze()` suspends
-    it. `beneath` says that an installation enrolled it, and that its own `register()` goes before
+    `shut_at` is where the outermost of these was entered, for reports. It is `away` if and only
+    if it is in a region and not shut; `region` keeps that place while a `no_freeze()` suspends
+    it. `implicit` says that an installation enrolled it, and that its own `register()` goes before
     that.
     """
 
     __slots__ = (
         "away",
-        "beneath",
         "depth",
         "exited",
         "group",
         "ident",
+        "implicit",
         "last",
         "name",
         "native_id",
@@ -158,7 +158,7 @@ class Record:
         self.native_id = get_native_id()
         self.name = self.thread.name if name is None else name
         self.group = group
-        self.beneath = False
+        self.implicit = False
         self.waker = waker
         self.todo: TodoList = {}
         self.parking = here.parking
@@ -197,9 +197,9 @@ class Record:
         """Whether it runs nothing of the application, and cannot before a freeze that asks it
         to stop is done. From any thread.
 
-        A thread without any mark that a standing freeze covers is on its way through this library,
-        from a blocking region into the refrigerator; or it took that hold itself. Only one that was
-        moved into that group meanwhile may run.
+        A thread that is not away and that a standing freeze covers is on its way through this
+        library, from a blocking region into the refrigerator; or it took that hold itself. Only one
+        that was moved into that group meanwhile may run.
         """
         status = settled(self.parking.word.value)
         if self.is_away:

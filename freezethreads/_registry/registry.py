@@ -44,7 +44,7 @@ class Own(local):
     record: Record | None = None
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
-    beneath: Callable[[], object] | None = None  # enrols it again for an installation
+    enrol_again: Callable[[], object] | None = None  # for an installation
 
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
@@ -68,12 +68,12 @@ MOST_GROUPS = 1000
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
 
-    def __init__(self, face: Flagged, debug: bool, recorder: Recorder) -> None:
+    def __init__(self, flagged: Flagged, debug: bool, recorder: Recorder) -> None:
         self.debug = debug
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
-        self.faces: list[Flagged] = [face]
+        self.flagged: list[Flagged] = [flagged]
         self.turns: dict[str, Turns] = {}  # for worlds and for holds: the controller's
         self.own = Own()
         self.recorder = recorder
@@ -83,8 +83,8 @@ class Registry:
 
     @property
     def called(self) -> str:
-        """What a program calls the freezer: the module, whose face only the default one has."""
-        return "freezethreads" if len(self.faces) > 1 else "freezer"
+        """What a program calls the freezer: the module, which has the flag of the default one."""
+        return "freezethreads" if len(self.flagged) > 1 else "freezer"
 
     def note_group(self, group: str) -> None:
         """Remember that somebody was in this group: of the first thousand, so as not to grow."""
@@ -92,13 +92,13 @@ class Registry:
             self.groups[group] = None
 
     def enter(self, record: Record) -> None:
-        """Enrol the calling thread, whose record has the mark set, so that it counts as stopped.
+        """Enrol the calling thread, whose record is away, so that it counts as stopped.
 
         It is asked for what a standing freeze asks of all, and must look before it goes on.
         """
         self.note_group(record.group)
         self.own.record = record
-        self.own.lifeline = Lifeline(self.expel, record)
+        self.own.lifeline = Lifeline(self.leave, record)
         record.parking.add(self, record)
         self.records[record.ident] = record
         self.submit_to_active(record)
@@ -175,9 +175,9 @@ class Registry:
         if freeze not in self._take_off(record, [freeze]).freezes:
             freeze.arrive(record)
             self._list(freeze, record)
-            for errand, world in list(record.parking.errands.items()):
+            for call, world in list(record.parking.calls.items()):
                 if world is freeze:
-                    errand.refuse(FreezeError("the thread was moved before the call was made"))
+                    call.refuse(FreezeError("the thread was moved before the call was made"))
 
     def _list(self, freeze: Freeze, record: Record) -> None:
         """Have the freeze list the thread if and only if that is asked to stop for it.
@@ -193,13 +193,13 @@ class Registry:
             if (freeze in record.parking.word.value.freezes) == is_asked:
                 break
 
-    def expel(self, record: Record) -> None:
+    def leave(self, record: Record) -> None:
         """Strike the calling thread off: it exits, or unregisters. May be repeated."""
         if self.records.get(record.ident) is record:
             self.records.pop(record.ident, None)
-        self.retire(record)
+        self.note_exit(record)
 
-    def retire(self, record: Record) -> None:
+    def note_exit(self, record: Record) -> None:
         """Expect nothing of a thread any more. From any thread, and may be repeated."""
         record.exited = True
         self._refuse_all(record)
@@ -209,7 +209,7 @@ class Registry:
             freeze.arrive(record)
         self.recorder.todos_run(record)
 
-    def dismiss(self, record: Record) -> None:
+    def unregister(self, record: Record) -> None:
         """Strike off another thread, which goes on. From any thread; may be repeated.
 
         Freezes that it has stopped for keep it until their thaw; no other waits for it any more.
@@ -274,7 +274,7 @@ class Registry:
             record.native_id = get_native_id()
             self.records[record.ident] = record
             record.todo.clear()
-        parking.errands.clear()
+        parking.calls.clear()
         parking.word.change(lambda _: Status())
         self._moves = RLock()
         parking.bell.ring()  # also who is not enrolled may have stood
@@ -321,8 +321,8 @@ class Registry:
                 armed[self] = None
             else:
                 armed.pop(self, None)
-            for face in self.faces:
-                face.armed = asked or self.debug  # so that each safepoint is checked
+            for flagged in self.flagged:
+                flagged.armed = asked or self.debug  # so that each safepoint is checked
             if self._is_asked() == asked:
                 break
             mistaken = True

@@ -21,7 +21,7 @@ def covers(group: str, other: str) -> bool:
     return not group or other == group or other.startswith(group + ".")
 
 
-Ending: TypeAlias = Literal["thaw", "lease", "owner gone", "dropped", "given up", "exit", "fork"]
+Ending: TypeAlias = Literal["thaw", "lease", "thread gone", "dropped", "given up", "exit", "fork"]
 """What ended a freeze: its thaw, also of one that did not come to stand; its lease; the end of its
 thread; that nobody referred to it; somebody in its place; the end of the main thread; a fork."""
 
@@ -29,7 +29,7 @@ thread; that nobody referred to it; somebody in its place; the end of the main t
 class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
-    Made by its controller: `thread` and `owner` are that thread and its ident, and `users` the
+    Made by its controller: `thread`, `ident` and `native_id` are that thread, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `keeps_turn`
     is its thread's own: see `_controller.turns`.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet. `comers`
@@ -44,18 +44,18 @@ class Freeze:
         "asked_at",
         "awaited",
         "bell",
+        "calls",
         "comers",
         "completion",
         "done",
         "ending",
-        "errands",
         "group",
+        "ident",
         "keeps_turn",
         "kind",
         "leases",
         "members",
-        "owner",
-        "owner_native",
+        "native_id",
         "reason",
         "registry",
         "stood_at",
@@ -69,14 +69,14 @@ class Freeze:
         self.group = group
         self.reason = reason
         self.thread = current_thread()
-        self.owner = get_ident()
-        self.owner_native = get_native_id()
+        self.ident = get_ident()
+        self.native_id = get_native_id()
         self.users: dict[object, None] = {}
         self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.comers: dict[Record, None] = {}
-        self.errands: dict[Todo, None] = {}
+        self.calls: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()
         self.done = False
@@ -110,7 +110,7 @@ class Freeze:
 
     def is_by(self, record: Record) -> bool:
         """Whether `record` is the thread that made this request; idents alone are used again."""
-        return self.owner == record.ident and self.owner_native == record.native_id
+        return self.ident == record.ident and self.native_id == record.native_id
 
     def cancel(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""

@@ -2,16 +2,16 @@
 
 ::
 
-               owner                  controller
+             its thread               controller
    RUNNING <----------> BLOCKED <----------------> FROZEN
     |   ^                                            |
     |   +------- controller, at the thaw ------------+   if its own wait is over
-    +---- owner ----> EXITED
+    +-- its thread --> EXITED
 
 *RUNNING* may execute the application's code. *BLOCKED* is inside a wait which it has declared
 harmless. *FROZEN* is BLOCKED, and may not leave before the thaw.
 
-A thread's state is not stored anywhere: it follows from its word and its marks (see ``record``),
+A thread's state is not stored anywhere: it follows from its word and its `away` (see ``record``),
 so that two controllers and the thread itself cannot disagree about it. This table is what such a
 move is checked against.
 """
@@ -39,18 +39,18 @@ class State(enum.Enum):
 class Mover(enum.Enum):
     """Who makes a move: the thread itself, or a controller."""
 
-    OWNER = "its own thread"
+    THREAD = "its own thread"
     CONTROLLER = "a controller"
 
 
 MOVES: frozenset[tuple[State, State, Mover]] = frozenset(
     {
-        (State.RUNNING, State.BLOCKED, Mover.OWNER),
-        (State.BLOCKED, State.RUNNING, Mover.OWNER),
+        (State.RUNNING, State.BLOCKED, Mover.THREAD),
+        (State.BLOCKED, State.RUNNING, Mover.THREAD),
         (State.BLOCKED, State.FROZEN, Mover.CONTROLLER),
         (State.FROZEN, State.BLOCKED, Mover.CONTROLLER),
         (State.FROZEN, State.RUNNING, Mover.CONTROLLER),
-        (State.RUNNING, State.EXITED, Mover.OWNER),
+        (State.RUNNING, State.EXITED, Mover.THREAD),
     }
 )
 

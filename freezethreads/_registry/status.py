@@ -27,7 +27,7 @@ again with what the first has made of it. So each step below is atomic, whoever 
 What this assumes of CPython: `dict.setdefault` with an int for a key is one operation. With a GIL
 it is, since such a key hashes and compares in C; a free-threaded build does it under the dict's own
 lock. No lock of ours is there to be left held by an asynchronous exception, or to be wanted by a
-signal handler that has interrupted its owner.
+signal handler that has interrupted whoever holds it.
 
 Reading does not take the dict's lock, and a free-threaded build counts an entry a moment before it
 shows it. So a dict that is not empty may have nothing to get yet. Then its status is still the

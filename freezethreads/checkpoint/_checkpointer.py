@@ -1,4 +1,4 @@
-"""The face: when checkpoints are made, one at a time, and what is known of the last one."""
+"""The public class: when checkpoints are made, one at a time, and what is known of the last one."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._ground.jsonable import from_json
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
 
@@ -109,10 +110,11 @@ def _look(
     with Spy(client.pid, variables=arguments.locals, native=arguments.native) as spy:
         description = client.request("stacks", freezer=arguments.freezer)
         from freezethreads._explain import render
+        from freezethreads._report.reports import Description
 
         try:
             join(description, spy.threads())
             description["note"] = None
         except Unreadable as error:
             description["note"] = f"{error}. The stacks are those that the process reports itself."
-    return description, render
+    return description, lambda it: render(from_json(Description, it))

@@ -14,6 +14,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from freezethreads._ground.jsonable import to_json
+from freezethreads._report.reports import Frame, Variable
+
 __all__ = ["Spy", "Unreadable", "join"]
 
 _PATIENCE = 30.0  # seconds
@@ -133,20 +136,13 @@ def _is_same(seen: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 
 def _frame(seen: Mapping[str, Any], own: bool, at_site: bool) -> Description:
-    frame = {
-        "function": seen["name"],
-        "filename": seen["filename"] or seen["module"] or "?",
-        "lineno": seen["line"],
-        "own": own,
-        "site": at_site,
-    }
-    if seen.get("locals") is not None:
-        frame["locals"] = [
-            {
-                "name": variable["name"],
-                "value": variable["repr"] or "?",
-                "argument": variable["arg"],
-            }
-            for variable in seen["locals"]
-        ]
+    filename = seen["filename"] or seen["module"] or "?"
+    variables = seen.get("locals")
+    if variables is not None:
+        variables = tuple(
+            Variable(one["name"], one["repr"] or "?", one["arg"]) for one in variables
+        )
+    frame: Description = to_json(
+        Frame(seen["name"], filename, seen["line"], own, at_site, variables)
+    )
     return frame

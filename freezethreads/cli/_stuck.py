@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
 
 if TYPE_CHECKING:
+    from freezethreads._report.reports import Diagnosis
     from freezethreads.control import Client
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
@@ -55,9 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
             client.request("stuck", freezer=arguments.freezer, timeout=arguments.timeout),
         )
 
-    return talk(
-        arguments, explain, lambda why: _show(arguments, _look_from_outside(arguments.pid, why))
-    )
+    def explain_silence(why: str) -> int:
+        return _show(arguments, to_json(_look_from_outside(arguments.pid, why)))
+
+    return talk(arguments, explain, explain_silence)
 
 
 def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
@@ -65,12 +68,13 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
         print_json(diagnosis)
     else:
         from freezethreads._explain import render_diagnosis
+        from freezethreads._report.reports import Diagnosis
 
-        say(render_diagnosis(diagnosis).rstrip("\n"))
+        say(render_diagnosis(from_json(Diagnosis, diagnosis)).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
 
 
-def _look_from_outside(pid: int, why: str) -> dict[str, Any]:
+def _look_from_outside(pid: int, why: str) -> Diagnosis:
     """A process that does not answer cannot say what it is at, but py-spy may see it."""
     from freezethreads._explain import diagnose_silent
     from freezethreads.cli._pyspy import Spy, Unreadable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from freezethreads._ground.jsonable import LARGEST
 from freezethreads.control._errors import RequestError
-from freezethreads.control._shapes import LARGEST
 
 __all__ = ["Arguments", "check_names", "flag", "seconds", "text"]
 

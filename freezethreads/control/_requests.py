@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from freezethreads import FreezeError, FreezeTimeout
+from freezethreads._ground.jsonable import to_json
+from freezethreads._report.reports import Description, Diagnosis, ProcessReport, ThreadRow
 from freezethreads.control._arguments import check_names, flag, seconds, text
 from freezethreads.control._describe import (
     describe_freezer,
     describe_process,
     describe_straggler,
-    describe_threads,
 )
 from freezethreads.control._errors import RequestError
-from freezethreads.control._reports import stacks, stuck
 from freezethreads.control._session import Session
-from freezethreads.control._spoken import SPOKEN
+from freezethreads.control._spoken import SPOKEN, Counted, Frozen, Renewed, Sites, Thawed, Threads
 
 __all__ = ["LEASE", "REQUESTS", "TIMEOUT", "call"]
 
@@ -25,10 +25,12 @@ TIMEOUT: Final = 20.0
 """Seconds within which all have to stop, unless the request says otherwise."""
 LEASE: Final = 60.0
 """Seconds until a hold ends by itself, unless the request says otherwise."""
+_DIAGNOSIS_TIMEOUT: Final = 5.0  # the same as `TIMEOUT`, for a diagnosis
 
 
-def call(session: Session, name: str, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Do what a client asks, and return the result. Raises `RequestError`, `SessionOver`."""
+def call(session: Session, name: str, arguments: Mapping[str, object]) -> Any:
+    """Do what a client asks, and return what JSON can carry. Raises `RequestError`,
+    `SessionOver`."""
     request = REQUESTS.get(name)
     if request is None:
         raise RequestError(
@@ -37,29 +39,26 @@ def call(session: Session, name: str, arguments: Mapping[str, object]) -> dict[s
     if name in SPOKEN:
         check_names(arguments, SPOKEN[name].arguments)
     try:
-        return request(session, arguments)
+        return to_json(request(session, arguments))
     except FreezeTimeout as error:
-        stragglers = [describe_straggler(straggler) for straggler in error.stragglers]
+        stragglers = to_json([*map(describe_straggler, error.stragglers)])
         raise RequestError("timeout", str(error), stragglers=stragglers) from error
     except FreezeError as error:
         raise RequestError("freeze", str(error)) from error
 
 
-def _hello(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _hello(session: Session, arguments: Mapping[str, object]) -> ProcessReport:
     """What the process is, and what stands in it."""
     return describe_process(session.freezers)
 
 
-def _threads(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _threads(session: Session, arguments: Mapping[str, object]) -> Threads:
     """The registered threads of a freezer, and what stands."""
     freezer = session.freezer(arguments)
-    return {
-        "freezer": describe_freezer(freezer),
-        "threads": describe_threads(freezer.threads()),
-    }
+    return Threads(describe_freezer(freezer), tuple(map(ThreadRow.of, freezer.threads())))
 
 
-def _freeze(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
     """Hold a group; with `keep` also when the connection has ended."""
     freezer = session.freezer(arguments)
     lease = seconds(arguments, "lease", LEASE)
@@ -71,50 +70,62 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> dict[str, obje
         reason=text(arguments, "reason"),
         keep=flag(arguments, "keep", False),
     )
-    return {
-        "freezer": freezer.name,
-        "threads": len(hold.threads),
-        "waited": hold.waited,
-        "lease": lease,
-    }
+    return Frozen(freezer=freezer.name, threads=len(hold.threads), waited=hold.waited, lease=lease)
 
 
-def _renew(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _renew(session: Session, arguments: Mapping[str, object]) -> Renewed:
     """Let what this connection holds stand for a lease from now."""
     wanted = seconds(arguments, "lease", LEASE) if "lease" in arguments else None
     lease = session.renew(wanted)
     if lease is None:
         raise RequestError("freeze", "this connection holds nothing that could be renewed")
-    return {"lease": lease}
+    return Renewed(lease)
 
 
-def _thaw(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _thaw(session: Session, arguments: Mapping[str, object]) -> Thawed:
     """End what was frozen from outside; with `own`, what this connection alone holds.
 
     What is frozen still, the program itself has stopped, or with `own` somebody else outside.
     """
     thawed = session.thaw(own=flag(arguments, "own", False))
-    freezers = [describe_freezer(freezer) for freezer in session.freezers.values()]
-    return {"thawed": thawed, "freezers": freezers}
+    return Thawed(thawed, tuple(map(describe_freezer, session.freezers.values())))
 
 
-def _sites(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _sites(session: Session, arguments: Mapping[str, object]) -> Sites:
     """Every place that has led to the refrigerator, the busiest first."""
     freezer = session.freezer(arguments)
-    return {"freezer": freezer.name, "sites": [asdict(site) for site in freezer.sites()]}
+    return Sites(freezer.name, freezer.sites())
 
 
-def _statistics(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+def _statistics(session: Session, arguments: Mapping[str, object]) -> Counted:
     """What the freezer has done so far."""
     freezer = session.freezer(arguments)
-    return {"freezer": freezer.name, "statistics": asdict(freezer.statistics())}
+    return Counted(freezer.name, freezer.statistics())
+
+
+def _stacks(session: Session, arguments: Mapping[str, object]) -> Description:
+    """All threads of the process where they are now. Stops nobody."""
+    from freezethreads._explain import describe  # which nobody needs before
+
+    return describe(session.freezer(arguments))
+
+
+def _stuck(session: Session, arguments: Mapping[str, object]) -> Diagnosis:
+    """Stop everybody, let them go, and say who did not stop in time, and why.
+
+    They are let go as well, and at once, if the client has gone before.
+    """
+    from freezethreads._explain import diagnose
+
+    freezer = session.freezer(arguments)
+    timeout = seconds(arguments, "timeout", _DIAGNOSIS_TIMEOUT)
+    return diagnose(freezer, timeout, partial(session.hold, freezer))
 
 
 # A function gets the session and those arguments that came: none but its own of `SPOKEN`, whose
-# values it has to check. It returns what is said there, in what JSON can carry. It runs in a thread
-# of its client's, which no freeze stops, and may take its time. A FreezeError is passed on to the
-# client.
-REQUESTS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, object]]] = {
+# values it has to check. It returns the result that is named there. It runs in a thread of its
+# client's, which no freeze stops, and may take its time. A FreezeError is passed on to the client.
+REQUESTS: dict[str, Callable[[Session, Mapping[str, object]], object]] = {
     "hello": _hello,
     "threads": _threads,
     "freeze": _freeze,
@@ -122,6 +133,6 @@ REQUESTS: dict[str, Callable[[Session, Mapping[str, object]], dict[str, object]]
     "thaw": _thaw,
     "sites": _sites,
     "statistics": _statistics,
-    "stacks": stacks,
-    "stuck": stuck,
+    "stacks": _stacks,
+    "stuck": _stuck,
 }

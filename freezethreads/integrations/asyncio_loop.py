@@ -150,7 +150,7 @@ class Enrolment(Unique):
             self.close()
         elif self._open:  # in another thread: this one is not stopped any more by what cannot be
             self._open = False
-            self._freezer._registry.dismiss(self.registration._record)
+            self._freezer._registry.unregister(self.registration._record)
 
 
 def freeze(
@@ -269,7 +269,7 @@ class _Block(AbstractAsyncContextManager[World, None]):
         def notify() -> None:
             _tell(loop, news.set)
             if not loop.is_running() and self._world is None:  # in this order: it may be late
-                request.abandon("its loop does not run")
+                request.thaw_abandoned("its loop does not run")
 
         news = asyncio.Event()
         request = FreezeRequest(

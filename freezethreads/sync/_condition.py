@@ -165,7 +165,7 @@ class _ForeignGrip:
         It is handed over in C, also to a thread that is frozen, which gives it back in this case.
         """
         while not (self.mine or self._is_cut):
-            with Waiting("lock", aside=self.release):
+            with Waiting("lock", pass_on=self.release):
                 self._is_cut = not self._is_certain
                 if self._restore is not None:
                     self._taken.extend(map(self._restore, self._saved[-1:]))

@@ -70,14 +70,14 @@ class Waitable:
         Whoever waits close to the recursion limit gets its RecursionError before anything is done.
         """
         need_depth()
-        waiter = Waiter(label, aside=self._wake_next, plain=not self._is_freezable)
+        waiter = Waiter(label, pass_on=self._wake_next, plain=not self._is_freezable)
         outer = own.waiter
         was_occupied = outer is not None and outer.occupied
         try:
             own.waiter = waiter
             if outer is not None:
                 outer.occupied = True
-                outer.step_aside()
+                outer.pass_on()
             self._waiters[waiter] = None
             taken = self._wait_as(waiter, take, deadline)
             self._leave(waiter, outer, was_occupied)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._controller.standing import Abandoned, abandon, standing
+from freezethreads._controller.standing import Abandoned, standing, thaw_abandoned
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, sleep
 from freezethreads.testing._background import END, REASON
@@ -71,7 +71,7 @@ class Check:
         In a world of a fixture the threads are stopped when that is over.
         """
         complaints = [] if self._before_call is None else self._tidy_up(self._before_call)
-        if not any(freeze.owner == get_ident() for freeze in self._since(self._before_setup)):
+        if not any(freeze.ident == get_ident() for freeze in self._since(self._before_setup)):
             complaints += self._stop_all()
         _fail(complaints)
 
@@ -95,7 +95,7 @@ class Check:
     def _tidy_up(self, before: tuple[Freeze, ...]) -> list[str]:
         left = self._left(before)
         for freeze in left:
-            abandon(self._freezer, freeze, "the test is over")
+            thaw_abandoned(self._freezer, freeze, "the test is over")
         messages, self.abandoned.messages = self.abandoned.messages, []
         return [f"left behind: {message}" for message in messages]
 
@@ -114,7 +114,7 @@ class Check:
 
 
 def _is_anothers(freeze: Freeze) -> bool:
-    return not freeze.done and freeze.owner != get_ident() and freeze.thread.is_alive()
+    return not freeze.done and freeze.ident != get_ident() and freeze.thread.is_alive()
 
 
 def _fail(complaints: list[str]) -> None:

@@ -29,8 +29,8 @@ byte awaited;                           /* Freeze.awaited */
 bool away;                              /* Record.away */
 byte entered;                           /* Parking.entered */
 bool rung;                              /* Parking.bell */
-bool has_errand;                        /* Freeze.errands: the errand is there */
-bool asked;                             /* Parking.errands: W's errand is there */
+bool has_call;                          /* Freeze.calls: the call is there */
+bool asked;                             /* Parking.calls: W's call is there */
 bool claimed;                           /* Todo._claim */
 mtype = {OPEN, MADE, REFUSED};
 mtype future = OPEN;                    /* Todo.future */
@@ -76,7 +76,7 @@ inline refuse() {                       /* code: _registry/todos.Todo.refuse: "_
     fi
 #else
     if
-    :: atomic { has_errand && !claimed -> claimed = true; future = REFUSED }
+    :: atomic { has_call && !claimed -> claimed = true; future = REFUSED }
     :: else
     fi
 #endif
@@ -114,7 +114,7 @@ inline make_calls() {                   /* code: _refrigerator/refrigerator._mak
        :: new & STAY -> tell(new)
        :: else
        fi
-    :: else ->                          /* code: _refrigerator/refrigerator._make_calls: "errand.refuse(" ; "errands.pop(" */
+    :: else ->                          /* code: _refrigerator/refrigerator._make_calls: "call.refuse(" ; "calls.pop(" */
        if
 #ifdef MUTANT_call_is_dropped           /* takes it off the list, and tells nobody */
        :: (new & STAY) && !(done & bit(W)) -> asked = false
@@ -147,7 +147,7 @@ inline stand() {
        :: atomic { LEFT(word, done) & bit(3) -> entered = bit(3) }
        :: !LEFT(word, done)
        fi;
-       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.errands" ; "bell.wait()" ; "_make_calls(" */
+       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.calls" ; "bell.wait()" ; "_make_calls(" */
        :: (word & STAY) && (entered & ~done) && !asked -> atomic { rung -> rung = false }
        :: else
        fi;
@@ -183,7 +183,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
+    /* code: _controller/controller.Controller._thaw: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
@@ -248,8 +248,8 @@ proctype Caller() {                     /* W */
     byte seen; bool stood;
     arm(W);
     wait_until_it_stands(W);
-    /* code: _controller/world.World.call: "freeze.errands" ; "errands[errand]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
-    has_errand = true;
+    /* code: _controller/world.World.call: "freeze.calls" ; "calls[call]" ; "_can_be_called(" ; "refuse(" ; "bell.ring()" ; "future.result()" */
+    has_call = true;
     asked = true;
     if
     :: away && !(word & STAY) ->        /* ThreadBlocked, unless it has begun by now */

@@ -138,7 +138,7 @@ proctype Thread() {
     :: true -> break
     od;
     atomic { running = false; due = 0; hit = 0; visits = 0 }
-    /* code: _registry/registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
+    /* code: _registry/registry.Registry.note_exit: "exited = True" ; "_take_off(" ; ".arrive(" */
 #ifdef MUTANT_exited_last
     word = 0; new = listing; tell(new); exited = true
 #else
@@ -150,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._release: "done = True" ; ".let_go()" ; "complete_all()" */
+    /* code: _controller/controller.Controller._thaw: "done = True" ; ".let_go()" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif

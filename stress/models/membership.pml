@@ -188,7 +188,7 @@ proctype Thread() {
     :: leaves -> break
     od;
     running = false;
-    exited = true;                      /* code: _registry/registry.Registry.retire: "exited = True" ; "_take_off(" ; ".arrive(" */
+    exited = true;                      /* code: _registry/registry.Registry.note_exit: "exited = True" ; "_take_off(" ; ".arrive(" */
     word = 0;
     new = listing;
     tell(new);

@@ -71,7 +71,7 @@ proctype Thread() {
     od;
     visits = false;
 #ifndef MUTANT_exited_last
-    exited = true;                      /* code: _registry/registry.Registry.retire: "exited = True" ; "_refuse_all(" */
+    exited = true;                      /* code: _registry/registry.Registry.note_exit: "exited = True" ; "_refuse_all(" */
 #endif
     found = list;                       /* code: _registry/registry.Registry._refuse_all: "list(" ; "_refuse(" */
     do

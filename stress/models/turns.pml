@@ -131,7 +131,7 @@ inline settle(t) {                      /* whoever takes a thread's commands awa
     d_step { word[t] = SETTLED(word[t], seen); seen = 0; new = word[t] }
 }
 
-inline thaw(w) {                        /* code: _controller/controller.Controller._release */
+inline thaw(w) {                        /* code: _controller/controller.Controller._thaw */
     atomic { done = done | bit(w); stands = stands & ~bit(w) };
     if
     :: w != 0 -> settle(0); rung[0] = true

@@ -33,4 +33,4 @@ def turn_taken_along() -> None:
 
 @breaks("the last user of a world thaws, and nobody before", "controllers", explored="nested")
 def inner_thaw_thaws_all() -> None:
-    put(Controller, "let_go", lambda self, freeze, user: self.release(freeze))
+    put(Controller, "drop_user", lambda self, freeze, user: self.thaw(freeze))

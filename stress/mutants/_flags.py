@@ -82,15 +82,15 @@ def flags_of_2005() -> None:
     put(Record, "state", property(state))
     put(Controller, "_arm", _arm)
     put(Controller, "_wait", _wait)
-    release = Controller.release
+    original = Controller.thaw
 
     def thaw(self: Controller, freeze: Freeze, ending: Ending = "thaw") -> bool:
-        first = release(self, freeze, ending)
+        first = original(self, freeze, ending)
         for record in list(freeze.members) if first else ():
             change(record, FREEZE | FROZEN, 0)
         return first
 
-    put(Controller, "release", thaw)
+    put(Controller, "thaw", thaw)
     _open_doors()
 
 

@@ -9,8 +9,8 @@ from stress.scenarios import exits
 
 KEEP_ALL = """
 from freezethreads._controller.controller import Controller
-Controller.release_all
-Controller.release_all = lambda self, why: None
+Controller.thaw_all
+Controller.thaw_all = lambda self, why: None
 """
 """What the programs begin with, which are processes of their own."""
 

@@ -119,9 +119,7 @@ def called_while_others_hold() -> None:
     replace(calling, call_all_the_same)
 
 
-@breaks(
-    "who comes back takes its mark off, and then looks whether it may", "regions", explored="region"
-)
+@breaks("who comes back clears `away`, and then looks whether it may", "regions", explored="region")
 def looks_before_it_is_back() -> None:
     def leave(self: Blocking, *exc_info: object) -> None:
         record = self._registry.own.record

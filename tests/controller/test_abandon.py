@@ -133,7 +133,7 @@ def test_thread_of_a_world_ends(
     assert_abandoned(caplog, "its thread has ended")
     world.thaw()
     assert len(caplog.records) == 1
-    with pytest.raises(FreezeError, match="owner gone") as caught, world:
+    with pytest.raises(FreezeError, match="thread gone") as caught, world:
         pass
     assert not isinstance(caught.value, LeaseExpired)
 

@@ -58,7 +58,7 @@ def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> Non
         word = thread.record.parking.word
         word.ask(Status((stale,)))
         assert thread.record.is_asked
-        freezer._controller.release(stale)
+        freezer._controller.thaw(stale)
         freezer._registry.announce(stale)
         assert stale in word.value.freezes
         assert not thread.record.is_asked

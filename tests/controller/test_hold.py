@@ -85,7 +85,7 @@ def test_two_threads_that_hold_each_other_have_it_one_after_the_other(
                     assert isinstance(future.exception(), FreezeTimeout)
         finally:
             for freeze in freezer._registry.active.copy():
-                freezer._controller.release(freeze)
+                freezer._controller.thaw(freeze)
 
 
 def test_a_hold_that_times_out_lets_all_go_although_its_own_thread_stands() -> None:

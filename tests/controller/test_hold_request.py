@@ -12,7 +12,7 @@ import pytest
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.nowait import HoldRequest
-from freezethreads._controller.standing import abandon, renew, standing
+from freezethreads._controller.standing import renew, standing, thaw_abandoned
 from freezing import after, before, looping, puppet
 from helpers import WAIT, start, start_own, wait_for, wait_until
 
@@ -56,7 +56,7 @@ def test_somebody_else_can_thaw_what_does_not_stand_yet(freezer: Freezer) -> Non
     with puppet(freezer):
         request = HoldRequest(freezer)
         (freeze,) = standing(freezer)
-        abandon(freezer, freeze, "a test says so")
+        thaw_abandoned(freezer, freeze, "a test says so")
         with pytest.raises(FreezeError, match="was given up"):
             request.wait(0)
 
@@ -157,7 +157,7 @@ def test_a_lease_that_has_begun_to_run_out_cannot_be_renewed(
         taken.set()
         wait_for(go_on)
 
-    before(monkeypatch, type(freezer._controller), "abandon", wait)
+    before(monkeypatch, type(freezer._controller), "thaw_abandoned", wait)
     hold = freezer.hold(lease=0.001)
     wait_for(taken)
     with pytest.raises(LeaseExpired):

@@ -134,7 +134,7 @@ def test_the_lease_runs_from_when_all_stand(freezer: Freezer) -> None:
 def test_a_world_whose_thread_was_given_up_ends_in_an_error(freezer: Freezer) -> None:
     request = Request(freezer)
     world = request.take()
-    request.abandon("a test says so")
+    request.thaw_abandoned("a test says so")
     with pytest.raises(FreezeError, match="given up") as caught, world:
         pass
     assert not isinstance(caught.value, LeaseExpired)

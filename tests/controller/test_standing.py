@@ -51,7 +51,7 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_about_to_stan
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    1. a world stands; a thread leaves its region: it takes its mark off, and has found the world
+    1. a world stands; a thread leaves its region: it clears `away`, and has found the world
     2. a hold is asked for, and waits, since the thread neither is away nor stands
     3. the world is thawed
     4. the thread would stand for that alone; so it looks again, and stands for the hold
@@ -168,8 +168,8 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
 
 @pytest.mark.parametrize(
     ("owner", "step"),
-    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_owner")],
-    ids=["change", "complete_all", "_recount_owner"],
+    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_controller")],
+    ids=["change", "complete_all", "_recount_controller"],
 )
 def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
     monkeypatch: pytest.MonkeyPatch, owner: type, step: str
@@ -179,6 +179,6 @@ def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
         world = freezer.freeze(timeout=WAIT)
         before(monkeypatch, owner, step, raise_once(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            freezer._controller.abandon(world._freeze, "given up", "as a test")
+            freezer._controller.thaw_abandoned(world._freeze, "given up", "as a test")
         loops.progress()
         freezer.freeze(timeout=WAIT).thaw()

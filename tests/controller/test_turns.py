@@ -106,7 +106,7 @@ def test_a_controller_that_a_hold_meets_on_its_way_into_the_refrigerator_passes_
     """
     1. A registered controller has the turn, sees that nothing is asked of it, and comes back.
     2. A hold asks it to stop, and has not looked whether it stands.
-    3. It takes the mark off by which it was away, and finds that. It does not stand yet, and has
+    3. It clears `away`, and finds that. It does not stand yet, and has
        its turn or has just passed it on, when the hold looks.
     4. It must not stand with its turn, which others want while the hold lasts.
     """

@@ -180,13 +180,13 @@ def test_an_event_loop_is_not_to_be_put_into_a_blocking_region() -> None:
     asleep = threading.Event()
     thread = start(run)
     wait_for(asleep)
-    (finding,) = diagnose(freezer, 0.05)["findings"]
+    (finding,) = diagnose(freezer, 0.05).findings
     loop, woken = naps[0]
     loop.call_soon_threadsafe(woken.set)
     thread.finish()
-    assert (finding["cause"], finding["line"]) == ("waiting", "asyncio.run(nap())")
-    assert "blocking()" not in finding["advice"]
-    assert "asyncio_loop.enrol()" in finding["advice"]
+    assert (finding.cause, finding.line) == ("waiting", "asyncio.run(nap())")
+    assert "blocking()" not in finding.advice
+    assert "asyncio_loop.enrol()" in finding.advice
 
 
 def test_what_is_made_in_a_loop_is_not_in_it(source: str) -> None:
@@ -206,8 +206,8 @@ def test_another_controller_who_has_the_turn(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Freezer, "hold", fail)
     diagnosis = diagnose(Freezer(), 0.05)
-    (finding,) = diagnosis["findings"]
-    assert (finding["cause"], finding["thread"]) == ("controller", None)
+    (finding,) = diagnosis.findings
+    assert (finding.cause, finding.thread) == ("controller", None)
     text = render_diagnosis(diagnosis)
     assert "nobody could be stopped" in text
     assert "  the time ran out while <hold by other> had the freezer.\n" in text
@@ -230,8 +230,8 @@ def test_an_unregistered_controller_is_no_stranger() -> None:
         diagnosis = diagnose(freezer, WAIT)
         over.set()
         thread.finish()
-    assert diagnosis["healthy"]
-    assert "computing" not in [warning["thread"] for warning in diagnosis["warnings"]]
+    assert diagnosis.healthy
+    assert "computing" not in [warning.thread for warning in diagnosis.warnings]
 
 
 def test_one_that_computes_without_a_world_is() -> None:
@@ -247,8 +247,8 @@ def test_one_that_computes_without_a_world_is() -> None:
         diagnosis = diagnose(freezer, WAIT)
         over.set()
         computing.result(WAIT)
-    (warning,) = (one for one in diagnosis["warnings"] if one["thread"] == "actor")
+    (warning,) = (one for one in diagnosis.warnings if one.thread == "actor")
     text = render_diagnosis(diagnosis)
-    assert f"warning: actor: unregistered at {__file__}:{warning['lineno']}" in text
+    assert f"warning: actor: unregistered at {__file__}:{warning.lineno}" in text
     assert "actor is not registered with freezer 'freezer', and went on" in text
     assert "    while not over.is_set():\n" in text

@@ -7,12 +7,15 @@ import json
 import re
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._explain import describe, look, render
+from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads._report import ownership
+from freezethreads._report.reports import Description
 from freezing import actor, looping, puppet
 from helpers import WAIT, wait_for
 
@@ -55,8 +58,8 @@ def test_frames_of_this_library_are_one_line() -> None:
     with looping(freezer, 1):
         description = look(freezer, WAIT)
         text = render(description)
-    (looper,) = (thread for thread in description["threads"] if thread["name"] == "loop-0")
-    own = [frame for frame in looper["stack"] if frame["own"]]
+    (looper,) = (thread for thread in description.threads if thread.name == "loop-0")
+    own = [frame for frame in looper.stack if frame.own]
     assert len(own) > 2
     assert f"    ({len(own)} frames of freezethreads)\n--> " in part(text, "loop-0")
     assert "refrigerator.py" not in part(text, "loop-0")
@@ -66,7 +69,8 @@ def test_the_description_is_json() -> None:
     freezer = Freezer()
     with looping(freezer, 2):
         description = look(freezer, WAIT)
-    assert json.loads(json.dumps(description)) == description
+    sent = json.loads(json.dumps(to_json(description)))
+    assert from_json(Description, sent) == description
 
 
 def test_todos_and_locks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,11 +83,11 @@ def test_todos_and_locks(monkeypatch: pytest.MonkeyPatch) -> None:
             owner.do(lock.acquire)
             stack.callback(owner.do, lock.release)
             waiting = other.tell(lock.acquire)
-            while not describe(freezer)["threads"][1]["awaits"]:
+            while not describe(freezer).threads[1].awaits:
                 over.wait(0.001)
             owner.worker.name = "owner"
             future = freezer.todo(owner.worker, over.set)
-            threads = {one["ident"]: one for one in describe(freezer)["threads"]}
+            threads = {one.ident: one for one in describe(freezer).threads}
         waiting.result(WAIT)
         other.do(lock.release)
         owner.do(freezer.safepoint)
@@ -91,15 +95,17 @@ def test_todos_and_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert owner.worker.ident is not None
     assert other.worker.ident is not None
     owning, awaiting = threads[owner.worker.ident], threads[other.worker.ident]
-    (owned,) = owning["owns"]
-    assert owned["lock"] == awaiting["awaits"]["lock"] == repr(lock).replace("unlocked", "locked")
-    assert re.fullmatch(r".*freezing\.py:\d+ in .*order", owned["acquired"])
-    assert awaiting["awaits"]["owner"] == owning["name"]
-    assert (owning["todo_pending"], awaiting["todo_pending"]) == (1, 0)
-    text = render(describe(freezer) | {"threads": [owning, awaiting]})
+    (owned,) = owning.owns
+    assert awaiting.awaits is not None
+    assert owned.acquired is not None
+    assert owned.lock == awaiting.awaits.lock == repr(lock).replace("unlocked", "locked")
+    assert re.fullmatch(r".*freezing\.py:\d+ in .*order", owned.acquired)
+    assert awaiting.awaits.owner == owning.name
+    assert (owning.todo_pending, awaiting.todo_pending) == (1, 0)
+    text = render(replace(describe(freezer), threads=(owning, awaiting)))
     assert "1 todo pending" in text
-    assert f"  owns {owned['lock']}, acquired at " in text
-    assert f"  waits for {owned['lock']}, held by {owning['name']}, acquired at " in text
+    assert f"  owns {owned.lock}, acquired at " in text
+    assert f"  waits for {owned.lock}, held by {owning.name}, acquired at " in text
 
 
 def test_who_does_not_stop_is_named_and_all_are_shown() -> None:
@@ -261,8 +267,8 @@ def test_no_freeze_is_told() -> None:
         text = report(freezer, timeout=0.01)
         release.set()
         waiting.result(WAIT)
-        (after,) = (one for one in describe(freezer)["threads"] if one["registered"])
-    assert after["inside"] is None
+        (after,) = (one for one in describe(freezer).threads if one.registered)
+    assert after.inside is None
     assert "inside no_freeze()" in part(text, "puppet")
     evidence = caught.value.stragglers[0].evidence
     assert evidence is not None

@@ -15,6 +15,7 @@ from freezethreads import Freezer, FreezeTimeout
 from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
 from freezethreads._report import stacks
+from freezethreads._report.reports import Finding
 from helpers import WAIT, start, wait_until
 
 STRAGGLER = """
@@ -94,12 +95,11 @@ def straggling(folder: Path, name: str) -> Iterator[Freezer]:
         late.finish()
 
 
-def diagnosed(folder: Path, name: str) -> dict[str, Any]:
+def diagnosed(folder: Path, name: str) -> Finding:
     """What is said of a thread that runs a function of the program."""
     with straggling(folder, name) as freezer:
-        (finding,) = diagnose(freezer, 0.1)["findings"]
-    found: dict[str, Any] = finding
-    return found
+        (finding,) = diagnose(freezer, 0.1).findings
+    return finding
 
 
 @pytest.mark.usefixtures("no_gil")
@@ -117,8 +117,8 @@ def test_the_cause_without_an_instruction(
     tmp_path: Path, name: str, cause: Cause, line: str
 ) -> None:
     finding = diagnosed(tmp_path, name)
-    assert (finding["cause"], finding["line"]) == (cause.value, line)
-    assert ("the end of a thread, in `over.thread.join`" in finding["why"]) == (name == "join")
+    assert (finding.cause, finding.line) == (cause.value, line)
+    assert ("the end of a thread, in `over.thread.join`" in finding.why) == (name == "join")
 
 
 @pytest.mark.usefixtures("no_gil")
@@ -132,8 +132,8 @@ def test_who_does_not_move_and_computes_is_said_to(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_gil")
 def test_a_lock_within_another_call_is_not_to_be_put_into_a_region(tmp_path: Path) -> None:
     finding = diagnosed(tmp_path, "take")
-    assert "waits in lock.acquire, by `over.lock.acquire`" in finding["why"]
-    assert "blocking()" not in finding["advice"]
+    assert "waits in lock.acquire, by `over.lock.acquire`" in finding.why
+    assert "blocking()" not in finding.advice
 
 
 @pytest.mark.parametrize("gil", [True, False])
@@ -145,4 +145,4 @@ def test_who_waits_again_and_again_waits(
     if stacks._HAS_GIL:
         monkeypatch.setattr(stacks, "_HAS_GIL", gil)
         monkeypatch.setattr(stacks, "_FAULTHANDLER_STOPS", True)
-    assert {diagnosed(tmp_path, name)["cause"] for _ in range(5)} == {cause.value}
+    assert {diagnosed(tmp_path, name).cause for _ in range(5)} == {cause.value}

@@ -53,9 +53,9 @@ def test_a_world_tells_of_those_that_it_does_not_cover(threads: Pair) -> None:
 def test_a_description_has_them_apart(threads: Pair) -> None:
     users, own = threads
     description = describe(Freezer())
-    assert users.ident in [thread["ident"] for thread in description["threads"]]
-    assert own.ident in description["library_threads"]
-    assert users.ident not in description["library_threads"]
+    assert users.ident in [thread.ident for thread in description.threads]
+    assert own.ident in description.library_threads
+    assert users.ident not in description.library_threads
 
 
 def test_strangers_that_move(threads: Pair) -> None:

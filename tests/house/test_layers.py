@@ -35,6 +35,7 @@ GROUND = (
     "_explain",
     "_ground",
     "_controller.nowait",
+    "_report.reports",
     "_report.stacks",
     "_controller.standing",
 )

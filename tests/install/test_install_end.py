@@ -126,7 +126,7 @@ def test_a_threads_own_registration_outlives_the_installation(
     worker.finish()
 
 
-@pytest.mark.parametrize("step", ["enrol_beneath", "leave_beneath"])
+@pytest.mark.parametrize("step", ["enrol_implicitly", "leave_implicitly"])
 def test_a_thread_that_begins_or_ends_meanwhile_is_not_forgotten(
     freezer: Freezer, installation: Installation, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_thread_that_begins_or_ends_meanwhile_is_not_forgotten(
     installation.uninstall()
     pause.go()
     info = worker.finish()
-    assert (info is None) == (step == "enrol_beneath")
+    assert (info is None) == (step == "enrol_implicitly")
     assert freezer.threads() == ()
 
 

@@ -20,7 +20,7 @@ def told(*_, is_over=sys.is_finalizing, write=os.write):
     write(1, b"called at the end of all" if is_over() else b"")
 
 freezer = freezethreads.Freezer()
-Registry.retire = Controller.release = told
+Registry.note_exit = Controller.thaw = told
 freezer.register()
 {how}
 """

@@ -96,7 +96,7 @@ def test_a_world_can_call_in_who_is_about_to_register(monkeypatch: pytest.Monkey
         pause.wait()
         (info,) = world.threads
         called = controller.tell(world.call, info, threading.get_ident)
-        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        wait_until(lambda: called.done() or bool(world._freeze.calls))
         pause.go()
         assert called.result(WAIT) == newcomer.worker.ident
         controller.do(world.thaw)
@@ -118,7 +118,7 @@ def test_a_world_can_call_in_who_is_about_to_stand_before_a_wait(
         pause.wait()
         world = freezing.result(WAIT)
         called = controller.tell(world.call, thread.worker, threading.get_ident)
-        wait_until(lambda: called.done() or bool(world._freeze.errands))
+        wait_until(lambda: called.done() or bool(world._freeze.calls))
         pause.go()
         assert called.result(WAIT) == thread.worker.ident
         controller.do(world.thaw)
@@ -256,22 +256,22 @@ def test_an_ident_that_is_used_again_does_not_cost_the_new_thread_its_place(
         parked = at_bell(monkeypatch, thread.worker)
 
         def register(record: Record) -> None:
-            monkeypatch.setattr(freezer._registry, "retire", retire)
+            monkeypatch.setattr(freezer._registry, "note_exit", note_exit)
             thread.tell(freezer.register, "new")
             wait_for(parked)
 
-        retire = freezer._registry.retire
-        before(monkeypatch, freezer._registry, "retire", register)
+        note_exit = freezer._registry.note_exit
+        before(monkeypatch, freezer._registry, "note_exit", register)
         with freezer.freeze(timeout=0):
             assert [info.name for info in freezer.threads()] == ["new"]
-        freezer._registry.expel(old)
+        freezer._registry.leave(old)
         assert [info.name for info in freezer.threads()] == ["new"]
 
 
 def test_who_was_struck_off_is_nowhere_until_its_ident_is_used_again() -> None:
     freezer = Freezer()
     with actor() as thread:
-        freezer._registry.retire(died(freezer, thread))
+        freezer._registry.note_exit(died(freezer, thread))
         assert freezer.threads() == ()
         assert freezer.todo_all(int) == []
         for name in (thread.worker, thread.worker.ident or 0):

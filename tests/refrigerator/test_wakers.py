@@ -54,8 +54,8 @@ def test_a_flag_that_is_put_down_too_late_hides_no_todo_from_a_sleeper() -> None
     wait_for(registered)
     registry = freezer._registry
     registry.announce("something")
-    registry.faces.insert(0, Face(lambda: freezer.todo(sleeper, over.set)))
-    registry.faces.append(Face(let_it_pass))
+    registry.flagged.insert(0, Face(lambda: freezer.todo(sleeper, over.set)))
+    registry.flagged.append(Face(let_it_pass))
     registry.settle("something")
     sleeper.finish()
     assert over.is_set()

@@ -14,9 +14,9 @@ from helpers import WAIT
 
 # Once more, from the diagram of the design: the table must not be its own witness.
 DIAGRAM = {
-    ("RUNNING", "BLOCKED", "OWNER"),
-    ("BLOCKED", "RUNNING", "OWNER"),
-    ("RUNNING", "EXITED", "OWNER"),
+    ("RUNNING", "BLOCKED", "THREAD"),
+    ("BLOCKED", "RUNNING", "THREAD"),
+    ("RUNNING", "EXITED", "THREAD"),
     ("BLOCKED", "FROZEN", "CONTROLLER"),
     ("FROZEN", "BLOCKED", "CONTROLLER"),
     ("FROZEN", "RUNNING", "CONTROLLER"),

@@ -128,15 +128,15 @@ def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> 
         wait_until(lambda: len(freezer.threads()) == 2)
         with pytest.raises(FreezeTimeout, match="nobody can tell where") as caught:
             freezer.freeze(timeout=0.1)
-        findings = diagnose(freezer, 0.1)["findings"]
+        findings = diagnose(freezer, 0.1).findings
     finally:
         over.set()
         for thread in threads:
             thread.finish()
     assert [late.stack for late in caught.value.stragglers] == [[], []]
-    assert [(each["lineno"], each["stacks"]) for each in findings] == 2 * [(None, [[], []])]
+    assert [(each.lineno, each.stacks) for each in findings] == 2 * [(None, ((), ()))]
     if sys.platform.startswith("linux"):
-        causes = {each["thread"]: each["cause"] for each in findings}
+        causes = {each.thread: each.cause for each in findings}
         assert causes == {"wait": Cause.WAITING.value, "is_set": Cause.COMPUTING.value}
 
 
@@ -235,10 +235,11 @@ def test_where_there_is_no_file_in_memory(
 def test_a_description_without_a_frame() -> None:
     freezer = Freezer()
     with looping(freezer, 1):
-        (looper,) = (one for one in look(freezer, WAIT)["threads"] if one["name"] == "loop-0")
-    (at_site,) = (frame for frame in looper["stack"] if frame["site"])
-    assert at_site["function"] == "Loops._loop"
-    assert at_site["lineno"] == looper["site"]["lineno"]
+        (looper,) = (one for one in look(freezer, WAIT).threads if one.name == "loop-0")
+    (at_site,) = (frame for frame in looper.stack if frame.site)
+    assert looper.site is not None
+    assert at_site.function == "Loops._loop"
+    assert at_site.lineno == looper.site.lineno
 
 
 @pytest.mark.usefixtures("no_gil")

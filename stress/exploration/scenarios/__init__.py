@@ -23,7 +23,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `moved-back`           move (by another), twice, park, arm
 `register`             register, arm, thaw, exit
 `leave`                exit, todo, park, arm, thaw
-`dismiss`              exit (by another), park, arm, thaw
+`unregister`           exit (by another), park, arm, thaw
 `region`               block, arm, thaw
 `notify`               wait, notify, arm, thaw: of a lock
 `item`                 wait, notify, arm, thaw: of a queue

@@ -168,7 +168,7 @@ def leave(stage: Stage) -> None:
 
 
 @scenario("a thread that another strikes off stands for whom it has stopped, and for no other")
-def dismiss(stage: Stage) -> None:
+def unregister(stage: Stage) -> None:
     def worker() -> None:
         stage.freezer.safepoint()
         stage.work("T")
@@ -180,7 +180,7 @@ def dismiss(stage: Stage) -> None:
     def third() -> None:
         registry = stage.freezer._registry
         for record in list(registry.records.values()):
-            registry.dismiss(record)
+            registry.unregister(record)
 
     stage.member("T", worker)
     stage.actor("C", controller)

@@ -157,7 +157,7 @@ def abandoned(stage: Stage) -> None:
 
     def tidy() -> None:
         for freeze in standing.standing(stage.freezer):
-            standing.abandon(stage.freezer, freeze, "it is tidied up")
+            standing.thaw_abandoned(stage.freezer, freeze, "it is tidied up")
 
     stage.member("T", lambda: stage.visit("T"))
     stage.actor("C", controller)

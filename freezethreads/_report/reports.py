@@ -1,0 +1,287 @@
+"""What is told of a process: plain facts, which `_ground.jsonable` turns into JSON and back.
+
+A field that is None was not known, or there is none, unless more is said of it. Threads are named
+by their `ident`; durations are in seconds. Stacks have the innermost frame first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from freezethreads._ground.jsonable import Unfit
+from freezethreads._ground.original import monotonic
+from freezethreads._registry.requests import Freeze
+from freezethreads._report.statistics import Site
+from freezethreads._report.stragglers import Straggler, ThreadInfo
+
+INSIDE: Final = {
+    "no_freeze": "inside no_freeze()",
+    "todo": "making a todo",
+    "world": "with a world of its own",
+}
+"""Where a thread cannot be frozen, and how that is put."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AnyFreeze:
+    """A freeze that was asked for ``seconds`` ago, or has stood for so long."""
+
+    kind: str
+    group: str
+    reason: str
+    by: str
+    seconds: float
+
+    @classmethod
+    def of(cls, freeze: Freeze, **more: Any) -> Self:
+        """What there is to say of that one, and what else this class has."""
+        return cls(
+            kind=freeze.kind,
+            group=freeze.group,
+            reason=freeze.reason,
+            by=freeze.thread.name,
+            seconds=monotonic() - (freeze.stood_at or freeze.asked_at),
+            **more,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeRow(_AnyFreeze):
+    """One of a freezer's, with its state ("freezing" or "frozen") and how many it asks."""
+
+    state: str
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezerRow:
+    """A freezer, with what is asked for or stands, in order."""
+
+    name: str
+    threads: int
+    state: str
+    freezes: tuple[FreezeRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessReport:
+    """A process with each of its freezers that are served."""
+
+    pid: int
+    command: tuple[str, ...]
+    python: str
+    free_threaded: bool
+    threads: int
+    state: str
+    freezers: tuple[FreezerRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AnyThread:
+    """A thread, and for how long it has been at its site (None: it runs)."""
+
+    name: str
+    ident: int
+    native_id: int | None
+    group: str
+    state: str
+    seconds: float | None
+    todo_pending: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadRow(_AnyThread):
+    """A registered thread, and where it is stopped."""
+
+    site: Site | None
+
+    @classmethod
+    def of(cls, info: ThreadInfo | Straggler, **more: Any) -> Self:
+        """What there is to say of that one, and what else this class has."""
+        return cls(
+            name=info.name,
+            ident=info.ident,
+            native_id=info.native_id,
+            group=info.group,
+            state=info.state.value,
+            seconds=None if info.since is None else max(0.0, monotonic() - info.since),
+            todo_pending=info.todo_pending,
+            site=info.site,
+            **more,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StragglerReport(ThreadRow):
+    """A `Straggler`. Its stack has a row for each frame, the innermost last: the file, the line,
+    the function, and the code there. ``text`` puts all of it into words."""
+
+    stack: tuple[tuple[str, int | None, str, str | None], ...]
+    moving: bool
+    in_no_freeze: bool
+    waits_for: str | None
+    last_site: Site | None
+    last_seen: float | None
+    text: str
+
+
+# Where all threads of a process stand: see `freezethreads._explain`.
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A local variable of a frame, as py-spy sees it."""
+
+    name: str
+    value: str
+    argument: bool
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One call in a stack: ``own`` if it is of this library, ``site`` if it stands at the thread's
+    site. What is in C has no ``lineno``. With py-spy there may be ``locals``."""
+
+    function: str
+    filename: str
+    lineno: int | None
+    own: bool
+    site: bool
+    locals: tuple[Variable, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """A site, for what one thread is at."""
+
+    kind: str
+    label: str | None
+    filename: str
+    lineno: int
+    function: str
+
+
+@dataclass(frozen=True)
+class LockReport:
+    """A lock of `freezethreads.sync`. Where it was acquired is known in debug mode."""
+
+    lock: str
+    acquired: str | None
+
+
+@dataclass(frozen=True)
+class AwaitedLock(LockReport):
+    """One that a thread waits for, with the name of its owner."""
+
+    owner: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadReport(_AnyThread):
+    """A thread of the process, registered or not; ``current`` marks the one that looks.
+
+    ``last`` and ``last_seconds`` are where one that runs was seen last, and how long ago.
+    ``inside`` is a word of `INSIDE`. Who owns a lock is known if somebody waits for it, and in
+    debug mode always. The stack is empty if the thread runs no Python, or if nobody can tell.
+    """
+
+    registered: bool
+    current: bool
+    site: SiteReport | None
+    last: SiteReport | None
+    last_seconds: float | None
+    inside: str | None
+    owns: tuple[LockReport, ...]
+    awaits: AwaitedLock | None
+    stack: tuple[Frame, ...]
+
+    def __post_init__(self) -> None:
+        if self.site is not None and self.seconds is None:
+            raise Unfit("has a 'site' and no 'seconds'")
+        if self.last is not None and self.last_seconds is None:
+            raise Unfit("has a 'last' and no 'last_seconds'")
+        if self.inside not in (None, *INSIDE):
+            raise Unfit(f"is inside none of {', '.join(INSIDE)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeReport(_AnyFreeze):
+    """One that is asked for or stands, and which of both."""
+
+    stands: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Where the threads of a process stand: those that are registered in the order in which they
+    came, then the others. ``library`` is this package's folder.
+
+    ``frozen`` is whether it was described while all stood, ``waited`` the time until then, ``late``
+    are those who did not stop, and ``problem`` is why there was no freeze. ``freezes`` leaves out
+    that of whoever looks, and ``library_threads`` are this library's own, which are left out.
+    """
+
+    python: str
+    pid: int
+    command: tuple[str, ...]
+    freezer: str
+    library: str
+    frozen: bool
+    waited: float | None
+    late: tuple[int, ...]
+    problem: str | None
+    freezes: tuple[FreezeReport, ...]
+    threads: tuple[ThreadReport, ...]
+    library_threads: tuple[int, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Why a thread does not stop (``cause``: a word of `_explain.Cause`; ``why``, a sentence), what
+    would help, and the line that it is about. No thread is to blame if ``thread`` is None.
+
+    ``stacks`` are none, or two: where the thread was at the deadline, and a moment later.
+    """
+
+    cause: str
+    thread: str | None
+    ident: int | None
+    native_id: int | None
+    group: str | None
+    filename: str | None
+    lineno: int | None
+    function: str | None
+    line: str | None
+    why: str
+    advice: str
+    stacks: tuple[tuple[Frame, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.stacks) not in (0, 2):
+            raise Unfit("has neither no stack nor two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a freeze with a deadline has found: ``healthy`` if all stopped, and ``waited`` for that.
+
+    ``warnings`` are findings about threads that no freeze waits for, and that went on. There is
+    neither freezer nor ``waited`` of a process that does not answer.
+    """
+
+    healthy: bool
+    pid: int
+    freezer: str | None
+    library: str
+    threads: int
+    waited: float | None
+    findings: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+    def __post_init__(self) -> None:
+        if self.healthy == bool(self.findings):
+            raise Unfit("is healthy with findings, or not without")
+        if (self.freezer is None) != (self.waited is None):
+            raise Unfit("has a 'freezer' and no 'waited', or the other way round")
