@@ -173,8 +173,8 @@ class Registry:
         what the other did. May be repeated.
         """
         if freeze not in self._take_off(record, [freeze]).freezes:
+            self._list(freeze, record)  # before the freeze may stand without it
             freeze.arrive(record)
-            self._list(freeze, record)
             for call, world in list(record.parking.calls.items()):
                 if world is freeze:
                     call.refuse(FreezeError("the thread was moved before the call was made"))

@@ -112,7 +112,7 @@ inline submit(f) {                      /* code: _registry/status.listed_anew: "
 #define UNLOCK    moving = false
 #endif
 
-/* code: _registry/registry.Registry.withdraw: "_take_off(" ; ".arrive(" ; "_list(" */
+/* code: _registry/registry.Registry.withdraw: "_take_off(" ; "_list(" ; ".arrive(" */
 inline withdraw(f) {                    /* code: _registry/registry.Registry._take_off: "_is_meant(" ; "change(unlisted" ; "bell.ring()" */
     do
     :: before = anew;
@@ -123,7 +123,6 @@ inline withdraw(f) {                    /* code: _registry/registry.Registry._ta
        seen = done & word;
        if
        :: d_step { anew == before -> word = SETTLED(word & ~bit(f), seen); seen = 0 };
-          awaited = awaited & ~bit(f);
 #ifdef MUTANT_moved_back_unlisted
           members = members & ~bit(f);
 #else
@@ -132,6 +131,7 @@ inline withdraw(f) {                    /* code: _registry/registry.Registry._ta
           :: !(word & bit(f)) -> members = members & ~bit(f); if :: !(word & bit(f)) -> break :: else fi
           od;
 #endif
+          awaited = awaited & ~bit(f);
           break
        :: atomic { anew != before -> seen = 0 }     /* the thread has moved again: begin again */
        fi
