@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -44,6 +45,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     add_freezer(parser)
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,7 +68,7 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
     else:
         from freezethreads._explain import render_diagnosis
 
-        say(render_diagnosis(diagnosis).rstrip("\n"))
+        say(render_diagnosis(shown(diagnosis, arguments)).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
 
 
