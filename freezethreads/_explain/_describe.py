@@ -112,7 +112,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
         "waited": None,
         "late": [],
         "problem": None,
-        "freezes": [_freeze(freeze) for freeze in freezes],
+        "freezes": [describe_freeze(freeze) for freeze in freezes],
         **_Threads(list(registry.records.values())).as_json(),
     }
 
@@ -121,7 +121,8 @@ def _command() -> list[str]:
     return [str(argument) for argument in getattr(sys, "argv", None) or [sys.executable or ""]]
 
 
-def _freeze(freeze: Freeze) -> Description:
+def describe_freeze(freeze: Freeze) -> Description:
+    """A freeze that is asked for, or stands."""
     return {
         "kind": freeze.kind,
         "group": freeze.group,

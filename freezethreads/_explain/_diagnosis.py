@@ -13,6 +13,7 @@ from traceback import FrameSummary
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
+from freezethreads._explain._describe import describe_freeze
 from freezethreads._explain._sentences import Place, advise, explain
 from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
@@ -35,8 +36,9 @@ def diagnose(
     """Stop everybody within `timeout` seconds (None: for ever), and say who does not, and why.
 
     Everybody has been let go when this returns: a dict with ``healthy`` (whether all stopped),
-    ``pid freezer library threads waited`` (seconds), ``findings``, and ``warnings``: findings about
-    threads which no freeze waits for, and which went on. From any thread. `hold_all` takes the
+    ``pid freezer library threads waited`` (seconds), ``freezes`` (what others have asked for, or
+    what stands), ``findings``, and ``warnings``: findings about threads which no freeze waits for,
+    and which went on. From any thread. `hold_all` takes the
     place of `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
@@ -47,12 +49,15 @@ def diagnose(
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            controllers = {freeze.owner for freeze in list(freezer._registry.active)}
+            active = list(freezer._registry.active)
+            controllers = {freeze.owner for freeze in active}
+            others = [freeze for freeze in active if freeze is not hold._freeze]
             strangers = look_at_strangers(hold.threads, controllers)
-            warnings = [_stranger(freezer.name, *seen) for seen in strangers]
+            warnings = [_stranger(freezer, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
-        findings = [find(straggler) for straggler in error.stragglers]
+        others = list(freezer._registry.active)
+        findings = [find(straggler, freezer._registry.called) for straggler in error.stragglers]
         if not findings:
             findings = [_controller(str(error))]
     return {
@@ -62,13 +67,14 @@ def diagnose(
         "library": PACKAGE,
         "threads": threads,
         "waited": waited,
+        "freezes": [describe_freeze(freeze) for freeze in others],
         "findings": findings,
         "warnings": warnings,
     }
 
 
-def find(straggler: Straggler) -> Finding:
-    """What there is to say about one thread that did not stop."""
+def find(straggler: Straggler, called: str) -> Finding:
+    """What there is to say about one thread that did not stop for a freezer that is `called` so."""
     evidence = straggler.evidence
     assert evidence is not None  # whoever is reported by a freezer has it
     cause = cause_of(straggler, evidence)
@@ -81,7 +87,7 @@ def find(straggler: Straggler) -> Finding:
         "group": straggler.group,
         **where(place),
         "why": explain(cause, straggler, evidence, place),
-        "advice": advise(cause, evidence, place, _loop_in(evidence.later)),
+        "advice": advise(called, cause, evidence, place, _loop_in(evidence.later)),
         "stacks": [stack_of_finding(straggler.stack), stack_of_finding(evidence.later)],
     }
 
@@ -154,7 +160,7 @@ def _controller(message: str) -> Finding:
 
 
 def _stranger(
-    freezer: str, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
+    freezer: Freezer, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
 ) -> Finding:
     place = _loop_in(stacks[-1]) or _nearest(stacks[-1])
     return {
@@ -164,9 +170,9 @@ def _stranger(
         "native_id": native_id,
         "group": None,
         **where(place),
-        "why": f"{name} is not registered with freezer {freezer!r}, and went on while all others "
-        "stood.",
+        "why": f"{name} is not registered with freezer {freezer.name!r}, and went on while all "
+        "others stood.",
         "advice": "Register it, if it touches what has to stand still: "
-        "`with freezer.register():` around what it does.",
+        f"`with {freezer._registry.called}.register():` around what it does.",
         "stacks": [stack_of_finding(stack) for stack in stacks],
     }

@@ -26,6 +26,7 @@ def diagnose_silent(pid: int, why: str, spied: Sequence[Mapping[str, Any]]) -> d
         "library": PACKAGE,
         "threads": len(spied),
         "waited": None,
+        "freezes": [],
         "findings": [finding],
         "warnings": [],
     }
@@ -65,7 +66,7 @@ def _find(thread: Mapping[str, Any], why: str) -> Finding:
         "group": None,
         **where(place),
         "why": f"{why} {name} has the interpreter, and nobody else runs.",
-        "advice": f"Split the call of C at {place} into shorter ones with freezer.safepoint() in "
+        "advice": f"Split the call of C at {place} into shorter ones with a safepoint in "
         "between, or use a function that releases the interpreter (the GIL).",
         "stacks": [stack_of_finding(stack)] * 2,
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from freezethreads._explain._text import duration, frames
+from freezethreads._explain._text import duration, frames, freeze_in_words
 from freezethreads._ground.text import clean
 
 
 def render_diagnosis(diagnosis: Mapping[str, Any]) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
+    lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis["freezes"]]
     for finding in diagnosis["findings"]:
         lines += ["", *_finding(finding)]
     for warning in diagnosis["warnings"]:

@@ -116,6 +116,7 @@ _SEEN = table(
     awaits=optional(table(**_LOCK, owner=optional(text))),
     stack=list_of(_FRAME),
 )
+_FREEZES = list_of(table(kind=text, group=text, reason=text, by=text, seconds=number, stands=flag))
 _DESCRIPTION = table(
     python=text,
     pid=whole,
@@ -126,9 +127,7 @@ _DESCRIPTION = table(
     waited=optional(number),
     late=list_of(whole),
     problem=optional(text),
-    freezes=list_of(
-        table(kind=text, group=text, reason=text, by=text, seconds=number, stands=flag)
-    ),
+    freezes=_FREEZES,
     threads=list_of(_timed(_timed(_SEEN, "site", "seconds"), "last", "last_seconds")),
     library_threads=list_of(whole),
 )
@@ -155,6 +154,7 @@ _DIAGNOSIS = where(
         library=text,
         threads=whole,
         waited=number,
+        freezes=_FREEZES,
         findings=list_of(_FINDING),
         warnings=list_of(_FINDING),
     ),
