@@ -37,6 +37,8 @@ GROUND = (
     "_controller.nowait",
     "_report.stacks",
     "_controller.standing",
+    "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
+    "_refrigerator.refrigerator",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.
