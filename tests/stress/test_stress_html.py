@@ -116,6 +116,13 @@ def test_of_many_only_those_that_failed_are_open(page: Page) -> None:
     assert opened(Page(passed(), passed("pipeline"))) == {"bank": True, "pipeline": True}
 
 
+def test_if_none_failed_the_slowest_freeze_is_open() -> None:
+    slow = passed("slow")
+    slow.statistics["time_to_stop"] = {**HISTOGRAM, "worst": 9.0}
+    page = Page(passed(), slow, passed("pipeline"))
+    assert opened(page) == {"bank": False, "slow": True, "pipeline": False}
+
+
 def test_an_interrupted_run_has_a_page() -> None:
     page = Page(passed(interrupted=True, worst=None, recent=[], statistics={}))
     assert "ok, interrupted" in page.text
