@@ -32,7 +32,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add(
         "--root",

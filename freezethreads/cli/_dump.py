@@ -41,7 +41,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add = parser.add_argument
     add("--locals", action="store_true", help="with the local variables (by py-spy)")

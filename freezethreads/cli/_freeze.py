@@ -40,7 +40,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add = parser.add_argument
     add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")

@@ -34,7 +34,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     parser.add_argument(
         "--timeout",

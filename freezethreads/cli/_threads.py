@@ -46,7 +46,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add_freezer(parser)
     either = parser.add_mutually_exclusive_group()
