@@ -27,6 +27,7 @@ SAID = {
     "%s is damaged and is passed over": "a checkpoint is missing or damaged",
     "%s cannot be read and is passed over": "a checkpoint is missing or damaged",
     "%s can be loaded from": "a store can be loaded from, and not be saved to",
+    "%s has mode %04o": "a database that others may read or write",
     "%s is left where it is": "an old file could not be removed",
     "forked while unregistered threads were running": "threads that are not registered",
     "a checkpoint in the background failed": "a checkpoint in the background failed",
@@ -68,7 +69,8 @@ def test_each_message_is_on_the_page_with_its_logger_and_level() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \| (\w+) \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
     unsaid = set(rows)
     for logger, level, text in calls():
-        (words,) = {words for begin, words in SAID.items() if is_begin(begin, text)}
+        words = next((words for begin, words in SAID.items() if is_begin(begin, text)), None)
+        assert words, f"a new message: {text!r}"
         wanted = "ERROR" if level == "exception" else level.upper()
         found = [row for row in rows if row[:2] == (logger, wanted) and words in row[2]]
         assert found, f"{PAGE.name} does not say that {text!r} is logged by {logger} as {wanted}"
