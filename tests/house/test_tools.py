@@ -18,7 +18,7 @@ import pytest
 import _check
 import _venv
 from _interpreters import Interpreter, ask, ask_own, discover
-from helpers import ROOT, run_python, start, wait_until
+from helpers import ROOT, run_python, start
 
 TOOLS = ROOT / "tools"
 SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
@@ -310,22 +310,18 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_of_a_part_that_runs_each_file_is_shown_at_once(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     lines = "head", "tests/a/test_b.py ..s.  [ 10%]", "tests/a is no file"
     code = f"print(*{lines!r}, sep='\\n', flush=True); open({str(gate)!r}).read(); print('end')"
-    thread = start(lambda: _check.run_quietly([sys.executable, "-c", code]))
-    shown = ""
-
-    def is_shown() -> bool:
-        nonlocal shown
-        shown += capsys.readouterr().out
-        return bool(shown)
-
-    wait_until(is_shown)
-    assert shown == f"{lines[1]}\n"
-    gate.write_text("")
-    thread.finish()
-    assert capsys.readouterr().out == f"{lines[0]}\n{lines[2]}\nend\n"
+    reading, writing = os.pipe()
+    with open(reading) as shown, open(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        thread = start(lambda: _check.run_quietly([sys.executable, "-c", code]))
+        assert shown.readline() == f"{lines[1]}\n"
+        gate.write_text("")
+        thread.finish()
+        stdout.close()
+        assert shown.read() == f"{lines[0]}\n{lines[2]}\nend\n"
