@@ -30,3 +30,8 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"freezethreads {release}"
 html_copy_source = False
+# The reference and the search have what would be in an index, which is too wide for a phone.
+html_use_index = False
+html_domain_indices = False
+# Whose names of modules are not underlined like links.
+pygments_dark_style = "github-dark"

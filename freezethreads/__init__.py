@@ -52,6 +52,7 @@ from freezethreads._ground.errors import (
     ThreadBlocked,
     ThreadExited,
 )
+from freezethreads._ground.exports import Docstring as _Docstring
 from freezethreads._ground.exports import export as _export
 from freezethreads._install import Installation, install
 from freezethreads._pool import ThreadPoolExecutor
@@ -106,6 +107,7 @@ __all__ = [
 ]
 
 _export(__name__)
+__doc__ = __doc__ and _Docstring(__doc__)  # whose last line is for pytest alone
 
 __version__: str
 """That of the installed package; ``0+unknown`` where it runs from a folder and is not installed."""

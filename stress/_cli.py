@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from time import monotonic
 
 from freezethreads.cli._parser import Parser, count, seconds
 from freezethreads.testing import Plan, Result, new_seed
@@ -26,8 +25,6 @@ from stress.exploration.scenarios import SCENARIOS
 from stress.mutants import MUTANTS
 from stress.scenarios import LoadError, built_in, load
 
-LEAST = 0.1
-"""Seconds that each scenario gets, however late it is."""
 DURATIONS = {"seconds": 60.0, "freeze_timeout": 5.0, "patience": 10.0}
 DURATIONS_OF_MUTANTS = {"seconds": 10.0, "freeze_timeout": 2.0, "patience": 3.0}
 
@@ -67,11 +64,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run_each(
     options: argparse.Namespace, names: list[str], interrupts: Interrupts, shown: View
 ) -> Iterator[Result]:
-    """Run one scenario after the other, each in its share of the time that is left."""
-    began = monotonic()
-    for index, name in enumerate(names):
-        left = began + options.seconds - monotonic()
-        plan = _plan(options, max(LEAST, left / (len(names) - index)))
+    """Run one scenario after the other, each for an equal share of the time."""
+    plan = _plan(options, options.seconds / len(names))
+    for name in names:
         yield run_job(Job(name, plan, options.load), shown.progress, lambda: interrupts.asked)
         if interrupts.asked:
             return
@@ -86,7 +81,8 @@ def make_parser() -> Parser:
         "safepoint, frozen at random and checked. The status is 0 if every check held.",
     )
     add = parser.add_argument
-    text = "for all together; default: 60. For each mutant in each scenario; default: 10"
+    text = "shared out evenly among them, and their starts and ends are not counted; default: 60. "
+    text += "For each mutant in each scenario; default: 10"
     add("--seconds", type=seconds, metavar="S", help=text)
     add("--threads", type=count, default=8, metavar="N", help="in each scenario; default: 8")
     add("--seed", default=new_seed(), metavar="X", help="of all choices; default: a new one")

@@ -26,7 +26,7 @@ def check_files(options: argparse.Namespace) -> str:
     if options.mutants is not None and (options.html or options.trace):
         return "--html and --trace show scenarios; with --mutants there is --json"
     if options.html is not None and importlib.util.find_spec("jinja2") is None:
-        return "--html needs jinja2: pip install 'freezethreads[stress]'"
+        return "--html needs jinja2: pip install jinja2"
     return ""
 
 

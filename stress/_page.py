@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATES = Path(__file__).with_name("page")
-ALL_OPEN = 2
-"""So many scenarios are shown in full at once; of more, only those that have failed are."""
+FEW = 2
 
 
 def page_of(results: Sequence[Result], what: str, verdict: str, load: str | None) -> str:
@@ -31,13 +30,23 @@ def page_of(results: Sequence[Result], what: str, verdict: str, load: str | None
 
     `what` was run, with this `verdict` on all, from the file `load` (None: the runner's own).
     """
+    sheets = [Sheet(result, load) for result in results]
     return _template().render(
-        sheets=[Sheet(result, load) for result in results],
+        sheets=sheets,
+        opened=_worth_reading(sheets),
         what=what,
         verdict=verdict,
         zooms=ZOOMS,
-        all_open=len(results) <= ALL_OPEN,
     )
+
+
+def _worth_reading(sheets: Sequence[Sheet]) -> list[Sheet]:
+    """What is not folded at first: what has failed, or the one with the freeze that took longest,
+    and all if they are few."""
+    if len(sheets) <= FEW:
+        return list(sheets)
+    failed = [sheet for sheet in sheets if not sheet.result.passed]
+    return failed or [max(sheets, key=lambda sheet: sheet.stop.worst)]
 
 
 @cache

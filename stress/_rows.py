@@ -77,7 +77,7 @@ def row(result: Result, columns: Sequence[Column] = COLUMNS) -> str:
 
 def what_runs(seed: str, threads: int, seconds: float) -> str:
     """What is going to happen."""
-    return f"seed {seed}, {threads} threads, {seconds:g} s in all, {interpreter()}"
+    return f"seed {seed}, {threads} threads, {seconds:g} s shared out, {interpreter()}"
 
 
 def interpreter() -> str:

@@ -20,7 +20,7 @@ TELL_EVERY = 2.0
 """Seconds between two lines of progress, where there is no live view."""
 RECENT = 2.0
 """Seconds in which the freezes are counted that the live view shows as so many a second."""
-NO_RICH = "no live view: pip install 'freezethreads[stress]'"
+NO_RICH = "no live view: pip install rich"
 
 
 class Lines:

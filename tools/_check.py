@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,9 @@ QUICK = (
     "face",
     "house/test_layers.py",
 )
+
+# What pytest prints of a file of tests: its name, and a letter for each.
+FILE_DONE = re.compile(r"tests/\S+\.py [.FEsxX]")
 
 # The order in which pytest itself names them.
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warnings")
@@ -73,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
         runs = [] if pytest_arguments else run_linters(own)
         if options.quick:
             pytest_arguments = [f"tests/{name}" for name in QUICK]
+        if not pytest_arguments:
+            announce("all tests: about a quarter of an hour on each Python (--quick: a minute)")
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
             runs += [run_mutants(own), *run_explorer(own), *run_models()]
@@ -238,10 +244,24 @@ def run_shown(command: Sequence[str]) -> int:
 
 
 def run_quietly(command: Sequence[str]) -> int:
-    """The same, its output in one piece at its end."""
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    print(done.stdout.decode(errors="replace"), end="", flush=True)
-    return done.returncode
+    """The same, its output in one piece at its end, but for a line about each file of tests."""
+    held: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if FILE_DONE.match(line):
+                print(line, end="", flush=True)
+            else:
+                held.append(line)
+    print("".join(held), end="", flush=True)
+    return process.returncode
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:

@@ -24,8 +24,6 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from freezethreads.cli._table import table_of
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "how-to" / "outside.md"
 MARKS = ("<!-- transcript: made by tools/transcript --write -->", "<!-- end of the transcript -->")
@@ -50,8 +48,6 @@ print(server.effective_port, flush=True)
 server.run()
 """
 
-
-_HEADS = (["PID"], ["NAME"], ["HITS"])
 
 Start = Callable[[str, dict[str, str]], AbstractContextManager[int]]
 
@@ -111,7 +107,7 @@ def _walk(program: str, start: Start) -> Walk:
 
 @contextmanager
 def _running(
-    arguments: Sequence[str], environment: Mapping[str, str], threads: int
+    arguments: Sequence[str], environment: Mapping[str, str], folder: str, threads: int
 ) -> Iterator[subprocess.Popen[str]]:
     """A process, from when so many threads of it are registered. It ends with the block."""
     with subprocess.Popen(
@@ -120,6 +116,7 @@ def _running(
         stderr=subprocess.DEVNULL,
         text=True,
         env=environment,
+        cwd=folder,
     ) as process:
         try:
             while _count_threads(process.pid, environment) < threads:
@@ -142,14 +139,14 @@ def _count_threads(pid: int, environment: Mapping[str, str]) -> int:
 @contextmanager
 def _demo(folder: str, environment: dict[str, str]) -> Iterator[int]:
     arguments = ["demo", "--serve", "--threads", "2", "--no-compare"]
-    with _running(arguments, environment, 2) as process:
+    with _running(arguments, environment, folder, 2) as process:
         yield process.pid
 
 
 @contextmanager
 def _server(folder: str, environment: dict[str, str]) -> Iterator[int]:
     environment = {**environment, "FREEZETHREADS_CONTROL": "1"}
-    with _running(["run", f"{folder}/server.py"], environment, 3) as process:
+    with _running(["run", "server.py"], environment, folder, 3) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         over = threading.Event()
@@ -183,30 +180,12 @@ def _step(verb: str, pid: int, environment: Mapping[str, str], folder: str) -> S
         capture_output=True,
         text=True,
         env=environment,
+        cwd=folder,
         timeout=60,
         check=False,
     )
-    output = _without_places(result.stdout + result.stderr, folder)
-    return Step(f"freezethreads {command}", result.returncode, _tables_laid_out(output))
-
-
-def _without_places(text: str, folder: str) -> str:
-    """Leave out where things are on this machine."""
-    # The interpreter first, which may be below the checkout.
-    text = text.replace(sys.executable, "python").replace(f"{sys.prefix}/", "/")
-    text = text.replace(f"{folder}/", "").replace(f"{ROOT}/", "")
-    return re.sub(r"(?<![\w.-])/\S*/(?=\w+\.py\b)", "", text)
-
-
-def _tables_laid_out(text: str) -> str:
-    """Lay the rows below a table's header out again, which have become shorter."""
-    lines = text.rstrip("\n").split("\n")
-    head = next((n for n, line in enumerate(lines) if line.split()[:1] in _HEADS), None)
-    if head is None:
-        return "\n".join(lines)
-    header, *rows = (re.split(r" {2,}", line.strip()) for line in lines[head:])
-    cells = [[int(cell) if cell.isdecimal() else cell for cell in row] for row in rows]
-    return "\n".join([*lines[:head], table_of(header, cells)])
+    output = (result.stdout + result.stderr).rstrip("\n")
+    return Step(f"freezethreads {command}", result.returncode, output)
 
 
 def render(walks: Sequence[Walk]) -> str:

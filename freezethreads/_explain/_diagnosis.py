@@ -15,7 +15,7 @@ from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import getpid, monotonic
 from freezethreads._report.looks import Evidence
-from freezethreads._report.reports import Diagnosis, Finding, Frame
+from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
 from freezethreads._report.stragglers import Straggler
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ def diagnose(
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            controllers = {freeze.ident for freeze in list(freezer._registry.active)}
+            active = list(freezer._registry.active)
+            controllers = {freeze.ident for freeze in active}
+            others = [freeze for freeze in active if freeze is not hold._freeze]
             strangers = look_at_strangers(hold.threads, controllers)
-            warnings = [_stranger(freezer.name, *seen) for seen in strangers]
+            warnings = [_stranger(freezer, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
-        findings = [find(straggler) for straggler in error.stragglers]
+        others = list(freezer._registry.active)
+        findings = [find(straggler, freezer._registry.called) for straggler in error.stragglers]
         if not findings:
             findings = [_controller(str(error))]
     return Diagnosis(
@@ -54,13 +57,14 @@ def diagnose(
         library=PACKAGE,
         threads=threads,
         waited=waited,
+        freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in others),
         findings=tuple(findings),
         warnings=tuple(warnings),
     )
 
 
-def find(straggler: Straggler) -> Finding:
-    """What there is to say about one thread that did not stop."""
+def find(straggler: Straggler, called: str) -> Finding:
+    """What there is to say about one thread that did not stop for a freezer that is `called` so."""
     evidence = straggler.evidence
     assert evidence is not None  # whoever is reported by a freezer has it
     cause = cause_of(straggler, evidence)
@@ -73,7 +77,7 @@ def find(straggler: Straggler) -> Finding:
         native_id=straggler.native_id,
         group=straggler.group,
         why=explain(cause, straggler, evidence, place),
-        advice=advise(cause, evidence, place, _loop_in(evidence.later)),
+        advice=advise(called, cause, evidence, place, _loop_in(evidence.later)),
         stacks=(straggler.stack, evidence.later),
     )
 
@@ -144,7 +148,7 @@ def _controller(message: str) -> Finding:
 
 
 def _stranger(
-    freezer: str, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
+    freezer: Freezer, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
 ) -> Finding:
     return finding_of(
         Cause.UNREGISTERED,
@@ -152,9 +156,9 @@ def _stranger(
         thread=name,
         ident=ident,
         native_id=native_id,
-        why=f"{name} is not registered with freezer {freezer!r}, and went on while all others "
+        why=f"{name} is not registered with freezer {freezer.name!r}, and went on while all others "
         "stood.",
         advice="Register it, if it touches what has to stand still: "
-        "`with freezer.register():` around what it does.",
+        f"`with {freezer._registry.called}.register():` around what it does.",
         stacks=stacks,
     )

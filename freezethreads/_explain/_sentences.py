@@ -64,53 +64,56 @@ def _activity(straggler: Straggler, evidence: Evidence) -> str:
     return f"it waits in {waits_in(evidence.later)}"
 
 
-def advise(cause: Cause, evidence: Evidence, place: Place | None, loop: Place | None) -> str:
-    """What would help. `loop` is a loop around a call of C that passes no safepoint, if any."""
+def advise(
+    called: str, cause: Cause, evidence: Evidence, place: Place | None, loop: Place | None
+) -> str:
+    """What would help. `called` is what the program calls the freezer, `loop` a loop around a call
+    of C that passes no safepoint, if any."""
     at = "there" if place is None else f"at {place}"
     if cause in (Cause.WAITING, Cause.C_CALL) and runs_event_loop(evidence.later):
         return (
             "Have that event loop stop, by freezethreads.integrations.asyncio_loop.enrol() in it."
         )
     if cause is Cause.COMPUTING:
-        return _advise_safepoint(place)
+        return _advise_safepoint(called, place)
     if cause in (Cause.WAITING, Cause.JOIN):
-        return _advise_wait(evidence, at)
+        return _advise_wait(called, evidence, at)
     sentences = {
-        Cause.C_CALL: f"Split the call {at} into shorter ones with freezer.safepoint() in between, "
-        "or, if it touches nothing shared, wrap it in `with freezer.blocking():`."
-        + ("" if loop is None else f" If it is one of many, {_into_loop(loop)}."),
+        Cause.C_CALL: f"Split the call {at} into shorter ones with {called}.safepoint() in "
+        f"between, or, if it touches nothing shared, wrap it in `with {called}.blocking():`."
+        + ("" if loop is None else f" If it is one of many, {_into_loop(called, loop)}."),
         Cause.LOCK: "Release the lock before the safepoint, blocking region or wait where its "
-        "owner stopped; Freezer(debug=True) finds such places.",
+        "owner stopped; FREEZETHREADS_DEBUG=1 in the environment finds such places.",
         Cause.NO_FREEZE: f"Make the no_freeze() region {at} shorter.",
         Cause.TODO: f"Make the todo shorter; it is {at}.",
         Cause.WORLD: "Thaw sooner, or give that freeze a lease.",
         Cause.WAKER: f"Have the waker end the wait {at} (write to the descriptor that it polls, "
-        "say), or wrap the wait in `with freezer.blocking():`.",
+        f"say), or wrap the wait in `with {called}.blocking():`.",
         Cause.OUTSIDE: "Unregister a thread before it leaves Python for long.",
         Cause.SLOW: "Give the freeze more time, or the thread more safepoints.",
     }
     return sentences[cause]
 
 
-def _advise_safepoint(place: Place | None) -> str:
+def _advise_safepoint(called: str, place: Place | None) -> str:
     if place is None:
-        return "Put freezer.safepoint() into its loop."
+        return f"Put {called}.safepoint() into its loop."
     if place.is_loop:
-        return f"P{_into_loop(place)[1:]}."
+        return f"P{_into_loop(called, place)[1:]}."
     why = ""
     if has_safepoint_around(place.filename, place.lineno):
         why = ", whose loop has one, but takes long between two"
-    return f"Put freezer.safepoint() into {place.function}() at {place}{why}."
+    return f"Put {called}.safepoint() into {place.function}() at {place}{why}."
 
 
-def _into_loop(loop: Place) -> str:
-    return f"put freezer.safepoint() into the loop at {loop}"
+def _into_loop(called: str, loop: Place) -> str:
+    return f"put {called}.safepoint() into the loop at {loop}"
 
 
-def _advise_wait(evidence: Evidence, at: str) -> str:
+def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
     if evidence.joins is None and takes_something(evidence.later):
         return (
             f"Use the lock or queue of freezethreads.sync {at}, whose waits are freezable, "
             "and let nobody own a lock where he stops."
         )
-    return f"Wrap this call in `with freezer.blocking():` {at}."
+    return f"Wrap this call in `with {called}.blocking():` {at}."

@@ -26,6 +26,7 @@ def diagnose_silent(pid: int, why: str, spied: Sequence[Mapping[str, Any]]) -> D
         library=PACKAGE,
         threads=len(spied),
         waited=None,
+        freezes=(),
         findings=(_anonymous(why) if thread is None else _find(thread, why),),
         warnings=(),
     )
@@ -55,7 +56,7 @@ def _find(thread: Mapping[str, Any], why: str) -> Finding:
         ident=thread["thread_id"],
         native_id=thread["os_thread_id"],
         why=f"{why} {name} has the interpreter, and nobody else runs.",
-        advice=f"Split the call of C at {place} into shorter ones with freezer.safepoint() in "
+        advice=f"Split the call of C at {place} into shorter ones with a safepoint in "
         "between, or use a function that releases the interpreter (the GIL).",
         stacks=(stack, stack),
     )

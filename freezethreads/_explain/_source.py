@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import ast
 import linecache
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from traceback import FrameSummary
 
-from freezethreads._ground.files import is_below, is_own
-
-_STANDARD = os.path.dirname(os.path.abspath(os.__file__))
-_THIRD = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+from freezethreads._ground.files import is_installed, is_own, is_standard
 
 Loop = ast.For | ast.While | ast.AsyncFor
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
@@ -34,9 +30,9 @@ def remoteness(filename: str) -> int:
     installed packages, the standard library, and this one."""
     if is_own(filename):
         return 3
-    if any(folder in filename for folder in _THIRD):
+    if is_installed(filename):
         return 1
-    return 2 if is_below(filename, _STANDARD) or filename.startswith("<frozen") else 0
+    return 2 if is_standard(filename) or filename.startswith("<frozen") else 0
 
 
 def nearest(stack: Iterable[FrameSummary]) -> FrameSummary | None:

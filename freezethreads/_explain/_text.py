@@ -19,7 +19,7 @@ from freezethreads._report.reports import (
 def render(description: Description) -> str:
     """Everything in a description, as text that ends in a line's end."""
     lines = [_head(description)]
-    lines += [f"  {_freeze(freeze)}" for freeze in description.freezes]
+    lines += [f"  {freeze_in_words(freeze)}" for freeze in description.freezes]
     if description.problem:
         lines.append(f"  {description.problem}")
     if description.note:
@@ -65,7 +65,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def _freeze(freeze: FreezeReport) -> str:
+def freeze_in_words(freeze: FreezeReport) -> str:
+    """Who has asked for a freeze, why, and how long ago."""
     why = f" for {freeze.reason!r}" if freeze.reason else ""
     group = f" of group {freeze.group!r}" if freeze.group else ""
     state = "stands for" if freeze.stands else "has been asked for since"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from freezethreads._explain._text import duration, frames
+from freezethreads._explain._text import duration, frames, freeze_in_words
 from freezethreads._ground.text import clean
 from freezethreads._report.reports import Diagnosis, Finding, Frame
 
@@ -12,6 +12,7 @@ from freezethreads._report.reports import Diagnosis, Finding, Frame
 def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
+    lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis.freezes]
     for finding in diagnosis.findings:
         lines += ["", *_finding(finding)]
     for warning in diagnosis.warnings:

@@ -7,6 +7,24 @@ from __future__ import annotations
 
 import sys
 from types import FunctionType
+from typing import Final
+
+_MARK: Final = "PYTEST_DONT_REWRITE"
+
+
+class Docstring(str):
+    """A docstring without its end that is for pytest, which finds it there all the same.
+
+    Pytest, which has a plugin here, would warn where the package was imported before.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Docstring:
+        return super().__new__(cls, text.partition(_MARK)[0].rstrip())
+
+    def __contains__(self, text: str, /) -> bool:  # type: ignore[override] # as that of str
+        return text == _MARK or super().__contains__(text)
 
 
 def export(module: str) -> None:

@@ -267,8 +267,9 @@ class Finding:
 class Diagnosis:
     """What a freeze with a deadline has found: ``healthy`` if all stopped, and ``waited`` for that.
 
-    ``warnings`` are findings about threads that no freeze waits for, and that went on. There is
-    neither freezer nor ``waited`` of a process that does not answer.
+    ``freezes`` are what others have asked for, or what stands. ``warnings`` are findings about
+    threads that no freeze waits for, and that went on. There is neither freezer nor ``waited`` of a
+    process that does not answer.
     """
 
     healthy: bool
@@ -277,6 +278,7 @@ class Diagnosis:
     library: str
     threads: int
     waited: float | None
+    freezes: tuple[FreezeReport, ...]
     findings: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
 

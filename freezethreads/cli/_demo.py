@@ -32,7 +32,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add(
         "--root",
@@ -44,7 +43,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="directory for the index (default: a new temporary one)",
+        help="directory for the index (default: a temporary one, removed when it is complete)",
     )
     add("--fresh", action="store_true", help="throw away the index that is in --out")
     add("--threads", type=count, metavar="N", default=8, help="number of workers (default: 8)")

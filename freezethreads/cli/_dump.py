@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._ground.jsonable import from_json
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -41,7 +42,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add = parser.add_argument
     add("--locals", action="store_true", help="with the local variables (by py-spy)")
@@ -60,6 +60,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     add_freezer(parser)
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,7 +79,7 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(description)
     else:
-        say(render(description).rstrip("\n"))
+        say(render(shown(description, arguments)).rstrip("\n"))
     return 1 if description["problem"] else 0
 
 

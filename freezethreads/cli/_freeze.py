@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
 from freezethreads.cli._signals import signals_to
+from freezethreads.cli._wide import add_wide
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -39,7 +40,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add = parser.add_argument
     add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")
@@ -61,6 +61,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add("--wait", action="store_true", help="stay, and thaw at the end")
     add_freezer(parser)
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

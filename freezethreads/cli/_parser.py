@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 __all__ = ["Parser", "WrongUse", "count", "seconds"]
 
@@ -13,8 +13,18 @@ class WrongUse(Exception):
     """The command cannot mean this. The message says what to do; nothing was touched."""
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Fills sentences to the width of the terminal, and leaves examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one line, and ends with status 2."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, formatter_class=_Formatter)
 
     def error(self, message: str) -> NoReturn:
         """End the process, as the standard parser does, but without the usage."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 from typing import Any
 
+from freezethreads._ground.files import short_path
 from freezethreads.cli._remote import add_json, print_json, say
-from freezethreads.cli._table import table_of
+from freezethreads.cli._table import room, table_of
+from freezethreads.cli._wide import add_wide
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
 
@@ -26,6 +29,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = "example: freezethreads ps --json"
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"processes": found})
     elif found:
-        say(table_of(("PID", "THREADS", "STATE", "COMMAND"), [_row(one) for one in found]))
+        rows = [_row(one, arguments.wide) for one in found]
+        width = room(arguments.wide)
+        say(table_of(("PID", "THREADS", "STATE", "COMMAND"), rows, width))
     else:
         say("no process of this user serves")
     return 0
@@ -58,7 +64,9 @@ def _ask(pid: int) -> dict[str, Any] | None:
         return None
 
 
-def _row(process: dict[str, Any]) -> tuple[object, ...]:
+def _row(process: dict[str, Any], wide: bool) -> tuple[object, ...]:
     command = process["command"]
+    if not wide:
+        command = [os.path.basename(word) for word in command[:1]] + [*map(short_path, command[1:])]
     words = command[0] if process["threads"] is None else shlex.join(command)
     return process["pid"], process["threads"], process["state"], words

@@ -39,7 +39,7 @@ class Spy:
         self._process: subprocess.Popen[bytes] | None = None
         command = shutil.which("py-spy", path=_path())
         if command is None:
-            self._problem = "no py-spy: pip install 'freezethreads[debug]'"
+            self._problem = "no py-spy: pip install py-spy"
             return
         options = ["--native" if native else "--nonblocking", *(["--locals"] if variables else [])]
         try:

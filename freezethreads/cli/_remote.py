@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._ground.files import short_paths
 from freezethreads._ground.text import clean_lines, encodable
 from freezethreads.cli._parser import WrongUse
 
@@ -69,7 +70,8 @@ def talk(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except ControlError as error:
-        told = clean_lines(str(error))
+        whole = clean_lines(str(error))
+        told = whole if getattr(arguments, "wide", False) else short_paths(whole)
         if unanswered is not None and isinstance(error, NoAnswer):
             return unanswered(told)
         if arguments.json:

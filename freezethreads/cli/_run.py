@@ -45,7 +45,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = f"{parser.prog} [-h] (SCRIPT | -m MODULE) [ARG ...]"
     add = parser.add_argument
     add("program", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a file, a directory or a zip")

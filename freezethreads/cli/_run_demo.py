@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -49,6 +50,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
     try:
         with signals_to(events.put):
             _run(demo, arguments, view)
+        if arguments.out is None and demo.outcome.digest:
+            _remove(demo.outcome, view)
         _print(demo.outcome, arguments, view)
     except WrongIndex as error:
         raise WrongUse(str(error)) from error
@@ -113,6 +116,14 @@ def _run(demo: Demo, arguments: argparse.Namespace, view: View) -> None:
     if run and run.stopped_by is None and not arguments.no_compare:
         view.say(f"now without freezing, to compare, for up to {COMPARISON:.0f} seconds ...")
         demo.run_unfrozen(COMPARISON)
+
+
+def _remove(outcome: Outcome, view: View) -> None:
+    """Leave no temporary index that nobody goes on with, since it is complete."""
+    assert outcome.out is not None  # where the complete index is
+    shutil.rmtree(outcome.out)
+    outcome.out = None
+    view.say("the index was temporary, and is gone; with --out DIR it stays")
 
 
 def _print(outcome: Outcome, arguments: argparse.Namespace, view: View) -> None:

@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
-from freezethreads.cli._table import table_of
+from freezethreads.cli._table import room, table_of
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -15,6 +16,8 @@ __all__ = ["NAME", "SUMMARY", "describe", "run"]
 
 NAME = "sites"
 SUMMARY = "list every place that has led to the refrigerator"
+
+_HEADER = ("HITS", "KIND", "LABEL", "WHERE", "FUNCTION")
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_pid(parser)
     add_freezer(parser)
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,11 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     def show(client: Client) -> int:
         answer = client.request("sites", freezer=arguments.freezer)
-        rows = [_row_of(site) for site in answer["sites"]]
+        rows = [_row_of(site) for site in shown(answer["sites"], arguments)]
+        width = room(arguments.wide)
         if arguments.json:
             print_json(answer)
         elif rows:
-            say(table_of(("HITS", "KIND", "LABEL", "WHERE", "FUNCTION"), rows))
+            say(table_of(_HEADER, rows, width, ("FUNCTION",)))
         else:
             say(f"process {client.pid}: nobody was stopped yet")
         return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads._report.reports import Diagnosis
@@ -35,7 +36,6 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     parser.add_argument(
         "--timeout",
@@ -46,6 +46,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     add_freezer(parser)
     add_json(parser)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +71,7 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
         from freezethreads._explain import render_diagnosis
         from freezethreads._report.reports import Diagnosis
 
-        say(render_diagnosis(from_json(Diagnosis, diagnosis)).rstrip("\n"))
+        say(render_diagnosis(from_json(Diagnosis, shown(diagnosis, arguments))).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
 
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json(answer)
             return 0
-        done = "thawed" if answer["thawed"] else "nothing was frozen by this command"
+        done = "thawed" if answer["thawed"] else "nothing was frozen from outside"
         say(f"process {client.pid}: {done}")
         for freezer in answer["freezers"]:
             if freezer["freezes"]:

@@ -17,12 +17,13 @@ from freezethreads.cli._remote import (
     say,
     talk,
 )
-from freezethreads.cli._table import table_of
+from freezethreads.cli._table import room, table_of
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
 
-__all__ = ["HEADER", "NAME", "SUMMARY", "describe", "row_of", "run"]
+__all__ = ["NAME", "SUMMARY", "describe", "run", "threads_table"]
 
 NAME = "threads"
 SUMMARY = "show what each thread of a process does"
@@ -37,19 +38,20 @@ examples:
   freezethreads threads 4711
   freezethreads threads 4711 --watch
 """
-HEADER = ("NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS")
+_HEADER = ("NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS")
+_DISPENSABLE = ("TODOS", "GROUP", "SECONDS")
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_pid(parser)
     add_freezer(parser)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--watch", action="store_true", help="keep the table up to date")
     add_json(either)
+    add_wide(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,19 +65,24 @@ def run(arguments: argparse.Namespace) -> int:
             print_json(answer)
         else:
             say(f"process {client.pid}: {clean_lines(in_words(answer['freezer']))}")
-            say(table_of(HEADER, [row_of(thread) for thread in answer["threads"]]))
+            say(threads_table(answer["threads"], arguments))
         return 0
 
     return talk(arguments, show)
 
 
-def row_of(thread: dict[str, Any]) -> tuple[object, ...]:
-    """The cells of a thread, below `HEADER`."""
-    who = thread["name"], thread["state"], site_in_words(thread["site"]), thread["group"]
+def threads_table(threads: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
+    """A header, and a line for each thread."""
+    rows = [_row_of(thread) for thread in shown(threads, arguments)]
+    return table_of(_HEADER, rows, room(arguments.wide), _DISPENSABLE)
+
+
+def _row_of(thread: dict[str, Any]) -> tuple[object, ...]:
+    who = thread["name"], thread["state"], _site_in_words(thread["site"]), thread["group"]
     return (*who, thread["seconds"], thread["todo_pending"])
 
 
-def site_in_words(site: dict[str, Any] | None) -> str:
+def _site_in_words(site: dict[str, Any] | None) -> str:
     """Where a thread stopped, or ""."""
     if site is None:
         return ""
@@ -89,7 +96,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     try:
         import rich.live  # noqa: F401 - before anything is asked of the process
     except ModuleNotFoundError:
-        raise WrongUse("--watch needs rich: pip install 'freezethreads[cli]'") from None
+        raise WrongUse("--watch needs rich: pip install rich") from None
     from freezethreads.cli._watch import Watch
 
-    return talk(arguments, lambda client: Watch(client, arguments.freezer).run())
+    return talk(arguments, lambda client: Watch(client, arguments).run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import signal
@@ -10,12 +11,12 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.text import clean_lines, encodable
 from freezethreads.cli._remote import in_words
-from freezethreads.cli._table import cell
-from freezethreads.cli._threads import HEADER, row_of
+from freezethreads.cli._threads import threads_table
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -27,15 +28,17 @@ __all__ = ["Watch"]
 
 _EVERY = 0.5  # seconds between two looks
 _TIMEOUT = 5.0  # seconds that a freeze by key may take
+_STYLES = {"frozen": "cyan", "blocked": "dim"}
 _KEYS = "f: freeze   t: thaw   q: quit, and thaw what was frozen here"
 
 
 class Watch:
     """One run of it, on a terminal."""
 
-    def __init__(self, client: Client, freezer: str | None) -> None:
+    def __init__(self, client: Client, arguments: argparse.Namespace) -> None:
         self._client = client
-        self._freezer = freezer
+        self._arguments = arguments
+        self._freezer: str | None = arguments.freezer
         self._holds = False
         self._message = ""
 
@@ -53,20 +56,20 @@ class Watch:
 
     def _look(self) -> Group:
         from rich.console import Group
-        from rich.table import Table
 
         if self._holds:
             self._renew()
         answer = self._client.request("threads", freezer=self._freezer)
         title = clean_lines(in_words(answer["freezer"]))
-        table = Table(box=None, pad_edge=False)
-        for name in HEADER:
-            right = name in ("SECONDS", "TODOS")
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
-        for thread in answer["threads"]:
-            table.add_row(*_cells(thread))
-        head = _text(f"process {self._client.pid}: {title}")
-        return Group(head, _text(_KEYS), _text(clean_lines(self._message), "bold"), table)
+        head, *rows = threads_table(answer["threads"], self._arguments).split("\n")
+        styles = [_STYLES.get(thread["state"], "") for thread in answer["threads"]]
+        return Group(
+            _text(f"process {self._client.pid}: {title}"),
+            _text(_KEYS),
+            _text(clean_lines(self._message), "bold"),
+            _text(head, "bold"),
+            *(_text(row, style) for row, style in zip_longest(rows, styles, fillvalue="")),
+        )
 
     def _obey(self, key: str) -> bool:
         """Do what a key asks; whether to go on."""
@@ -104,11 +107,6 @@ def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(encodable(text, sys.stdout), style=style)
-
-
-def _cells(thread: dict[str, Any]) -> list[Text]:
-    style = {"frozen": "cyan", "blocked": "dim"}.get(thread["state"], "")
-    return [_text(cell(value), style) for value in row_of(thread)]
 
 
 @contextmanager

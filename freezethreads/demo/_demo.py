@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from freezethreads import Freezer
+from freezethreads._ground.files import relative
 from freezethreads.demo._camera import Camera, FreezingCamera, LooseCamera
 from freezethreads.demo._documents import Document
 from freezethreads.demo._index import Index
@@ -132,9 +133,10 @@ class Demo:
 
     def _say_beginning(self, beginning: Beginning, file: Path) -> None:
         outcome, say = self.outcome, self._view.say
-        say(f"{outcome.documents} files below {outcome.root}, {outcome.threads} threads")
-        say(f"index: {file}")
-        say(f"after a kill -9, --out {shlex.quote(str(file.parent))} goes on from there")
+        root, out = relative(outcome.root), relative(str(file.parent))
+        say(f"{outcome.documents} files below {root}, {outcome.threads} threads")
+        say(f"index: {relative(str(file))}")
+        say(f"after a kill -9, --out {shlex.quote(out)} goes on from there")
         if not beginning.checkpoint:
             return
         outcome.resumed = {
@@ -163,5 +165,6 @@ class Demo:
                 f"ended by {outcome.freezing.stopped_by.name}: {outcome.finished} of "
                 f"{outcome.documents} documents are in checkpoint {outcome.checkpoint}"
             )
-            command = ["freezethreads", "demo", "--root", outcome.root, "--out", str(outcome.out)]
+            root, out = relative(outcome.root), relative(str(outcome.out))
+            command = ["freezethreads", "demo", "--root", root, "--out", out]
             say(f"go on with: {shlex.join(command)}")

@@ -23,7 +23,7 @@ def check_plot(file: Path) -> str:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return "a picture needs matplotlib: pip install 'freezethreads[plot]'"
+        return "a picture needs matplotlib: pip install matplotlib"
     if not file.absolute().parent.is_dir():
         return f"{file.absolute().parent} is no directory"
     if file.is_dir():

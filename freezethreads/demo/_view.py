@@ -42,12 +42,13 @@ class View:
             return
         try:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress
         except ModuleNotFoundError:
-            print("no progress bar: pip install 'freezethreads[cli]'", file=sys.stderr)
+            print("no progress bar: pip install rich", file=sys.stderr)
             yield _ignore
             return
-        columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        clock = "{task.elapsed:.0f} s so far"
+        columns = "{task.description}", BarColumn(), MofNCompleteColumn(), clock
         # Without a thread of its own, which would be one more for everybody to wait for.
         with Progress(
             *columns,

@@ -22,6 +22,8 @@ from types import FrameType
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from freezethreads import Freezer, FreezeTimeout, Hold, Registration, ThreadInfo, World
+from freezethreads._refrigerator.blocking import Blocking
+from freezethreads._refrigerator.refrigerator import visit_safepoint
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -153,18 +155,18 @@ class RecordingFreezer(Freezer):
         ring = self.rings.own()
         ring.passed += 1
         if self.armed:
-            label = label or _place(sys._getframe(1))
+            frame = sys._getframe(1)
+            label = label or _place(frame)
             before = ring.enter("parked", label)
             try:
-                super().safepoint(label)
+                visit_safepoint(self._registry, label, frame)
             finally:
                 ring.leave(before)
 
     def blocking(
         self, label: str | None = None, *, fork_safe: bool = False
     ) -> AbstractContextManager[None]:
-        label = label or _place(sys._getframe(1))
-        return _Region(self, label, super().blocking(label, fork_safe=fork_safe))
+        return _Region(self, label or _place(sys._getframe(1)), fork_safe)
 
     def todo(
         self,
@@ -213,29 +215,29 @@ class RecordingFreezer(Freezer):
         return call
 
 
-class _Region:
+class _Region(Blocking):
     """A blocking region that is noted. Once, by one thread."""
 
-    __slots__ = ("_freezer", "_label", "_region")
+    __slots__ = ("_freezer", "_name")
 
-    def __init__(
-        self, freezer: RecordingFreezer, label: str, region: AbstractContextManager[None]
-    ) -> None:
+    _frames = 2
+
+    def __init__(self, freezer: RecordingFreezer, label: str, fork_safe: bool) -> None:
+        super().__init__(freezer._registry, label, fork_safe)
         self._freezer = freezer
-        self._label = label
-        self._region = region
+        self._name = label
 
     def __enter__(self) -> None:
-        self._region.__enter__()
+        super().__enter__()
         ring = self._freezer.rings.own()
-        ring.enter(ring.deepen(1), self._label)
+        ring.enter(ring.deepen(1), self._name)
 
     def __exit__(self, *exc_info: Any) -> None:
         ring = self._freezer.rings.own()
         if self._freezer.armed:
-            ring.enter("parked", self._label)
+            ring.enter("parked", self._name)
         try:
-            self._region.__exit__(*exc_info)
+            super().__exit__(*exc_info)
         finally:
             ring.enter(ring.deepen(-1))
 

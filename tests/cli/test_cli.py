@@ -120,7 +120,7 @@ def test_missing_matplotlib_is_told_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     told = refusal(capsys, *DEMO, "--out", "new", "--plot", "a.png")
-    assert "pip install 'freezethreads[plot]'" in told
+    assert "pip install matplotlib" in told
     assert not Path("new").exists()
 
 
@@ -184,13 +184,27 @@ def test_an_index_that_is_torn_in_the_end_is_a_failure(
     assert capsys.readouterr().err == "freezethreads demo: 2 documents are finished, not 0\n"
 
 
-def test_by_default_it_works_in_a_new_temporary_directory(
+def test_by_default_it_works_in_a_temporary_directory_and_removes_it(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
         assert main(DEMO) == 0
-        assert "resumed" not in capsys.readouterr().out
-    assert len(list(Path(tempfile.gettempdir()).glob(f"*/{INDEX}"))) == 2
+        out = capsys.readouterr().out
+        assert "index: temporary/freezethreads-demo-" in out
+        assert "resumed" not in out
+        assert "the index was temporary, and is gone" in out
+    assert main([*DEMO, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["out"] is None
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+
+def test_paths_in_what_it_prints_are_from_here(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*DEMO, "--out", "out"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("files below root, 8 threads")
+    assert lines[1:3] == [f"index: out/{INDEX}", "after a kill -9, --out out goes on from there"]
 
 
 def test_a_picture_needs_a_freeze(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

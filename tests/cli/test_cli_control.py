@@ -51,7 +51,7 @@ def test_ps(capsys: Captured, served: Program) -> None:
     assert header.split() == ["PID", "THREADS", "STATE", "COMMAND"]
     pid, threads, state, command = line.split(None, 3)
     assert (pid, threads, state) == (str(served.pid), "2", "running")
-    assert command.startswith(f"{sys.executable} -c ")
+    assert command.startswith(f"{os.path.basename(sys.executable)} -c ")
     (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
     assert (process["pid"], process["threads"]) == (served.pid, 2)
 
@@ -106,7 +106,7 @@ def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     assert say(capsys, "thaw", served.pid) == f"process {served.pid}: thawed\n"
     assert say(capsys, "threads", served.pid).splitlines()[0].endswith("running")
     told = say(capsys, "thaw", served.pid)
-    assert told == f"process {served.pid}: nothing was frozen by this command\n"
+    assert told == f"process {served.pid}: nothing was frozen from outside\n"
 
 
 def test_freeze_says_that_nobody_is_there(capsys: Captured, served: Program) -> None:
@@ -138,7 +138,7 @@ def test_what_the_program_itself_has_frozen_stays(capsys: Captured, runtime: Pat
     code = PREAMBLE + "hold = freezethreads.hold(reason='its own')\n" + SERVE + "sys.stdin.read()"
     with program(code) as served:
         first, second, third = say(capsys, "thaw", served.pid).splitlines()
-        assert first.endswith("nothing was frozen by this command")
+        assert first.endswith("nothing was frozen from outside")
         assert second == "default: 2 threads, frozen"
         assert third.startswith("  a hold by MainThread stands, ")
         assert third.endswith(", for 'its own'")

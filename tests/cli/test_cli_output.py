@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import print_to
-from control_programs import STAY, Program, program
+from control_programs import STAY, Program, program, script
 from control_programs import runtime as runtime
 from freezethreads._ground.text import clean
 from freezethreads.cli import main
@@ -72,6 +72,40 @@ def test_a_name_that_cannot_be_encoded_is_escaped(runtime: Path, tmp_path: Path)
         assert b"\n\\u2744 " in out.read()
 
 
+@pytest.mark.parametrize("verb", ["threads", "sites", "dump"])
+def test_paths_are_short_unless_whole_ones_are_asked_for(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, runtime: Path, tmp_path: Path, verb: str
+) -> None:
+    path = tmp_path / "jobs" / "work.py"
+    path.parent.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with script(path) as served:
+        assert main(["freeze", str(served.pid)]) == 0
+        capsys.readouterr()
+        outputs = []
+        for options in ([], ["--wide"], ["--json"]):
+            assert main([verb, str(served.pid), *options]) == 0
+            outputs.append(capsys.readouterr().out)
+    short, wide, json_text = outputs
+    assert " jobs/work.py:" in short.replace("(", " ")
+    assert str(tmp_path) not in short
+    assert f"{path}:" in wide
+    assert f'"{path}"' in json_text
+
+
+def test_an_error_has_short_paths_as_well(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, runtime: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "work.py"
+    monkeypatch.chdir(tmp_path)
+    with script(path, STAY.replace("time.sleep(0.001)", "time.sleep(60)")) as served:
+        freeze = ["freeze", str(served.pid), "--timeout", "0.1"]
+        assert main(freeze) == 1
+        assert " at work.py:" in capsys.readouterr().err
+        assert main([*freeze, "--wide"]) == 1
+        assert f" at {path}:" in capsys.readouterr().err
+
+
 # Tables.
 
 
@@ -80,6 +114,23 @@ def test_a_table() -> None:
     lines = ["NAME   N    S  WHERE", "a      1    -  x", "bb    10  0.3  -"]
     assert table_of(("NAME", "N", "S", "WHERE"), rows).splitlines() == lines
     assert table_of(("NAME", "N"), []) == "NAME  N"
+
+
+def test_a_table_is_fitted_to_the_terminal() -> None:
+    header = ("NAME", "SITE", "GROUP", "TODOS")
+    rows = [("worker", f"blocking 'reading' at {'x' * 20}/work.py:82", "", 0)]
+    whole = table_of(header, rows)
+    assert table_of(header, rows, 200, ("TODOS", "GROUP")) == whole
+    cut = table_of(header, rows, 55, ("TODOS", "GROUP")).splitlines()
+    assert cut == [
+        "NAME    SITE                               GROUP  TODOS",
+        "worker  blocking 'readi...xxxx/work.py:82  -          0",
+    ]
+    narrow = table_of(header, rows, 36, ("TODOS", "GROUP")).splitlines()
+    assert narrow[0].split() == ["NAME", "SITE"]
+    assert narrow[-1] == "(no room for GROUP, TODOS: --wide)"
+    tiny = table_of(header, rows, 12, ("TODOS", "GROUP")).splitlines()
+    assert max(map(len, tiny[:-1])) <= 12
 
 
 def test_what_would_move_the_cursor_is_shown_instead() -> None:

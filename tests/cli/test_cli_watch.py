@@ -40,6 +40,16 @@ def test_a_key_freezes_thaws_and_quits() -> None:
         wait_until(lambda: state_of(served) == "running")
 
 
+def test_a_narrow_terminal_shows_a_line_a_thread() -> None:
+    with program() as served, watching(served, width=50) as terminal:
+        terminal.see("2 threads, running")
+        terminal.press("f")
+        terminal.see("one   frozen  safepoint 'b... <string>:")
+        terminal.see("(no room for ")
+        terminal.press("q")
+        assert terminal.end() == (0, "")
+
+
 def test_a_freeze_that_fails_is_shown() -> None:
     with program() as served, watching(served) as terminal:
         terminal.see("2 threads, running")
@@ -79,7 +89,7 @@ def test_a_closed_input_is_no_terminal(
     assert capsys.readouterr().err == "freezethreads threads: --watch needs a terminal\n"
 
 
-def test_without_rich_the_extra_is_named(
+def test_without_rich_it_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("rich")]:
@@ -91,4 +101,4 @@ def test_without_rich_the_extra_is_named(
         main(["threads", "1", "--watch"])
     err = capsys.readouterr().err
     assert ended.value.code == 2
-    assert err == "freezethreads threads: --watch needs rich: pip install 'freezethreads[cli]'\n"
+    assert err == "freezethreads threads: --watch needs rich: pip install rich\n"

@@ -145,7 +145,7 @@ def test_what_somebody_else_holds_stays_frozen(
 @pytest.mark.parametrize(
     ("script", "note"),
     [
-        (None, "no py-spy: pip install 'freezethreads[debug]'."),
+        (None, "no py-spy: pip install py-spy."),
         (
             "echo 'Error: Permission Denied: Try running again with elevated permissions.' >&2; "
             "exit 1",

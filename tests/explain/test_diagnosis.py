@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout
+from freezethreads import Freezer, FreezeTimeout, default_freezer
 from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._explain._causes import common, of_the_program, takes_something, waits_in
 from freezethreads._explain._diagnosis import _loop_in
@@ -25,7 +25,7 @@ from freezethreads._explain._source import (
 )
 from freezethreads._ground.files import PACKAGE
 from freezing import actor, looping
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, start, wait_for, wait_until
 
 SOURCE = """\
 def outer():
@@ -189,6 +189,26 @@ def test_an_event_loop_is_not_to_be_put_into_a_blocking_region() -> None:
     assert "asyncio_loop.enrol()" in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("freezer", "called"), [(default_freezer, "freezethreads"), (Freezer("x"), "freezer")]
+)
+def test_advice_says_what_the_program_can_write(freezer: Freezer, called: str) -> None:
+    """There is a `freezer` only where the program has made one."""
+    over = threading.Event()
+
+    def compute() -> None:
+        with freezer.register("computing"):
+            while not over.is_set():
+                pass
+
+    thread = start(compute)
+    wait_until(lambda: any(info.name == "computing" for info in freezer.threads()))
+    (finding,) = diagnose(freezer, 0.05).findings
+    over.set()
+    thread.finish()
+    assert finding.advice.startswith(f"Put {called}.safepoint() into the loop at ")
+
+
 def test_what_is_made_in_a_loop_is_not_in_it(source: str) -> None:
     """A lambda's line, or a generator's, tells where it was written, and not who runs it."""
     lineno = line("            step(one)")
@@ -251,4 +271,5 @@ def test_one_that_computes_without_a_world_is() -> None:
     text = render_diagnosis(diagnosis)
     assert f"warning: actor: unregistered at {__file__}:{warning.lineno}" in text
     assert "actor is not registered with freezer 'freezer', and went on" in text
+    assert "`with freezer.register():`" in text
     assert "    while not over.is_set():\n" in text

@@ -6,6 +6,7 @@ that are named in `KEPT` run on, and are asked by the command too.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from freezethreads._explain import render_diagnosis
 from freezethreads._explain._causes import Cause
+from freezethreads._ground.jsonable import from_json
+from freezethreads._report.reports import Diagnosis
 from freezethreads.control import connect
 from helpers import HAS_GIL, ROOT, WAIT
 
@@ -37,9 +41,9 @@ AT_ONCE = 3 if HAS_GIL else 1
 
 # What the advice has to speak of.
 ADVICE = {
-    "computing": "Put freezer.safepoint() into the loop",
-    "waiting": "with freezer.blocking():",
-    "join": "with freezer.blocking():",
+    "computing": "Put freezethreads.safepoint() into the loop",
+    "waiting": "with freezethreads.blocking():",
+    "join": "with freezethreads.blocking():",
     "c-call": "Split the call",
     "lock": "Release the lock before the safepoint",
     "no_freeze": "Make the no_freeze() region",
@@ -173,7 +177,8 @@ def test_where_a_call_of_c_may_be_one_of_many_the_loop_is_named_too(running: Run
     """Whether it ever returns nothing tells."""
     (finding,) = running.found["many_c_calls"]["findings"]
     loop = f"{PROGRAMS['many_c_calls']}:{wanted('many_c_calls')[1] - 1}"
-    assert f"If it is one of many, put freezer.safepoint() into the loop at {loop}." in str(finding)
+    advice = f"If it is one of many, put freezethreads.safepoint() into the loop at {loop}."
+    assert advice in finding["advice"]
     (finding,) = running.found["c_call"]["findings"]
     assert "one of many" not in finding["advice"]
 
@@ -206,13 +211,25 @@ def test_the_command_says_that_all_is_well(running: Running) -> None:
     assert result.stdout.count("\n") == 1
 
 
+def test_a_hold_that_stands_is_told(running: Running) -> None:
+    """Who asks why nothing moves has the answer there."""
+    with connect(running.processes["healthy"].pid) as client:
+        client.request("freeze", reason="lunch")
+        diagnosis = client.request("stuck")
+    assert diagnosis["healthy"]
+    (freeze,) = diagnosis["freezes"]
+    assert (freeze["kind"], freeze["reason"], freeze["stands"]) == ("hold", "lunch", True)
+    second = render_diagnosis(from_json(Diagnosis, diagnosis)).splitlines()[1]
+    assert re.fullmatch(r"  a hold by \S+ for 'lunch' stands for [\d.]+ m?s", second)
+
+
 def test_the_command_says_what_is_wrong(running: Running) -> None:
     result = running.command("long_sleep", "--timeout", "0.2")
     assert (result.returncode, result.stderr) == (1, "")
-    where = f"{PROGRAMS['long_sleep']}:{wanted('long_sleep')[1]}"
+    where = f"{PROGRAMS['long_sleep'].relative_to(ROOT)}:{wanted('long_sleep')[1]}"
     assert "1 of 2 threads did not stop" in result.stdout
     assert f"culprit: waiting at {where}\n    time.sleep(3600)  # here\n" in result.stdout
-    assert f"Wrap this call in `with freezer.blocking():` at {where}." in result.stdout
+    assert f"Wrap this call in `with freezethreads.blocking():` at {where}." in result.stdout
 
 
 def test_a_process_that_is_not_there(running: Running) -> None:

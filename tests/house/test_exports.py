@@ -13,6 +13,7 @@ import importlib.metadata
 import inspect
 import pickle
 import pkgutil
+import pydoc
 import re
 import sys
 from types import FunctionType
@@ -90,6 +91,12 @@ print("importlib.metadata" in sys.modules, isinstance(freezethreads.__version__,
 def test_another_name_is_missing_as_in_any_module() -> None:
     with pytest.raises(AttributeError, match=r"^module 'freezethreads' has no attribute 'thawn'$"):
         _ = freezethreads.thawn  # type: ignore[attr-defined]
+
+
+def test_help_has_nothing_that_is_for_a_tool() -> None:
+    shown = pydoc.render_doc(freezethreads)
+    assert "has freezers of its own" in shown
+    assert "PYTEST_DONT_REWRITE" not in shown
 
 
 def test_nothing_else_looks_public() -> None:

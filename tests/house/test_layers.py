@@ -38,6 +38,8 @@ GROUND = (
     "_report.reports",
     "_report.stacks",
     "_controller.standing",
+    "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
+    "_refrigerator.refrigerator",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()`.

@@ -18,7 +18,7 @@ import pytest
 import _check
 import _venv
 from _interpreters import Interpreter, ask, ask_own, discover
-from helpers import ROOT, run_python
+from helpers import ROOT, run_python, start
 
 TOOLS = ROOT / "tools"
 SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
@@ -307,3 +307,21 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert _check.summarize([good, bad], 5.0) == 1
     *_, last = capsys.readouterr().out.splitlines()
     assert "1 of 2 FAILED: 1 failed, 9 passed, 1 skipped in 5.0s" in last
+
+
+def test_of_a_part_that_runs_each_file_is_shown_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    lines = "head", "tests/a/test_b.py ..s.  [ 10%]", "tests/a is no file"
+    code = f"print(*{lines!r}, sep='\\n', flush=True); open({str(gate)!r}).read(); print('end')"
+    reading, writing = os.pipe()
+    with open(reading) as shown, open(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        thread = start(lambda: _check.run_quietly([sys.executable, "-c", code]))
+        assert shown.readline() == f"{lines[1]}\n"
+        gate.write_text("")
+        thread.finish()
+        stdout.close()
+        assert shown.read() == f"{lines[0]}\n{lines[2]}\nend\n"

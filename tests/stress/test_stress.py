@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from freezethreads.testing import Plan, Result
 from helpers import ROOT, run_python
+from stress import _cli
 from stress._cli import main
 from stress._job import Job
 from stress._launch import run_job
+from stress_results import passed
 
 SCENARIOS = str(ROOT / "tests" / "support" / "stress_scenarios.py")
 QUICK = ("--seconds", "0.3", "--python-switch-interval", "0.0005")
@@ -33,7 +36,7 @@ def test_a_scenario_that_passes(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     arguments = [*QUICK, "--scenario", "bank", "--seed", "abc", "--threads", "4"]
     assert main([*arguments, "--json", str(file)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("seed abc, 4 threads, 0.3 s in all")
+    assert out.startswith("seed abc, 4 threads, 0.3 s shared out")
     assert any(
         line.split()[0] == "bank" and line.endswith("  ok") for line in out.splitlines() if line
     )
@@ -43,6 +46,22 @@ def test_a_scenario_that_passes(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert (content["seed"], result.seed, result.scenario) == ("abc", "abc", "bank")
     assert result.passed
     assert result.freezes
+
+
+def test_each_scenario_runs_for_the_same_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However long its process takes to start and to end."""
+    times: list[float] = []
+
+    def run_late(job: Job, *_: object) -> Result:
+        times.append(job.plan.seconds)
+        time.sleep(0.02)
+        return passed(job.scenario)
+
+    monkeypatch.setattr(_cli, "run_job", run_late)
+    assert main(["--seconds", "0.3", "--scenario", "bank", "churn", "wakers"]) == 0
+    assert times == [pytest.approx(0.1)] * 3
 
 
 def test_a_violation_is_printed_with_all_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:

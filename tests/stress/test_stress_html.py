@@ -116,6 +116,13 @@ def test_of_many_only_those_that_failed_are_open(page: Page) -> None:
     assert opened(Page(passed(), passed("pipeline"))) == {"bank": True, "pipeline": True}
 
 
+def test_if_none_failed_the_slowest_freeze_is_open() -> None:
+    slow = passed("slow")
+    slow.statistics["time_to_stop"] = {**HISTOGRAM, "worst": 9.0}
+    page = Page(passed(), slow, passed("pipeline"))
+    assert opened(page) == {"bank": False, "slow": True, "pipeline": False}
+
+
 def test_an_interrupted_run_has_a_page() -> None:
     page = Page(passed(interrupted=True, worst=None, recent=[], statistics={}))
     assert "ok, interrupted" in page.text
@@ -206,7 +213,7 @@ def test_without_jinja2_one_line_names_the_extra(
     with pytest.raises(SystemExit) as caught:
         main(["--html", str(tmp_path / "page.html"), "--seconds", "0.1"])
     assert caught.value.code == 2
-    words = "--html needs jinja2: pip install 'freezethreads[stress]'"
+    words = "--html needs jinja2: pip install jinja2"
     assert capsys.readouterr() == ("", f"python -m stress: {words}\n")
 
 

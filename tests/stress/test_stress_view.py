@@ -234,4 +234,4 @@ def test_without_rich_one_line_names_the_extra(
     monkeypatch.setitem(sys.modules, "rich.console", None)
     with view(1) as shown:
         assert isinstance(shown, Lines)
-    assert capsys.readouterr().err == "no live view: pip install 'freezethreads[stress]'\n"
+    assert capsys.readouterr().err == "no live view: pip install rich\n"

@@ -34,9 +34,9 @@ def print_to(stdout: int, *arguments: object, **env: str) -> tuple[int, str]:
 class Terminal:
     """A terminal that a command runs on, and whoever looks at it and presses keys."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, width: int = 120) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, 120, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, width, 0, 0))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "freezethreads", *arguments],
@@ -78,8 +78,8 @@ class Terminal:
 
 
 @contextmanager
-def watching(served: Program) -> Iterator[Terminal]:
-    terminal = Terminal("threads", str(served.pid), "--watch")
+def watching(served: Program, width: int = 120) -> Iterator[Terminal]:
+    terminal = Terminal("threads", str(served.pid), "--watch", width=width)
     try:
         yield terminal
     finally:

@@ -104,7 +104,20 @@ class Program:
 @contextmanager
 def program(code: str = STAY, *arguments: str, **env: str) -> Iterator[Program]:
     """Run `code` until the block is left; it has printed "ready" by now."""
-    running = Program("-c", code, *arguments, **env)
+    with _ready(Program("-c", code, *arguments, **env)) as running:
+        yield running
+
+
+@contextmanager
+def script(path: Path, code: str = STAY) -> Iterator[Program]:
+    """The same from a file, which is written first, so that its lines are somewhere."""
+    path.write_text(code)
+    with _ready(Program(str(path))) as running:
+        yield running
+
+
+@contextmanager
+def _ready(running: Program) -> Iterator[Program]:
     try:
         assert running.line() == "ready"
         yield running

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, State
+from freezethreads import Freezer, State, World
 from freezethreads.testing import (
     Actor,
     Plan,
@@ -38,6 +40,22 @@ from stress_scenarios import (
 )
 
 SECONDS = 0.1
+
+
+class Napping(Scenario):
+    """Threads in blocking regions."""
+
+    def actors(self) -> Iterable[Role]:
+        return [Role(self.nap, 2)]
+
+    def nap(self, actor: Actor) -> None:
+        while not actor.over:
+            with self.freezer.blocking():
+                time.sleep(0.0001)
+            actor.step()
+
+    def invariant(self, world: World) -> None:
+        pass
 
 
 @pytest.fixture
@@ -100,6 +118,13 @@ def test_the_same_seed_gives_the_same_choices() -> None:
     lists = list(seen[0][0].values())
     assert len(lists) == 3
     assert lists[0] != lists[1] != lists[2]
+
+
+def test_a_site_is_the_line_of_the_scenario() -> None:
+    """And not that of the freezer that notes what passes it."""
+    for scenario in (Sound, Napping):
+        files = {site["filename"] for site in run(scenario).sites}
+        assert files == {sys.modules[scenario.__module__].__file__}
 
 
 def test_a_broken_invariant_is_reported_with_stacks_and_events() -> None:

@@ -62,7 +62,7 @@ def _dumps(scale: Scale) -> Iterator[Sequence[Sample]]:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     spy = shutil.which("py-spy", path=path)
     if spy is None:
-        raise RuntimeError("no py-spy: pip install 'freezethreads[debug]'")
+        raise RuntimeError("no py-spy: pip install py-spy")
     with tempfile.TemporaryDirectory(prefix="ft-") as folder:  # a short path, for a socket
         environment = {**os.environ, "PYTHONPATH": str(_ROOT), "XDG_RUNTIME_DIR": folder}
         with _running(scale.threads(SIZE), environment) as pid:
