@@ -18,7 +18,13 @@ def hold_outlives_its_client() -> None:
 
 @breaks("the connection of a client that has gone is closed", "socket")
 def connections_left_open() -> None:
-    put(Server, "_drop", lambda self, channel: self._clients.pop(channel, None))
+    left: list[object] = []
+
+    def forget(self: Server, channel: Channel) -> None:
+        self._clients.pop(channel, None)
+        left.append(channel)  # or its end would close it
+
+    put(Server, "_drop", forget)
 
 
 @breaks("the arguments of a request are checked", "socket")
