@@ -46,6 +46,10 @@ class Lease(OwnThread):
         if not self._is_cancelled:
             self._run_out()
 
+    def remaining(self) -> float:
+        """The seconds until it runs out. From any thread."""
+        return self._deadline.remaining()
+
     def cancel(self) -> None:
         """It is not needed any more. From any thread; may be repeated, and never waits."""
         self._is_cancelled = True

@@ -11,6 +11,7 @@ The doors lead here: a safepoint, the end of a blocking region (`blocking`) and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from types import FrameType
 
@@ -31,6 +32,7 @@ from freezethreads._registry.status import (
     settled,
 )
 from freezethreads._registry.todos import Todo, pending_todos
+from freezethreads._report.interrupts import tell_interrupted
 from freezethreads._report.ownership import check_nothing_owned
 
 
@@ -149,7 +151,7 @@ def come_back(
                 parking.shut = shut + 1
                 if stay is None:
                     stay = Stay(in_refrigerator(place), _closed(parking))
-                _stand(parking, stay, doors, is_again=kept is not None)
+                _stand(parking, stay, doors, kept)
                 break
             except (RecursionError, MemoryError) as error:
                 kept = kept or error
@@ -171,14 +173,16 @@ def _closed(parking: Parking) -> tuple[Registry, ...]:
     return tuple([registry for registry, record in parking.members if record.shut])
 
 
-def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bool) -> None:
-    """The refrigerator. May be begun again at any point.
+def _stand(
+    parking: Parking, stay: Stay, doors: Iterable[Registry], kept: BaseException | None
+) -> None:
+    """The refrigerator. May be begun again at any point, after the exception that is `kept`.
 
     (Before, everything that it was called for is in place: the thread is not away.)
     """
     word = parking.word
     _step_out(parking)
-    if is_again:  # the exception may have kept this thread from waking the next in turn
+    if kept is not None:  # it may have kept this thread from waking the next in turn
         for registry, _ in parking.members:
             for turns in registry.turns.values():
                 turns.ring()
@@ -193,6 +197,8 @@ def _stand(parking: Parking, stay: Stay, doors: Iterable[Registry], is_again: bo
         if status.stay is stay:
             stay.begun = True
             _note_stop(parking, status, stay)
+            if isinstance(kept or sys.exception(), KeyboardInterrupt):
+                tell_interrupted(status.freezes)
     while status.stay is stay or (status.stay is not None and status.pending(doors) is not None):
         # (The latter: its signal handler has come here while it stands.)
         following = status.holder()

@@ -1,0 +1,42 @@
+"""What somebody is told who interrupts a program that was frozen from outside: with Ctrl-C, say.
+
+Nothing but the thaw lets a thread out, so the KeyboardInterrupt is dealt with after it. Whoever
+presses Ctrl-C waits for that, perhaps for a whole lease, and has to know what for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from freezethreads._ground.original import OwnThread, getpid, monotonic
+from freezethreads._ground.text import clean
+
+if TYPE_CHECKING:
+    from freezethreads._registry.requests import Freeze
+
+
+def tell_interrupted(freezes: Iterable[Freeze]) -> None:
+    """Say on stderr which of these came from outside, until when it stands, and how to thaw it.
+
+    Of the program's own nothing is said: it is in the middle of something. Written straight to the
+    descriptor, since a frozen thread may own the lock of `sys.stderr`, or that of a log.
+    """
+    for freeze in freezes:
+        if isinstance(freeze.thread, OwnThread) and not freeze.done:
+            try:
+                os.write(2, f"{clean(_line(freeze))}\n".encode(errors="backslashreplace"))
+            except OSError:
+                pass  # closed, or its reader is gone: there is nobody to be told
+            break
+
+
+def _line(freeze: Freeze) -> str:
+    seconds = monotonic() - (freeze.stood_at or freeze.asked_at)
+    left = [lease.remaining() for lease in list(freeze.leases)]
+    until = f", for {min(left):.1f} s more" if left else ""
+    return (
+        f"freezethreads: interrupted, but {freeze!r} has stood for {seconds:.1f} s{until}. "
+        f"The interrupt comes after the thaw: `freezethreads thaw {getpid()}`"
+    )

@@ -1,0 +1,41 @@
+"""What somebody is told who interrupts a frozen program."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from freezethreads import Freezer
+from freezethreads._ground.original import OwnThread
+from freezethreads._registry.requests import Freeze
+from freezethreads._report.interrupts import tell_interrupted
+
+
+@pytest.fixture
+def outside() -> Freeze:
+    """A hold that somebody has asked for through the socket."""
+    freeze = Freeze(Freezer("x")._registry, "hold", "", "\x1b[2J\udc80")
+    freeze.thread = OwnThread(name="control")
+    return freeze
+
+
+def test_where_nobody_reads_it_nothing_is_said(
+    outside: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said in the refrigerator, which would begin again, for ever."""
+
+    def write(descriptor: int, text: bytes) -> int:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "write", write)
+    tell_interrupted([outside])
+
+
+def test_what_others_have_chosen_is_escaped(
+    outside: Freeze, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tell_interrupted([outside, outside])
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("freezethreads: interrupted, but <hold by control for ")
+    assert told.isprintable()
