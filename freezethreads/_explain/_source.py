@@ -19,6 +19,7 @@ _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 # What has a frame of its own within a statement, by the name of that.
 _INLINE: dict[str, type[ast.AST]] = {"<lambda>": ast.Lambda, "<genexpr>": ast.GeneratorExp}
 _PARTS = 7  # of a name that is longer, the last ones
+_TRIES = 5
 TAKERS = ("acquire", "get", "put")
 """Methods that take something shared, as a lock or an item of a queue."""
 
@@ -207,7 +208,15 @@ def _has_safepoint(loop: ast.AST) -> bool:
 
 
 def _tree_of(filename: str) -> ast.AST | None:
-    return _parse("".join(linecache.getlines(filename)))
+    text = "".join(linecache.getlines(filename))
+    for _ in range(_TRIES):
+        try:
+            return _parse(text)
+        except SystemError:
+            # CPython 3.11 counts the depth of all parsers of a process in one number, and takes two
+            # threads that parse at once for a mistake of its own: python/cpython issue 106905.
+            continue
+    return None
 
 
 @lru_cache(maxsize=32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import linecache
 import threading
@@ -95,6 +96,24 @@ def test_what_is_no_python_has_no_loops(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     assert loop_around(str(path), 1) is None
     assert loop_around("<string>", 1) is None
+
+
+@pytest.mark.parametrize("failures", [1, 1000])
+def test_a_parser_that_others_have_disturbed_is_tried_again(
+    failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two threads that parse at once disturb each other's on CPython 3.11."""
+    path = tmp_path / "disturbed.py"
+    path.write_text(f"while True:\n    pass  # {failures}\n")
+    left = iter(range(failures))
+
+    def parse(text: str) -> ast.AST:
+        if next(left, None) is not None:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return compile(text, "", "exec", ast.PyCF_ONLY_AST)
+
+    monkeypatch.setattr(ast, "parse", parse)
+    assert loop_around(str(path), 2) == (1 if failures == 1 else None)
 
 
 def entry(filename: str, lineno: int = 1, name: str = "f", end: int | None = None) -> FrameSummary:
