@@ -129,18 +129,23 @@ def stop_before_record(original: Function, switch: Switch, label: str) -> Functi
     """`Logger.handle`: a safepoint before each record, while the thread has no lock of `logging`.
 
     Everybody who logs needs those. The records of this library stop nobody: they tell of freezes.
+    Nor do those of the standard library: a pool's worker logs why it fails before it says so to
+    those who wait for it.
     """
 
     def stop_and_handle(self: logging.Logger, *args: Any, **kwargs: Any) -> Any:
-        if armed and switch.on and not _is_ours(self) and not _has_lock_of_logging():
+        if armed and switch.on and not _is_plumbing(self.name) and not _has_lock_of_logging():
             stop_if_asked(label)
         return original(self, *args, **kwargs)
 
     return stop_and_handle
 
 
-def _is_ours(asked: logging.Logger) -> bool:
-    return asked.name.partition(".")[0] == logger.name
+_LIBRARY: Final = ("asyncio", "concurrent.futures", "http.cookiejar", "multiprocessing")
+
+
+def _is_plumbing(name: str) -> bool:
+    return name.partition(".")[0] == logger.name or name in _LIBRARY
 
 
 def _has_lock_of_logging() -> bool:

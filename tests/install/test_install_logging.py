@@ -97,8 +97,11 @@ def test_nobody_stops_with_the_lock_of_a_handler(older: bool) -> None:
                 asking.clear()
 
 
-def test_a_record_of_this_library_stops_nobody(freezer: Freezer) -> None:
-    logger = make_logger("freezethreads.control", logging.NullHandler())
+@pytest.mark.parametrize("name", ["freezethreads.control", "concurrent.futures", "asyncio"])
+def test_a_record_of_a_library_that_others_wait_for_stops_nobody(
+    name: str, freezer: Freezer
+) -> None:
+    logger = make_logger(name, logging.NullHandler())
     with (
         looping(lambda: logger.info("round")),
         pytest.raises(FreezeTimeout),
