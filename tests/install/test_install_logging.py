@@ -69,15 +69,15 @@ def test_a_loop_that_computes_and_logs_is_stopped(freezer: Freezer) -> None:
 
 @pytest.mark.parametrize("older", [False, True])
 def test_nobody_stops_with_the_lock_of_a_handler(older: bool) -> None:
-    """Every request comes while the thread is inside the handler, which logs something itself."""
+    """The request comes while the thread is inside the handler, which logs something itself."""
     freezer = Freezer("under test")
     inner = make_logger("inner", logging.NullHandler())
-    asking = threading.Event()
+    asking, inside = threading.Event(), threading.Event()
 
     def log_when_asked() -> None:
         record = freezer._registry.records[threading.get_ident()]
         while asking.is_set() and not record.is_asked:
-            pass
+            inside.set()
         inner.info("from a handler")
 
     early = Handler(log_when_asked)
@@ -86,6 +86,7 @@ def test_nobody_stops_with_the_lock_of_a_handler(older: bool) -> None:
         outer = make_logger("outer", handler)
         with looping(lambda: outer.info("round")):
             asking.set()
+            wait_for(inside)
             try:
                 with freezer.freeze(timeout=WAIT) as world:
                     asking.clear()
