@@ -63,8 +63,8 @@ def test_the_interpreter_ends_with_frozen_workers(how: str) -> None:
 def test_the_interpreter_ends_with_a_worker_that_waits_to_begin() -> None:
     output = run("""
         kept = freezethreads.hold(reason="audit")
-        ThreadPoolExecutor(1).submit(print, "done")
-        print("end")
+        print("end", flush=True)
+        ThreadPoolExecutor(1).submit(os.write, 1, b"done\\n")  # in one piece, beside the warning
     """)
     assert output[0] == "end"
     assert without_the_warning(output[1:]) == ["done"]
