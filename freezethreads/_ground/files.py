@@ -39,7 +39,7 @@ def relative(path: str, folder: str | None = None) -> str:
     return path[len(folder) + 1 :] if is_below(path, folder) else path
 
 
-def short_path(path: str, folder: str | None = None) -> str:
+def short_path(path: str) -> str:
     """A file of source by a path that is short: from the folder of installed packages, or of the
     standard library, or as in `relative`. To be read by people: it cannot be opened."""
     if found := _INSTALLED.match(path) or _ANY_STANDARD.match(path):
@@ -47,7 +47,7 @@ def short_path(path: str, folder: str | None = None) -> str:
     for root in (_STANDARD, os.path.dirname(PACKAGE)):
         if is_below(path, root):
             return relative(path, root)
-    return relative(path, folder)
+    return relative(path)
 
 
 def short_paths(text: str) -> str:
