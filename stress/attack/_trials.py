@@ -68,7 +68,7 @@ def kill_later(saving: Saving, later: float) -> None:
             if process.poll() is not None or time.monotonic() > limit:
                 break
             time.sleep(0.001)
-        time.sleep(later)
+        time.sleep(later)  # the moment is what is tried, and any will do
         process.kill()
         assert process.stdout is not None
         printed = process.stdout.read().decode(errors="replace")

@@ -274,7 +274,7 @@ class Socket(Scenario):
             try:
                 return connect(os.getpid())
             except (RequestRefused, NoAnswer, ProcessEnded):
-                time.sleep(REST)
+                time.sleep(REST)  # the fuzz has all places: nothing tells when one is free
 
     def hear_lie(self, actor: Actor, liar: Liar) -> None:
         """Run a command to which one thing is a lie: it says so in a line, and its JSON is JSON."""
