@@ -14,16 +14,21 @@ from freezethreads._controller.fork import adopt
 from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
+    Where,
     by_name,
     check_callable,
     check_debug,
     check_group,
     check_request,
     check_todo,
+    check_where,
 )
 from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
+from freezethreads._machine.bar import Bar
+from freezethreads._machine.monitoring import check_available
+from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
 from freezethreads._refrigerator.membership import Registration
@@ -174,6 +179,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        where: Where = "safepoint",
     ) -> World:
         """Stop all registered threads of `group` but the caller, and return when they stand.
 
@@ -187,7 +193,7 @@ class Freezer(Unique):
         it; TypeError or ValueError, before anything was touched. Whatever else is raised
         (KeyboardInterrupt), nobody is left frozen.
         """
-        return self._freeze(timeout, reason, group, lease, sys._getframe(2))
+        return self._freeze(timeout, reason, group, lease, where, sys._getframe(2))
 
     def _freeze(
         self,
@@ -195,15 +201,22 @@ class Freezer(Unique):
         reason: str,
         group: str,
         lease: float | None,
+        where: Where,
         caller: FrameType,
     ) -> World:
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
+        where = check_where(where)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
                 f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
             )
-        freeze = own or Freeze(self._registry, "freeze", group, reason)
+        if own is not None and not includes(own.where, where):
+            raise FreezeError(
+                f"{own!r} has stopped threads with where={own.where!r}, which does not promise "
+                f"what where={where!r} does: thaw it first, or ask for that at once"
+            )
+        freeze = own or self._ask("freeze", group, reason, where)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
         try:
@@ -215,6 +228,14 @@ class Freezer(Unique):
             self._controller.give_up(freeze, user, error)
             raise
 
+    def _ask(self, kind: str, group: str, reason: str, where: Where) -> Freeze:
+        """A request that is still to be made. Raises `FreezeError` if it cannot be had here."""
+        freeze = Freeze(self._registry, kind, group, reason)
+        if where != "safepoint":
+            check_available(where)
+            freeze.bar = Bar(freeze, self._registry, where)
+        return freeze
+
     def run_frozen(
         self,
         callback: Callable[[*Ts], T],
@@ -224,6 +245,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        where: Where = "safepoint",
     ) -> T:
         """Return `callback(*args)`, called by this thread while all of `group` but it stand.
 
@@ -232,7 +254,7 @@ class Freezer(Unique):
         TypeError if it cannot be called, before anything was touched.
         """
         check_callable("callback", callback)
-        with self._freeze(timeout, reason, group, lease, sys._getframe(1)):
+        with self._freeze(timeout, reason, group, lease, where, sys._getframe(1)):
             return callback(*args)
 
     @by_name
@@ -243,6 +265,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        where: Where = "safepoint",
     ) -> Hold:
         """Stop `group` and leave it stopped until `thaw()` on the result, as a cgroup is frozen.
 
@@ -254,7 +277,7 @@ class Freezer(Unique):
         interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
-        freeze = Freeze(self._registry, "hold", group, reason)
+        freeze = self._ask("hold", group, reason, check_where(where))
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         user = object()
         try:

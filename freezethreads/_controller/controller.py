@@ -7,10 +7,16 @@ of the controller's thread or of the interpreter, and a world that nobody refers
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
+from freezethreads._machine.bar import Bar
+from freezethreads._machine.stacks import Shelter
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._registry.doors import call_shut
@@ -22,6 +28,10 @@ from freezethreads._registry.status import Status, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 from freezethreads._report.stragglers import report_stragglers
+
+_FIRST_PAUSE: Final = 0.0005  # seconds between two looks at threads that have yet to arrive
+_LAST_PAUSE: Final = 0.02
+EMPTY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
 
 
 class Controller:
@@ -56,8 +66,15 @@ class Controller:
         """
         self._turns.take(freeze, deadline, place)
         self._tie(freeze)
-        self._arm(freeze)
-        self._wait(freeze, deadline)
+        self._stop(freeze, deadline)
+
+    def _stop(self, freeze: Freeze, deadline: Deadline) -> None:
+        if isinstance(freeze.bar, Bar):
+            self._put_up(freeze, freeze.bar)
+            self._wait_at_bar(freeze, freeze.bar, deadline)
+        else:
+            self._arm(freeze)
+            self._wait(freeze, deadline)
 
     def stop_and_leave(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the group for a hold: at any time, whoever else has stopped somebody.
@@ -84,6 +101,10 @@ class Controller:
 
         if record is not None:
             self._hold_turns.take(freeze, deadline, place)
+        if freeze.bar is not None:
+            self._stop(freeze, deadline)
+            self._hold_turns.leave(freeze)
+            return
         self._arm(freeze)
         wait_away(self._registry, place, wait_until_it_stands)
         if record is not None and freeze.covers(record.group):
@@ -157,6 +178,8 @@ class Controller:
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         for record in list(freeze.members):
             record.parking.word.let_go()
+        if freeze.bar is not None:
+            freeze.bar.take_down()
         freeze.completion.complete_all()
         self._recount_controller(freeze)
         self._turns.leave(freeze)
@@ -252,10 +275,37 @@ class Controller:
                 error = _timeout(freeze)
                 if error.stragglers:
                     raise error
-        freeze.stood_at = stood = monotonic()
-        recorder = self._registry.recorder
-        call_shut(recorder.stood, stood - freeze.asked_at)
+        self._note_stand(freeze)
         return True
+
+    def _note_stand(self, freeze: Freeze) -> None:
+        freeze.stood_at = stood = monotonic()
+        call_shut(self._registry.recorder.stood, stood - freeze.asked_at)
+
+    def _put_up(self, freeze: Freeze, bar: Bar) -> None:
+        """Have every thread that is meant meet the bar, whether it is registered or not."""
+        self._registry.announce(freeze)
+        self._registry.active[freeze] = None
+        bar.put_up()
+
+    def _wait_at_bar(self, freeze: Freeze, bar: Bar, deadline: Deadline) -> None:
+        """Wait until all have arrived; raise FreezeTimeout, with everybody still in place.
+
+        Nobody rings who is in a call of C. So it looks again by itself, ever more rarely.
+        """
+        pause = _FIRST_PAUSE
+        while not bar.look():
+            if freeze.done:
+                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            if deadline.passed():
+                shelters = bar.stragglers()
+                freeze.awaited.update(dict.fromkeys(shelters))
+                raise _timeout(freeze, shelters)
+            left = deadline.remaining()
+            freeze.bell.wait(pause if left < 0 else min(pause, left))
+            pause = min(2 * pause, _LAST_PAUSE)
+        self._registry.recorder.visited(*bar.stopped.values())
+        self._note_stand(freeze)
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
@@ -265,14 +315,19 @@ class Controller:
         return bool(dead)
 
 
-def _timeout(freeze: Freeze) -> FreezeTimeout:
+def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = EMPTY) -> FreezeTimeout:
     waited = monotonic() - freeze.asked_at
-    stragglers = report_stragglers(list(freeze.awaited), list(freeze.members))
-    lines = "".join(f"\n  {straggler}" for straggler in stragglers)
+    found = report_stragglers(list(freeze.awaited), list(freeze.members))
+    inside = {record.ident: shelter for record, shelter in shelters.items() if shelter is not None}
+    lines = ""
+    for straggler in found:
+        lines += f"\n  {straggler}"
+        if (shelter := inside.get(straggler.ident)) is not None:
+            lines += f"; it is in {shelter}"
     return FreezeTimeout(
-        f"{len(stragglers)} of {len(freeze.members)} threads did not stop within {waited:.3g} s "
-        f"for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
-        stragglers,
+        f"{len(found)} of {len(freeze.members) + len(shelters)} threads did not stop within "
+        f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
+        found,
     )
 
 

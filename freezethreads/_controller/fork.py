@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.living import Living
+from freezethreads._machine import bar
 from freezethreads._report import ownership
 
 _controllers: Living[Controller] = Living()
@@ -51,6 +52,7 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
+    bar.reset()
     ownership.reset()
     for controller in _controllers:
         controller.reset()

@@ -24,6 +24,8 @@ _MOST = 100
 def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     """Before `freeze` is asked for at `place`: log a warning if it cannot stop anybody."""
     groups = registry.groups
+    if freeze.bar is not None and not freeze.group:
+        return  # it stops all there are
     if freeze.group in groups or is_own(code_of(place).co_filename):
         return
     seen = list(groups)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
-from freezethreads._ground.arguments import check_callable
+from freezethreads._ground.arguments import Where, check_callable
 from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ground.unique import Unique
-from freezethreads._registry.places import Place, bell_of
+from freezethreads._registry.places import Place, bell_of, kind_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
@@ -62,6 +62,11 @@ class _Stopped(Unique):
     def threads(self) -> tuple[ThreadInfo, ...]:
         """The threads that this stopped, as they are now. From any thread."""
         return infos_of(list(self._freeze.members))
+
+    @property
+    def where(self) -> Where:
+        """Where the threads were stopped: the argument of that name. From any thread."""
+        return self._freeze.where
 
     @property
     def waited(self) -> float:
@@ -190,7 +195,7 @@ class World(_Stopped):
         try:
             freeze.calls[call] = None
             parking.calls[call] = freeze
-            if not _can_be_called(record):
+            if not _can_be_called(record, freeze):
                 call.refuse(blocked)  # unless it has just come, and makes the call
             if freeze.done:
                 call.refuse(FreezeError("the world was thawed before the call was made"))
@@ -205,10 +210,12 @@ class World(_Stopped):
         return result
 
 
-def _can_be_called(record: Record) -> bool:
+def _can_be_called(record: Record, freeze: Freeze) -> bool:
     """Whether a thread that counts as stopped stands, can be woken, or is on its way to stand."""
     if record.parking.word.value.stay is not None:
         return True
+    if freeze.bar is not None and kind_of(freeze.bar.stopped[record.ident]) == "call":
+        return False
     waits_at = record.away or record.parking.away
     return waits_at is None or bell_of(waits_at) is not None
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.uninterruptible import need_depth
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Where: TypeAlias = Literal["safepoint", "unlocked", "anywhere"]
+"""Where a freeze may stop a thread: at its doors, outside sections, or wherever it is."""
+
+_WHERE = ", ".join(map(repr, get_args(Where)))
 
 
 def check_debug(debug: bool | None) -> bool:
@@ -73,6 +78,15 @@ def check_request(
     check_group(group)
     lease = check_seconds("lease", lease, positive=True)
     return Deadline(seconds), reason, group, lease
+
+
+def check_where(where: object) -> Where:
+    """Return `where` if it says where threads may be stopped, else raise TypeError or ValueError."""
+    if not isinstance(where, str):
+        raise TypeError(f"where must be one of {_WHERE}, not {where!r}")
+    if where not in get_args(Where):
+        raise ValueError(f"where must be one of {_WHERE}, not {where!r}")
+    return cast("Where", where)
 
 
 def check_todo(fn: object, priority: object) -> None:

@@ -15,6 +15,7 @@ import time
 __all__ = [
     "TIMEOUT_MAX",
     "Condition",
+    "ForeignThread",
     "LockType",
     "OwnThread",
     "RLock",
@@ -30,6 +31,7 @@ __all__ = [
     "local",
     "main_thread",
     "monotonic",
+    "own_idents",
     "sleep",
 ]
 
@@ -58,3 +60,28 @@ class OwnThread(Thread):
 
     Its name begins with "freezethreads-", for people; nothing depends on that.
     """
+
+    def _bootstrap_inner(self) -> None:
+        # As soon as it has an ident, and for as long: nothing is to stop it.
+        ident = get_ident()
+        own_idents[ident] = None
+        try:
+            super()._bootstrap_inner()  # type: ignore[misc]
+        finally:
+            own_idents.pop(ident, None)
+
+
+# The idents of this library's threads that have begun and not ended.
+own_idents: dict[int, None] = {}
+
+
+class ForeignThread(Thread):
+    """A thread that `threading` does not know: C code has made it. To be looked at, nothing else."""
+
+    def __init__(self, ident: int) -> None:
+        super().__init__(name=f"thread {ident}", daemon=True)
+        self._ident = ident
+
+    def is_alive(self) -> bool:
+        """Whether it executes Python code."""
+        return self._ident in current_frames()

@@ -12,7 +12,7 @@ The doors lead here: a safepoint, the end of a blocking region (`blocking`) and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from freezethreads._ground.errors import ThreadBlocked
@@ -57,6 +57,25 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
     By its thread. Within a blocking region the thread leaves the region for as long as this takes.
     Todos that come while others are made wait for the next visit; a freeze does not.
     """
+    _visit(registry, record, place, make_todos)
+
+
+def visit_only(registry: Registry, record: Record, place: Place) -> None:
+    """The same without the todos, between two instructions of which nobody says that they are safe
+    for that. A `no_freeze()` region that was entered since the freeze stands keeps nobody going."""
+    shut, record.shut = record.shut, 0
+    try:
+        _visit(registry, record, place, _make_none)
+    finally:
+        record.shut = shut
+
+
+def _visit(
+    registry: Registry,
+    record: Record,
+    place: Place,
+    then: Callable[[Registry, Record, Place], None],
+) -> None:
     parking = record.parking
     region = record.away
     shut = parking.shut
@@ -66,9 +85,7 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
         parking.shut = shut + 1
         record.away = None
         come_back(parking, place, (registry,))
-        for todo in pending_todos(record.todo):
-            make(registry, record, todo)
-            stop_again(registry, parking, place)
+        then(registry, record, place)
         if region is not None:
             go_away(registry, record, region)
         parking.shut = shut
@@ -85,6 +102,17 @@ def visit(registry: Registry, record: Record, place: Place) -> None:
             go_away(registry, record, region)
         raise
     record.last = place
+
+
+def make_todos(registry: Registry, record: Record, place: Place) -> None:
+    """Make the todos that are there now, and stop in between if a freeze asks for it."""
+    for todo in pending_todos(record.todo):
+        make(registry, record, todo)
+        stop_again(registry, record.parking, place)
+
+
+def _make_none(registry: Registry, record: Record, place: Place) -> None:
+    pass
 
 
 def make(registry: Registry, record: Record, todo: Todo) -> None:
@@ -287,7 +315,7 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
         if freeze.is_by(record):
             if freeze.stood_at is None:
                 return
-        elif freeze.covers("") and not isinstance(record.thread, OwnThread):
+        elif freeze.covers("") and freeze.bar is None and not isinstance(record.thread, OwnThread):
             parking.word.ask(Status((freeze,)))
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.original import monotonic
 
-Kind: TypeAlias = Literal["safepoint", "blocking", "wait"]
+Kind: TypeAlias = Literal["safepoint", "blocking", "wait", "call", "anywhere"]
 
 # kind, label, code and offset of the last instruction there, when it came there (monotonic),
 # whether a child of fork() may run while a thread stands there, and the bell that wakes the thread
@@ -23,7 +23,12 @@ Place: TypeAlias = tuple[Kind, str | None, CodeType, int, float, bool, Bell | No
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
     """Where `frame` is now."""
-    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None)
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), kind != "call", None)
+
+
+def place_at(code: CodeType, offset: int) -> Place:
+    """Where a thread is about to execute an instruction, for whoever wants to show that."""
+    return ("anywhere", None, code, offset, monotonic(), True, None)
 
 
 def in_refrigerator(place: Place) -> Place:
@@ -39,6 +44,11 @@ def in_wait(place: Place, fork_safe: bool, bell: Bell | None) -> Place:
 def not_fork_safe(place: Place) -> Place:
     """The same place, where a child of fork() must not run."""
     return (*place[:5], False, place[6])
+
+
+def kind_of(place: Place) -> Kind:
+    """What brings a thread to stop there."""
+    return place[0]
 
 
 def code_of(place: Place) -> CodeType:

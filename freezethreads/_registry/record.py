@@ -151,17 +151,21 @@ class Record:
         name: str | None,
         group: str,
         waker: Callable[[], object] | None,
+        thread: Thread | None = None,
+        parking: Parking | None = None,
     ) -> None:
+        """Of the calling thread; or of another one that is not registered, with a parking that is
+        not its own, as nobody but itself can get at that."""
         self.registry = registry
-        self.thread: Thread = current_thread()
-        self.ident = get_ident()
-        self.native_id = get_native_id()
+        self.thread: Thread = thread or current_thread()
+        self.ident = get_ident() if thread is None else thread.ident or 0
+        self.native_id = get_native_id() if thread is None else thread.native_id or 0
         self.name = self.thread.name if name is None else name
         self.group = group
         self.implicit = False
         self.waker = waker
         self.todo: TodoList = {}
-        self.parking = here.parking
+        self.parking = parking or here.parking
         self.away: Place | None = None
         self.depth = 0
         self.shut = 0
@@ -249,6 +253,9 @@ class Record:
         away = self.away or (None if self.shut else self.parking.away)
         if away is not None:
             return away
+        for freeze in self.parking.word.value.freezes:
+            if freeze.bar is not None and not freeze.done and self.ident in freeze.bar.stopped:
+                return freeze.bar.stopped[self.ident]
         return self.last if self.stopped else None
 
     def is_dead(self) -> bool:

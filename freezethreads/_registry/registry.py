@@ -144,6 +144,8 @@ class Registry:
                 freeze.members[record] = None
 
     def _is_meant(self, freeze: Freeze, record: Record) -> bool:
+        if freeze.bar is not None:
+            return False  # it sees to that by itself
         return not record.exited and freeze.covers(record.group) and not freeze.is_by(record)
 
     def _take_off(self, record: Record, freezes: list[Freeze]) -> Status:

@@ -5,14 +5,16 @@ See `status` for the word, and `_controller.controller` for a freeze's life.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
 from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
     from freezethreads._controller.lease import Lease
+    from freezethreads._registry.places import Place
     from freezethreads._registry.record import Record
 
 
@@ -26,12 +28,23 @@ Ending: TypeAlias = Literal["thaw", "lease", "thread gone", "dropped", "given up
 thread; that nobody referred to it; somebody in its place; the end of the main thread; a fork."""
 
 
+class Barring(Protocol):
+    """What a freeze of the second engine has besides: see `_machine.bar`. `stopped` says where each
+    thread is that has arrived, by its ident."""
+
+    stopped: dict[int, Place]
+    where: Where
+
+    def take_down(self) -> None: ...
+
+
 class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
     Made by its controller: `thread`, `ident` and `native_id` are that thread, and `users` the
     worlds that stand on it (freezing again inside one's own world adds one). `keeps_turn`
     is its thread's own: see `_controller.turns`.
+    `bar` is None if it stops threads at their doors alone.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet. `comers`
     are those whom somebody has moved into its group since: it does not wait for them, and they run
     until their next safepoint.
@@ -43,6 +56,7 @@ class Freeze:
     __slots__ = (
         "asked_at",
         "awaited",
+        "bar",
         "bell",
         "calls",
         "comers",
@@ -65,6 +79,7 @@ class Freeze:
 
     def __init__(self, registry: object, kind: str, group: str, reason: str) -> None:
         self.registry = registry
+        self.bar: Barring | None = None
         self.kind = kind
         self.group = group
         self.reason = reason
@@ -103,6 +118,11 @@ class Freeze:
     def stands(self) -> bool:
         """Whether all have stopped for it, and it was not thawed."""
         return self.stood_at is not None and not self.done
+
+    @property
+    def where(self) -> Where:
+        """Where it stops threads."""
+        return "safepoint" if self.bar is None else self.bar.where
 
     def covers(self, group: str) -> bool:
         """Whether a thread of `group` is meant: the same group or one below it."""

@@ -72,7 +72,7 @@ def _glance(record: Record, stack: Stack | None) -> Glance:
         stack=stack,
         calling=calling,
         processor=processor_time(record.native_id),
-        runnable=calling is not False and _is_runnable(record.native_id),
+        runnable=calling is not False and is_runnable(record.native_id),
         at=monotonic(),
     )
 
@@ -148,7 +148,7 @@ def processor_time(native_id: int) -> float | None:
         return None
 
 
-def _is_runnable(native_id: int) -> bool:
+def is_runnable(native_id: int) -> bool:
     """Whether it wants a processor, or has one. Where others keep it from one its clock stands."""
     try:
         with open(f"/proc/self/task/{native_id}/stat", encoding="ascii", errors="replace") as file:

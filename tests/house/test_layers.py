@@ -18,6 +18,7 @@ CORE = (
     "_registry",
     "_report",
     "_refrigerator",
+    "_machine",
     "sync",  # so that it cannot reach the controller
     "_controller",
     "_explain",

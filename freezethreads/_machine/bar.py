@@ -1,0 +1,359 @@
+"""The bar: what a thread meets between two bytecodes while a freeze of the second engine is there.
+
+Each such freeze has a `Bar`. While there is any, `monitoring` has every thread call `_trap` before
+its next instruction. A thread has *arrived* for a bar if its ident is in `Bar.stopped`::
+
+                       its next instruction is in no section (the thread, in the trap)
+    on its way  -------------------------------------------------------------------> ARRIVED
+        |                                                                               ^
+        +--- it is in a call of C that does not compute, and in no section -------------+
+                                (the controller, in a look)
+
+    ARRIVED ---- the freeze is done ----> on its way
+
+Who has arrived executes nothing of the program any more: before its next instruction it comes to
+the trap, finds itself in `stopped`, and stands in the refrigerator until the thaw. So it does not
+matter in which order the trap and the look come to it, nor when a call of C returns.
+
+Both decide with the lock `_looking` held; so each of them sees a thread that does not move. Whoever
+is in a section decides that anew before each instruction, and cannot do so during a look: whatever
+frames a look reads, their threads are in the trap, waiting for the lock, or have yet to come to the
+end of one instruction. (That is what makes it sound without a GIL, where nobody may read the frames
+of a thread that runs: those that are read belong to threads that are asleep in the system, and meet
+the trap when they wake.)
+
+A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
+whether it wants a processor, have to be the same, with a pause in between in which the GIL is free.
+Only then is "it has not come to the trap" the same as "it is in a call that waits". In particular
+nobody has just been given a lock and has yet to say so: he would have woken, and moved the clock.
+If somebody computes the look ends, and the threads go on to leave their sections.
+
+Why nobody waits for ever. A thread in a section is not stopped, and needs nobody who has arrived,
+but what it waits for itself: if that is one of them, the freeze fails at its deadline and says so.
+A freeze that is done stops nobody. Of two controllers each of which would stop the other the one
+that came first is let be until its world has ended, and the second waits for it. Threads of this
+library are never stopped, nor is anybody in the middle of its code.
+
+An exception in the trap (a KeyboardInterrupt, say) is raised in the thread when it may go on: the
+refrigerator keeps it. One that comes before leads from that instruction to its handler, before
+which is the trap again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import FrameType
+from typing import Final
+
+from freezethreads._ground.arguments import Where
+from freezethreads._ground.files import is_standard
+from freezethreads._ground.frames import current_frames
+from freezethreads._ground.original import (
+    ForeignThread,
+    RLock,
+    Thread,
+    get_ident,
+    get_native_id,
+    getpid,
+    monotonic,
+    own_idents,
+    sleep,
+)
+from freezethreads._ground.uninterruptible import call_with, covered
+from freezethreads._machine.monitoring import switch_off, switch_on
+from freezethreads._machine.stacks import Shelter, kind_of, shelter_of
+from freezethreads._refrigerator.refrigerator import come_back, visit_only
+from freezethreads._registry.doors import call_shut
+from freezethreads._registry.places import Kind, Place, place_of
+from freezethreads._registry.record import Parking, Record, here
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Status
+from freezethreads._registry.todos import ABSENT
+from freezethreads._report.looks import is_runnable, processor_time
+
+_PAUSE: Final = 0.0002  # seconds between two glances
+_GLANCES: Final = 16  # in one look, at most
+_UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
+
+# Those that stand or are on their way to, the oldest first.
+_bars: dict[Bar, None] = {}
+# Guards whether the events are on. Nests in nothing; nothing waits under it.
+_engine = RLock()
+# Guards decisions: see above. Nests in nothing. Under it a look pauses; no code of the program runs.
+_looking = RLock()
+_pid = getpid()
+
+
+class Bar:
+    """One freeze's part in the engine. `freeze` is its request, `where` its kind.
+
+    `stopped` says where each thread is that has arrived, by ident; `awaited` who has not, and what
+    it is in. `strangers` are the records of threads that are not registered.
+    """
+
+    __slots__ = ("awaited", "first_seen", "freeze", "registry", "stopped", "strangers", "where")
+
+    def __init__(self, freeze: Freeze, registry: Registry, where: Where) -> None:
+        self.freeze = freeze
+        self.registry = registry
+        self.where: Where = where
+        self.stopped: dict[int, Place] = {}
+        self.awaited: dict[int, Shelter | None] = {}
+        self.strangers: dict[int, Record] = {}
+        self.first_seen: dict[int, float] = {}
+
+    def put_up(self) -> None:
+        """From here on each thread meets it. By its controller; may be repeated.
+
+        Raises `FreezeError` if the interpreter's ids for tools are all taken.
+        """
+        call_shut(call_with, _engine, self._put_up)
+
+    def _put_up(self) -> None:
+        global _pid
+        _pid = getpid()
+        _bars[self] = None
+        switch_on(_trap)
+
+    def take_down(self) -> None:
+        """The freeze is done. From any thread; may be repeated."""
+        _bars.pop(self, None)
+        if not _bars:
+            call_shut(call_with, _engine, _rest)
+
+    # The threads' side.
+
+    def stops(self, ident: int, frame: FrameType) -> bool:
+        """Whether the calling thread has to stand before the next instruction of `frame`."""
+        if self.freeze.done or not self._is_meant(ident) or kind_of(frame.f_code) == "own":
+            return False
+        return ident in self.stopped or call_with(_looking, lambda: self._decide(ident, frame))
+
+    def _decide(self, ident: int, frame: FrameType) -> bool:
+        """Called with _looking held."""
+        if ident in self.stopped:
+            return True
+        record = self.registry.own.record
+        if here.parking.shut or (record is not None and record.shut):
+            return False
+        if self._commands(ident) or shelter_of(frame, self.where, running=True) is not None:
+            return False
+        self._arrive(ident, place_of(frame, "anywhere", None))
+        return True
+
+    def stand(self, ident: int) -> None:
+        """In the refrigerator, until the freeze is done. By a thread that has arrived."""
+        parking, place = here.parking, self.stopped[ident]
+        record = self.registry.own.record
+        if record is None or record.exited:
+            stranger = self.strangers.get(ident) or self._make_stranger(ident)
+            stranger.parking = parking
+            self.freeze.members[stranger] = None
+            parking.word.ask(Status((self.freeze,)))
+            come_back(parking, place, (self.registry,))
+        else:
+            self.freeze.members[record] = None
+            parking.word.ask(Status((self.freeze,)))
+            visit_only(self.registry, record, place)
+
+    # The controller's side.
+
+    def look(self) -> bool:
+        """Whether all have arrived. By its controller; takes some milliseconds at most."""
+        return call_with(_looking, self._look)
+
+    def _look(self) -> bool:
+        """Called with _looking held."""
+        before = self._glance()
+        for _ in range(_GLANCES):
+            sleep(_PAUSE)
+            now = self._glance()
+            if now == before and not any(wants for _, wants in now.values()):
+                break
+            before = now
+        else:
+            return False
+        frames = current_frames()
+        try:
+            self.awaited = dict.fromkeys(ident for ident in now if ident in frames)
+            waiting = {}
+            for ident in list(self.awaited):
+                below, running = _below_trap(frames.pop(ident))
+                self.awaited[ident] = shelter = self._shelter_of(ident, below, running)
+                if shelter is None and running:
+                    self._count(ident, below, "anywhere")
+                elif shelter is None and self._is_known_to_wait(ident):
+                    waiting[ident] = below
+            # Whoever is in a section may yet give a lock to somebody who waits for it, and who
+            # would own it, once he has arrived.
+            if len(waiting) == len(self.awaited) or self.where == "anywhere":
+                for ident in list(waiting):
+                    self._count(ident, waiting.pop(ident), "call")
+            return not self.awaited
+        finally:
+            frames.clear()
+
+    def _glance(self) -> dict[int, tuple[float | None, bool]]:
+        """Who has yet to arrive, and what each has had of a processor."""
+        threads = known_threads()
+        glances: dict[int, tuple[float | None, bool]] = {}
+        for ident in current_frames():
+            if ident not in self.stopped and self._is_meant(ident) and ident not in own_idents:
+                thread = threads.get(ident)
+                native_id = None if thread is None else thread.native_id
+                if native_id is None:
+                    glances[ident] = (None, False)
+                else:
+                    glances[ident] = (processor_time(native_id), is_runnable(native_id))
+        return glances
+
+    def _is_known_to_wait(self, ident: int) -> bool:
+        """Whether a thread that has not come to the trap is in a call of C, for all one can tell."""
+        thread = known_threads().get(ident)
+        if thread is not None and thread.native_id is not None:
+            return True
+        return monotonic() - self.first_seen.setdefault(ident, monotonic()) > _UNKNOWN
+
+    def _shelter_of(self, ident: int, frame: FrameType, running: bool) -> Shelter | None:
+        """What keeps another thread from being stopped where it is."""
+        if self._commands(ident):
+            return Shelter("a world of its own", frame.f_code, frame.f_lasti)
+        record = self.registry.records.get(ident)
+        if record is not None and _is_shut(record):
+            return Shelter("no_freeze() or a todo", frame.f_code, frame.f_lasti)
+        return shelter_of(frame, self.where, running)
+
+    def _count(self, ident: int, frame: FrameType, kind: Kind) -> None:
+        """Another thread has arrived: it does not run, and is in no section."""
+        record = self.registry.records.get(ident)
+        if record is None or record.exited:
+            record = self.strangers[ident] = self._make_stranger(ident)
+        else:
+            record.parking.word.ask(Status((self.freeze,)))
+        self.freeze.members[record] = None
+        self._arrive(ident, record.place or place_of(_programs(frame), kind, None))
+
+    def _arrive(self, ident: int, place: Place) -> None:
+        """Called with _looking held."""
+        self.stopped[ident] = place
+        if self.awaited.pop(ident, ABSENT) is not ABSENT and not self.awaited:
+            self.freeze.bell.ring()
+
+    def stragglers(self) -> dict[Record, Shelter | None]:
+        """Who has not arrived, as a record, and what it is in. By its controller."""
+        found = {}
+        for ident, shelter in list(self.awaited.items()):
+            record = self.registry.records.get(ident) or self._make_stranger(ident)
+            found[record] = shelter
+        return found
+
+    def _make_stranger(self, ident: int) -> Record:
+        thread = known_threads().get(ident) or ForeignThread(ident)
+        return Record(self.registry, None, "", None, thread, Parking())
+
+    # Both.
+
+    def _is_meant(self, ident: int) -> bool:
+        """Whether it stops that thread: all, or the registered ones of its group."""
+        freeze = self.freeze
+        if ident == freeze.ident and not self._is_reused(ident):
+            return False
+        if not freeze.group:
+            return True
+        record = self.registry.records.get(ident)
+        return record is not None and freeze.covers(record.group)
+
+    def _is_reused(self, ident: int) -> bool:
+        """Whether another thread has the ident of its controller, which has ended."""
+        return ident == get_ident() and get_native_id() != self.freeze.native_id
+
+    def _commands(self, ident: int) -> bool:
+        """Whether a thread has a world, or freezes for one, that was there before this one."""
+        own = self.registry.turns["freeze"].current
+        if own is not None and own.ident == ident and own.keeps_turn and own is not self.freeze:
+            return True
+        for bar in list(_bars):
+            if bar is self:
+                break
+            freeze = bar.freeze
+            if freeze.ident == ident and not freeze.done:
+                if freeze.kind == "freeze" or freeze.stood_at is None:
+                    return True
+        return False
+
+
+@covered
+def _trap(code: object, offset: object, *rest: object) -> None:
+    """What the interpreter calls before an instruction, in the thread that is to execute it."""
+    try:
+        _meet(sys._getframe(1))
+    except BaseException:
+        _meet(sys._getframe(1))
+        raise
+
+
+def _meet(frame: FrameType) -> None:
+    ident = get_ident()
+    if ident in own_idents:
+        return
+    while (bar := _first_bar(ident, frame)) is not None:
+        bar.stand(ident)
+
+
+def _first_bar(ident: int, frame: FrameType) -> Bar | None:
+    """The first one that stops the calling thread."""
+    if getpid() != _pid:
+        return None  # the child of a fork, before it has been put in order
+    for bar in list(_bars):
+        if bar.stops(ident, frame):
+            return bar
+    return None
+
+
+def _rest() -> None:
+    """Called with _engine held."""
+    if not _bars:
+        switch_off()
+
+
+def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:
+    """The innermost frame that is not the trap's, and whether there is a trap above it."""
+    at: FrameType | None = frame
+    while at is not None and kind_of(at.f_code) in ("own", "threading"):
+        if at.f_code is _trap.__code__ and at.f_back is not None:
+            return at.f_back, True
+        at = at.f_back
+    return frame, False
+
+
+def _is_shut(record: Record) -> bool:
+    """Whether a thread that does not move keeps its doors shut, and does not stand behind them."""
+    return bool(record.shut or (record.parking.shut and record.parking.word.value.stay is None))
+
+
+def _programs(frame: FrameType) -> FrameType:
+    """The innermost frame of the program's own, or the innermost one if it has none."""
+    at: FrameType | None = frame
+    while at is not None:
+        if kind_of(at.f_code) == "program" and not is_standard(at.f_code.co_filename):
+            return at
+        at = at.f_back
+    return frame
+
+
+def known_threads() -> dict[int, Thread]:
+    """The threads that `threading` knows, by ident. From any thread; takes no lock.
+
+    (`threading.enumerate` takes one, and whoever has it may be about to stand.)
+    """
+    return threading._active  # type: ignore[attr-defined, no-any-return]
+
+
+def reset() -> None:
+    """In the child of a fork: no bar, no event."""
+    global _engine, _looking
+    _bars.clear()
+    _engine, _looking = RLock(), RLock()
+    switch_off()

@@ -1,0 +1,302 @@
+"""Where in a code object a lock is held: read from its bytecode, once.
+
+A *section* begins after the call that acquires, and ends after the call that releases:
+
+* A `with` block whose context is a name or a chain of attributes. The compiler covers the block by
+  entries of the exception table whose handler begins with PUSH_EXC_INFO, WITH_EXCEPT_START. What is
+  in another `try` inside the block has that one's handler, which is covered by the block's in turn.
+  After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
+  it; and the handler does, until it has called ``__exit__``.
+* A `try` whose `finally` calls ``X.release()``, from ``X.acquire()`` on if that is the statement
+  before it.
+* A `with` block over a call of ``no_freeze()``, whoever's it is.
+
+Whether the context is a lock is found out when somebody asks, by evaluating the chain without
+calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
+told (a property, say) is taken for a lock if it is called like one. A `with` block over any other
+call is no section: most of them (`open`, a pool, a runner of an event loop) last for as long as the
+program does.
+"""
+
+from __future__ import annotations
+
+import dis
+import weakref
+from collections.abc import Iterator, Sequence
+from types import CodeType, FrameType, ModuleType
+from typing import Any, Final, NamedTuple
+
+Chain = tuple[str, ...]
+"""The kind of the first name (`fast`, `global`, `name`), the name, and the attributes after it."""
+
+
+class Section(NamedTuple):
+    """From an offset to another one, the first of which is in it, in one code object.
+
+    `chain` leads to what may be a lock; None: it is a section whatever that is. `entered` is the
+    offset that tells the line at which it was entered.
+    """
+
+    start: int
+    end: int
+    chain: Chain | None
+    entered: int
+
+
+UNKNOWN: Final = object()
+
+_LOADS: Final = {
+    "LOAD_FAST": "fast",
+    "LOAD_FAST_CHECK": "fast",
+    "LOAD_FAST_BORROW": "fast",
+    "LOAD_DEREF": "fast",
+    "LOAD_CLASSDEREF": "name",
+    "LOAD_FROM_DICT_OR_DEREF": "name",
+    "LOAD_FROM_DICT_OR_GLOBALS": "name",
+    "LOAD_NAME": "name",
+    "LOAD_GLOBAL": "global",
+    # Two instructions in one, the second of which is the load.
+    "STORE_FAST_LOAD_FAST": "fast",
+    "LOAD_FAST_LOAD_FAST": "fast",
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": "fast",
+}
+_LOCKLIKE: Final = ("lock", "mutex", "sem", "cond", "cv")
+_SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
+_TAIL: Final = 12  # instructions between the end of a block and the call that releases, at most
+
+_known: dict[int, tuple[weakref.ref[CodeType], tuple[Section, ...]]] = {}
+
+
+def sections_of(code: CodeType) -> tuple[Section, ...]:
+    """The sections of a code object. From any thread."""
+    entry = _known.get(id(code))
+    if entry is not None and entry[0]() is code:
+        return entry[1]
+    found = tuple(_find(code)) if code.co_exceptiontable else ()
+    key = id(code)
+
+    def forget(ref: weakref.ref[CodeType]) -> None:
+        if (known := _known.get(key)) is not None and known[0] is ref:
+            _known.pop(key, None)
+
+    _known[key] = (weakref.ref(code, forget), found)
+    return found
+
+
+def _find(code: CodeType) -> Iterator[Section]:
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "CACHE"]
+    index = {one.offset: i for i, one in enumerate(instructions)}
+    reader = _Reader(code, instructions, index)
+    for handler, covered in _blocks(code).items():
+        if handler in index and instructions[index[handler]].opname == "PUSH_EXC_INFO":
+            yield from reader.sections(handler, sorted(covered))
+
+
+def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
+    """By handler: from where to where an exception comes to it, if none further inside keeps it."""
+    entries = list(dis.Bytecode(code).exception_entries)  # type: ignore[attr-defined]
+    blocks: dict[int, list[tuple[int, int]]] = {}
+    for entry in entries:
+        handler, seen = entry.target, set()
+        while handler is not None and handler not in seen:
+            seen.add(handler)
+            blocks.setdefault(handler, []).append((entry.start, entry.end))
+            handler = next((e.target for e in entries if e.start <= handler < e.end), None)
+    return blocks
+
+
+class _Reader:
+    """The instructions of one code object."""
+
+    def __init__(
+        self, code: CodeType, instructions: Sequence[dis.Instruction], index: dict[int, int]
+    ) -> None:
+        self._code = code
+        self._instructions = instructions
+        self._index = index
+
+    def sections(self, handler: int, covered: list[tuple[int, int]]) -> Iterator[Section]:
+        """What the blocks with this handler are, if they hold anything."""
+        start = covered[0][0]
+        after = self._index[handler] + 1
+        if self._opname(after) == "WITH_EXCEPT_START":
+            context = self._context_before(self._index[start])
+            if context is None:
+                return
+            chain, end_of, first = context[0], self._call_of_exit, start
+            handled = after
+        else:
+            release = self._release_after(after)
+            if release is None:
+                return
+            handled, chain = release
+            end_of = self._call_of_release
+            first = self._acquire_before(self._index[start], chain)
+        covered[0] = (first, covered[0][1])
+        for begin, end in covered:
+            i = self._index.get(end)
+            last = self._end(end_of(i)) or self._end(self._last_silent(i))
+            yield Section(begin, last or end, chain, first)
+        yield Section(handler, self._end(handled) or handler, chain, first)
+
+    def _opname(self, i: int) -> str:
+        return self._instructions[i].opname if 0 <= i < len(self._instructions) else ""
+
+    def _end(self, i: int | None) -> int | None:
+        """Where the instruction after that one begins."""
+        if i is None:
+            return None
+        if i + 1 < len(self._instructions):
+            return self._instructions[i + 1].offset
+        return len(self._code.co_code)
+
+    def _context_before(self, i: int) -> tuple[Chain | None] | None:
+        """The chain of the `with` whose block begins there, in a tuple; None if it is another
+        expression, or an `async with`."""
+        i -= 1
+        if self._opname(i) == "BEFORE_WITH":
+            return self._context(i - 1)
+        if self._opname(i) == "CALL":
+            names = [self._opname(i - k) for k in range(1, 6)]
+            if names == ["LOAD_SPECIAL", "SWAP", "SWAP", "LOAD_SPECIAL", "COPY"]:
+                return self._context(i - 6)
+        return None
+
+    def _context(self, i: int) -> tuple[Chain | None] | None:
+        if self._opname(i) == "CALL" and self._instructions[i].arg == 0:
+            before = self._instructions[i - 1]
+            if before.opname in ("LOAD_ATTR", "LOAD_METHOD") and before.argval == "no_freeze":
+                return (None,)
+            return None
+        chain = self._chain(i)
+        return None if chain is None else (chain,)
+
+    def _chain(self, i: int) -> Chain | None:
+        """The chain of names that ends with that instruction, if it is one."""
+        attributes: list[str] = []
+        while self._opname(i) == "LOAD_ATTR":
+            attributes.append(self._instructions[i].argval)
+            i -= 1
+        kind = _LOADS.get(self._opname(i))
+        if kind is None:
+            return None
+        name = self._instructions[i].argval
+        return (kind, name[-1] if isinstance(name, tuple) else name, *reversed(attributes))
+
+    def _method(self, i: int, name: str) -> Chain | None:
+        """The chain before a method of that name, which is loaded there."""
+        one = self._instructions[i] if 0 <= i < len(self._instructions) else None
+        if one is None or one.opname not in ("LOAD_ATTR", "LOAD_METHOD") or one.argval != name:
+            return None
+        return self._chain(i - 1)
+
+    def _call_of_exit(self, i: int | None) -> int | None:
+        """The call of `__exit__(None, None, None)` on the way out of a block that ends there."""
+        nones = 0
+        for k in range(i or 0, (i or 0) + _TAIL):
+            if i is None or not self._opname(k):
+                return None
+            one = self._instructions[k]
+            if one.opname.startswith("LOAD_C") and one.argval is None:
+                nones += 1
+            elif one.opname == "CALL":
+                return k if nones >= 3 else None
+            elif one.opname not in ("SWAP", "NOP", "POP_TOP", "POP_ITER", "NOT_TAKEN"):
+                return None
+        return None
+
+    def _last_silent(self, i: int | None) -> int | None:
+        """The last of the instructions from there on that cannot raise, which no entry covers."""
+        last = None
+        while i is not None and self._opname(i).startswith(_SILENT):
+            last, i = i, i + 1
+        return last
+
+    def _call_of_release(self, i: int | None) -> int | None:
+        """The call of `X.release()` in a block that ends there, if it comes at once."""
+        return None if i is None else (self._release_after(i) or (None,))[0]
+
+    def _release_after(self, i: int) -> tuple[int, Chain] | None:
+        """The first call from there on, if it is one of `X.release()`, and the chain of X."""
+        for k in range(i, min(i + _TAIL, len(self._instructions))):
+            chain = self._method(k, "release")
+            if chain is not None:
+                call = next((j for j in (k + 1, k + 2) if self._opname(j) == "CALL"), None)
+                return None if call is None else (call, chain)
+            if self._opname(k).startswith(("CALL", "RERAISE", "RETURN", "JUMP")):
+                return None
+        return None
+
+    def _acquire_before(self, i: int, chain: Chain) -> int:
+        """Where a section begins whose `try` begins there: after `X.acquire()`, if that is what
+        comes before."""
+        start = self._instructions[i].offset
+        k = i - 1
+        while self._opname(k) in ("NOP", "POP_TOP", "NOT_TAKEN"):
+            k -= 1
+        if self._opname(k) != "CALL":
+            return start
+        for j in range(k - 1, max(k - 6, 0), -1):
+            if self._method(j, "acquire") == chain:
+                return self._end(k) or start
+        return start
+
+
+def value_of(chain: Chain, frame: FrameType) -> Any:
+    """What the chain leads to now, without a call; `UNKNOWN` if nobody can tell.
+
+    By its thread, or while that cannot go on.
+    """
+    kind, name, *attributes = chain
+    spaces: list[Any] = [frame.f_globals, frame.f_builtins]
+    if kind != "global":
+        spaces.insert(0, frame.f_locals)
+    value = next((space[name] for space in spaces if name in space), UNKNOWN)
+    for attribute in attributes:
+        if value is UNKNOWN:
+            break
+        value = attribute_of(value, attribute)
+    return value
+
+
+def attribute_of(owner: Any, name: str) -> Any:
+    """An attribute, if it can be had without code of the program."""
+    kind = type(owner)
+    found = _in_type(kind, name)
+    if found is not UNKNOWN and type(found).__name__ in ("member_descriptor", "getset_descriptor"):
+        try:
+            return found.__get__(owner, kind)
+        except AttributeError:
+            return UNKNOWN
+    if found is not UNKNOWN and isinstance(found, property):
+        return UNKNOWN
+    try:
+        own = object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        own = {}
+    if isinstance(owner, (ModuleType, type)) or name in own:
+        own = own if name in own else {}
+        if name in own:
+            return own[name]
+        return _in_type(owner, name) if isinstance(owner, type) else UNKNOWN
+    return found
+
+
+def _in_type(kind: type, name: str) -> Any:
+    for base in type.__dict__["__mro__"].__get__(kind):
+        if name in (space := type.__dict__["__dict__"].__get__(base)):
+            return space[name]
+    return UNKNOWN
+
+
+def is_lock(value: Any) -> bool:
+    """Whether it looks like a lock of threads: it has `acquire` and `release`."""
+    kind = type(value)
+    if kind.__module__.startswith("asyncio"):
+        return False
+    return _in_type(kind, "acquire") is not UNKNOWN and _in_type(kind, "release") is not UNKNOWN
+
+
+def is_called_like_a_lock(chain: Chain) -> bool:
+    """What is left to go by where its value cannot be told."""
+    return any(part in chain[-1].lower() for part in _LOCKLIKE)

@@ -1,0 +1,203 @@
+"""Whether a thread is in a section: by its stack, frame by frame.
+
+What is atomic by default, since everybody shares it, is told by the file that its code is from. All
+of it counts wherever it is on the stack, but for the few functions in it that run the program's own
+code and hold nothing meanwhile. A thread that waits there in a call of C has let go what it held:
+so in its waits it can be stopped. In particular who is in the `wait` of a condition has given its
+lock back, whatever `with` block is around.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import thread as pool
+from types import CodeType, FrameType
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from freezethreads._ground.arguments import Where
+from freezethreads._ground.files import is_own
+from freezethreads._machine.marks import is_atomic
+from freezethreads._machine.sections import (
+    UNKNOWN,
+    Section,
+    attribute_of,
+    is_called_like_a_lock,
+    is_lock,
+    sections_of,
+    value_of,
+)
+from freezethreads._registry.places import place_at
+from freezethreads._report.ownership import where
+
+_Kind: TypeAlias = Literal["own", "import", "threading", "shared", "program"]
+
+
+def includes(where: Where, other: Where) -> bool:
+    """Whether a world of threads that were stopped so has what the other one promises."""
+    return where == other or where == "unlocked" or (where == "anywhere" and other == "safepoint")
+
+
+class Shelter(NamedTuple):
+    """Why a thread must not be stopped where it is: what it is in, and in which frame.
+
+    `lock` is set if that is a lock, as far as it can be told which.
+    """
+
+    what: str
+    code: CodeType
+    offset: int
+    lock: object = UNKNOWN
+
+    def __str__(self) -> str:
+        return f"{self.what}, at {where(place_at(self.code, self.offset))}"
+
+
+def _folder(file: str | None) -> str:
+    return os.path.dirname(file or "")
+
+
+_THREADING: Final = threading.Thread.run.__code__.co_filename
+_SHARED: Final = (
+    queue.Queue.get.__code__.co_filename,
+    _folder(logging.Logger.handle.__code__.co_filename),
+    _folder(concurrent.futures.Future.result.__code__.co_filename),
+)
+# What runs the program's own code, and holds nothing meanwhile.
+_PASSING: Final = frozenset(
+    function.__code__
+    for function in (
+        threading.Thread._bootstrap,  # type: ignore[attr-defined]
+        threading.Thread._bootstrap_inner,  # type: ignore[attr-defined]
+        threading.Thread.run,
+        threading.Timer.run,
+        concurrent.futures.Future._invoke_callbacks,  # type: ignore[attr-defined]
+        pool._worker,
+        pool._WorkItem.run,
+        *[
+            vars(context)["run"]
+            for context in [getattr(pool, "WorkerContext", None)]
+            if context is not None
+        ],
+    )
+)
+_files: dict[str, _Kind] = {}
+
+
+def kind_of(code: CodeType) -> _Kind:
+    """Whose code it is."""
+    name = code.co_filename
+    kind = _files.get(name)
+    if kind is None:
+        kind = _files[name] = _classify(name)
+    return kind
+
+
+def _classify(name: str) -> _Kind:
+    if is_own(name):
+        return "own"
+    if name.startswith("<frozen importlib._bootstrap"):
+        return "import"
+    if name == _THREADING:
+        return "threading"
+    if name in _SHARED or _folder(name) in _SHARED:
+        return "shared"
+    return "program"
+
+
+def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
+    """What keeps a thread with this innermost frame from being stopped; None: it may be.
+
+    `running` is whether it is about to execute an instruction there, and not in a call of C.
+    By its thread, or while that cannot go on.
+    """
+    if running and kind_of(frame.f_code) == "own":
+        return Shelter("this library's own code", frame.f_code, frame.f_lasti)
+    waits = not running  # everything from the innermost frame to here only waits
+    given_back: list[object] = []
+    at: FrameType | None = frame
+    while at is not None:
+        kind = kind_of(at.f_code)
+        waits = waits and kind in ("own", "threading", "shared")
+        shelter = _shelter_of_frame(at, kind, where, waits, given_back)
+        if shelter is not None:
+            return shelter
+        if not running and at.f_code.co_name == "wait":
+            given_back += _given_back_by(at)
+        at = at.f_back
+    return None
+
+
+def _shelter_of_frame(
+    frame: FrameType, kind: _Kind, where: Where, waits: bool, given_back: list[object]
+) -> Shelter | None:
+    code, offset = frame.f_code, frame.f_lasti
+    if kind == "import":
+        return Shelter("an import", code, offset)
+    if kind == "threading" or (kind == "shared" and where == "unlocked"):
+        if not waits and code not in _PASSING:
+            return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
+    if is_atomic(frame):
+        return Shelter("code marked as atomic", code, offset)
+    for section in sections_of(code):
+        if section.start <= offset < section.end:
+            lock = _lock_of(section, frame, where, given_back)
+            if lock is not None:
+                what = "no_freeze()" if section.chain is None else _name(section)
+                return Shelter(what, code, section.entered, lock)
+    return None
+
+
+def _lock_of(
+    section: Section, frame: FrameType, where: Where, given_back: list[object]
+) -> object | None:
+    """The lock that a section is about, `UNKNOWN`, or None if nothing is held there."""
+    if section.chain is None:
+        return UNKNOWN
+    if where != "unlocked":
+        return None
+    value = value_of(section.chain, frame)
+    if value is UNKNOWN:
+        return UNKNOWN if is_called_like_a_lock(section.chain) else None
+    if not is_lock(value) or any(one is held for held in _same(value) for one in given_back):
+        return None
+    return value
+
+
+def _name(section: Section) -> str:
+    assert section.chain is not None
+    return "a section of " + ".".join(section.chain[1:])
+
+
+def _given_back_by(frame: FrameType) -> list[object]:
+    """What a thread has let go that waits in this call of `wait`: of a condition, the lock."""
+    condition = frame.f_locals.get("self", UNKNOWN)
+    return _same(condition) if is_lock(condition) else []
+
+
+def _same(lock: object) -> list[object]:
+    """A lock, and what it stands for: a condition has one."""
+    inner = attribute_of(lock, "_lock")
+    return [lock] if inner is UNKNOWN else [lock, inner]
+
+
+def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, CodeType, int]]:
+    """The locks that a thread holds, as far as its stack tells, and where it acquired each.
+
+    By its thread, or while that cannot go on.
+    """
+    given_back: list[object] = []
+    at: FrameType | None = frame
+    while at is not None:
+        for section in sections_of(at.f_code):
+            if section.start <= at.f_lasti < section.end and section.chain is not None:
+                lock = _lock_of(section, at, "unlocked", given_back)
+                if lock is not None and lock is not UNKNOWN:
+                    yield lock, at.f_code, section.entered
+        if not running and at.f_code.co_name == "wait":
+            given_back += _given_back_by(at)
+        at = at.f_back
