@@ -22,11 +22,13 @@ PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this 
 
 import typing as _typing
 
-from freezethreads._controller.world import Hold, World
+from freezethreads._controller.world import HeldLock, Hold, World
 from freezethreads._default import (
+    atomic,
     blocking,
     default_freezer,
     dump,
+    freezable,
     freeze,
     hold,
     no_freeze,
@@ -68,6 +70,7 @@ __all__ = [
     "FreezeError",
     "FreezeTimeout",
     "Freezer",
+    "HeldLock",
     "Histogram",
     "Hold",
     "Installation",
@@ -85,9 +88,11 @@ __all__ = [
     "ThreadInfo",
     "ThreadPoolExecutor",
     "World",
+    "atomic",
     "blocking",
     "default_freezer",
     "dump",
+    "freezable",
     "freeze",
     "hold",
     "install",

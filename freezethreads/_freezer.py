@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from functools import wraps
 from types import FrameType
-from typing import IO, TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import IO, TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
@@ -27,6 +28,7 @@ from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
+from freezethreads._machine.marks import atomic, freezable, mark
 from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
@@ -168,6 +170,32 @@ class Freezer(Unique):
         not count as stopped.
         """
         return self._no_freeze(self._registry)
+
+    # From outside: what the program's code is, without an edit.
+
+    def atomic(self, target: T, /) -> T:
+        """Have nobody stopped in `target`, nor in what it calls; returns `target`.
+
+        `target` is a function, a class, a module, or a name such as
+        ``"package.module:Class.method"``, also of what does not exist yet. So this is a decorator
+        as well. It is for freezes with ``where="unlocked"`` and ``"anywhere"``, and costs nothing
+        while there is none. From any thread; it holds for all freezers, and cannot be taken back.
+
+        On CPython 3.11 a function is returned that runs `target` inside `no_freeze()`; anything
+        else raises `FreezeError` there. Raises TypeError or ValueError if `target` is nothing of
+        the kind, or if its module is there and has no such name.
+        """
+        return mark(atomic, target, None, self._no_freeze_around)
+
+    def freezable(self, target: T, /, *, label: str | None = None) -> T:
+        """Have the entry of `target` and each turn of its loops be safepoints; returns `target`.
+
+        As `safepoint(label)` there, for every freezer, without an edit and at no cost while
+        nobody freezes. `target` is as for `atomic`, and so are the errors. From any thread.
+
+        On CPython 3.11 a function is returned that passes a safepoint on its way in.
+        """
+        return mark(freezable, target, label, self._safepoint_before)
 
     # The controller's side.
 
@@ -375,6 +403,22 @@ class Freezer(Unique):
         from freezethreads.control import serve  # which nobody else should have to load
 
         return serve(self)
+
+    def _no_freeze_around(self, fn: Callable[..., Any], label: str | None) -> Callable[..., Any]:
+        @wraps(fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self.no_freeze():
+                return fn(*args, **kwargs)
+
+        return call
+
+    def _safepoint_before(self, fn: Callable[..., Any], label: str | None) -> Callable[..., Any]:
+        @wraps(fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.safepoint(label)
+            return fn(*args, **kwargs)
+
+        return call
 
     def _post(
         self, record: Record, fn: Callable[..., T], args: tuple[object, ...], priority: float

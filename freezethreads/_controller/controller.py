@@ -15,13 +15,13 @@ from freezethreads._controller.lease import Lease
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
-from freezethreads._machine.bar import Bar
-from freezethreads._machine.stacks import Shelter
 from freezethreads._ground.original import get_ident, main_thread, monotonic
+from freezethreads._machine.bar import Bar, close_doors, open_doors
+from freezethreads._machine.stacks import Shelter
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place
-from freezethreads._registry.record import Lifeline, logger
+from freezethreads._registry.record import Lifeline, Record, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.status import Status, settled
@@ -31,7 +31,7 @@ from freezethreads._report.stragglers import report_stragglers
 
 _FIRST_PAUSE: Final = 0.0005  # seconds between two looks at threads that have yet to arrive
 _LAST_PAUSE: Final = 0.02
-EMPTY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
+_NOBODY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
 
 
 class Controller:
@@ -176,10 +176,11 @@ class Controller:
         freeze.end_by(ending)
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
-        for record in list(freeze.members):
-            record.parking.word.let_go()
         if freeze.bar is not None:
             freeze.bar.take_down()
+        close_doors(freeze)
+        for record in list(freeze.members):
+            record.parking.word.let_go()
         freeze.completion.complete_all()
         self._recount_controller(freeze)
         self._turns.leave(freeze)
@@ -218,6 +219,7 @@ class Controller:
         registry, own = self._registry, self._registry.own.record
         registry.announce(freeze)
         registry.active[freeze] = None
+        open_doors(freeze)
         for record in list(registry.records.values()):
             is_meant = not freeze.group or freeze.covers(record.group)
             if is_meant and not record.exited and record is not own:
@@ -315,7 +317,7 @@ class Controller:
         return bool(dead)
 
 
-def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = EMPTY) -> FreezeTimeout:
+def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY) -> FreezeTimeout:
     waited = monotonic() - freeze.asked_at
     found = report_stragglers(list(freeze.awaited), list(freeze.members))
     inside = {record.ident: shelter for record, shelter in shelters.items() if shelter is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
@@ -13,16 +14,27 @@ from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocke
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._ground.unique import Unique
+from freezethreads._machine.bar import Bar
 from freezethreads._registry.places import Place, bell_of, kind_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.todos import Todo
 from freezethreads._report.ownership import where
-from freezethreads._report.stragglers import ThreadInfo, infos_of, other_threads
+from freezethreads._report.statistics import Site, site_of
+from freezethreads._report.stragglers import ThreadInfo, info_of, infos_of, other_threads
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A lock that a stopped thread holds: the thread, the lock itself, and where it acquired it."""
+
+    thread: ThreadInfo
+    lock: object
+    site: Site
 
 
 class _Stopped(Unique):
@@ -67,6 +79,21 @@ class _Stopped(Unique):
     def where(self) -> Where:
         """Where the threads were stopped: the argument of that name. From any thread."""
         return self._freeze.where
+
+    @property
+    def locks(self) -> tuple[HeldLock, ...]:
+        """The locks that the stopped threads hold, as far as their stacks tell. By this thread.
+
+        Those of ``where="unlocked"`` and ``"anywhere"``; in the first it is empty, unless the
+        controller has released a lock that one of them was waiting for. At safepoints the program
+        itself says what is held: there it is empty too.
+        """
+        bar = self._freeze.bar
+        if not isinstance(bar, Bar) or self._freeze.done:
+            return ()
+        return tuple(
+            HeldLock(info_of(record), lock, site_of(place)) for record, lock, place in bar.held()
+        )
 
     @property
     def waited(self) -> float:

@@ -81,7 +81,7 @@ def check_request(
 
 
 def check_where(where: object) -> Where:
-    """Return `where` if it says where threads may be stopped, else raise TypeError or ValueError."""
+    """Return `where` if it says where threads may be stopped, else raise TypeError, ValueError."""
     if not isinstance(where, str):
         raise TypeError(f"where must be one of {_WHERE}, not {where!r}")
     if where not in get_args(Where):

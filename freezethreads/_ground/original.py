@@ -76,7 +76,7 @@ own_idents: dict[int, None] = {}
 
 
 class ForeignThread(Thread):
-    """A thread that `threading` does not know: C code has made it. To be looked at, nothing else."""
+    """A thread that `threading` does not know: C code has made it. To be looked at, no more."""
 
     def __init__(self, ident: int) -> None:
         super().__init__(name=f"thread {ident}", daemon=True)

@@ -23,10 +23,10 @@ of a thread that runs: those that are read belong to threads that are asleep in 
 the trap when they wake.)
 
 A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
-whether it wants a processor, have to be the same, with a pause in between in which the GIL is free.
-Only then is "it has not come to the trap" the same as "it is in a call that waits". In particular
-nobody has just been given a lock and has yet to say so: he would have woken, and moved the clock.
-If somebody computes the look ends, and the threads go on to leave their sections.
+whether it wants a processor, have to be the same, with a pause in between in which the GIL is free;
+and so has a third one, with the lock held. Only then is "it has not come to the trap" the same as
+"it is in a call that waits". In particular nobody has just been given a lock and has yet to say so:
+he would have woken, and moved his clock. While somebody runs, in a section say, nothing is held.
 
 Why nobody waits for ever. A thread in a section is not stopped, and needs nobody who has arrived,
 but what it waits for itself: if that is one of them, the freeze fails at its deadline and says so.
@@ -43,8 +43,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_standard
@@ -61,27 +63,39 @@ from freezethreads._ground.original import (
     sleep,
 )
 from freezethreads._ground.uninterruptible import call_with, covered
-from freezethreads._machine.monitoring import switch_off, switch_on
-from freezethreads._machine.stacks import Shelter, kind_of, shelter_of
-from freezethreads._refrigerator.refrigerator import come_back, visit_only
+from freezethreads._machine.marks import freezable
+from freezethreads._machine.monitoring import (
+    AT_ENTRIES_AND_LOOPS,
+    BEFORE_EACH_INSTRUCTION,
+    is_available,
+    switch,
+)
+from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
+from freezethreads._refrigerator.refrigerator import come_back, visit_door, visit_only
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import Kind, Place, place_of
+from freezethreads._registry.places import Kind, Place, place_at, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
-from freezethreads._registry.todos import ABSENT
 from freezethreads._report.looks import is_runnable, processor_time
+
+T = TypeVar("T")
 
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
 
+# What a thread has had of a processor, None if the system does not say; and whether it wants one.
+Glance: TypeAlias = tuple[float | None, bool]
+
 # Those that stand or are on their way to, the oldest first.
 _bars: dict[Bar, None] = {}
+# What a thread is to call when it comes to the trap, by ident: for itself alone.
+_calls: dict[int, Callable[[], object]] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
 _engine = RLock()
-# Guards decisions: see above. Nests in nothing. Under it a look pauses; no code of the program runs.
+# Guards decisions: see above. Nests in nothing, and no code of the program runs under it.
 _looking = RLock()
 _pid = getpid()
 
@@ -112,16 +126,14 @@ class Bar:
         call_shut(call_with, _engine, self._put_up)
 
     def _put_up(self) -> None:
-        global _pid
-        _pid = getpid()
         _bars[self] = None
-        switch_on(_trap)
+        _switch()
 
     def take_down(self) -> None:
         """The freeze is done. From any thread; may be repeated."""
         _bars.pop(self, None)
         if not _bars:
-            call_shut(call_with, _engine, _rest)
+            call_shut(call_with, _engine, _switch)
 
     # The threads' side.
 
@@ -162,22 +174,28 @@ class Bar:
 
     def look(self) -> bool:
         """Whether all have arrived. By its controller; takes some milliseconds at most."""
-        return call_with(_looking, self._look)
+        return _call_in_trap(self._look)
 
     def _look(self) -> bool:
-        """Called with _looking held."""
         before = self._glance()
         for _ in range(_GLANCES):
             sleep(_PAUSE)
             now = self._glance()
             if now == before and not any(wants for _, wants in now.values()):
-                break
+                return call_with(_looking, partial(self._look_at, now))
             before = now
-        else:
+        return False
+
+    def _look_at(self, quiet: Mapping[int, Glance]) -> bool:
+        """Called with _looking held, when nobody has run for a while.
+
+        Unless somebody runs now, count who may be stopped.
+        """
+        if self._glance() != quiet:
             return False
         frames = current_frames()
         try:
-            self.awaited = dict.fromkeys(ident for ident in now if ident in frames)
+            self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
             waiting = {}
             for ident in list(self.awaited):
                 below, running = _below_trap(frames.pop(ident))
@@ -195,10 +213,10 @@ class Bar:
         finally:
             frames.clear()
 
-    def _glance(self) -> dict[int, tuple[float | None, bool]]:
+    def _glance(self) -> dict[int, Glance]:
         """Who has yet to arrive, and what each has had of a processor."""
         threads = known_threads()
-        glances: dict[int, tuple[float | None, bool]] = {}
+        glances: dict[int, Glance] = {}
         for ident in current_frames():
             if ident not in self.stopped and self._is_meant(ident) and ident not in own_idents:
                 thread = threads.get(ident)
@@ -210,7 +228,7 @@ class Bar:
         return glances
 
     def _is_known_to_wait(self, ident: int) -> bool:
-        """Whether a thread that has not come to the trap is in a call of C, for all one can tell."""
+        """Whether a thread that has not come to the trap is in a call of C: if it is slow to."""
         thread = known_threads().get(ident)
         if thread is not None and thread.native_id is not None:
             return True
@@ -238,8 +256,8 @@ class Bar:
     def _arrive(self, ident: int, place: Place) -> None:
         """Called with _looking held."""
         self.stopped[ident] = place
-        if self.awaited.pop(ident, ABSENT) is not ABSENT and not self.awaited:
-            self.freeze.bell.ring()
+        if self.awaited.pop(ident, None) is not None and not any(self.awaited.values()):
+            self.freeze.bell.ring()  # the last one that was in a section
 
     def stragglers(self) -> dict[Record, Shelter | None]:
         """Who has not arrived, as a record, and what it is in. By its controller."""
@@ -248,6 +266,27 @@ class Bar:
             record = self.registry.records.get(ident) or self._make_stranger(ident)
             found[record] = shelter
         return found
+
+    def held(self) -> list[tuple[Record, object, Place]]:
+        """The locks that those who have arrived hold, for all one can tell, and where each was
+        acquired. By its controller."""
+        return _call_in_trap(lambda: call_with(_looking, self._held))
+
+    def _held(self) -> list[tuple[Record, object, Place]]:
+        """Called with _looking held."""
+        members = {record.ident: record for record in list(self.freeze.members)}
+        frames = current_frames()
+        found: list[tuple[Record, object, Place]] = []
+        try:
+            for ident in self.stopped:
+                frame, record = frames.pop(ident, None), members.get(ident)
+                if frame is not None and record is not None:
+                    below, running = _below_trap(frame)
+                    for lock, code, offset in held_by(below, running):
+                        found.append((record, lock, place_at(code, offset)))
+            return found
+        finally:
+            frames.clear()
 
     def _make_stranger(self, ident: int) -> Record:
         thread = known_threads().get(ident) or ForeignThread(ident)
@@ -278,9 +317,9 @@ class Bar:
             if bar is self:
                 break
             freeze = bar.freeze
-            if freeze.ident == ident and not freeze.done:
-                if freeze.kind == "freeze" or freeze.stood_at is None:
-                    return True
+            is_busy = not freeze.done and (freeze.kind == "freeze" or freeze.stood_at is None)
+            if freeze.ident == ident and is_busy:
+                return True
         return False
 
 
@@ -288,10 +327,27 @@ class Bar:
 def _trap(code: object, offset: object, *rest: object) -> None:
     """What the interpreter calls before an instruction, in the thread that is to execute it."""
     try:
-        _meet(sys._getframe(1))
+        if _calls and (call := _calls.pop(get_ident(), None)) is not None:
+            call()
+        else:
+            _meet(sys._getframe(1))
     except BaseException:
         _meet(sys._getframe(1))
         raise
+
+
+def _call_in_trap(call: Callable[[], T]) -> T:
+    """Return `call()`, made by the calling thread in the trap, where it has no events itself.
+
+    Outside, each instruction of the library costs as much as one of the program.
+    """
+    ident, results = get_ident(), []
+    _calls[ident] = lambda: results.append(call())
+    while ident in _calls and _bars:  # in the first turn it is made
+        pass
+    if not results and _calls.pop(ident, None) is not None:
+        return call()  # everybody has been let go meanwhile
+    return results[0]
 
 
 def _meet(frame: FrameType) -> None:
@@ -312,10 +368,44 @@ def _first_bar(ident: int, frame: FrameType) -> Bar | None:
     return None
 
 
-def _rest() -> None:
-    """Called with _engine held."""
-    if not _bars:
-        switch_off()
+# Freezes that stop threads at their doors, while code is marked as a door.
+_doors: dict[Freeze, None] = {}
+
+
+def open_doors(freeze: Freeze) -> None:
+    """Have `freeze` stop threads in freezable code as well. By its controller."""
+    if freezable and is_available():
+        _doors[freeze] = None
+        call_shut(call_with, _engine, _switch)
+
+
+def close_doors(freeze: Freeze) -> None:
+    """It is done. From any thread; may be repeated."""
+    if freeze in _doors:
+        _doors.pop(freeze, None)
+        call_shut(call_with, _engine, _switch)
+
+
+def _at_door(code: object, offset: object, *rest: object) -> None:
+    """What the interpreter calls when a function begins, or jumps, in the thread that does."""
+    frame = sys._getframe(1)
+    name = freezable.name_in(frame)
+    if name is not None and getpid() == _pid:
+        for freeze in list(_doors):
+            registry: Any = freeze.registry
+            visit_door(registry, freezable.label_of(name), frame)
+
+
+def _switch() -> None:
+    """Have what is needed now, and nothing else. Called with _engine held."""
+    global _pid
+    _pid = getpid()
+    traps: dict[str, Callable[..., object]] = {}
+    if _doors:
+        traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
+    if _bars:
+        traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, _trap))
+    switch(traps)
 
 
 def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:
@@ -355,5 +445,7 @@ def reset() -> None:
     """In the child of a fork: no bar, no event."""
     global _engine, _looking
     _bars.clear()
+    _doors.clear()
+    _calls.clear()
     _engine, _looking = RLock(), RLock()
-    switch_off()
+    switch({})

@@ -1,4 +1,5 @@
-"""What the program has declared from outside: code in which nobody is stopped.
+"""What the program has declared from outside: `atomic` code, in which nobody is stopped, and
+`freezable` code, whose entry and whose loops are safepoints.
 
 A mark is a name, so that it can be made before there is what it names, and is looked up once for
 each code object: by the name of its module and by its own qualified name.
@@ -8,47 +9,80 @@ from __future__ import annotations
 
 import sys
 import weakref
-from types import CodeType, FrameType, ModuleType
-from typing import Any, Final
+from collections.abc import Callable
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any, Final, TypeVar
 
-# "module:Qualified.name", or "module" for all of it.
-_atomic: Final[dict[str, None]] = {}
-_known: dict[int, tuple[weakref.ref[CodeType], bool]] = {}
+from freezethreads._ground.errors import FreezeError
 
-
-def is_atomic(frame: FrameType) -> bool:
-    """Whether the code of a frame is marked, or what it is defined in."""
-    if not _atomic:
-        return False
-    code = frame.f_code
-    entry = _known.get(id(code))
-    if entry is not None and entry[0]() is code:
-        return entry[1]
-    found = _is_marked(str(frame.f_globals.get("__name__")), code.co_qualname)
-    key = id(code)
-
-    def forget(ref: weakref.ref[CodeType]) -> None:
-        if (known := _known.get(key)) is not None and known[0] is ref:
-            _known.pop(key, None)
-
-    _known[key] = (weakref.ref(code, forget), found)
-    return found
+T = TypeVar("T")
 
 
-def _is_marked(module: str, name: str) -> bool:
-    if module in _atomic:
-        return True
-    parts = name.split(".")
-    return any(f"{module}:{'.'.join(parts[:n])}" in _atomic for n in range(1, len(parts) + 1))
+class Marks:
+    """One kind of mark. From any thread: each step is one operation on a dict."""
+
+    def __init__(self) -> None:
+        # By name: "module:Qualified.name", or "module" for all of it; and the label, if it has one.
+        self._names: dict[str, str | None] = {}
+        self._known: dict[int, tuple[weakref.ref[CodeType], str | None]] = {}
+
+    def add(self, target: Any, label: str | None = None) -> None:
+        """Mark a function, a class, a module, or what ``"module:Qualified.name"`` names.
+
+        May be repeated. Raises TypeError or ValueError for anything else.
+        """
+        self._names[name_of(target)] = label
+        self._known = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def name_in(self, frame: FrameType) -> str | None:
+        """Under which name the code of a frame is marked, or what it is defined in; None: it is
+        not."""
+        if not self._names:
+            return None
+        code, known = frame.f_code, self._known
+        entry = known.get(id(code))
+        if entry is not None and entry[0]() is code:
+            return entry[1]
+        name = self._find(str(frame.f_globals.get("__name__")), code.co_qualname)
+        key = id(code)
+
+        def forget(ref: weakref.ref[CodeType]) -> None:
+            if (one := known.get(key)) is not None and one[0] is ref:
+                known.pop(key, None)
+
+        known[key] = (weakref.ref(code, forget), name)
+        return name
+
+    def label_of(self, name: str) -> str | None:
+        """The label with which it was marked."""
+        return self._names.get(name)
+
+    def _find(self, module: str, qualified: str) -> str | None:
+        parts = qualified.split(".")
+        names = (f"{module}:{'.'.join(parts[:n])}" for n in range(1, len(parts) + 1))
+        return next((name for name in (module, *names) if name in self._names), None)
 
 
-def mark_atomic(target: Any) -> None:
-    """Mark a function, a class, a module, or what ``"module:Qualified.name"`` names.
+atomic: Final = Marks()
+freezable: Final = Marks()
 
-    From any thread; may be repeated. Raises TypeError or ValueError for anything else.
-    """
-    _atomic[name_of(target)] = None
-    _known.clear()
+
+def mark(marks: Marks, target: T, label: str | None, wrap: Callable[[Any, str | None], Any]) -> T:
+    """Mark `target` and return it; before CPython 3.12 return what `wrap` makes of a function."""
+    if sys.version_info >= (3, 12):
+        marks.add(target, label)
+        return target
+    name_of(target)
+    if not isinstance(target, FunctionType):
+        raise FreezeError(
+            f"only a function can be marked on CPython 3.11, not {target!r}: mark what it has, "
+            "one by one, or use 3.12 or newer"
+        )
+    wrapped: T = wrap(target, label)
+    return wrapped
 
 
 def name_of(target: Any) -> str:

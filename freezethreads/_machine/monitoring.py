@@ -3,7 +3,7 @@
 On, every thread of the interpreter calls the trap before its next instruction, also one that is in
 a call of C, and one that begins later. Off, nothing is left: no tool, no callback, no event.
 
-What is assumed of CPython 3.12 and newer (Doc/library/sys.monitoring.rst, Python/instrumentation.c):
+What is assumed of CPython 3.12 and newer (sys.monitoring's page, and Python/instrumentation.c):
 `set_events` changes the code of all frames of all threads before it returns, and code that begins
 later when it begins; with the GIL nobody executes anything meanwhile, and without one it stops the
 world. While a thread is in a callback no event of anybody occurs in it. An exception that a
@@ -13,14 +13,14 @@ callback raises is raised there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from freezethreads._ground.errors import FreezeError
 
 _NAME: Final = "freezethreads"
 _PREFERRED: Final = (3, 4, 5, 2, 1, 0)  # those that no convention has given to anybody come first
-_EVENTS: Final = (
+BEFORE_EACH_INSTRUCTION: Final = (
     "INSTRUCTION",
     "PY_START",
     "PY_RESUME",
@@ -29,10 +29,17 @@ _EVENTS: Final = (
     "RAISE",
     "RERAISE",
 )
+AT_ENTRIES_AND_LOOPS: Final = ("PY_START", "JUMP")
+_ALL: Final = (*BEFORE_EACH_INSTRUCTION, "JUMP")
 _ROOM: Final = 200  # calls that the trap may need below the program's last one
 
 _tool: int | None = None
 _limit: int | None = None
+
+
+def is_available() -> bool:
+    """Whether this interpreter can do that at all."""
+    return sys.version_info >= (3, 12)
 
 
 def check_available(where: str) -> None:
@@ -67,11 +74,18 @@ def _choose_tool() -> int:
     return free
 
 
-def switch_on(trap: Callable[..., object]) -> None:
-    """Have every thread call `trap(code, offset, ...)` before each instruction. May be repeated.
+def switch(traps: Mapping[str, Callable[..., object]]) -> None:
+    """Have every thread call the trap of each of these events, and of no other. May be repeated.
 
     Called with the engine's lock held. Raises `FreezeError` if all ids are taken.
     """
+    if traps:
+        _switch_on(traps)
+    else:
+        _switch_off()
+
+
+def _switch_on(traps: Mapping[str, Callable[..., object]]) -> None:
     global _tool, _limit
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     if _tool is None:
@@ -80,29 +94,32 @@ def switch_on(trap: Callable[..., object]) -> None:
             monitoring.use_tool_id(tool, _NAME)
         _tool = tool
     if _limit is None:
-        # The trap must find room at any depth, and not raise RecursionError there.
+        # A trap must find room at any depth, and not raise RecursionError there.
         limit = sys.getrecursionlimit()
         _limit = limit
         sys.setrecursionlimit(limit + _ROOM)
     events = 0
-    for name in _EVENTS:
+    for name in _ALL:
         event = getattr(monitoring.events, name)
-        monitoring.register_callback(_tool, event, trap)
-        events |= event
+        monitoring.register_callback(_tool, event, traps.get(name))
+        events |= event if name in traps else 0
     monitoring.set_events(_tool, events)
 
 
-def switch_off() -> None:
-    """Leave nothing behind. May be repeated. Called with the engine's lock held."""
+def _switch_off() -> None:
+    """Leave nothing behind."""
     global _tool, _limit
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     if _tool is not None:
         monitoring.set_events(_tool, 0)
-        for name in _EVENTS:
+        for name in _ALL:
             monitoring.register_callback(_tool, getattr(monitoring.events, name), None)
         monitoring.free_tool_id(_tool)
         _tool = None
     if _limit is not None:
         if sys.getrecursionlimit() == _limit + _ROOM:  # else the program has set another one
-            sys.setrecursionlimit(_limit)
+            try:
+                sys.setrecursionlimit(_limit)
+            except RecursionError:
+                return  # this thread is too deep for it just now: the next time does it
         _limit = None

@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_own
-from freezethreads._machine.marks import is_atomic
+from freezethreads._machine.marks import atomic
 from freezethreads._machine.sections import (
     UNKNOWN,
     Section,
@@ -138,11 +138,11 @@ def _shelter_of_frame(
     code, offset = frame.f_code, frame.f_lasti
     if kind == "import":
         return Shelter("an import", code, offset)
-    if kind == "threading" or (kind == "shared" and where == "unlocked"):
-        if not waits and code not in _PASSING:
-            return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
-    if is_atomic(frame):
-        return Shelter("code marked as atomic", code, offset)
+    is_shared = kind == "threading" or (kind == "shared" and where == "unlocked")
+    if is_shared and not waits and code not in _PASSING:
+        return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
+    if (name := atomic.name_in(frame)) is not None:
+        return Shelter(f"{name}, which is atomic", code, offset)
     for section in sections_of(code):
         if section.start <= offset < section.end:
             lock = _lock_of(section, frame, where, given_back)
@@ -160,7 +160,7 @@ def _lock_of(
         return UNKNOWN
     if where != "unlocked":
         return None
-    value = value_of(section.chain, frame)
+    value: object = value_of(section.chain, frame)
     if value is UNKNOWN:
         return UNKNOWN if is_called_like_a_lock(section.chain) else None
     if not is_lock(value) or any(one is held for held in _same(value) for one in given_back):

@@ -19,7 +19,7 @@ from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.flat import wait_flat
-from freezethreads._registry.places import Place, in_refrigerator, place_of
+from freezethreads._registry.places import Kind, Place, in_refrigerator, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
@@ -38,17 +38,26 @@ from freezethreads._report.ownership import check_nothing_owned
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
     """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos."""
+    _visit_as(registry, "safepoint", label, frame)
+
+
+def visit_door(registry: Registry, label: str | None, frame: FrameType) -> None:
+    """The same in code that was marked as a safepoint from outside."""
+    _visit_as(registry, "freezable", label, frame)
+
+
+def _visit_as(registry: Registry, kind: Kind, label: str | None, frame: FrameType) -> None:
     record = registry.own.record
     parking = here.parking
     is_shut = parking.shut or (record is not None and record.shut)
     if registry.debug and not is_shut:
-        check_nothing_owned(place_of(frame, "safepoint", label))
+        check_nothing_owned(place_of(frame, kind, label))
     if is_shut:
         return
     if record is None:
-        visit_as_stranger(registry, parking, place_of(frame, "safepoint", label))
+        visit_as_stranger(registry, parking, place_of(frame, kind, label))
     elif record.is_asked:
-        visit(registry, record, place_of(frame, "safepoint", label))
+        visit(registry, record, place_of(frame, kind, label))
 
 
 def visit(registry: Registry, record: Record, place: Place) -> None:
