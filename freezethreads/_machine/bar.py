@@ -248,8 +248,7 @@ class Bar:
         record = self.registry.records.get(ident)
         if record is None or record.exited:
             record = self.strangers[ident] = self._make_stranger(ident)
-        else:
-            record.parking.word.ask(Status((self.freeze,)))
+        record.parking.word.ask(Status((self.freeze,)))
         self.freeze.members[record] = None
         self._arrive(ident, record.place or place_of(_programs(frame), kind, None))
 

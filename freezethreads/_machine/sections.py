@@ -291,10 +291,10 @@ def _in_type(kind: type, name: str) -> Any:
 
 def is_lock(value: Any) -> bool:
     """Whether it looks like a lock of threads: it has `acquire` and `release`."""
-    kind = type(value)
-    if kind.__module__.startswith("asyncio"):
+    if type(value).__module__.startswith("asyncio"):
         return False
-    return _in_type(kind, "acquire") is not UNKNOWN and _in_type(kind, "release") is not UNKNOWN
+    # A condition has these of its own, from the lock that it was made with.
+    return UNKNOWN not in (attribute_of(value, "acquire"), attribute_of(value, "release"))
 
 
 def is_called_like_a_lock(chain: Chain) -> bool:

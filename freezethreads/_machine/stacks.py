@@ -67,7 +67,8 @@ _SHARED: Final = (
     _folder(logging.Logger.handle.__code__.co_filename),
     _folder(concurrent.futures.Future.result.__code__.co_filename),
 )
-# What runs the program's own code, and holds nothing meanwhile.
+# What runs the program's own code, and holds nothing meanwhile. (Before and after, nobody is
+# stopped there: whoever starts a thread waits until it says that it has begun.)
 _PASSING: Final = frozenset(
     function.__code__
     for function in (
@@ -123,7 +124,8 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
     while at is not None:
         kind = kind_of(at.f_code)
         waits = waits and kind in ("own", "threading", "shared")
-        shelter = _shelter_of_frame(at, kind, where, waits, given_back)
+        passes = at.f_code in _PASSING and not (running and at is frame)
+        shelter = _shelter_of_frame(at, kind, where, waits or passes, given_back)
         if shelter is not None:
             return shelter
         if not running and at.f_code.co_name == "wait":
@@ -133,13 +135,13 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
 
 
 def _shelter_of_frame(
-    frame: FrameType, kind: _Kind, where: Where, waits: bool, given_back: list[object]
+    frame: FrameType, kind: _Kind, where: Where, passes: bool, given_back: list[object]
 ) -> Shelter | None:
     code, offset = frame.f_code, frame.f_lasti
     if kind == "import":
         return Shelter("an import", code, offset)
     is_shared = kind == "threading" or (kind == "shared" and where == "unlocked")
-    if is_shared and not waits and code not in _PASSING:
+    if is_shared and not passes:
         return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
     if (name := atomic.name_in(frame)) is not None:
         return Shelter(f"{name}, which is atomic", code, offset)

@@ -1,0 +1,293 @@
+"""Where a lock is held, read from bytecode: each instruction of a block, and none after it."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import concurrent.futures
+import dis
+import functools
+import logging
+import multiprocessing.pool
+import queue
+import socketserver
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+from freezethreads._machine.sections import (
+    UNKNOWN,
+    is_called_like_a_lock,
+    is_lock,
+    sections_of,
+    value_of,
+)
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
+
+
+def is_in(code: CodeType, offset: int, chain: str | None) -> bool:
+    """Whether the instruction there is in a section of that lock."""
+    return any(
+        section.start <= offset < section.end
+        and (section.chain and ".".join(section.chain[1:])) == chain
+        for section in sections_of(code)
+    )
+
+
+def called_in(function: Callable[..., object], chain: str | None) -> dict[str, bool]:
+    """Of each global that the function loads, whether that is in a section of that lock."""
+    code: CodeType = function.__code__  # type: ignore[attr-defined]
+    return {
+        one.argval: is_in(code, one.offset, chain)
+        for one in dis.get_instructions(code)
+        if one.opname == "LOAD_GLOBAL"
+    }
+
+
+inside: Any = None
+outside: Any = None
+inside_too: Any = None
+after: Any = None
+Wrong: Any = None
+
+
+def plain(lock: Any) -> None:
+    outside()
+    with lock:
+        inside()
+    after()
+
+
+def of_an_attribute(self: Any) -> object:
+    outside()
+    with self.a.lock:
+        if inside():
+            return inside_too()
+    return after()
+
+
+def with_a_try_inside(lock: Any) -> object:
+    while outside():
+        with lock:
+            try:
+                inside()
+            except Wrong:
+                return inside_too()
+            finally:
+                inside()
+    return after()
+
+
+def acquired(lock: Any) -> None:
+    lock.acquire()
+    try:
+        inside()
+    finally:
+        lock.release()
+    after()
+
+
+def acquired_in_time(lock: Any) -> None:
+    if not lock.acquire(timeout=1):
+        outside()
+    try:
+        inside()
+    finally:
+        lock.release()
+    after()
+
+
+@pytest.mark.parametrize("function", [plain, acquired, acquired_in_time, with_a_try_inside])
+def test_what_is_inside_is_in_the_section_and_nothing_else(function: Callable[..., Any]) -> None:
+    found = called_in(function, "lock")
+    names = {"inside": True, "inside_too": True, "Wrong": True, "outside": False, "after": False}
+    assert found == {name: is_inside for name, is_inside in names.items() if name in found}
+    assert {"inside", "after"} <= set(found)
+
+
+def test_a_chain_of_attributes() -> None:
+    found = called_in(of_an_attribute, "self.a.lock")
+    assert found == {"outside": False, "inside": True, "inside_too": True, "after": False}
+
+
+def two_locks(first: Any, second: Any) -> None:
+    with first, second:
+        inside()
+    after()
+
+
+def test_two_locks_of_one_statement_are_two_sections() -> None:
+    assert called_in(two_locks, "first") == {"inside": True, "after": False}
+    assert called_in(two_locks, "second") == {"inside": True, "after": False}
+
+
+def no_freeze(freezer: Any) -> None:
+    with freezer.no_freeze():
+        inside()
+    after()
+
+
+def test_no_freeze_is_a_section_of_nothing() -> None:
+    assert called_in(no_freeze, None) == {"inside": True, "after": False}
+
+
+async def not_of_threads(lock: Any) -> None:
+    async with lock:
+        inside()
+
+
+def of_a_call(path: Any) -> None:
+    with path.open() as file:
+        inside(file)
+
+
+@pytest.mark.parametrize("function", [not_of_threads, of_a_call])
+def test_an_async_with_and_a_call_are_no_sections(function: Callable[..., Any]) -> None:
+    assert sections_of(function.__code__) == ()
+
+
+def test_the_call_that_releases_is_in_it_and_what_comes_next_is_not() -> None:
+    """The trap asks before an instruction: before the call the lock is held, and after it not."""
+    for function in (plain, acquired):
+        code = function.__code__
+        calls = [one for one in dis.get_instructions(code) if one.opname == "CALL"]
+        loads = [one for one in dis.get_instructions(code) if one.argval == "after"]
+        release = [call for call in calls if call.offset < loads[0].offset][-1]
+        assert is_in(code, release.offset, "lock")
+        following = next(
+            one for one in dis.get_instructions(code) if one.offset > release.offset
+        )
+        assert not is_in(code, following.offset, "lock")
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes_in(constant)
+
+
+def bodies_in(tree: ast.AST) -> Iterator[tuple[str, int, int, int]]:
+    """Each `with` over a name or a chain of attributes: that, its line, and those of its body."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With):
+            for item in node.items:
+                root = item.context_expr
+                while isinstance(root, ast.Attribute):
+                    root = root.value
+                if isinstance(root, ast.Name) and node.body[0].lineno > node.lineno:
+                    last = node.body[-1].end_lineno or 0
+                    yield ast.unparse(item.context_expr), node.lineno, node.body[0].lineno, last
+
+
+MODULES = (
+    threading,
+    queue,
+    logging,
+    concurrent.futures._base,
+    concurrent.futures.thread,
+    multiprocessing.pool,
+    socketserver,
+    tempfile,
+    functools,
+    asyncio.base_events,
+)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_instruction_of_a_body_is_in_its_section(module: ModuleType) -> None:
+    """By the lines of the standard library's own blocks. (What is left of a `return` when the lock
+    has been released has the block's line, and may be outside.)"""
+    path = Path(module.__file__ or "")
+    text = path.read_text(encoding="utf-8")
+    bodies = list(bodies_in(ast.parse(text)))
+    missed = []
+    for code in codes_in(compile(text, str(path), "exec")):
+        for one in dis.get_instructions(code):
+            line = one.positions.lineno if one.positions else None
+            for chain, begin, first, last in bodies:
+                if line is None or not first <= line <= last or code.co_firstlineno > begin:
+                    continue
+                is_rest = one.opname == "NOP" or one.opname.startswith("RETURN")
+                if not is_rest and not is_in(code, one.offset, chain):
+                    missed.append((code.co_qualname, line, one.offset, one.opname, chain))
+    assert not missed
+
+
+class Account:
+    mark = "the class's"
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    @property
+    def computed(self) -> Any:
+        raise AssertionError("code of the program was called")
+
+
+class Slotted:
+    __slots__ = ("empty", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+
+global_lock = threading.Lock()
+
+
+def frame_with(account: Account, slotted: Slotted) -> FrameType:
+    return sys._getframe()
+
+
+def test_what_a_chain_leads_to_is_found_without_a_call() -> None:
+    account, slotted = Account(), Slotted()
+    frame = frame_with(account, slotted)
+    assert value_of(("fast", "account", "lock"), frame) is account.lock
+    assert value_of(("fast", "account", "mark"), frame) == "the class's"
+    assert value_of(("fast", "slotted", "lock"), frame) is slotted.lock
+    assert value_of(("global", "global_lock"), frame) is global_lock
+    assert value_of(("global", "threading", "Lock"), frame) is threading.Lock
+    assert value_of(("global", "len"), frame) is len
+    for chain in (
+        ("fast", "nobody"),
+        ("fast", "account", "computed"),
+        ("fast", "account", "nothing"),
+        ("fast", "slotted", "empty"),
+    ):
+        assert value_of(chain, frame) is UNKNOWN
+
+
+def test_what_is_a_lock() -> None:
+    for lock in (
+        threading.Lock(),
+        threading.RLock(),
+        threading.Condition(),
+        threading.Semaphore(),
+        multiprocessing.Lock(),
+    ):
+        assert is_lock(lock)
+    for other in (None, 3, "lock", asyncio.Lock(), tempfile, Account(), threading.Event()):
+        assert not is_lock(other)
+    assert is_called_like_a_lock(("fast", "self", "_write_lock"))
+    assert not is_called_like_a_lock(("fast", "lock", "connection"))
+
+
+def test_nothing_is_kept_of_code_that_is_gone() -> None:
+    from freezethreads._machine import sections
+
+    space: dict[str, Any] = {}
+    exec("def gone(lock):\n    with lock:\n        pass", space)
+    code = space["gone"].__code__
+    assert sections_of(code)
+    key = id(code)
+    assert key in sections._known
+    del code
+    space.clear()
+    assert key not in sections._known

@@ -1,0 +1,637 @@
+"""Freezes that stop threads between two bytecodes: what stands, what goes on, and what is left."""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import freezethreads
+from freezethreads import Freezer, FreezeError, FreezeTimeout, LeaseExpired, ThreadBlocked
+from helpers import WAIT, run_python, start, wait_for, wait_until
+from machine import WHERE, Blocked, Load, loaded, needs_monitoring, nothing_is_left, site_of
+
+pytestmark = needs_monitoring
+
+
+@pytest.fixture(params=WHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    yield
+    assert nothing_is_left()
+    assert sys.getrecursionlimit() == limit
+
+
+def spin() -> None:
+    for _ in range(50):
+        pass
+
+
+def allocate() -> None:
+    [[object() for _ in range(5)] for _ in range(5)]
+
+
+def recurse(depth: int = 30) -> int:
+    return recurse(depth - 1) if depth else 0
+
+
+def generate() -> int:
+    return sum(x * x for x in range(20))
+
+
+def raise_and_catch() -> None:
+    try:
+        int("x")
+    except ValueError:
+        pass
+
+
+def sleep() -> None:
+    time.sleep(0.001)
+
+
+def select() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("select 1").fetchall()
+    connection.close()
+
+
+def begin_thread() -> None:
+    thread = threading.Thread(target=spin)
+    thread.start()
+    thread.join()
+
+
+STEPS = {
+    "spin": spin,
+    "allocate": allocate,
+    "recurse": recurse,
+    "generate": generate,
+    "raise": raise_and_catch,
+    "sleep": sleep,
+    "select": select,
+    "begin": begin_thread,
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_thread_stands_whatever_it_does(name: str, where: Any) -> None:
+    with loaded(**{name: STEPS[name]}) as load:
+        for _ in range(20):
+            with freezethreads.freeze(where=where):
+                before = dict(load.counts)
+                time.sleep(0.002)  # time itself is what is tested: that nothing moves in it
+                assert load.counts == before
+            load.goes_on()
+
+
+def test_all_of_them_at_once(where: Any) -> None:
+    with loaded(**STEPS) as load:
+        for _ in range(10):
+            with freezethreads.freeze(where=where) as world:
+                before = dict(load.counts)
+                time.sleep(0.002)
+                assert load.counts == before
+                assert set(STEPS) <= {info.name for info in world.threads}
+            load.goes_on()
+
+
+def test_no_lock_is_held_when_unlocked() -> None:
+    """Whatever lock of the program the controller wants, it gets at once."""
+    lock, rlock, condition, items = (
+        threading.Lock(),
+        threading.RLock(),
+        threading.Condition(),
+        queue.Queue[int](),
+    )
+
+    def with_lock() -> None:
+        with lock:
+            spin()
+
+    def with_rlock() -> None:
+        rlock.acquire()
+        try:
+            recurse(5)
+        finally:
+            rlock.release()
+
+    def with_condition() -> None:
+        with condition:
+            condition.notify_all()
+            spin()
+
+    def put_and_get() -> None:
+        items.put(1)
+        items.get()
+
+    steps = (with_lock, with_lock, with_rlock, with_rlock, with_condition, put_and_get)
+    with loaded(**{f"{step.__name__}{i}": step for i, step in enumerate(steps)}) as load:
+        for _ in range(30):
+            with freezethreads.freeze(where="unlocked") as world:
+                assert world.locks == ()
+                for each in (lock, rlock, condition, items.mutex):
+                    assert each.acquire(blocking=False), each
+                    each.release()
+            load.goes_on()
+
+
+def test_money_is_not_torn_under_a_lock_nor_in_atomic_code() -> None:
+    accounts, lock, dice = [100] * 8, threading.Lock(), random.Random(1)
+    others = [100] * 8
+
+    def move(book: list[int]) -> None:
+        a, b = dice.randrange(8), dice.randrange(8)
+        book[a] -= 1
+        spin()
+        book[b] += 1
+
+    def transfer() -> None:
+        with lock:
+            move(accounts)
+
+    @freezethreads.atomic
+    def transfer_alone() -> None:
+        move(others)
+
+    with loaded(a=transfer, b=transfer, c=transfer_alone) as load:
+        for _ in range(50):
+            with freezethreads.freeze(where="unlocked"):
+                assert sum(accounts) == 800
+                assert sum(others) == 800
+            with freezethreads.freeze(where="anywhere"):
+                assert sum(others) == 800
+            load.goes_on()
+
+
+def test_what_is_sent_to_it_waits_for_the_thaw(where: Any) -> None:
+    here, there = socket.socketpair()
+    items: queue.SimpleQueue[int] = queue.SimpleQueue()
+    got: list[Any] = []
+    receiver = start(lambda: got.append(there.recv(10)))
+    getter = start(lambda: got.append(items.get()))
+    sleeper = start(lambda: got.append(time.sleep(0.01)))
+    with here, there:
+        with freezethreads.freeze(where=where):
+            here.send(b"x")
+            items.put(1)
+            time.sleep(0.05)
+            before = list(got)
+        for worker in (receiver, getter, sleeper):
+            worker.finish()
+    assert before in ([], [None])  # the sleep may have been over before the world stood
+    assert len(got) == 3
+
+
+def test_a_thread_in_a_call_is_shown_with_the_program_s_own_line(where: Any) -> None:
+    event = threading.Event()
+    worker = start(wait_for, event, name="waits")
+    blocked = Blocked()
+    with freezethreads.freeze(where=where) as world:
+        assert world.where == where
+        assert site_of(world, "blocked").kind == "call"
+        assert site_of(world, "blocked").function == "Blocked._run"
+        assert site_of(world, "waits").kind == "call"
+        assert site_of(world, "waits").function == "wait_for"
+        event.set()
+    worker.finish()
+    blocked.finish()
+
+
+def test_who_gets_a_lock_in_the_world_stands_with_it() -> None:
+    blocked = Blocked()
+    with freezethreads.freeze(where="unlocked") as world:
+        blocked.release()
+        time.sleep(0.02)
+        assert not blocked.came_back
+    blocked.finish()
+    assert world.where == "unlocked"
+
+
+def test_the_controller_s_lock_goes_to_one_that_shows_in_the_world() -> None:
+    """It owns a lock when it freezes; who waits for it counts as stopped, and owns it next."""
+    lock = threading.Lock()
+
+    def take() -> None:
+        with lock:
+            spin()
+
+    lock.acquire()
+    worker = start(take, name="next")
+    with freezethreads.freeze(where="unlocked") as world:
+        assert world.locks == ()
+        lock.release()
+        wait_until(lambda: bool(world.locks))
+        (held,) = world.locks
+        assert held.lock is lock
+        assert held.thread.name == "next"
+        assert held.site.function.endswith("take")
+    worker.finish()
+
+
+def test_the_locks_of_threads_that_stand_anywhere() -> None:
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            over.wait(WAIT)
+
+    worker = start(hold_it, name="holds")
+    wait_for(ready)
+    with freezethreads.freeze(where="anywhere") as world:
+        (held,) = world.locks
+        assert held.lock is lock
+        assert held.thread.name == "holds"
+    assert world.locks == ()  # it is over
+    over.set()
+    worker.finish()
+
+
+def test_a_thread_that_waits_with_a_lock_is_waited_for_and_named() -> None:
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            over.wait(WAIT)
+
+    worker = start(hold_it, name="holds")
+    wait_for(ready)
+    with pytest.raises(FreezeTimeout) as caught:
+        freezethreads.freeze(where="unlocked", timeout=0.2)
+    assert "a section of lock, at " in str(caught.value)
+    assert [straggler.name for straggler in caught.value.stragglers] == ["holds"]
+    over.set()
+    worker.finish()
+
+
+def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
+    """A queue's `get`, an event's `wait`: there is a `with` block around each of them."""
+    items: queue.Queue[int] = queue.Queue()
+    condition = threading.Condition()
+    released = threading.Event()
+
+    def wait() -> None:
+        with condition:
+            condition.wait_for(released.is_set, WAIT)
+
+    workers = [start(items.get), start(wait), start(wait_for, released)]
+    with freezethreads.freeze(where="unlocked", timeout=WAIT) as world:
+        assert items.mutex.acquire(blocking=False)
+        items.mutex.release()
+        assert len(world.threads) >= 3
+    items.put(1)
+    released.set()
+    with condition:
+        condition.notify_all()
+    for worker in workers:
+        worker.finish()
+
+
+def test_a_lock_around_the_wait_for_another_one_counts() -> None:
+    outer, ready = threading.Lock(), threading.Event()
+    items: queue.Queue[int] = queue.Queue()
+
+    def get() -> None:
+        with outer:
+            ready.set()
+            items.get()
+
+    worker = start(get, name="outer")
+    wait_for(ready)
+    with pytest.raises(FreezeTimeout, match="a section of outer"):
+        freezethreads.freeze(where="unlocked", timeout=0.2)
+    items.put(1)
+    worker.finish()
+
+
+def test_a_thread_in_no_freeze_is_waited_for_registered_or_not(where: Any) -> None:
+    freezer, ready, over = Freezer(), threading.Event(), threading.Event()
+
+    def keep_going(registered: bool) -> None:
+        if registered:
+            freezer.register()
+        with freezer.no_freeze():
+            ready.set()
+            over.wait(WAIT)
+
+    for registered in (True, False):
+        worker = start(keep_going, registered)
+        wait_for(ready)
+        with pytest.raises(FreezeTimeout, match="no_freeze"):
+            freezer.freeze(where=where, timeout=0.2)
+        over.set()
+        worker.finish()
+        ready.clear()
+        over.clear()
+
+
+def test_a_thread_that_imports_is_waited_for(tmp_path: Any, where: Any) -> None:
+    (tmp_path / "slow_module.py").write_text(
+        "import builtins\nbuiltins.slow_ready.set()\nbuiltins.slow_over.wait(10)\n"
+    )
+    import builtins
+
+    space: Any = builtins
+    space.slow_ready, space.slow_over = threading.Event(), threading.Event()
+    sys.path.insert(0, str(tmp_path))
+    try:
+        worker = start(__import__, "slow_module")
+        wait_for(space.slow_ready)
+        with pytest.raises(FreezeTimeout, match="an import"):
+            freezethreads.freeze(where=where, timeout=0.2)
+        space.slow_over.set()
+        worker.finish()
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("slow_module", None)
+        del space.slow_ready, space.slow_over
+
+
+def test_a_group_is_its_registered_threads(where: Any) -> None:
+    freezer = Freezer()
+    load = Load()
+
+    def register_in(group: str) -> Callable[[], None]:
+        local = threading.local()
+
+        def step() -> None:
+            if not hasattr(local, "registration"):
+                local.registration = freezer.register(group=group)
+            spin()
+
+        return step
+
+    load.add("inside", register_in("io.disk"))
+    load.add("outside", register_in("net"))
+    load.add("stranger", spin)
+    try:
+        with freezer.freeze(where=where, group="io") as world:
+            before = dict(load.counts)
+            wait_until(lambda: load.counts["outside"] > before["outside"])
+            wait_until(lambda: load.counts["stranger"] > before["stranger"])
+            assert load.counts["inside"] == before["inside"]
+            assert [info.name for info in world.threads] == ["inside"]
+        load.goes_on()
+    finally:
+        load.stop()
+
+
+def test_a_hold_lets_its_own_thread_go_on(where: Any) -> None:
+    with loaded(spin=spin) as load:
+        hold = freezethreads.hold(where=where)
+        before = dict(load.counts)
+        time.sleep(0.005)
+        assert load.counts == before
+        with freezethreads.freeze(where=where):
+            assert load.counts == before
+        assert load.counts == before
+        hold.thaw()
+        load.goes_on()
+
+
+def test_run_frozen(where: Any) -> None:
+    with loaded(spin=spin) as load:
+
+        def look() -> bool:
+            before = load.counts["spin"]
+            time.sleep(0.005)
+            return load.counts["spin"] == before
+
+        assert freezethreads.run_frozen(look, where=where)
+        load.goes_on()
+
+
+def test_a_lease_thaws(where: Any) -> None:
+    with loaded(spin=spin) as load, pytest.raises(LeaseExpired):  # noqa: PT012 - the block's end
+        with freezethreads.freeze(where=where, lease=0.05):
+            load.goes_on()
+
+
+def test_what_raises_in_the_world_thaws(where: Any) -> None:
+    with loaded(spin=spin) as load:
+        with pytest.raises(KeyError), freezethreads.freeze(where=where):
+            raise KeyError
+        load.goes_on()
+
+
+def test_a_thread_can_be_started_in_the_world_and_stops_at_its_first_line(where: Any) -> None:
+    began = threading.Event()
+    with freezethreads.freeze(where=where):
+        worker = start(began.set)  # which waits until the thread is there
+        assert not began.wait(0.02)
+    worker.finish()
+    assert began.is_set()
+
+
+def test_a_call_is_made_by_a_thread_that_stands_and_by_no_other(where: Any) -> None:
+    freezer, load = Freezer(), Load()
+    local = threading.local()
+
+    def step() -> None:
+        if not hasattr(local, "registration"):
+            local.registration = freezer.register("runs")
+        spin()
+
+    load.add("runs", step)
+    waits = threading.Lock()
+    waits.acquire()
+    ready = threading.Event()
+
+    def wait() -> None:
+        with freezer.register("waits"):
+            ready.set()
+            waits.acquire()
+
+    worker = start(wait)
+    wait_for(ready)
+    try:
+        with freezer.freeze(where=where) as world:
+            infos = {info.name: info for info in world.threads}
+            ident = world.call(infos["runs"], threading.get_ident)
+            assert ident == infos["runs"].ident
+            with pytest.raises(ThreadBlocked):
+                world.call(infos["waits"], threading.get_ident)
+        load.goes_on()
+    finally:
+        waits.release()
+        worker.finish()
+        load.stop()
+
+
+def test_the_inner_world_has_to_be_included() -> None:
+    with freezethreads.freeze(where="anywhere"):
+        with freezethreads.freeze():
+            pass
+        with pytest.raises(FreezeError, match="does not promise what where='unlocked' does"):
+            freezethreads.freeze(where="unlocked")
+    with freezethreads.freeze(where="unlocked"):
+        with freezethreads.freeze(where="anywhere") as inner:
+            assert inner.where == "unlocked"
+    with freezethreads.freeze(), pytest.raises(FreezeError):
+        freezethreads.freeze(where="anywhere")
+
+
+def test_a_child_of_a_fork_in_the_world_is_free(where: Any) -> None:
+    with loaded(spin=spin):
+        with freezethreads.freeze(where=where):
+            pid = os.fork()
+            if pid == 0:
+                recurse()
+                freezethreads.safepoint()
+                os._exit(0 if nothing_is_left() else 1)
+        _, status = os.waitpid(pid, 0)
+    assert status == 0
+
+
+def test_a_child_that_a_thread_forks_meanwhile_is_free() -> None:
+    """The fork is in atomic code, which the freeze waits for: its child has the bar, and no parent."""
+    statuses: list[int] = []
+
+    @freezethreads.atomic
+    def fork() -> None:
+        pid = os.fork()
+        if pid == 0:
+            recurse()
+            os._exit(0 if nothing_is_left() else 1)
+        statuses.append(os.waitpid(pid, 0)[1])
+
+    with loaded(fork=fork) as load:
+        for _ in range(10):
+            with freezethreads.freeze(where="anywhere"):
+                pass
+            load.goes_on()
+    assert set(statuses) == {0}
+
+
+def test_two_freezers_whose_controllers_stop_each_other(where: Any) -> None:
+    freezers = [Freezer("a"), Freezer("b")]
+    worlds = {"a": 0, "b": 0}
+
+    def freeze(freezer: Freezer) -> None:
+        for _ in range(20):
+            with freezer.freeze(where=where, timeout=WAIT):
+                before = dict(worlds)
+                spin()
+                assert worlds == before
+                worlds[freezer.name] += 1
+
+    workers = [start(freeze, freezer) for freezer in freezers]
+    for worker in workers:
+        worker.finish(2 * WAIT)
+    assert worlds == {"a": 20, "b": 20}
+
+
+def test_a_recursion_as_deep_as_it_goes_is_as_deep_as_before(where: Any) -> None:
+    """The trap needs room where the program has none left."""
+    code = f"""
+import sys, threading, freezethreads
+def depth(n=0):
+    try:
+        return depth(n + 1)
+    except RecursionError:
+        return n
+plain = depth()
+deepest, over = set(), False
+def run():
+    while not over:
+        deepest.add(depth())
+thread = threading.Thread(target=run)
+thread.start()
+for _ in range(30):
+    with freezethreads.freeze(where={where!r}):
+        pass
+over = True
+thread.join()
+assert min(deepest) >= plain - 20, (plain, deepest)
+"""
+    run_python(code)
+
+
+def test_where_is_checked_before_anything_is_touched() -> None:
+    for method in (freezethreads.freeze, freezethreads.hold):
+        with pytest.raises(ValueError, match="'safepoint', 'unlocked', 'anywhere'"):
+            method(where="everywhere")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="where must be one of"):
+            method(where=3)  # type: ignore[arg-type]
+
+
+def test_all_ids_of_tools_are_taken() -> None:
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    mine = [tool for tool in range(6) if monitoring.get_tool(tool) is None]
+    for tool in mine:
+        monitoring.use_tool_id(tool, f"other {tool}")
+    try:
+        with pytest.raises(FreezeError, match=r"taken.*other 3.*switch one of these off"):
+            freezethreads.freeze(where="anywhere")
+    finally:
+        for tool in mine:
+            monitoring.free_tool_id(tool)
+    with freezethreads.freeze(where="anywhere"):
+        pass
+
+
+def test_another_tool_keeps_its_events() -> None:
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    calls: list[str] = []
+    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
+    monitoring.use_tool_id(tool, "another")
+    try:
+        monitoring.register_callback(
+            tool, monitoring.events.PY_START, lambda code, offset: calls.append(code.co_name)
+        )
+        monitoring.set_events(tool, monitoring.events.PY_START)
+        with loaded(spin=spin) as load:
+            with freezethreads.freeze(where="anywhere"):
+                recurse(1)
+            load.goes_on()
+        calls.clear()
+        recurse(1)
+        assert calls[:2] == ["recurse", "recurse"]
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.free_tool_id(tool)
+
+
+def test_freezable_code_is_a_safepoint(where: Any) -> None:
+    """Its entry and its loops, for a thread that is asked at its doors."""
+    freezer = Freezer()
+    go, over = threading.Event(), threading.Event()
+    turns = [0]
+
+    @freezer.freezable
+    def compute() -> None:
+        while not over.is_set():
+            turns[0] += 1
+
+    def run() -> None:
+        with freezer.register("computes"):
+            go.set()
+            compute()
+
+    worker = start(run)
+    wait_for(go)
+    for _ in range(20):
+        with freezer.freeze(timeout=WAIT) as world:
+            before = turns[0]
+            time.sleep(0.001)
+            assert turns[0] == before
+            assert site_of(world, "computes").kind == "freezable"
+        wait_until(lambda: turns[0] > before)
+    over.set()
+    worker.finish()

@@ -1,0 +1,106 @@
+"""What the tests of the second engine share: what it needs, and threads of each kind to stop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import freezethreads
+from helpers import WAIT, Worker, start, wait_until
+
+needs_monitoring = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="before CPython 3.12 there is no sys.monitoring"
+)
+
+WHERE = ("unlocked", "anywhere")
+
+
+class Load:
+    """Threads that count how often each has gone round, until `stop()`."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.over = False
+        self.workers: list[Worker[None]] = []
+
+    def add(self, name: str, step: Callable[[], object]) -> None:
+        """Have a thread call `step` again and again, and wait until it has gone round once."""
+        self.counts[name] = 0
+
+        def run() -> None:
+            while not self.over:
+                step()
+                self.counts[name] += 1
+
+        self.workers.append(start(run, name=name))
+        wait_until(lambda: self.counts[name] > 0)
+
+    def goes_on(self) -> None:
+        """Wait until each thread has gone round again."""
+        before = dict(self.counts)
+        wait_until(lambda: all(self.counts[name] > before[name] for name in before))
+
+    def stop(self) -> None:
+        """End them all."""
+        self.over = True
+        for worker in self.workers:
+            worker.finish()
+
+
+@contextmanager
+def loaded(**steps: Callable[[], object]) -> Iterator[Load]:
+    """Threads that call these, as long as the block lasts."""
+    load = Load()
+    try:
+        for name, step in steps.items():
+            load.add(name, step)
+        yield load
+    finally:
+        load.stop()
+
+
+def nothing_is_left() -> bool:
+    """Whether the interpreter has nothing of the engine's."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    return monitoring is None or all(
+        monitoring.get_tool(tool) != "freezethreads" for tool in range(6)
+    )
+
+
+class Blocked:
+    """A thread that waits in C for a lock that nobody else looks at, until `release()`."""
+
+    def __init__(self, name: str = "blocked") -> None:
+        self.came_back = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.ready = threading.Event()
+        self.worker = start(self._run, name=name)
+        assert self.ready.wait(WAIT)
+
+    def _run(self) -> None:
+        self.ready.set()
+        self._lock.acquire()
+        self.came_back = True
+
+    def release(self) -> None:
+        """Let its wait end."""
+        self._lock.release()
+
+    def finish(self) -> None:
+        """Let it go, and wait for its end."""
+        if self._lock.locked():
+            self._lock.release()
+        self.worker.finish()
+
+
+def site_of(world: freezethreads.World, name: str) -> freezethreads.Site:
+    """Where the thread of that name stands in a world."""
+    (found,) = [info for info in world.threads if info.name == name]
+    assert found.site is not None
+    return found.site
