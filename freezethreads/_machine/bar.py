@@ -15,18 +15,20 @@ Who has arrived executes nothing of the program any more: before its next instru
 the trap, finds itself in `stopped`, and stands in the refrigerator until the thaw. So it does not
 matter in which order the trap and the look come to it, nor when a call of C returns.
 
-Both decide with the lock `_looking` held; so each of them sees a thread that does not move. Whoever
-is in a section decides that anew before each instruction, and cannot do so during a look: whatever
-frames a look reads, their threads are in the trap, waiting for the lock, or have yet to come to the
-end of one instruction. (That is what makes it sound without a GIL, where nobody may read the frames
-of a thread that runs: those that are read belong to threads that are asleep in the system, and meet
-the trap when they wake.)
+Whoever decides about a thread has *claimed* it, in one step on `_claims`: the thread itself, before
+each instruction while it is in a section; or a look, all those that it looks at. A thread that is
+claimed by a look waits in the trap for its end. So whatever frames a look reads, their threads are
+there, or have yet to come to the end of one instruction. (That is what makes it sound without a
+GIL, where nobody may read the frames of a thread that runs: those that are read belong to threads
+that are asleep in the system, and meet the trap when they wake.) There is one look at a time, with
+the lock `_looking` held; so a claim that is there without it, an exception has left behind.
 
 A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
 whether it wants a processor, have to be the same, with a pause in between in which the GIL is free;
-and so has a third one, with the lock held. Only then is "it has not come to the trap" the same as
-"it is in a call that waits". In particular nobody has just been given a lock and has yet to say so:
-he would have woken, and moved his clock. While somebody runs, in a section say, nothing is held.
+and so has a third one, with all of them claimed. Only then is "it has not come to the trap" the
+same as "it is in a call that waits". In particular nobody has just been given a lock and has yet to
+say so: he would have woken, and moved his clock. While somebody runs, in a section say, nobody is
+claimed.
 
 Why nobody waits for ever. A thread in a section is not stopped, and needs nobody who has arrived,
 but what it waits for itself: if that is one of them, the freeze fails at its deadline and says so.
@@ -43,9 +45,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from freezethreads._ground.arguments import Where
@@ -91,11 +93,16 @@ Glance: TypeAlias = tuple[float | None, bool]
 
 # Those that stand or are on their way to, the oldest first.
 _bars: dict[Bar, None] = {}
+# The ident of the controller of the only bar, when all have arrived: it passes without a look.
+_free: dict[int, None] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
 _engine = RLock()
-# Guards decisions: see above. Nests in nothing, and no code of the program runs under it.
+# Who decides about a thread just now, by its ident: that ident itself, or `_LOOK`.
+_claims: dict[int, int] = {}
+_LOOK: Final = -1
+# One look at a time. Nests in nothing, and no code of the program runs under it.
 _looking = RLock()
 _pid = getpid()
 
@@ -104,10 +111,22 @@ class Bar:
     """One freeze's part in the engine. `freeze` is its request, `where` its kind.
 
     `stopped` says where each thread is that has arrived, by ident; `awaited` who has not, and what
-    it is in. `strangers` are the records of threads that are not registered.
+    it is in. `strangers` are the records of threads that are not registered. `codes`, when all have
+    arrived, is the code to which those in a call of C come back: from then on the events of each
+    instruction are needed there alone, and the controller's own code is as fast as ever, but for
+    its calls.
     """
 
-    __slots__ = ("awaited", "first_seen", "freeze", "registry", "stopped", "strangers", "where")
+    __slots__ = (
+        "awaited",
+        "codes",
+        "first_seen",
+        "freeze",
+        "registry",
+        "stopped",
+        "strangers",
+        "where",
+    )
 
     def __init__(self, freeze: Freeze, registry: Registry, where: Where) -> None:
         self.freeze = freeze
@@ -117,6 +136,7 @@ class Bar:
         self.awaited: dict[int, Shelter | None] = {}
         self.strangers: dict[int, Record] = {}
         self.first_seen: dict[int, float] = {}
+        self.codes: frozenset[CodeType] | None = None
 
     def put_up(self) -> None:
         """From here on each thread meets it. By its controller; may be repeated.
@@ -141,16 +161,27 @@ class Bar:
         """Whether the calling thread has to stand before the next instruction of `frame`."""
         if self.freeze.done or not self._is_meant(ident) or kind_of(frame.f_code) == "own":
             return False
-        return ident in self.stopped or call_with(_looking, lambda: self._decide(ident, frame))
+        if ident in self.stopped:
+            return True
+        while _claims.setdefault(ident, ident) != ident:
+            if getpid() != _pid:
+                return False  # in the child of a fork, which has yet to be put in order
+            call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look's end
+        try:
+            return self._decide(ident, frame)
+        finally:
+            _claims.pop(ident, None)
 
     def _decide(self, ident: int, frame: FrameType) -> bool:
-        """Called with _looking held."""
+        """By a thread that has claimed itself."""
         if ident in self.stopped:
             return True
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
             return False
-        if self._commands(ident) or shelter_of(frame, self.where, running=True) is not None:
+        if shelter_of(frame, self.where, running=True) is not None:
+            return False
+        if self._commands(ident) or getpid() != _pid:
             return False
         self._arrive(ident, place_of(frame, "anywhere", None))
         return True
@@ -191,10 +222,13 @@ class Bar:
 
         Unless somebody runs now, count who may be stopped.
         """
-        if self._glance() != quiet:
-            return False
-        frames = current_frames()
+        frames: dict[int, FrameType] = {}
         try:
+            if any([_claims.setdefault(ident, _LOOK) != _LOOK for ident in quiet]):
+                return False
+            if self._glance() != quiet:
+                return False
+            frames.update(current_frames())
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
             waiting = {}
             for ident in list(self.awaited):
@@ -209,9 +243,16 @@ class Bar:
             if len(waiting) == len(self.awaited) or self.where == "anywhere":
                 for ident in list(waiting):
                     self._count(ident, waiting.pop(ident), "call")
-            return not self.awaited
+            if self.awaited:
+                return False
+            self.codes = frozenset(_codes_to_watch(list(self.stopped)))
         finally:
             frames.clear()
+            for ident in quiet:
+                if _claims.get(ident) == _LOOK:
+                    _claims.pop(ident, None)
+        call_with(_engine, _switch)
+        return True
 
     def _glance(self) -> dict[int, Glance]:
         """Who has yet to arrive, and what each has had of a processor."""
@@ -253,9 +294,10 @@ class Bar:
         self._arrive(ident, record.place or place_of(_programs(frame), kind, None))
 
     def _arrive(self, ident: int, place: Place) -> None:
-        """Called with _looking held."""
+        """By whoever has claimed it."""
         self.stopped[ident] = place
-        if self.awaited.pop(ident, None) is not None and not any(self.awaited.values()):
+        others = self.awaited
+        if others.pop(ident, None) is not None and not any(list(others.values())):
             self.freeze.bell.ring()  # the last one that was in a section
 
     def stragglers(self) -> dict[Record, Shelter | None]:
@@ -272,7 +314,7 @@ class Bar:
         return _call_in_trap(lambda: call_with(_looking, self._held))
 
     def _held(self) -> list[tuple[Record, object, Place]]:
-        """Called with _looking held."""
+        """Called with _looking held. Who has arrived needs no claim."""
         members = {record.ident: record for record in list(self.freeze.members)}
         frames = current_frames()
         found: list[tuple[Record, object, Place]] = []
@@ -326,7 +368,10 @@ class Bar:
 def _trap(code: object, offset: object, *rest: object) -> None:
     """What the interpreter calls before an instruction, in the thread that is to execute it."""
     try:
-        if _calls and (call := _calls.pop(get_ident(), None)) is not None:
+        ident = get_ident()
+        if ident in _free and not _calls:
+            return
+        if _calls and (call := _calls.pop(ident, None)) is not None:
             call()
         else:
             _meet(sys._getframe(1))
@@ -340,13 +385,16 @@ def _call_in_trap(call: Callable[[], T]) -> T:
 
     Outside, each instruction of the library costs as much as one of the program.
     """
-    ident, results = get_ident(), []
+    ident, results = get_ident(), list[T]()
     _calls[ident] = lambda: results.append(call())
-    while ident in _calls and _bars:  # in the first turn it is made
-        pass
-    if not results and _calls.pop(ident, None) is not None:
+    _knock()
+    if _calls.pop(ident, None) is not None:
         return call()  # everybody has been let go meanwhile
     return results[0]
+
+
+def _knock() -> None:
+    """Come to the trap, if there is one."""
 
 
 def _meet(frame: FrameType) -> None:
@@ -359,8 +407,6 @@ def _meet(frame: FrameType) -> None:
 
 def _first_bar(ident: int, frame: FrameType) -> Bar | None:
     """The first one that stops the calling thread."""
-    if getpid() != _pid:
-        return None  # the child of a fork, before it has been put in order
     for bar in list(_bars):
         if bar.stops(ident, frame):
             return bar
@@ -402,9 +448,17 @@ def _switch() -> None:
     traps: dict[str, Callable[..., object]] = {}
     if _doors:
         traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
-    if _bars:
+    bars = list(_bars)
+    codes = [bar.codes for bar in bars]
+    if bars:
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, _trap))
-    switch(traps)
+    _free.clear()
+    if bars and None not in codes:
+        if len(bars) == 1 and bars[0].freeze.kind == "freeze":  # which ends with its thread
+            _free[bars[0].freeze.ident] = None
+        switch(traps, {code for some in codes for code in some or ()})
+    else:
+        switch(traps)
 
 
 def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:
@@ -415,6 +469,20 @@ def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:
             return at.f_back, True
         at = at.f_back
     return frame, False
+
+
+def _codes_to_watch(idents: list[int]) -> Iterator[CodeType]:
+    """The code to which these threads come back first, and further if that is the library's, which
+    nobody is stopped in. Called with _looking held."""
+    frames = current_frames()
+    for ident in idents:
+        frame = frames.pop(ident, None)
+        while frame is not None:
+            if frame.f_code is _trap.__code__:
+                break  # it stands, and comes back to the trap itself
+            yield frame.f_code
+            frame = frame.f_back if kind_of(frame.f_code) == "own" else None
+    frames.clear()
 
 
 def _is_shut(record: Record) -> bool:
@@ -446,5 +514,7 @@ def reset() -> None:
     _bars.clear()
     _doors.clear()
     _calls.clear()
+    _claims.clear()
+    _free.clear()
     _engine, _looking = RLock(), RLock()
     switch({})

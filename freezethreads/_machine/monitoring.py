@@ -13,7 +13,8 @@ callback raises is raised there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from types import CodeType
 from typing import Any, Final
 
 from freezethreads._ground.errors import FreezeError
@@ -35,6 +36,7 @@ _ROOM: Final = 200  # calls that the trap may need below the program's last one
 
 _tool: int | None = None
 _limit: int | None = None
+_local: list[CodeType] = []  # those with events of their own
 
 
 def is_available() -> bool:
@@ -74,18 +76,24 @@ def _choose_tool() -> int:
     return free
 
 
-def switch(traps: Mapping[str, Callable[..., object]]) -> None:
+def switch(
+    traps: Mapping[str, Callable[..., object]], codes: Collection[CodeType] | None = None
+) -> None:
     """Have every thread call the trap of each of these events, and of no other. May be repeated.
+
+    `codes` is the code in which that of each instruction is called; None: it is in all there is.
 
     Called with the engine's lock held. Raises `FreezeError` if all ids are taken.
     """
     if traps:
-        _switch_on(traps)
+        _switch_on(traps, codes)
     else:
         _switch_off()
 
 
-def _switch_on(traps: Mapping[str, Callable[..., object]]) -> None:
+def _switch_on(
+    traps: Mapping[str, Callable[..., object]], codes: Collection[CodeType] | None
+) -> None:
     global _tool, _limit
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     if _tool is None:
@@ -102,8 +110,21 @@ def _switch_on(traps: Mapping[str, Callable[..., object]]) -> None:
     for name in _ALL:
         event = getattr(monitoring.events, name)
         monitoring.register_callback(_tool, event, traps.get(name))
-        events |= event if name in traps else 0
+        is_everywhere = name in traps and (name != "INSTRUCTION" or codes is None)
+        events |= event if is_everywhere else 0
+    for code in codes or ():  # before the next step, which changes the code of all frames
+        _local.append(code)
+        monitoring.set_local_events(_tool, code, monitoring.events.INSTRUCTION)
     monitoring.set_events(_tool, events)
+    if codes is None:
+        _clear_local()
+
+
+def _clear_local() -> None:
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    while _local:
+        monitoring.set_local_events(_tool, _local[-1], 0)
+        _local.pop()
 
 
 def _switch_off() -> None:
@@ -112,6 +133,7 @@ def _switch_off() -> None:
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     if _tool is not None:
         monitoring.set_events(_tool, 0)
+        _clear_local()
         for name in _ALL:
             monitoring.register_callback(_tool, getattr(monitoring.events, name), None)
         monitoring.free_tool_id(_tool)

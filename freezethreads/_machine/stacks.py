@@ -69,13 +69,12 @@ _SHARED: Final = (
 )
 # What runs the program's own code, and holds nothing meanwhile. (Before and after, nobody is
 # stopped there: whoever starts a thread waits until it says that it has begun.)
+# (By id: the hash of a code object takes a while, and these live for ever.)
 _PASSING: Final = frozenset(
-    function.__code__
+    id(function.__code__)
     for function in (
         threading.Thread._bootstrap,  # type: ignore[attr-defined]
         threading.Thread._bootstrap_inner,  # type: ignore[attr-defined]
-        threading.Thread.run,
-        threading.Timer.run,
         concurrent.futures.Future._invoke_callbacks,  # type: ignore[attr-defined]
         pool._worker,
         pool._WorkItem.run,
@@ -86,11 +85,15 @@ _PASSING: Final = frozenset(
         ],
     )
 )
+_RUN: Final = threading.Thread.run.__code__
+_TIMER_RUN: Final = threading.Timer.run.__code__
 _files: dict[str, _Kind] = {}
 
 
 def kind_of(code: CodeType) -> _Kind:
-    """Whose code it is."""
+    """Whose code it is. A thread's `run` is as good as the program's: it runs a target."""
+    if code is _RUN or code is _TIMER_RUN:
+        return "program"
     name = code.co_filename
     kind = _files.get(name)
     if kind is None:
@@ -124,7 +127,7 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
     while at is not None:
         kind = kind_of(at.f_code)
         waits = waits and kind in ("own", "threading", "shared")
-        passes = at.f_code in _PASSING and not (running and at is frame)
+        passes = id(at.f_code) in _PASSING and not (running and at is frame)
         shelter = _shelter_of_frame(at, kind, where, waits or passes, given_back)
         if shelter is not None:
             return shelter

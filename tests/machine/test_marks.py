@@ -70,7 +70,8 @@ def test_a_name_that_a_loaded_module_has_not() -> None:
 
 def test_what_is_in_a_mark() -> None:
     own = Marks()
-    assert not own and own.name_in(function()) is None
+    assert not own
+    assert own.name_in(function()) is None
     own.add(Ledger.transfer)
     assert own.name_in(Ledger().transfer()) == f"{THIS}:Ledger.transfer"
     assert own.name_in(Ledger.fixed()) is None

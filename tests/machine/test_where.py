@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import freezethreads
-from freezethreads import Freezer, FreezeError, FreezeTimeout, LeaseExpired, ThreadBlocked
-from helpers import WAIT, run_python, start, wait_for, wait_until
+from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, ThreadBlocked
+from helpers import WAIT, Worker, run_python, start, wait_for, wait_until
 from machine import WHERE, Blocked, Load, loaded, needs_monitoring, nothing_is_left, site_of
 
 pytestmark = needs_monitoring
@@ -76,7 +76,7 @@ def begin_thread() -> None:
     thread.join()
 
 
-STEPS = {
+STEPS: dict[str, Callable[[], object]] = {
     "spin": spin,
     "allocate": allocate,
     "recurse": recurse,
@@ -157,7 +157,7 @@ def test_money_is_not_torn_under_a_lock_nor_in_atomic_code() -> None:
     def move(book: list[int]) -> None:
         a, b = dice.randrange(8), dice.randrange(8)
         book[a] -= 1
-        spin()
+        recurse(2)
         book[b] += 1
 
     def transfer() -> None:
@@ -178,13 +178,18 @@ def test_money_is_not_torn_under_a_lock_nor_in_atomic_code() -> None:
             load.goes_on()
 
 
+def sleep_and_tell(got: list[Any]) -> None:
+    time.sleep(0.01)
+    got.append(None)
+
+
 def test_what_is_sent_to_it_waits_for_the_thaw(where: Any) -> None:
     here, there = socket.socketpair()
     items: queue.SimpleQueue[int] = queue.SimpleQueue()
     got: list[Any] = []
     receiver = start(lambda: got.append(there.recv(10)))
     getter = start(lambda: got.append(items.get()))
-    sleeper = start(lambda: got.append(time.sleep(0.01)))
+    sleeper = start(sleep_and_tell, got)
     with here, there:
         with freezethreads.freeze(where=where):
             here.send(b"x")
@@ -233,7 +238,7 @@ def test_the_controller_s_lock_goes_to_one_that_shows_in_the_world() -> None:
     lock.acquire()
     worker = start(take, name="next")
     with freezethreads.freeze(where="unlocked") as world:
-        assert world.locks == ()
+        assert not world.locks
         lock.release()
         wait_until(lambda: bool(world.locks))
         (held,) = world.locks
@@ -290,7 +295,7 @@ def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
         with condition:
             condition.wait_for(released.is_set, WAIT)
 
-    workers = [start(items.get), start(wait), start(wait_for, released)]
+    workers: list[Worker[Any]] = [start(items.get), start(wait), start(wait_for, released)]
     with freezethreads.freeze(where="unlocked", timeout=WAIT) as world:
         assert items.mutex.acquire(blocking=False)
         items.mutex.release()
@@ -418,9 +423,12 @@ def test_run_frozen(where: Any) -> None:
 
 
 def test_a_lease_thaws(where: Any) -> None:
-    with loaded(spin=spin) as load, pytest.raises(LeaseExpired):  # noqa: PT012 - the block's end
-        with freezethreads.freeze(where=where, lease=0.05):
-            load.goes_on()
+    with loaded(spin=spin) as load:
+        world = freezethreads.freeze(where=where, lease=0.05)
+        load.goes_on()
+        assert world.expired
+        with pytest.raises(LeaseExpired), world:
+            pass
 
 
 def test_what_raises_in_the_world_thaws(where: Any) -> None:
@@ -480,9 +488,9 @@ def test_the_inner_world_has_to_be_included() -> None:
             pass
         with pytest.raises(FreezeError, match="does not promise what where='unlocked' does"):
             freezethreads.freeze(where="unlocked")
-    with freezethreads.freeze(where="unlocked"):
-        with freezethreads.freeze(where="anywhere") as inner:
-            assert inner.where == "unlocked"
+    unlocked = freezethreads.freeze(where="unlocked")
+    with unlocked, freezethreads.freeze(where="anywhere") as inner:
+        assert inner.where == "unlocked"
     with freezethreads.freeze(), pytest.raises(FreezeError):
         freezethreads.freeze(where="anywhere")
 
@@ -499,8 +507,10 @@ def test_a_child_of_a_fork_in_the_world_is_free(where: Any) -> None:
     assert status == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of:DeprecationWarning")
 def test_a_child_that_a_thread_forks_meanwhile_is_free() -> None:
-    """The fork is in atomic code, which the freeze waits for: its child has the bar, and no parent."""
+    """The fork is in atomic code, which the freeze waits for: its child has the bar, and nobody who
+    takes it down."""
     statuses: list[int] = []
 
     @freezethreads.atomic
@@ -628,10 +638,10 @@ def test_freezable_code_is_a_safepoint(where: Any) -> None:
     wait_for(go)
     for _ in range(20):
         with freezer.freeze(timeout=WAIT) as world:
-            before = turns[0]
+            before = list(turns)
             time.sleep(0.001)
-            assert turns[0] == before
+            assert turns == before
             assert site_of(world, "computes").kind == "freezable"
-        wait_until(lambda: turns[0] > before)
+        wait_until(lambda before=before: turns > before)  # type: ignore[misc]
     over.set()
     worker.finish()
