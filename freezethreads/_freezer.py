@@ -215,11 +215,17 @@ class Freezer(Unique):
         turn, since worlds never overlap. `lease` is in seconds too (None: none): so long after all
         stood, a watchdog thaws. Inside one's own world this returns at once.
 
+        `where` says where threads are stopped: at ``"safepoint"``, in blocking regions and in
+        freezable waits; or every thread of the process (with a `group` the registered ones of it)
+        between any two bytecodes, ``"anywhere"``, or outside the sections in which it holds a lock,
+        ``"unlocked"``. These two need CPython 3.12. (The idea is the kernel's ``stop_machine()``,
+        and the polling of language runtimes; sections make the state a known one.)
+
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
-        caller has a world that does not cover `group`, is a signal handler that has interrupted a
-        freeze of its own thread, or asks for a lease where no daemon thread is to be had to watch
-        it; TypeError or ValueError, before anything was touched. Whatever else is raised
-        (KeyboardInterrupt), nobody is left frozen.
+        caller has a world that does not cover `group` or `where`, is a signal handler that has
+        interrupted a freeze of its own thread, asks for a lease where no daemon thread is to be had
+        to watch it, or for a `where` that this interpreter has not; TypeError or ValueError, before
+        anything was touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
         """
         return self._freeze(timeout, reason, group, lease, where, sys._getframe(2))
 
@@ -299,8 +305,9 @@ class Freezer(Unique):
 
         Holds overlap freely, with worlds too: a thread runs when nobody holds it any more. The
         calling thread, if it is in the group, stops at its own next safepoint, until another thread
-        thaws. Registered threads wait for each other's holds to stand, and so for their turn (in
-        one's own world in vain, if such a hold waits for that world). Arguments as for `freeze`,
+        thaws; with another `where` it goes on. Registered threads wait for each other's holds to
+        stand, and so for their turn (in one's own world in vain, if such a hold waits for that
+        world). Arguments as for `freeze`,
         and its errors but for those of one's own world; `FreezeError` in a signal handler that has
         interrupted a hold of its own, registered thread on its way.
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from freezethreads._report import stacks as stacks_module
 from helpers import WAIT, Worker, stack_of
+from machine import WHERE, nothing_is_left
 
 # A shell that runs this in the background has Ctrl-C ignored, and so has what a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,6 +41,21 @@ def no_thread_left() -> Iterator[None]:
     assert not left, f"the test left {len(left)} thread(s) behind:\n{stacks}"
     if Worker.failed:
         raise AssertionError(f"{Worker.failed[0].name} failed unseen") from Worker.failed[0].error
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_the_interpreter() -> Iterator[None]:
+    """Fail a test after which the second engine has an id, or another limit of recursion."""
+    limit = sys.getrecursionlimit()
+    yield
+    assert nothing_is_left()
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.fixture(params=WHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each place to stop threads at which they need not be registered."""
+    return str(request.param)
 
 
 def _still_running(threads: set[threading.Thread]) -> list[threading.Thread]:

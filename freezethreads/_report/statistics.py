@@ -28,9 +28,11 @@ _FOLD_AT = 4096  # visits noted before a controller counts them, to bound the me
 class Site:
     """A place that leads to the refrigerator.
 
-    ``kind`` is ``"safepoint"``, ``"blocking"`` (a blocking region) or ``"wait"`` (a freezable
-    wait). ``hits`` is how often a thread was stopped there. ``fork_safe`` is what a
-    blocking region says of itself; a safepoint always is.
+    ``kind`` is ``"safepoint"``, ``"blocking"`` (a blocking region), ``"wait"`` (a freezable wait),
+    ``"freezable"`` (code that was marked as a safepoint), ``"anywhere"`` (between two bytecodes) or
+    ``"call"`` (a call of C, which nothing but the bar after it stops). ``hits`` is how often a
+    thread was stopped there. ``fork_safe`` is what a blocking region says of itself; a safepoint
+    always is, and a call never.
     """
 
     label: str | None

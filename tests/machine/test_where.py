@@ -4,88 +4,31 @@ from __future__ import annotations
 
 import os
 import queue
-import random
 import socket
-import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import freezethreads
-from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, ThreadBlocked
-from helpers import WAIT, Worker, run_python, start, wait_for, wait_until
-from machine import WHERE, Blocked, Load, loaded, needs_monitoring, nothing_is_left, site_of
+from freezethreads import FreezeError, Freezer, LeaseExpired, ThreadBlocked
+from helpers import WAIT, run_python, start, wait_for, wait_until
+from machine import (
+    STEPS,
+    Blocked,
+    Load,
+    loaded,
+    needs_monitoring,
+    nothing_is_left,
+    recurse,
+    site_of,
+    spin,
+)
 
 pytestmark = needs_monitoring
-
-
-@pytest.fixture(params=WHERE)
-def where(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing() -> Iterator[None]:
-    limit = sys.getrecursionlimit()
-    yield
-    assert nothing_is_left()
-    assert sys.getrecursionlimit() == limit
-
-
-def spin() -> None:
-    for _ in range(50):
-        pass
-
-
-def allocate() -> None:
-    [[object() for _ in range(5)] for _ in range(5)]
-
-
-def recurse(depth: int = 30) -> int:
-    return recurse(depth - 1) if depth else 0
-
-
-def generate() -> int:
-    return sum(x * x for x in range(20))
-
-
-def raise_and_catch() -> None:
-    try:
-        int("x")
-    except ValueError:
-        pass
-
-
-def sleep() -> None:
-    time.sleep(0.001)
-
-
-def select() -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("select 1").fetchall()
-    connection.close()
-
-
-def begin_thread() -> None:
-    thread = threading.Thread(target=spin)
-    thread.start()
-    thread.join()
-
-
-STEPS: dict[str, Callable[[], object]] = {
-    "spin": spin,
-    "allocate": allocate,
-    "recurse": recurse,
-    "generate": generate,
-    "raise": raise_and_catch,
-    "sleep": sleep,
-    "select": select,
-    "begin": begin_thread,
-}
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -107,74 +50,6 @@ def test_all_of_them_at_once(where: Any) -> None:
                 time.sleep(0.002)
                 assert load.counts == before
                 assert set(STEPS) <= {info.name for info in world.threads}
-            load.goes_on()
-
-
-def test_no_lock_is_held_when_unlocked() -> None:
-    """Whatever lock of the program the controller wants, it gets at once."""
-    lock, rlock, condition, items = (
-        threading.Lock(),
-        threading.RLock(),
-        threading.Condition(),
-        queue.Queue[int](),
-    )
-
-    def with_lock() -> None:
-        with lock:
-            spin()
-
-    def with_rlock() -> None:
-        rlock.acquire()
-        try:
-            recurse(5)
-        finally:
-            rlock.release()
-
-    def with_condition() -> None:
-        with condition:
-            condition.notify_all()
-            spin()
-
-    def put_and_get() -> None:
-        items.put(1)
-        items.get()
-
-    steps = (with_lock, with_lock, with_rlock, with_rlock, with_condition, put_and_get)
-    with loaded(**{f"{step.__name__}{i}": step for i, step in enumerate(steps)}) as load:
-        for _ in range(30):
-            with freezethreads.freeze(where="unlocked") as world:
-                assert world.locks == ()
-                for each in (lock, rlock, condition, items.mutex):
-                    assert each.acquire(blocking=False), each
-                    each.release()
-            load.goes_on()
-
-
-def test_money_is_not_torn_under_a_lock_nor_in_atomic_code() -> None:
-    accounts, lock, dice = [100] * 8, threading.Lock(), random.Random(1)
-    others = [100] * 8
-
-    def move(book: list[int]) -> None:
-        a, b = dice.randrange(8), dice.randrange(8)
-        book[a] -= 1
-        recurse(2)
-        book[b] += 1
-
-    def transfer() -> None:
-        with lock:
-            move(accounts)
-
-    @freezethreads.atomic
-    def transfer_alone() -> None:
-        move(others)
-
-    with loaded(a=transfer, b=transfer, c=transfer_alone) as load:
-        for _ in range(50):
-            with freezethreads.freeze(where="unlocked"):
-                assert sum(accounts) == 800
-                assert sum(others) == 800
-            with freezethreads.freeze(where="anywhere"):
-                assert sum(others) == 800
             load.goes_on()
 
 
@@ -215,157 +90,6 @@ def test_a_thread_in_a_call_is_shown_with_the_program_s_own_line(where: Any) -> 
         event.set()
     worker.finish()
     blocked.finish()
-
-
-def test_who_gets_a_lock_in_the_world_stands_with_it() -> None:
-    blocked = Blocked()
-    with freezethreads.freeze(where="unlocked") as world:
-        blocked.release()
-        time.sleep(0.02)
-        assert not blocked.came_back
-    blocked.finish()
-    assert world.where == "unlocked"
-
-
-def test_the_controller_s_lock_goes_to_one_that_shows_in_the_world() -> None:
-    """It owns a lock when it freezes; who waits for it counts as stopped, and owns it next."""
-    lock = threading.Lock()
-
-    def take() -> None:
-        with lock:
-            spin()
-
-    lock.acquire()
-    worker = start(take, name="next")
-    with freezethreads.freeze(where="unlocked") as world:
-        assert not world.locks
-        lock.release()
-        wait_until(lambda: bool(world.locks))
-        (held,) = world.locks
-        assert held.lock is lock
-        assert held.thread.name == "next"
-        assert held.site.function.endswith("take")
-    worker.finish()
-
-
-def test_the_locks_of_threads_that_stand_anywhere() -> None:
-    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
-
-    def hold_it() -> None:
-        with lock:
-            ready.set()
-            over.wait(WAIT)
-
-    worker = start(hold_it, name="holds")
-    wait_for(ready)
-    with freezethreads.freeze(where="anywhere") as world:
-        (held,) = world.locks
-        assert held.lock is lock
-        assert held.thread.name == "holds"
-    assert world.locks == ()  # it is over
-    over.set()
-    worker.finish()
-
-
-def test_a_thread_that_waits_with_a_lock_is_waited_for_and_named() -> None:
-    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
-
-    def hold_it() -> None:
-        with lock:
-            ready.set()
-            over.wait(WAIT)
-
-    worker = start(hold_it, name="holds")
-    wait_for(ready)
-    with pytest.raises(FreezeTimeout) as caught:
-        freezethreads.freeze(where="unlocked", timeout=0.2)
-    assert "a section of lock, at " in str(caught.value)
-    assert [straggler.name for straggler in caught.value.stragglers] == ["holds"]
-    over.set()
-    worker.finish()
-
-
-def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
-    """A queue's `get`, an event's `wait`: there is a `with` block around each of them."""
-    items: queue.Queue[int] = queue.Queue()
-    condition = threading.Condition()
-    released = threading.Event()
-
-    def wait() -> None:
-        with condition:
-            condition.wait_for(released.is_set, WAIT)
-
-    workers: list[Worker[Any]] = [start(items.get), start(wait), start(wait_for, released)]
-    with freezethreads.freeze(where="unlocked", timeout=WAIT) as world:
-        assert items.mutex.acquire(blocking=False)
-        items.mutex.release()
-        assert len(world.threads) >= 3
-    items.put(1)
-    released.set()
-    with condition:
-        condition.notify_all()
-    for worker in workers:
-        worker.finish()
-
-
-def test_a_lock_around_the_wait_for_another_one_counts() -> None:
-    outer, ready = threading.Lock(), threading.Event()
-    items: queue.Queue[int] = queue.Queue()
-
-    def get() -> None:
-        with outer:
-            ready.set()
-            items.get()
-
-    worker = start(get, name="outer")
-    wait_for(ready)
-    with pytest.raises(FreezeTimeout, match="a section of outer"):
-        freezethreads.freeze(where="unlocked", timeout=0.2)
-    items.put(1)
-    worker.finish()
-
-
-def test_a_thread_in_no_freeze_is_waited_for_registered_or_not(where: Any) -> None:
-    freezer, ready, over = Freezer(), threading.Event(), threading.Event()
-
-    def keep_going(registered: bool) -> None:
-        if registered:
-            freezer.register()
-        with freezer.no_freeze():
-            ready.set()
-            over.wait(WAIT)
-
-    for registered in (True, False):
-        worker = start(keep_going, registered)
-        wait_for(ready)
-        with pytest.raises(FreezeTimeout, match="no_freeze"):
-            freezer.freeze(where=where, timeout=0.2)
-        over.set()
-        worker.finish()
-        ready.clear()
-        over.clear()
-
-
-def test_a_thread_that_imports_is_waited_for(tmp_path: Any, where: Any) -> None:
-    (tmp_path / "slow_module.py").write_text(
-        "import builtins\nbuiltins.slow_ready.set()\nbuiltins.slow_over.wait(10)\n"
-    )
-    import builtins
-
-    space: Any = builtins
-    space.slow_ready, space.slow_over = threading.Event(), threading.Event()
-    sys.path.insert(0, str(tmp_path))
-    try:
-        worker = start(__import__, "slow_module")
-        wait_for(space.slow_ready)
-        with pytest.raises(FreezeTimeout, match="an import"):
-            freezethreads.freeze(where=where, timeout=0.2)
-        space.slow_over.set()
-        worker.finish()
-    finally:
-        sys.path.remove(str(tmp_path))
-        sys.modules.pop("slow_module", None)
-        del space.slow_ready, space.slow_over
 
 
 def test_a_group_is_its_registered_threads(where: Any) -> None:

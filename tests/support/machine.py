@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -104,3 +106,63 @@ def site_of(world: freezethreads.World, name: str) -> freezethreads.Site:
     (found,) = [info for info in world.threads if info.name == name]
     assert found.site is not None
     return found.site
+
+
+def spin() -> None:
+    """Go round in a loop."""
+    for _ in range(50):
+        pass
+
+
+def allocate() -> None:
+    """Make many objects."""
+    [[object() for _ in range(5)] for _ in range(5)]
+
+
+def recurse(depth: int = 30) -> int:
+    """Call itself."""
+    return recurse(depth - 1) if depth else 0
+
+
+def generate() -> int:
+    """Resume a generator."""
+    return sum(x * x for x in range(20))
+
+
+def raise_and_catch() -> None:
+    """Raise an exception."""
+    try:
+        int("x")
+    except ValueError:
+        pass
+
+
+def sleep() -> None:
+    """Wait in a call of C."""
+    time.sleep(0.001)
+
+
+def select() -> None:
+    """Use a database."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("select 1").fetchall()
+    connection.close()
+
+
+def begin_thread() -> None:
+    """Start a thread, and wait for its end."""
+    thread = threading.Thread(target=spin)
+    thread.start()
+    thread.join()
+
+
+STEPS: dict[str, Callable[[], object]] = {
+    "spin": spin,
+    "allocate": allocate,
+    "recurse": recurse,
+    "generate": generate,
+    "raise": raise_and_catch,
+    "sleep": sleep,
+    "select": select,
+    "begin": begin_thread,
+}
