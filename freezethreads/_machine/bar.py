@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias, TypeVar
@@ -238,9 +238,7 @@ class Bar:
                     self._count(ident, below, "anywhere")
                 elif shelter is None and self._is_known_to_wait(ident):
                     waiting[ident] = below
-            # Whoever is in a section may yet give a lock to somebody who waits for it, and who
-            # would own it, once he has arrived.
-            if len(waiting) == len(self.awaited) or self.where == "anywhere":
+            if self._all_wait(waiting):
                 for ident in list(waiting):
                     self._count(ident, waiting.pop(ident), "call")
             if self.awaited:
@@ -267,6 +265,11 @@ class Bar:
                 else:
                     glances[ident] = (processor_time(native_id), is_runnable(native_id))
         return glances
+
+    def _all_wait(self, waiting: Collection[int]) -> bool:
+        """Whether those that wait in C may be counted: whoever is in a section may yet give a lock
+        to one of them, who would own it and have arrived."""
+        return len(waiting) == len(self.awaited) or self.where == "anywhere"
 
     def _is_known_to_wait(self, ident: int) -> bool:
         """Whether a thread that has not come to the trap is in a call of C: if it is slow to."""

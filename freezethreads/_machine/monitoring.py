@@ -130,8 +130,8 @@ def _clear_local() -> None:
 def _switch_off() -> None:
     """Leave nothing behind."""
     global _tool, _limit
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     if _tool is not None:
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
         monitoring.set_events(_tool, 0)
         _clear_local()
         for name in _ALL:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from stress.mutants import (
     _controllers,
     _ends,
+    _engine,
     _flags,
     _members,
     _programs,
@@ -35,5 +36,6 @@ FAMILIES = (
     _programs,
     _stores,
     _sockets,
+    _engine,
 )
 """The modules of this package that have filled the table."""
