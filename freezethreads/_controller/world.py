@@ -177,9 +177,10 @@ class _Stopped(Unique):
     def _thaw_abandoned(self) -> None:
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
-            place = freeze.users.pop(self._user, None)
+            place = freeze.users.get(self._user)
             keep = f"keep what {freeze.kind}() returns until you thaw it"
             why = f"nobody refers to it any more{remedy(self._registry, freeze, place, keep)}"
+            freeze.users.pop(self._user, None)
             if not freeze.users:
                 self._controller.thaw_abandoned(freeze, "dropped", why)
 
