@@ -59,7 +59,7 @@ def _of(record: Record, known: Mapping[int, Record]) -> Hang | None:
         record.native_id,
         record.group,
         f"{record.name} stops when it is asked to, but has waited {duration(waited)} for "
-        f"{lock!r}, held by {_who(owner, record, known)}{_since(lock)}.",
+        f"{_name_of(lock)}, held by {_who(owner, record, known)}.",
         "If it never gets the lock, have its owner release it; FREEZETHREADS_DEBUG=1 in the "
         "environment tells where it was acquired.",
         list(stack_of(record.ident)),
@@ -73,7 +73,7 @@ def _in_its_own_world(freeze: Freeze, lock: object, owner: str) -> Hang:
         freeze.native_id,
         None,
         f"{freeze.thread.name} has a {'world' if freeze.kind == 'freeze' else freeze.kind}, and "
-        f"waits for {lock!r}, held by {owner}{_since(lock)}, which stands in it: a deadlock.",
+        f"waits for {_name_of(lock)}, held by {owner}, which stands in it: a deadlock.",
         "Acquire the lock before the freeze, or release it before the safepoint, blocking region "
         "or wait where its owner stopped. A lease ends such a freeze.",
         list(stack_of(freeze.ident)),
@@ -92,6 +92,6 @@ def _who(ident: int, waiter: Record, known: Mapping[int, Record]) -> str:
     return next(names, "a thread that has ended")
 
 
-def _since(lock: object) -> str:
+def _name_of(lock: object) -> str:
     place = acquired_at(lock)
-    return "" if place is None else f", acquired at {where(place)}"
+    return repr(lock) if place is None else f"{lock!r}, acquired at {where(place)}"

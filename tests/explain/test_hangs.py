@@ -9,6 +9,7 @@ import pytest
 
 from freezethreads import Freezer, sync
 from freezethreads._explain import _hangs, diagnose, render_diagnosis
+from freezethreads._report import ownership
 from freezethreads._report.ownership import awaited_by
 from freezethreads._report.reports import Finding
 from helpers import WAIT, Worker, start, wait_for, wait_until
@@ -38,6 +39,12 @@ class Keeper:
         self.threads: list[Worker[None]] = [keeper, start(self._want, name="waiter")]
         wait_until(lambda: awaited_by(self.threads[1].ident or 0) is not None)
 
+    def finish(self) -> None:
+        """Release the lock, and end both."""
+        self.over.set()
+        for thread in self.threads:
+            thread.finish()
+
     def _keep(self) -> None:
         with self._freezer.register("keeper"), self.lock:
             self._owned.set()
@@ -54,9 +61,7 @@ class Keeper:
 def keeper(freezer: Freezer) -> Iterator[Keeper]:
     keeper = Keeper(freezer)
     yield keeper
-    keeper.over.set()
-    for thread in keeper.threads:
-        thread.finish()
+    keeper.finish()
 
 
 def warning_of(freezer: Freezer) -> Finding:
@@ -75,10 +80,20 @@ def test_who_waits_for_a_lock_that_is_kept(freezer: Freezer, keeper: Keeper, at_
     assert (warning.cause, warning.thread) == ("lock", "waiter")
     assert warning.line == "self.lock.acquire()  # here"
     assert "stops when it is asked to, but has waited " in warning.why
-    assert (
-        f"for {keeper.lock!r}, held by keeper at its safepoint 'with the lock' at " in warning.why
-    )
+    assert f" for {keeper.lock!r}, " in warning.why
+    assert ", held by keeper at its safepoint 'with the lock' at " in warning.why
     assert "have its owner release it" in warning.advice
+
+
+def test_where_the_lock_was_acquired_if_that_was_noted(
+    freezer: Freezer, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "tracking", True)
+    keeper = Keeper(freezer)
+    why = warning_of(freezer).why
+    keeper.finish()
+    assert f", acquired at {__file__}:" in why
+    assert " in Keeper._keep, held by keeper at " in why
 
 
 def test_who_has_only_come_is_not_worth_a_warning(freezer: Freezer, keeper: Keeper) -> None:
