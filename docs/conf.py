@@ -13,7 +13,7 @@ author = "the freezethreads authors"
 copyright = author
 release = version = version_of("freezethreads")
 
-extensions = ["sphinx.ext.autodoc", "myst_parser", "names", "help_texts"]
+extensions = ["sphinx.ext.autodoc", "myst_parser", "names", "help_texts", "fields"]
 exclude_patterns = ["_build", "_extensions"]
 
 # A name in single backticks in a docstring is a reference, and one that leads nowhere an error.

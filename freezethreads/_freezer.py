@@ -243,7 +243,8 @@ class Freezer(Unique):
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
-                f"{own!r} does not cover group {group!r}: thaw it first, or freeze both at once"
+                f"{own!r} does not cover group {group!r}: thaw it first, or begin with a group "
+                "that both are in, such as ''"
             )
         if own is not None and not includes(own.where, where):
             raise FreezeError(

@@ -128,10 +128,15 @@ def accept_what_exists(app: Any, env: Any, node: pending_xref, shown: nodes.Node
 def skip_what_is_not_ours(
     app: Any, what: str, name: str, found: object, skip: bool, options: Any
 ) -> bool | None:
-    """Leave out what the standard library has, and we leave as it is."""
+    """Leave out what the standard library has, and we leave as it is.
+
+    For a field without a default Sphinx has a mark of its own.
+    """
     function = getattr(found, "fget", found)
     module = getattr(inspect.unwrap(function) if callable(function) else function, "__module__", "")
-    foreign = what in ("class", "exception") and not str(module).startswith("freezethreads")
+    foreign = what in ("class", "exception") and not str(module).startswith(
+        ("freezethreads", "sphinx")
+    )
     return True if foreign else None
 
 

@@ -42,8 +42,11 @@ def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
 def _name_groups(registry: Registry, seen: list[str]) -> str:
     """Which groups there are, or were, if none is left."""
     now = {record.group for record in list(registry.records.values())} or set(seen)
+    nobody = "nobody is in that group, or ever was"
+    if now == {""}:
+        return f"{nobody}; all threads are in the group '', and register(group=...) names another"
     names = ", ".join(map(repr, sorted(now)))
-    return f"nobody is in that group, or ever was; there {'are' if len(now) > 1 else 'is'} {names}"
+    return f"{nobody}; there {'are' if len(now) > 1 else 'is'} {names}"
 
 
 def _name_threads(registry: Registry, freeze: Freeze) -> str:
@@ -52,9 +55,8 @@ def _name_threads(registry: Registry, freeze: Freeze) -> str:
     if not others:
         return ""
     freezer: Any = registry.flagged[0]  # a freezer, of which the registry knows the flag alone
-    go = "other thread goes" if len(others) == 1 else "other threads go"
-    return (
-        f"no thread has registered with the freezer {freezer.name!r}. "
-        f"{len(others)} {go} on, {others[0].name!r} among them; a thread registers itself, with "
-        f"`with {registry.called}.register():`, or is a freezethreads.Thread"
-    )
+    who = f"{len(others)} other threads go on, {others[0].name!r} among them"
+    if len(others) == 1:
+        who = f"the other thread, {others[0].name!r}, goes on"
+    nobody = f"no thread has registered with the freezer {freezer.name!r}"
+    return f"{nobody}; {who}: {registry.how_to_register}"

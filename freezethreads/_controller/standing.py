@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from freezethreads._controller.world import Hold
+from freezethreads._controller.world import Hold, remedy
 from freezethreads._ground.errors import FreezeError, LeaseExpired
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
@@ -24,6 +24,13 @@ def standing(freezer: Freezer) -> tuple[Freeze, ...]:
 def thaw_abandoned(freezer: Freezer, freeze: Freeze, why: str) -> None:
     """Thaw one of them in its controller's place, with a warning in the log. From any thread."""
     freezer._controller.thaw_abandoned(freeze, "given up", why)
+
+
+def remedy_for(freezer: Freezer, freeze: Freeze) -> str:
+    """What its controller is to write where it was asked for; nothing where that is not known."""
+    place = next(filter(None, list(freeze.users.values())), None)
+    thaw = "call thaw() on what it returns in a `finally`"
+    return remedy(freezer._registry, freeze, place, thaw)
 
 
 def renew(hold: Hold, seconds: float) -> None:

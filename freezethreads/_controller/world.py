@@ -37,6 +37,14 @@ class HeldLock:
     site: Site
 
 
+def remedy(registry: Registry, freeze: Freeze, place: Place | None, otherwise: str) -> str:
+    """What to write at `place` to have it thawed, or else; nothing where no place is known."""
+    if place is None:
+        return ""
+    written = f"with {registry.called}.{freeze.kind}():"
+    return f"; it was made at {where(place)}: write `{written}`, or {otherwise}"
+
+
 class _Stopped(Unique):
     """Threads that were stopped, and their thaw."""
 
@@ -51,12 +59,11 @@ class _Stopped(Unique):
         lease: float | None,
         place: Place | None = None,
     ) -> None:
-        self._place = place
         self._registry = registry
         self._controller = controller
         self._user = user
         self._freeze = freeze
-        freeze.users[user] = None
+        freeze.users[user] = place
         if lease is not None:
             controller.start_lease(freeze, user, lease)
 
@@ -170,11 +177,9 @@ class _Stopped(Unique):
     def _thaw_abandoned(self) -> None:
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
-            why = "nobody refers to it any more"
-            if self._place is not None:
-                name = f"{self._registry.called}.{freeze.kind}()"
-                why += f"; it was made at {where(self._place)}: write `with {name}:`, or keep "
-                why += f"what {freeze.kind}() returns until you thaw it"
+            place = freeze.users.get(self._user)
+            keep = f"keep what {freeze.kind}() returns until you thaw it"
+            why = f"nobody refers to it any more{remedy(self._registry, freeze, place, keep)}"
             freeze.users.pop(self._user, None)
             if not freeze.users:
                 self._controller.thaw_abandoned(freeze, "dropped", why)

@@ -6,10 +6,19 @@ text. Both classes are in `_report.reports`.
 """
 
 from freezethreads._explain._describe import describe, look
-from freezethreads._explain._diagnosis import diagnose
+from freezethreads._explain._diagnosis import diagnose, find
 from freezethreads._explain._dump import dump
 from freezethreads._explain._silent import diagnose_silent
 from freezethreads._explain._text import render
 from freezethreads._explain._verdict import render_diagnosis
 
-__all__ = ["describe", "diagnose", "diagnose_silent", "dump", "look", "render", "render_diagnosis"]
+__all__ = [
+    "describe",
+    "diagnose",
+    "diagnose_silent",
+    "dump",
+    "find",
+    "look",
+    "render",
+    "render_diagnosis",
+]

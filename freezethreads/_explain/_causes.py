@@ -27,7 +27,7 @@ class Cause(Enum):
     COMPUTING = "computing"  # in Python, and passes no safepoint
     C_CALL = "c-call"  # computes in one call of C
     WAITING = "waiting"  # in a call that waits and is in no blocking region
-    LOCK = "lock"  # for a lock of freezethreads.sync that another thread owns
+    LOCK = "lock"  # for a lock of freezethreads.sync that another thread owns; also a warning
     JOIN = "join"  # for the end of a thread
     NO_FREEZE = "no_freeze"
     TODO = "todo"

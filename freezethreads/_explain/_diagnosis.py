@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
 from freezethreads._explain._describe import frame_of
+from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain
 from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
@@ -43,7 +44,9 @@ def diagnose(
             controllers = {freeze.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
             strangers = look_at_strangers(hold.threads, controllers)
-            warnings = [_stranger(freezer, *seen) for seen in strangers]
+            hangs = look_at_hangs(list(freezer._registry.records.values()), others)
+            warnings = [_hang(hang) for hang in hangs]
+            warnings += [_stranger(freezer, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
         others = list(freezer._registry.active)
@@ -145,6 +148,20 @@ def _frames(stack: Sequence[FrameSummary]) -> tuple[Frame, ...]:
 def _controller(message: str) -> Finding:
     advice = "Have that controller thaw, or give its freeze a lease."
     return finding_of(Cause.CONTROLLER, None, why=f"{message}.", advice=advice)
+
+
+def _hang(hang: Hang) -> Finding:
+    return finding_of(
+        Cause.LOCK,
+        _nearest(hang.stack),
+        thread=hang.name,
+        ident=hang.ident,
+        native_id=hang.native_id,
+        group=hang.group,
+        why=hang.why,
+        advice=hang.advice,
+        stacks=(hang.stack, hang.stack),
+    )
 
 
 def _stranger(

@@ -113,7 +113,7 @@ def _into_loop(called: str, loop: Place) -> str:
 def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
     if evidence.joins is None and takes_something(evidence.later):
         return (
-            f"Use the lock or queue of freezethreads.sync {at}, whose waits are freezable, "
-            "and let nobody own a lock where he stops."
+            f"Use the lock, event or queue of freezethreads.sync {at}, whose waits are freezable, "
+            "and let no thread stop while it owns a lock."
         )
     return f"Wrap this call in `with {called}.blocking():` {at}."

@@ -28,7 +28,9 @@ def _head(diagnosis: Diagnosis) -> str:
     where += f", freezer {diagnosis.freezer!r}"
     if diagnosis.healthy:
         one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
-        return f"{where}: healthy. {one} within {duration(diagnosis.waited)}."
+        count = len(diagnosis.warnings)
+        state = f"healthy, with {count} warning{'' if count == 1 else 's'}" if count else "healthy"
+        return f"{where}: {state}. {one} within {duration(diagnosis.waited)}."
     if diagnosis.findings[0].thread is None:
         return f"{where}: nobody could be stopped."
     return (

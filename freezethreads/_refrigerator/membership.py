@@ -108,7 +108,10 @@ def register(
         check_callable("waker", waker)
     own = registry.own.record
     if own is not None and not (own.implicit or own.exited):
-        raise AlreadyRegistered(f"{own.name!r} is registered with this freezer")
+        raise AlreadyRegistered(
+            f"{own.name!r} is registered with this freezer already: call register() once for each "
+            "thread, and not at all in a freezethreads.Thread or a worker of a pool"
+        )
     record = Record(registry, name, group, waker)
     try:
         _enter(registry, record, sys._getframe(2))
@@ -122,7 +125,10 @@ def unregister(registry: Registry) -> None:
     """Strike the calling thread off. Its todos that are still to be made fail."""
     record = registry.own.record
     if record is None or record.implicit or record.exited:
-        raise NotRegistered("the calling thread is not registered with this freezer")
+        raise NotRegistered(
+            "the calling thread is not registered with this freezer, or is so by install() alone: "
+            "unregister() ends what its own register() has begun"
+        )
     check_move(record.state, State.EXITED, Mover.THREAD)
     try:
         _leave(registry, record)

@@ -86,6 +86,12 @@ class Registry:
         """What a program calls the freezer: the module, which has the flag of the default one."""
         return "freezethreads" if len(self.flagged) > 1 else "freezer"
 
+    @property
+    def how_to_register(self) -> str:
+        """What is to be written for a thread that is not enrolled, in a sentence."""
+        written = f"with {self.called}.register():"
+        return f"a thread registers itself, with `{written}`, or is a freezethreads.Thread"
+
     def note_group(self, group: str) -> None:
         """Remember that somebody was in this group: of the first thousand, so as not to grow."""
         if len(self.groups) < MOST_GROUPS:
@@ -298,7 +304,9 @@ class Registry:
         if record is not None and known and not record.exited:
             return record
         if isinstance(thread, Thread) and (thread.is_alive() or ident is None):
-            raise NotRegistered(f"{thread!r} is not registered with this freezer")
+            raise NotRegistered(
+                f"{thread!r} is not registered with this freezer: {self.how_to_register}"
+            )
         if isinstance(thread, int):
             raise NotRegistered(f"no registered thread has the ident {thread}")
         raise ThreadExited(f"thread {thread.name!r} has exited; nothing was asked of it")

@@ -42,8 +42,9 @@ class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
     Made by its controller: `thread`, `ident` and `native_id` are that thread, and `users` the
-    worlds that stand on it (freezing again inside one's own world adds one). `keeps_turn`
-    is its thread's own: see `_controller.turns`.
+    worlds that stand on it, each with the place where it was asked for, if that is known (freezing
+    again inside one's own world adds one). `keeps_turn` is its thread's own: see
+    `_controller.turns`.
     `bar` is None if it stops threads at their doors alone.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet. `comers`
     are those whom somebody has moved into its group since: it does not wait for them, and they run
@@ -86,7 +87,7 @@ class Freeze:
         self.thread = current_thread()
         self.ident = get_ident()
         self.native_id = get_native_id()
-        self.users: dict[object, None] = {}
+        self.users: dict[object, Place | None] = {}
         self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}

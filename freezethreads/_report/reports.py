@@ -268,7 +268,8 @@ class Diagnosis:
     """What a freeze with a deadline has found: ``healthy`` if all stopped, and ``waited`` for that.
 
     ``freezes`` are what others have asked for, or what stands. ``warnings`` are findings about
-    threads that no freeze waits for, and that went on. There is neither freezer nor ``waited`` of a
+    threads that no freeze waits for, and that went on, and about threads that stop and hang: they
+    wait for a lock that another one keeps. There is neither freezer nor ``waited`` of a
     process that does not answer.
     """
 

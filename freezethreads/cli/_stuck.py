@@ -23,7 +23,8 @@ DESCRIPTION = """\
 Freezes a process with a deadline, lets it go on, and explains who has not stopped: a thread that
 computes without a safepoint, is in a call of C or in a wait that is in no blocking region, waits
 for a lock that a frozen thread owns, is inside no_freeze() or a todo. Each with the line where a
-safepoint or a blocking region would help. The status is 0 if all stop, and 1 if one does not.
+safepoint or a blocking region would help. Who stops, and hangs for want of a lock that another
+thread keeps, is a warning. The status is 0 if all stop, and 1 if one does not.
 """
 EPILOG = """\
 examples:

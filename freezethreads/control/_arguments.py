@@ -19,7 +19,8 @@ def check_names(arguments: Arguments, known: Collection[str]) -> None:
     """Refuse arguments that a request does not have. Raises `RequestError`."""
     for name in arguments:
         if name not in known:
-            raise RequestError("wrong", f"no such argument: {name!r:.50}")
+            takes = ", ".join(known) or "none"
+            raise RequestError("wrong", f"no such argument: {name!r:.50}; it takes {takes}")
 
 
 def text(arguments: Arguments, name: str, default: str = "") -> str:

@@ -78,7 +78,7 @@ def _renew(session: Session, arguments: Mapping[str, object]) -> Renewed:
     wanted = seconds(arguments, "lease", LEASE) if "lease" in arguments else None
     lease = session.renew(wanted)
     if lease is None:
-        raise RequestError("freeze", "this connection holds nothing that could be renewed")
+        raise RequestError("freeze", "this connection holds nothing: ask for a freeze anew")
     return Renewed(lease)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._controller.standing import Abandoned, standing, thaw_abandoned
+from freezethreads._controller.standing import Abandoned, remedy_for, standing, thaw_abandoned
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import get_ident, sleep
 from freezethreads.testing._background import END, REASON
@@ -88,14 +88,26 @@ class Check:
             with self._freezer.freeze(timeout=self._timeout, reason=END):
                 return []
         except FreezeTimeout as error:
-            late = [each for each in error.stragglers if not is_innermost(each, self._root)]
-            ways = [f"  {each.name} got there from {place_of(each, self._root)}" for each in late]
-            return [str(error), *ways]
+            return [str(error), *self._explain(error)]
+
+    def _explain(self, error: FreezeTimeout) -> Iterator[str]:
+        """How each thread came there, if that is not told, and what is to be written."""
+        from freezethreads._explain import find  # which nobody needs before
+
+        called = self._freezer._registry.called
+        for each in error.stragglers:
+            if not is_innermost(each, self._root):
+                yield f"  {each.name} got there from {place_of(each, self._root)}"
+            finding = find(each, called)
+            yield f"  {finding.why} {finding.advice}"
+        if error.stragglers:
+            yield "  Or, if a thread was to be gone by now: end it, and join() it, in the test."
 
     def _tidy_up(self, before: tuple[Freeze, ...]) -> list[str]:
         left = self._left(before)
         for freeze in left:
-            thaw_abandoned(self._freezer, freeze, "the test is over")
+            why = f"the test is over{remedy_for(self._freezer, freeze)}"
+            thaw_abandoned(self._freezer, freeze, why)
         messages, self.abandoned.messages = self.abandoned.messages, []
         return [f"left behind: {message}" for message in messages]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import FreezeError, Freezer, default_freezer
+from freezethreads._ground.files import is_own
 
 if TYPE_CHECKING:
     from freezethreads.testing._background import Background
@@ -87,7 +88,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
     """End the traceback of an error of this library at the line that called it.
 
-    ``--full-trace`` shows the rest, and so does an error that is no `FreezeError`.
+    A `FreezeError`, and a TypeError or ValueError for an argument that is wrong. ``--full-trace``
+    shows the rest, and any other error shows it by itself.
     """
     if call.excinfo is not None:
         for name, module in list(sys.modules.items()):
@@ -96,7 +98,10 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
 
 
 def _hides(error: pytest.ExceptionInfo[BaseException] | None) -> bool:
-    return error is not None and isinstance(error.value, FreezeError)
+    if error is None or isinstance(error.value, FreezeError):
+        return error is not None
+    is_wrong_use = isinstance(error.value, (TypeError, ValueError))
+    return is_wrong_use and is_own(str(error.traceback[-1].path))
 
 
 @pytest.fixture

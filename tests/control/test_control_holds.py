@@ -148,7 +148,7 @@ def test_a_renewal_starts_the_lease_anew(loops: Loops, freezer: Freezer) -> None
         assert WAIT < lease._deadline.remaining() <= WAIT * 10
         assert freezer.statistics().lease_expiries == 0
         client.request("thaw")
-        with pytest.raises(FreezeFailed, match="nothing that could be renewed"):
+        with pytest.raises(FreezeFailed, match="holds nothing: ask for a freeze"):
             client.request("renew")
 
 
@@ -261,7 +261,8 @@ def test_a_client_that_cannot_be_told_does_not_keep_it(
 
 WRONG: list[tuple[str, dict[str, object], str]] = [
     ("dance", {}, "no such request: 'dance'; there are hello, "),
-    ("hello", {"x": 1}, "no such argument: 'x'"),
+    ("hello", {"x": 1}, "no such argument: 'x'; it takes none"),
+    ("renew", {"x": 1}, "no such argument: 'x'; it takes lease"),
     ("freeze", {"timeout": -1}, "timeout must be a number of seconds above 0"),
     ("freeze", {"timeout": "1"}, "timeout must be a number"),
     ("freeze", {"timeout": True}, "timeout must be a number"),

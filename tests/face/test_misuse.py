@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import freezethreads
 from fork_helpers import looping
-from freezethreads import Freezer, World
+from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, World
 from freezethreads.integrations import asyncio_loop
 from helpers import WAIT, Worker, run_python, start
 
@@ -256,8 +257,22 @@ def test_nobody_is_registered_although_there_are_threads(
     message = warning_of(caplog)
     assert f"at {__file__}:" in message
     assert "no thread has registered with the freezer 'other'" in message
-    assert "1 other thread goes on, 'worker' among them" in message
-    assert "freezer.register()" in message
+    assert "; the other thread, 'worker', goes on: a thread registers itself, with `w" in message
+    assert "`with freezer.register():`" in message
+
+
+def test_several_go_on(freezer: Freezer, caplog: pytest.LogCaptureFixture) -> None:
+    with looping(freezer, "one"), looping(freezer, "two"):
+        Freezer("other").hold(timeout=WAIT).thaw()
+    assert "; 2 other threads go on, 'one' among them: a thread registers" in warning_of(caplog)
+
+
+def test_a_group_where_threads_have_registered_without_one(
+    freezer: Freezer, worker: Worker[None], caplog: pytest.LogCaptureFixture
+) -> None:
+    freezer.hold(group="io", timeout=WAIT).thaw()
+    message = warning_of(caplog)
+    assert message.endswith("threads are in the group '', and register(group=...) names another")
 
 
 def test_where_there_is_no_other_thread_nothing_is_said(
@@ -277,3 +292,33 @@ def test_nothing_is_logged_while_somebody_stands(
         assert not caplog.records
     freezer.hold(group="dsik", timeout=WAIT).thaw()
     assert "'dsik'" in warning_of(caplog)
+
+
+# Who is registered.
+
+
+def test_a_thread_that_has_not_registered_is_told_how_it_does(freezer: Freezer) -> None:
+    for called, asked in ("freezer", freezer), ("freezethreads", freezethreads.default_freezer):
+        with pytest.raises(NotRegistered, match=f"`with {called}.register\\(\\):`"):
+            asked.todo(threading.main_thread(), print)
+
+
+def test_registering_twice_says_where_once_is_enough(freezer: Freezer) -> None:
+    with (
+        freezer.register("me"),
+        pytest.raises(AlreadyRegistered, match=r"'me' is .* not at all in a freezethreads\.Thread"),
+    ):
+        freezer.register()
+
+
+def test_unregistering_says_what_it_ends(freezer: Freezer) -> None:
+    with pytest.raises(NotRegistered, match=r"what its own register\(\) has begun"):
+        freezer.unregister()
+
+
+def test_a_group_beside_that_of_ones_own_world_names_one_above_both(freezer: Freezer) -> None:
+    with (
+        freezer.freeze(group="io", timeout=WAIT),
+        pytest.raises(FreezeError, match="begin with a group that both are in, such as ''"),
+    ):
+        freezer.freeze(group="cpu")

@@ -50,7 +50,9 @@ def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) ->
     assert re.match(r"1 of 2 threads did not stop within 0\.\d+ s for <freeze by Main", lines[0])
     assert re.match(r"  sluggard \(\d+\) RUNNING, not moving .* in wait", lines[1])
     assert re.fullmatch(r"  sluggard got there from app\.py:\d+ in run", lines[2])
-    assert len(lines) == 3
+    assert re.match(r"  sluggard waits in .*\. Use the lock, event or queue of freezeth", lines[3])
+    assert lines[4].startswith("  Or, if a thread was to be gone by now: end it, and join() it, in")
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(("option", "shown"), [("", False), ("--full-trace", True)])
@@ -74,6 +76,29 @@ def test_a_traceback_ends_where_the_test_froze(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * freezethreads.FreezeTimeout: 1 of 1 threads did not stop *"])
     assert ("_controller" in result.stdout.str()) is shown
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"), [("freeze(timout=1)", "TypeError"), ("freeze(timeout=-1)", "ValueError")]
+)
+def test_a_traceback_ends_where_an_argument_is_wrong(
+    pytester: pytest.Pytester, call: str, kind: str
+) -> None:
+    result = run(pytester, f"def test_it(freezer):\n    freezer.{call}\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f">       freezer.{call}", f"E       {kind}: *", f"*: {kind}"])
+    assert "freezethreads/_" not in result.stdout.str()
+
+
+def test_a_traceback_goes_into_what_the_program_has_passed(pytester: pytest.Pytester) -> None:
+    suite = """
+        def test_it(freezer):
+            freezer.run_frozen(lambda: int("no number"))
+    """
+    result = run(pytester, suite)
+    result.assert_outcomes(failed=1)
+    shown = ["*freezethreads/_freezer.py:* in run_frozen", "*int(*", "E * ValueError: *"]
+    result.stdout.fnmatch_lines(shown)
 
 
 def test_an_enrolled_thread_has_to_stop_by_whatever_name(pytester: pytest.Pytester) -> None:
@@ -145,7 +170,9 @@ def test_what_a_test_leaves_standing_is_thawed_and_told(pytester: pytest.Pyteste
     result.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_hold*",
-            "left behind: <hold by MainThread for 'kept'> was thawed by the freezer: the test is *",
+            "left behind: <hold by MainThread for 'kept'> was thawed by the freezer: the test is "
+            "over; it was made at *test_it.py:* in test_hold: write `with freezethreads.hold():`, "
+            "or call thaw() on what it returns in a `finally`",
             "*ERROR at teardown of test_dropped*",
             f"left behind: {dropped}",
             "*ERROR at teardown of test_registered*",

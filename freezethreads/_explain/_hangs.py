@@ -1,0 +1,97 @@
+"""Threads that can all be stopped, and that hang: each waits for a lock that another one keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from traceback import FrameSummary
+from typing import NamedTuple
+
+from freezethreads._explain._text import duration
+from freezethreads._ground.original import enumerate_threads, monotonic
+from freezethreads._registry.places import came_at
+from freezethreads._registry.record import Record
+from freezethreads._registry.requests import Freeze
+from freezethreads._report.ownership import ITSELF, acquired_at, awaited_by, where
+from freezethreads._report.stacks import stack_of
+from freezethreads._report.statistics import site_of
+
+_LONG = 1.0  # seconds: who waits for less may only have come a moment ago
+
+
+class Hang(NamedTuple):
+    """A thread that waits for a lock, and what there is to say of it."""
+
+    name: str
+    ident: int
+    native_id: int | None
+    group: str | None
+    why: str
+    advice: str
+    stack: list[FrameSummary]
+
+
+def look_at_hangs(records: Iterable[Record], freezes: Iterable[Freeze]) -> Iterator[Hang]:
+    """Who has waited long for a lock that somebody has, while all of `records` stand.
+
+    `freezes` are what stands besides. As long as there is one, whoever has a lock may be stopped
+    by it, so only a controller counts: one that waits for what its own world has stopped.
+    """
+    known = {record.ident: record for record in records if not record.exited}
+    standing = list(freezes)
+    for freeze in standing:
+        lock = awaited_by(freeze.ident)
+        owner = None if lock is None else known.get(lock.owner)
+        if owner is not None and owner in freeze.members:
+            yield _in_its_own_world(freeze, lock, owner.name)
+    if not standing:
+        yield from filter(None, (_of(record, known) for record in known.values()))
+
+
+def _of(record: Record, known: Mapping[int, Record]) -> Hang | None:
+    lock, place = awaited_by(record.ident), record.place
+    waited = 0.0 if place is None else monotonic() - came_at(place)
+    owner = None if lock is None else lock.owner
+    if owner is None or waited < _LONG:
+        return None
+    return Hang(
+        record.name,
+        record.ident,
+        record.native_id,
+        record.group,
+        f"{record.name} stops when it is asked to, but has waited {duration(waited)} for "
+        f"{_name_of(lock)}, held by {_who(owner, record, known)}.",
+        "If it never gets the lock, have its owner release it; FREEZETHREADS_DEBUG=1 in the "
+        "environment tells where it was acquired.",
+        list(stack_of(record.ident)),
+    )
+
+
+def _in_its_own_world(freeze: Freeze, lock: object, owner: str) -> Hang:
+    return Hang(
+        freeze.thread.name,
+        freeze.ident,
+        freeze.native_id,
+        None,
+        f"{freeze.thread.name} has a {'world' if freeze.kind == 'freeze' else freeze.kind}, and "
+        f"waits for {_name_of(lock)}, held by {owner}, which stands in it: a deadlock.",
+        "Acquire the lock before the freeze, or release it before the safepoint, blocking region "
+        "or wait where its owner stopped. A lease ends such a freeze.",
+        list(stack_of(freeze.ident)),
+    )
+
+
+def _who(ident: int, waiter: Record, known: Mapping[int, Record]) -> str:
+    """Who has the lock, and where that thread stands."""
+    if ident == waiter.ident:
+        return ITSELF
+    owner = known.get(ident)
+    if owner is not None:
+        place = owner.place
+        return owner.name if place is None else f"{owner.name} at its {site_of(place)}"
+    names = (thread.name for thread in enumerate_threads() if thread.ident == ident)
+    return next(names, "a thread that has ended")
+
+
+def _name_of(lock: object) -> str:
+    place = acquired_at(lock)
+    return repr(lock) if place is None else f"{lock!r}, acquired at {where(place)}"

@@ -1,0 +1,156 @@
+"""What a diagnosis warns of in a program that can be stopped, and hangs for want of a lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from freezethreads import Freezer, sync
+from freezethreads._explain import _hangs, diagnose, render_diagnosis
+from freezethreads._report import ownership
+from freezethreads._report.ownership import awaited_by
+from freezethreads._report.reports import Finding
+from helpers import WAIT, Worker, start, wait_for, wait_until
+
+
+@pytest.fixture
+def freezer() -> Freezer:
+    return Freezer()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any wait is a long one."""
+    monkeypatch.setattr(_hangs, "_LONG", 0.0)
+
+
+class Keeper:
+    """A thread that has a lock while it passes safepoints, and one that waits for the lock."""
+
+    def __init__(self, freezer: Freezer) -> None:
+        self.lock = sync.Lock()
+        self.over = threading.Event()
+        self._freezer = freezer
+        self._owned = threading.Event()
+        keeper = start(self._keep, name="keeper")
+        wait_for(self._owned)
+        self.threads: list[Worker[None]] = [keeper, start(self._want, name="waiter")]
+        wait_until(lambda: awaited_by(self.threads[1].ident or 0) is not None)
+
+    def finish(self) -> None:
+        """Release the lock, and end both."""
+        self.over.set()
+        for thread in self.threads:
+            thread.finish()
+
+    def _keep(self) -> None:
+        with self._freezer.register("keeper"), self.lock:
+            self._owned.set()
+            while not self.over.wait(0.001):
+                self._freezer.safepoint("with the lock")
+
+    def _want(self) -> None:
+        with self._freezer.register("waiter"):
+            self.lock.acquire()  # here
+            self.lock.release()
+
+
+@pytest.fixture
+def keeper(freezer: Freezer) -> Iterator[Keeper]:
+    keeper = Keeper(freezer)
+    yield keeper
+    keeper.finish()
+
+
+def warning_of(freezer: Freezer) -> Finding:
+    """The one warning about a program that can be stopped."""
+    diagnosis = diagnose(freezer, WAIT)
+    assert diagnosis.healthy
+    (warning,) = diagnosis.warnings
+    text = render_diagnosis(diagnosis)
+    assert ": healthy, with 1 warning. " in text
+    assert f"warning: {warning.thread}: lock at {__file__}:{warning.lineno}\n" in text
+    return warning
+
+
+def test_who_waits_for_a_lock_that_is_kept(freezer: Freezer, keeper: Keeper, at_once: None) -> None:
+    warning = warning_of(freezer)
+    assert (warning.cause, warning.thread) == ("lock", "waiter")
+    assert warning.line == "self.lock.acquire()  # here"
+    assert "stops when it is asked to, but has waited " in warning.why
+    assert f" for {keeper.lock!r}, " in warning.why
+    assert ", held by keeper at its safepoint 'with the lock' at " in warning.why
+    assert "have its owner release it" in warning.advice
+
+
+def test_where_the_lock_was_acquired_if_that_was_noted(
+    freezer: Freezer, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "tracking", True)
+    keeper = Keeper(freezer)
+    why = warning_of(freezer).why
+    keeper.finish()
+    assert f", acquired at {__file__}:" in why
+    assert " in Keeper._keep, held by keeper at " in why
+
+
+def test_who_has_only_come_is_not_worth_a_warning(freezer: Freezer, keeper: Keeper) -> None:
+    assert diagnose(freezer, WAIT).warnings == ()
+
+
+def test_whoever_is_stopped_besides_may_have_it(
+    freezer: Freezer, keeper: Keeper, at_once: None
+) -> None:
+    with freezer.hold(timeout=WAIT):
+        assert diagnose(freezer, WAIT).warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
+def test_a_controller_that_waits_for_what_it_has_stopped(
+    freezer: Freezer, keeper: Keeper, kind: str
+) -> None:
+    """A deadlock, however short it has been."""
+
+    def control() -> None:
+        with getattr(freezer, kind)(timeout=WAIT):
+            keeper.lock.acquire()  # there
+        keeper.lock.release()
+
+    controller = start(control, name="controller")
+    wait_until(lambda: awaited_by(controller.ident or 0) is not None)
+    warning = warning_of(freezer)
+    for freeze in list(freezer._registry.active):
+        freezer._controller.thaw(freeze)
+    keeper.over.set()
+    controller.finish()
+    assert (warning.thread, warning.line) == ("controller", "keeper.lock.acquire()  # there")
+    assert f"has a {'world' if kind == 'freeze' else 'hold'}, and waits for <locked " in warning.why
+    assert "held by keeper, which stands in it: a deadlock" in warning.why
+    assert "before the freeze" in warning.advice
+
+
+def test_an_owner_that_has_ended(freezer: Freezer, at_once: None) -> None:
+    lock = sync.Lock()
+    owned, over = threading.Event(), threading.Event()
+
+    def own() -> None:
+        lock.acquire()
+        owned.set()
+        wait_for(over)
+
+    def want() -> None:
+        with freezer.register("waiter"):
+            lock.acquire()
+            lock.release()
+
+    owner = start(own)
+    wait_for(owned)
+    waiter = start(want, name="waiter")
+    wait_until(lambda: awaited_by(waiter.ident or 0) is not None)
+    over.set()
+    owner.finish()
+    assert warning_of(freezer).why.endswith(", held by a thread that has ended.")
+    lock.release()
+    waiter.finish()
