@@ -45,10 +45,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import CodeType, FrameType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_standard
@@ -87,9 +87,6 @@ T = TypeVar("T")
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
-
-# What a thread has had of a processor, None if the system does not say; and whether it wants one.
-Glance: TypeAlias = tuple[float | None, bool]
 
 # Those that stand or are on their way to, the oldest first.
 _bars: dict[Bar, None] = {}
@@ -212,12 +209,12 @@ class Bar:
         for _ in range(_GLANCES):
             sleep(_PAUSE)
             now = self._glance()
-            if now == before and not any(wants for _, wants in now.values()):
+            if now == before and not _want_to_run(now):
                 return call_with(_looking, partial(self._look_at, now))
             before = now
         return False
 
-    def _look_at(self, quiet: Mapping[int, Glance]) -> bool:
+    def _look_at(self, quiet: Mapping[int, float | None]) -> bool:
         """Called with _looking held, when nobody has run for a while.
 
         Unless somebody runs now, count who may be stopped.
@@ -226,7 +223,7 @@ class Bar:
         try:
             if any([_claims.setdefault(ident, _LOOK) != _LOOK for ident in quiet]):
                 return False
-            if self._glance() != quiet:
+            if self._glance() != quiet or _want_to_run(quiet):
                 return False
             frames.update(current_frames())
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
@@ -252,18 +249,15 @@ class Bar:
         call_with(_engine, _switch)
         return True
 
-    def _glance(self) -> dict[int, Glance]:
-        """Who has yet to arrive, and what each has had of a processor."""
+    def _glance(self) -> dict[int, float | None]:
+        """Who has yet to arrive, and what each has had of a processor; None: nobody can tell."""
         threads = known_threads()
-        glances: dict[int, Glance] = {}
+        glances: dict[int, float | None] = {}
         for ident in current_frames():
             if ident not in self.stopped and self._is_meant(ident) and ident not in own_idents:
                 thread = threads.get(ident)
                 native_id = None if thread is None else thread.native_id
-                if native_id is None:
-                    glances[ident] = (None, False)
-                else:
-                    glances[ident] = (processor_time(native_id), is_runnable(native_id))
+                glances[ident] = None if native_id is None else processor_time(native_id)
         return glances
 
     def _all_wait(self, waiting: Collection[int]) -> bool:
@@ -462,6 +456,15 @@ def _switch() -> None:
         switch(traps, {code for some in codes for code in some or ()})
     else:
         switch(traps)
+
+
+def _want_to_run(idents: Iterable[int]) -> bool:
+    """Whether any of these threads wants a processor, though it may have had none for a while."""
+    threads = known_threads()
+    known = [threads.get(ident) for ident in idents]
+    return any(
+        is_runnable(thread.native_id) for thread in known if thread and thread.native_id is not None
+    )
 
 
 def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:

@@ -29,10 +29,11 @@ if sys.version_info >= (3, 12):
     def looked_once() -> None:
         original = Bar._glance
 
-        def glance(self: Bar) -> dict[int, bar.Glance]:
-            return dict.fromkeys(original(self), (None, False))
+        def glance(self: Bar) -> dict[int, float | None]:
+            return dict.fromkeys(original(self))
 
         put(Bar, "_glance", glance)
+        replace(bar._want_to_run, lambda idents: False)
 
     @breaks("a thread that has arrived meets the bar when its call of C returns", "engine")
     def way_back_not_barred() -> None:

@@ -10,6 +10,7 @@ processors wait for the system's scheduler, which a ring, whose threads sleep, d
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -218,6 +219,48 @@ def _computing_group(size: int) -> Group:
     return Group((row,), lambda scale: _running(scale, size, body))
 
 
+def go_round(people: Crowd) -> None:
+    """A thread that computes, and knows nothing of a freezer."""
+    people.begin()
+    while people.go:
+        pass
+
+
+@contextmanager
+def _anywhere(scale: Scale, size: int) -> Iterator[Sequence[Sample]]:
+    freezer, threads = Freezer("anywhere"), scale.threads(size)
+
+    def stop() -> Mapping[str, float]:
+        with crowd(threads, go_round) as people:
+            began = perf_counter()
+            world = freezer.freeze(where="unlocked")
+            stood = perf_counter()
+            people.go = False
+            thawing = perf_counter()
+            world.thaw()
+            return {"freeze": stood - began, "thaw": perf_counter() - thawing}
+
+    with waiters(threads) as set_event:
+        yield [
+            stop,
+            lambda: {"flag": _tell_running(threads)},
+            lambda: {"set": set_event()},
+        ]
+
+
+def _anywhere_group(size: int) -> Group:
+    rows = (
+        Row(
+            f"freeze of {size} threads that nobody prepared, against a bare flag",
+            "freeze",
+            "flag",
+            aim=2,
+        ),
+        Row(f"thaw of {size} such threads, seen by the controller", "thaw", "set"),
+    )
+    return Group(rows, lambda scale: _anywhere(scale, size))
+
+
 def _last_row(size: int) -> Row:
     name = f"last of {size} running again after the thaw, waiting between safepoints"
     return Row(name, "last", "ring", 1.5, 1.0)
@@ -231,6 +274,8 @@ GROUPS = (
         (Row(f"freeze of {MANY} blocked threads", "freeze", "ring", 0.2, 0.05),),
         _blocked,
     ),
+    # Before CPython 3.12 there is nothing to stop them with.
+    *([_anywhere_group(64)] if sys.version_info >= (3, 12) else []),
     Group((_last_row(64),), lambda scale: _parked(scale, 64), share=2),
     Group(
         (
