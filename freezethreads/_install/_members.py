@@ -100,5 +100,5 @@ def _waits_out_of_reach(thread: Any) -> bool:
     """Whether it is the worker of a pool that is older than the installation: it waits in C."""
     target = getattr(thread, "_target", None)  # it has none any more when it has run
     return target is pools._worker and any(
-        isinstance(argument, _QueueInC) for argument in thread._args
+        issubclass(type(argument), _QueueInC) for argument in thread._args
     )
