@@ -161,9 +161,7 @@ def test_the_call_that_releases_is_in_it_and_what_comes_next_is_not() -> None:
         loads = [one for one in dis.get_instructions(code) if one.argval == "after"]
         release = [call for call in calls if call.offset < loads[0].offset][-1]
         assert is_in(code, release.offset, "lock")
-        following = next(
-            one for one in dis.get_instructions(code) if one.offset > release.offset
-        )
+        following = next(one for one in dis.get_instructions(code) if one.offset > release.offset)
         assert not is_in(code, following.offset, "lock")
 
 
