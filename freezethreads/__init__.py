@@ -56,6 +56,7 @@ from freezethreads._ground.errors import (
 )
 from freezethreads._ground.exports import Docstring as _Docstring
 from freezethreads._ground.exports import export as _export
+from freezethreads._ground.foreign import ForeignThread
 from freezethreads._install import Installation, install
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.membership import Registration
@@ -67,6 +68,7 @@ from freezethreads._threads import Thread
 
 __all__ = [
     "AlreadyRegistered",
+    "ForeignThread",
     "FreezeError",
     "FreezeTimeout",
     "Freezer",

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from _interpreters import Interpreter, ask_own, discover
+from _pythons import Interpreter, ask_own, discover
 from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 
 EXTRAS = ("cli", "plot", "test")

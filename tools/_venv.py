@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
 
-from _interpreters import Interpreter, ask_own
+from _pythons import Interpreter, ask_own
 
 ROOT = Path(__file__).resolve().parents[1]
 VENVS = ROOT / ".venvs"

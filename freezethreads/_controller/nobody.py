@@ -51,7 +51,7 @@ def _name_groups(registry: Registry, seen: list[str]) -> str:
 
 def _name_threads(registry: Registry, freeze: Freeze) -> str:
     """Who goes on, as nobody has registered. Nothing, if there is no other thread."""
-    others = other_threads((), freeze.ident)
+    others = other_threads({freeze.ident})
     if not others:
         return ""
     freezer: Any = registry.flagged[0]  # a freezer, of which the registry knows the flag alone

@@ -200,8 +200,13 @@ class World(_Stopped):
 
     @property
     def unregistered(self) -> tuple[Thread, ...]:
-        """The live Python threads that this freeze did not cover, its own thread apart."""
-        return other_threads(list(self._freeze.members), self._freeze.ident)
+        """The live Python threads that this freeze did not cover, its own thread apart.
+
+        One that `threading` does not know is a `ForeignThread`, if it executes Python code just
+        now, if only in a call of C, and the process has no interpreter but one.
+        """
+        covered = {record.ident for record in list(self._freeze.members)}
+        return other_threads({*covered, self._freeze.ident})
 
     def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.

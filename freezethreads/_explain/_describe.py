@@ -38,6 +38,7 @@ from freezethreads._report.reports import (
 )
 from freezethreads._report.stacks import Stack, read_stacks
 from freezethreads._report.statistics import site_of
+from freezethreads._report.stragglers import foreign_threads
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -114,7 +115,8 @@ class _Threads:
 
     def __init__(self, records: list[Record]) -> None:
         self._records = {record.ident: record for record in records if not record.exited}
-        self._threads = {thread.ident: thread for thread in enumerate_threads() if thread.ident}
+        threads = (*enumerate_threads(), *foreign_threads())
+        self._threads = {thread.ident: thread for thread in threads if thread.ident}
         self._now = monotonic()
         self._owned: dict[int, list[LockReport]] = {}
         self.library = tuple(

@@ -14,7 +14,7 @@ from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
-from freezethreads._ground.original import getpid, monotonic
+from freezethreads._ground.original import Thread, getpid, monotonic
 from freezethreads._report.looks import Evidence
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
 from freezethreads._report.stragglers import Straggler
@@ -165,16 +165,17 @@ def _hang(hang: Hang) -> Finding:
 
 
 def _stranger(
-    freezer: Freezer, name: str, ident: int, native_id: int | None, *stacks: list[FrameSummary]
+    freezer: Freezer, thread: Thread, moves: bool, *stacks: list[FrameSummary]
 ) -> Finding:
+    went = "and went on" if moves else "and may have gone on, for all that can be told,"
     return finding_of(
         Cause.UNREGISTERED,
         _loop_in(stacks[-1]) or _nearest(stacks[-1]),
-        thread=name,
-        ident=ident,
-        native_id=native_id,
-        why=f"{name} is not registered with freezer {freezer.name!r}, and went on while all others "
-        "stood.",
+        thread=thread.name,
+        ident=thread.ident,
+        native_id=thread.native_id,
+        why=f"{thread.name} is not registered with freezer {freezer.name!r}, {went} while all "
+        "others stood.",
         advice="Register it, if it touches what has to stand still: "
         f"`with {freezer._registry.called}.register():` around what it does.",
         stacks=stacks,

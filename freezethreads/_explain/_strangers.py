@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from traceback import FrameSummary
 from typing import NamedTuple
 
-from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, get_ident, sleep
+from freezethreads._ground.original import Thread, get_ident, sleep
 from freezethreads._report.looks import processor_time
 from freezethreads._report.stacks import Stack, read_stacks, summary_of
-from freezethreads._report.stragglers import ThreadInfo
+from freezethreads._report.stragglers import ThreadInfo, other_threads
 
 _MOMENT = 0.02  # seconds between two looks
 
-Seen = tuple[str, int, int | None, list[FrameSummary], list[FrameSummary]]
+Seen = tuple[Thread, bool, list[FrameSummary], list[FrameSummary]]
 
 
 class _Glance(NamedTuple):
@@ -26,28 +26,28 @@ class _Glance(NamedTuple):
 def _glance_at(strangers: Sequence[Thread]) -> list[_Glance]:
     stacks = read_stacks(thread.ident or 0 for thread in strangers)
     return [
-        _Glance(stacks.get(thread.ident or 0), processor_time(thread.native_id or 0))
+        _Glance(
+            stacks.get(thread.ident or 0),
+            None if thread.native_id is None else processor_time(thread.native_id),
+        )
         for thread in strangers
     ]
 
 
 def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> Iterator[Seen]:
-    """Who is not among `stopped`, nor this library's, and moves: its name, identifiers, two stacks.
+    """Who is not among `stopped`, nor this library's, and moves, for all that can be told: the
+    thread, whether it is seen to move, and two stacks.
 
     `controllers` are those who have stopped others, and are to move. Takes 20 ms. One that merely
-    waits is not worth a warning: whoever it waits for may be stopped.
+    waits is not worth a warning: whoever it waits for may be stopped. That is not known of one
+    without a number of the system's, by which alone it is told who has had a processor.
     """
-    covered = {info.ident for info in stopped} | controllers | {get_ident(), None}
-    strangers = [
-        thread
-        for thread in enumerate_threads()
-        if thread.ident not in covered and not isinstance(thread, OwnThread)
-    ]
+    strangers = other_threads({info.ident for info in stopped} | controllers | {get_ident()})
     if not strangers:
         return
     before = _glance_at(strangers)
     sleep(_MOMENT)
     for thread, first, later in zip(strangers, before, _glance_at(strangers), strict=True):
-        if first != later and later.stack != () and thread.ident is not None:
-            stacks = summary_of(first.stack or ()), summary_of(later.stack or ())
-            yield thread.name, thread.ident, thread.native_id, *stacks
+        moves = first != later
+        if (moves or thread.native_id is None) and later.stack != ():
+            yield thread, moves, summary_of(first.stack or ()), summary_of(later.stack or ())

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from freezethreads._ground import original
 from freezethreads._ground.original import RLock
@@ -23,6 +23,9 @@ from freezethreads._ground.uninterruptible import call_with
 
 T = TypeVar("T")
 
+HAS_GIL: Final = "free-threading" not in sys.version or getattr(sys.flags, "gil", None) == 1
+"""Whether there is a GIL, and stays. (A free-threaded build has one for a moment whenever an
+extension is imported, and for good after some of them.)"""
 
 # Guards whether the collector is on: of two threads that each switch it off and put back what they
 # found, the second would leave it off. Nests in nothing, and nothing in it. No fork waits for it:

@@ -15,7 +15,6 @@ import time
 __all__ = [
     "TIMEOUT_MAX",
     "Condition",
-    "ForeignThread",
     "LockType",
     "OwnThread",
     "RLock",
@@ -73,15 +72,3 @@ class OwnThread(Thread):
 
 # The idents of this library's threads that have begun and not ended.
 own_idents: dict[int, None] = {}
-
-
-class ForeignThread(Thread):
-    """A thread that `threading` does not know: C code has made it. To be looked at, no more."""
-
-    def __init__(self, ident: int) -> None:
-        super().__init__(name=f"thread {ident}", daemon=True)
-        self._ident = ident
-
-    def is_alive(self) -> bool:
-        """Whether it executes Python code."""
-        return self._ident in current_frames()

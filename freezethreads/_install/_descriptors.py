@@ -94,10 +94,12 @@ class Epoll(Poll):
     def __exit__(self, *exc_info: object) -> None:
         self._theirs.__exit__(*exc_info)
 
-    @staticmethod
-    def fromfd(descriptor: int) -> Epoll:
+    @classmethod
+    def fromfd(cls, descriptor: int) -> Self:
         """As the original's."""
-        return Epoll(_from_descriptor(descriptor))
+        made = object.__new__(cls)
+        Epoll.__init__(made, _from_descriptor(descriptor))
+        return made
 
 
 _from_descriptor: Any = getattr(getattr(select, "epoll", None), "fromfd", None)

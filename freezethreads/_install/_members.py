@@ -17,7 +17,7 @@ from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
 from freezethreads._refrigerator.membership import enrol_implicitly, leave_implicitly
 from freezethreads._refrigerator.waits import Plain, plumbing
-from freezethreads._report.stragglers import other_threads
+from freezethreads._report.stragglers import known_others
 from freezethreads._threads import run_inside
 
 plumbing.add(__file__)
@@ -70,7 +70,7 @@ class Members(Switch):
     @property
     def missed(self) -> tuple[Thread, ...]:
         """Those of them that live, and are not enrolled all the same. From any thread."""
-        others = other_threads(list(self._registry.records.values()), 0)
+        others = known_others({record.ident for record in list(self._registry.records.values())})
         return tuple(thread for thread in others if thread in self._missed)
 
 
@@ -100,5 +100,5 @@ def _waits_out_of_reach(thread: Any) -> bool:
     """Whether it is the worker of a pool that is older than the installation: it waits in C."""
     target = getattr(thread, "_target", None)  # it has none any more when it has run
     return target is pools._worker and any(
-        isinstance(argument, _QueueInC) for argument in thread._args
+        issubclass(type(argument), _QueueInC) for argument in thread._args
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -67,37 +68,45 @@ class Row:
 class Patch:
     """A row of the table for the Python at hand, to be put in place and taken away."""
 
-    __slots__ = ("_before", "_made", "_owner", "_row")
+    __slots__ = ("_made", "_owner", "_places", "_row")
 
     def __init__(self, row: Row, owner: Any) -> None:
         self._row = row
         self._owner = owner
-        self._before: object = ABSENT
+        self._places: list[tuple[Any, str, object]] = []  # with what was there before
         self._made: object = ABSENT
 
     def apply(self, switch: Switch) -> None:
         """Put the replacement in place."""
         original: Function = getattr(self._owner, self._row.name)
         made = self._row.make(original, switch, self._row.label)
-        _disguise(made, original, self._row)
-        self._before = vars(self._owner).get(self._row.name, ABSENT)
+        places = {(self._owner, self._row.name)}
+        if isinstance(made, type):
+            places |= _home_of(original)
+        else:
+            _disguise(made, original, self._row)
+        self._places = [(owner, name, vars(owner).get(name, ABSENT)) for owner, name in places]
         self._made = made
-        setattr(self._owner, self._row.name, made)
+        for owner, name in places:
+            setattr(owner, name, made)
 
     def undo(self) -> bool:
         """Put back what was there. Returns False, and leaves it, if it is somebody else's by now.
 
         May be repeated.
         """
-        now = vars(self._owner).get(self._row.name, ABSENT)
-        if self._made is ABSENT or now is self._before:
+        return all([self._put_back(*place) for place in self._places])
+
+    def _put_back(self, owner: Any, name: str, before: object) -> bool:
+        now = vars(owner).get(name, ABSENT)
+        if now is before:
             return True
         if now is not self._made:
             return False
-        if self._before is ABSENT:  # it was inherited
-            delattr(self._owner, self._row.name)
+        if before is ABSENT:  # it was inherited
+            delattr(owner, name)
         else:
-            setattr(self._owner, self._row.name, self._before)
+            setattr(owner, name, before)
         return True
 
     @property
@@ -106,12 +115,16 @@ class Patch:
         return f"{self._row.module}.{self._row.path}"
 
 
+def _home_of(original: Any) -> set[tuple[Any, str]]:
+    """Where a class says that it is, if it is there: by that name it is pickled."""
+    module, name = sys.modules.get(original.__module__), original.__qualname__
+    return {(module, name)} if getattr(module, name, None) is original else set()
+
+
 def _disguise(made: Any, original: Function, row: Row) -> None:
     """Have `made` look like the original, and pickle by the name where it is put."""
-    if isinstance(made, type):
-        made.__name__ = row.name  # a class has its own signature, which its subclasses inherit
-    else:
-        functools.update_wrapper(made, original)
+    functools.update_wrapper(made, original)
+    made.__name__ = row.name
     made.__module__ = row.module
     made.__qualname__ = row.path
 

@@ -14,12 +14,11 @@ from freezethreads._install._descriptors import Epoll, Poll, Read, find_connecti
 from freezethreads._install._members import start_enrolled
 from freezethreads._install._patches import Row
 from freezethreads._install._raw import start_raw
+from freezethreads._install._stand_ins import Around, StandIn
 from freezethreads._install._wrappers import (
-    Around,
     Receive,
     ReplaceBy,
     SocketWait,
-    StandIn,
     Wait,
     shut_down_plainly,
     stop_before_record,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from select import POLLIN, poll
-from types import GenericAlias
 from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
@@ -177,63 +176,3 @@ def shut_down_plainly(original: Function, switch: Switch, label: str) -> Functio
             original(self)
 
     return shut_down
-
-
-class StandIn:
-    """A class of ours instead of the original class, or function that makes one.
-
-    An object that the original made is an instance as well: `isinstance()` has to be right for
-    what is older than the installation. What the original says of its arguments, and of being
-    subclassed, it says still.
-    """
-
-    def __init__(self, ours: type) -> None:
-        self._ours = ours
-
-    def __call__(self, original: Function, switch: Switch, label: str) -> Function:
-        ours, arguments_of = self._ours, self._arguments_of
-        theirs: Final[type] = original if isinstance(original, type) else type(original())
-        either: Final = (ours, theirs)
-
-        class Meta(type(ours)):  # type: ignore[misc]
-            def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-                if cls is not made:
-                    return super().__call__(*args, **kwargs)
-                thing = original(*args, **kwargs)  # also for its errors and warnings
-                return super().__call__(*arguments_of(thing)) if switch.on else thing
-
-            def __instancecheck__(cls, instance: object) -> bool:
-                if cls is made:
-                    return isinstance(instance, either)
-                return bool(super().__instancecheck__(instance))
-
-        made: type = Meta(ours.__name__, (ours,), {"__slots__": (), "__doc__": original.__doc__})
-        # A program may ask for the type of what the function makes, in order to subclass that.
-        if not _is_acceptable_base(theirs):
-            made.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
-        if hasattr(original, "__class_getitem__"):
-            made.__class_getitem__ = classmethod(GenericAlias)  # type: ignore[attr-defined]
-        return made
-
-    def _arguments_of(self, theirs: object) -> tuple[object, ...]:
-        """What `ours` gets. The original has made `theirs` for it."""
-        return ()
-
-
-class Around(StandIn):
-    """The same for a class of ours whose objects have one of the original's in them."""
-
-    def _arguments_of(self, theirs: object) -> tuple[object, ...]:
-        return (theirs,)
-
-
-def _is_acceptable_base(original: Any) -> bool:
-    try:
-        type("", (original,), {})
-    except TypeError:
-        return False
-    return True
-
-
-def _refuse(cls: type) -> None:
-    raise TypeError(f"type {cls.__mro__[1].__qualname__!r} is not an acceptable base type")

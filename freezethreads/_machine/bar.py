@@ -52,9 +52,9 @@ from typing import Any, Final, TypeVar
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_standard
+from freezethreads._ground.foreign import ForeignThread
 from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import (
-    ForeignThread,
     RLock,
     Thread,
     get_ident,

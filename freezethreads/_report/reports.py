@@ -6,6 +6,7 @@ by their `ident`; durations are in seconds. Stacks have the innermost frame firs
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -13,7 +14,7 @@ from freezethreads._ground.jsonable import Unfit
 from freezethreads._ground.original import monotonic
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.statistics import Site
-from freezethreads._report.stragglers import Straggler, ThreadInfo
+from freezethreads._report.stragglers import Straggler, ThreadInfo, other_threads
 
 INSIDE: Final = {
     "no_freeze": "inside no_freeze()",
@@ -110,6 +111,23 @@ class ThreadRow(_AnyThread):
             site=info.site,
             **more,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnregisteredRow:
+    """A thread that is not registered. The system's number is not known of each."""
+
+    name: str
+    ident: int
+    native_id: int | None
+
+
+def unregistered_rows(registered: Iterable[ThreadInfo]) -> tuple[UnregisteredRow, ...]:
+    """Those that are not among these, nor this library's."""
+    return tuple(
+        UnregisteredRow(name=thread.name, ident=thread.ident or 0, native_id=thread.native_id)
+        for thread in other_threads({info.ident for info in registered})
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
-from freezethreads._ground.frames import current_frames, uncollected
+from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import Thread
 
 try:
@@ -34,9 +34,7 @@ _ALL: Final[dict[str, Any]] = {"max_threads": sys.maxsize} if sys.version_info >
 
 JOIN: Final = Thread.join.__code__
 
-# Whether there is a GIL, and stays. (A free-threaded build has one for a moment whenever an
-# extension is imported, and for good after some of them.)
-_HAS_GIL: Final = "free-threading" not in sys.version or getattr(sys.flags, "gil", None) == 1
+_HAS_GIL: Final = HAS_GIL
 # Before that `faulthandler` read the frames of threads that run, as well (python/cpython#128400).
 _FAULTHANDLER_STOPS: Final = sys.version_info >= (3, 13, 2)
 

@@ -5,10 +5,15 @@ Everything here only looks, and tolerates a thread that moves, stops or exits me
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Final
 
+from freezethreads._ground.foreign import ForeignThread
+from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, monotonic, sleep
 from freezethreads._registry.places import came_at
 from freezethreads._registry.record import Record
@@ -16,11 +21,12 @@ from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
 from freezethreads._report.looks import Evidence, Glance, evidence_of, glance_at, moved
 from freezethreads._report.ownership import ITSELF, acquired_at, awaited_by, where
-from freezethreads._report.stacks import stack_of, summary_of, with_source
+from freezethreads._report.stacks import Stack, read_stacks, stack_of, summary_of, with_source
 from freezethreads._report.statistics import Site, site_of
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
 _LOOKS = 16  # at most
+_BOOTSTRAP: Final = Thread._bootstrap.__code__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -205,12 +211,55 @@ def _straggler(
     )
 
 
-def other_threads(covered: Iterable[Record], ident: int) -> tuple[Thread, ...]:
-    """The live Python threads that are not among `covered`, without the thread of `ident`
-    and those of this library."""
-    left_out = {record.ident for record in covered} | {ident, None}
+def known_others(covered: Collection[int]) -> tuple[Thread, ...]:
+    """The live threads of `threading` whose idents are not among `covered`, without those of this
+    library. From any thread."""
     return tuple(
         thread
         for thread in enumerate_threads()
-        if thread.ident not in left_out and not isinstance(thread, OwnThread)
+        if not (thread.ident is None or thread.ident in covered or isinstance(thread, OwnThread))
     )
+
+
+def other_threads(covered: Collection[int]) -> tuple[Thread, ...]:
+    """The same of all Python threads, also of those that `threading` does not know."""
+    foreign = [thread for thread in foreign_threads() if thread.ident not in covered]
+    return (*known_others(covered), *foreign)
+
+
+def foreign_threads() -> tuple[ForeignThread, ...]:
+    """The threads that execute Python code and that `threading` does not know. From any thread.
+
+    None if the process has more than one interpreter: nobody can tell then whose they are.
+    """
+    if _has_other_interpreters():
+        return ()
+    # Whoever comes or goes meanwhile may be missing in the one list, and not in the other.
+    known = _known_idents()
+    unknown = [ident for ident in current_frames() if ident not in known]
+    if not unknown:
+        return ()
+    stacks = read_stacks(unknown)
+    known = _known_idents() | (set(unknown) - current_frames().keys())
+    return tuple(
+        ForeignThread(ident)
+        for ident in unknown
+        if ident not in known and not _is_on_its_way(stacks.get(ident))
+    )
+
+
+def _known_idents() -> set[int | None]:
+    return {thread.ident for thread in enumerate_threads()}
+
+
+def _is_on_its_way(stack: Stack | None) -> bool:
+    """Whether it is one of `threading` before it was listed, or after; or has just ended."""
+    return stack is not None and (not stack or stack[-1].is_of(_BOOTSTRAP))
+
+
+def _has_other_interpreters() -> bool:
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    try:
+        return len(import_module(name).list_all()) > 1
+    except ImportError:
+        return False

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 
-import freezethreads
+from freezethreads.cli._children import begin, hand_on, hand_on_nothing
 from freezethreads.cli._parser import WrongUse
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
@@ -31,7 +31,8 @@ Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` woul
 it starts, and its main thread, are enrolled with the default freezer, and the standard library's
 waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
 FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID. If that
-cannot be, a warning says why, and the program runs all the same.
+cannot be, a warning says why, and the program runs all the same. The same holds for each process of
+this Python that the program starts.
 """
 EPILOG = """\
 examples:
@@ -45,8 +46,14 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.usage = f"{parser.prog} [-h] (SCRIPT | -m MODULE) [ARG ...]"
+    parser.usage = f"{parser.prog} [-h] [--no-children] (SCRIPT | -m MODULE) [ARG ...]"
     add = parser.add_argument
+    add(
+        "--no-children",
+        dest="children",
+        action="store_false",
+        help="leave alone the processes that the program starts, except those that it forks",
+    )
     add("program", nargs=argparse.REMAINDER, metavar="SCRIPT", help="a file, a directory or a zip")
     add("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help="a module's name")
 
@@ -61,9 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    freezethreads.install().enrol()
-    if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
-        _serve()
+    begin()
+    if arguments.children:
+        hand_on()
+    else:
+        hand_on_nothing()
     sys.modules["__main__"] = main = ModuleType("__main__")
     if "__mp_main__" in sys.modules:  # where multiprocessing, once imported, finds the program
         sys.modules["__mp_main__"] = main
@@ -78,24 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
         _hide_own_frames()
         raise
     return 0
-
-
-def _serve() -> None:
-    """Open the control socket, here and in each child that the program forks."""
-    if _is_served() and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_is_served)
-
-
-def _is_served() -> bool:
-    """Open it, or say why that cannot be: somebody else's doing is no reason not to run."""
-    try:
-        freezethreads.serve()
-    except freezethreads.FreezeError as error:
-        from freezethreads.control._log import logger
-
-        logger.warning("freezethreads run: FREEZETHREADS_CONTROL is set, but %s", error)
-        return False
-    return True
 
 
 def _check_script(path: str) -> None:

@@ -30,7 +30,8 @@ SUMMARY = "show what each thread of a process does"
 
 DESCRIPTION = """\
 One line a thread: its name, its state, the site where it stopped, its group, the seconds that it
-has been there, and the todos that it has still to make. With --watch the table stays and is kept up
+has been there, and the todos that it has still to make. Those come last that are not registered,
+and that no freeze stops. With --watch the table stays and is kept up
 to date, and a key freezes (f), thaws (t), or quits (q), which thaws what was frozen by key.
 """
 EPILOG = """\
@@ -65,15 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
             print_json(answer)
         else:
             say(f"process {client.pid}: {clean_lines(in_words(answer['freezer']))}")
-            say(threads_table(answer["threads"], arguments))
+            say(threads_table(answer, arguments))
         return 0
 
     return talk(arguments, show)
 
 
-def threads_table(threads: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
-    """A header, and a line for each thread."""
-    rows = [_row_of(thread) for thread in shown(threads, arguments)]
+def threads_table(answer: dict[str, Any], arguments: argparse.Namespace) -> str:
+    """A header, and a line for each thread: first for those that are registered."""
+    rows = [_row_of(thread) for thread in shown(answer["threads"], arguments)]
+    rows += [(one["name"], "unregistered", "", "", None, None) for one in answer["unregistered"]]
     return table_of(_HEADER, rows, room(arguments.wide), _DISPENSABLE)
 
 

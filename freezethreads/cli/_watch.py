@@ -61,7 +61,7 @@ class Watch:
             self._renew()
         answer = self._client.request("threads", freezer=self._freezer)
         title = clean_lines(in_words(answer["freezer"]))
-        head, *rows = threads_table(answer["threads"], self._arguments).split("\n")
+        head, *rows = threads_table(answer, self._arguments).split("\n")
         styles = [_STYLES.get(thread["state"], "") for thread in answer["threads"]]
         return Group(
             _text(f"process {self._client.pid}: {title}"),

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from freezethreads import FreezeError, FreezeTimeout
 from freezethreads._ground.jsonable import to_json
-from freezethreads._report.reports import Description, Diagnosis, ProcessReport, ThreadRow
+from freezethreads._report.reports import (
+    Description,
+    Diagnosis,
+    ProcessReport,
+    ThreadRow,
+    unregistered_rows,
+)
 from freezethreads.control._arguments import check_names, flag, seconds, text
 from freezethreads.control._describe import (
     describe_freezer,
@@ -53,9 +59,11 @@ def _hello(session: Session, arguments: Mapping[str, object]) -> ProcessReport:
 
 
 def _threads(session: Session, arguments: Mapping[str, object]) -> Threads:
-    """The registered threads of a freezer, and what stands."""
+    """The registered threads of a freezer and the others of the process, and what stands."""
     freezer = session.freezer(arguments)
-    return Threads(describe_freezer(freezer), tuple(map(ThreadRow.of, freezer.threads())))
+    infos = freezer.threads()
+    rows = tuple(map(ThreadRow.of, infos))
+    return Threads(describe_freezer(freezer), rows, unregistered_rows(infos))
 
 
 def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:

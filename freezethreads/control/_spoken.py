@@ -18,16 +18,18 @@ from freezethreads._report.reports import (
     ProcessReport,
     StragglerReport,
     ThreadRow,
+    UnregisteredRow,
 )
 from freezethreads.control._protocol import Message, ProtocolError
 
 
 @dataclass(frozen=True)
 class Threads:
-    """The registered threads of a freezer, and what stands."""
+    """The registered threads of a freezer and the others of the process, and what stands."""
 
     freezer: FreezerRow
     threads: tuple[ThreadRow, ...]
+    unregistered: tuple[UnregisteredRow, ...]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class RLock(Mutex):
 
     def __repr__(self) -> str:
         inside = repr(self._raw)
-        return f"{super().__repr__()[:-1]}{inside[inside.index(' owner=') : inside.index(' at ')]}>"
+        counts = inside[inside.index(" owner=") : inside.index(" at ")]
+        return super().__repr__().replace(" object at ", f" object{counts} at ")
 
     @property
     def owner(self) -> int | None:

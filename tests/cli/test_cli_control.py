@@ -90,19 +90,55 @@ def test_threads(capsys: Captured, served: Program) -> None:
     summary, header, *lines = say(capsys, "threads", served.pid).splitlines()
     assert summary == f"process {served.pid}: 2 threads, running"
     assert header.split() == ["NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS"]
-    assert [line.split()[:2] for line in lines] == [["one", "running"], ["two", "running"]]
+    assert [line.split()[:2] for line in lines[:2]] == [["one", "running"], ["two", "running"]]
+    assert [line.split() for line in lines[2:]] == [["MainThread", "unregistered", *"----"]]
     answer = json.loads(say(capsys, "threads", served.pid, "--json"))
     assert [thread["name"] for thread in answer["threads"]] == ["one", "two"]
+    (other,) = answer["unregistered"]
+    assert (other["name"], other["native_id"]) == ("MainThread", served.pid)
+
+
+FOREIGN = """
+import _thread
+begun = _thread.allocate_lock()
+begun.acquire()
+def stay():
+    print(_thread.get_ident(), flush=True)
+    begun.release()
+    while True:
+        time.sleep(0.001)
+_thread.start_new_thread(stay, ())
+begun.acquire()
+"""
+
+
+def test_a_thread_that_threading_does_not_know(capsys: Captured, runtime: Path) -> None:
+    served = Program("-c", PREAMBLE + FOREIGN + SERVE + "sys.stdin.read()")
+    try:
+        ident = served.line()
+        assert served.line() == "ready"
+        table = say(capsys, "threads", served.pid).splitlines()
+        (line,) = (line for line in table if line.startswith(f"thread {ident}"))
+        assert line.split()[2] == "unregistered"
+        said = say(capsys, "stuck", served.pid)
+        assert f"warning: thread {ident}: unregistered at <string>:" in said
+        assert f"\nthread {ident} (ident {ident}" in say(capsys, "dump", served.pid)
+    finally:
+        served.kill()
 
 
 def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     told = say(capsys, "freeze", served.pid, "--reason", "to look", "--lease", 30)
     assert told == f"process {served.pid}: 2 threads stand for 30 s, or until a thaw\n"
-    summary, by, _, *lines = say(capsys, "threads", served.pid).splitlines()
+    summary, by, _, *lines, _ = say(capsys, "threads", served.pid).splitlines()
     assert summary.endswith("2 threads, frozen")
     assert "a hold by freezethreads-control-for-" in by
     assert by.endswith("for 'to look'")
-    assert all("frozen  safepoint 'between two counts' at <string>:" in line for line in lines)
+    assert [line.split()[:3] for line in lines] == [
+        ["one", "frozen", "safepoint"],
+        ["two", "frozen", "safepoint"],
+    ]
+    assert all("safepoint 'between two counts' at <string>:" in line for line in lines)
     assert say(capsys, "thaw", served.pid) == f"process {served.pid}: thawed\n"
     assert say(capsys, "threads", served.pid).splitlines()[0].endswith("running")
     told = say(capsys, "thaw", served.pid)

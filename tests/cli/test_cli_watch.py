@@ -44,7 +44,7 @@ def test_a_narrow_terminal_shows_a_line_a_thread() -> None:
     with program() as served, watching(served, width=50) as terminal:
         terminal.see("2 threads, running")
         terminal.press("f")
-        terminal.see("one   frozen  safepoint 'b... <string>:")
+        terminal.see("one         frozen        safepoint ...<string>:")
         terminal.see("(no room for ")
         terminal.press("q")
         assert terminal.end() == (0, "")

@@ -86,7 +86,7 @@ if __name__ == "__main__":
     child.start()
     point, loaded, module = queue.get(timeout=20)
     child.join(20)
-    print(type(point) is Point, point.x, loaded, child.exitcode)
+    print(type(point) is Point, point.x, loaded, module, child.exitcode)
 """
 
 
@@ -99,7 +99,8 @@ def test_its_child_processes_find_its_module(
     (folder / "package" / "__init__.py").write_text("")
     for name in ("script.py", "package/script.py"):
         (folder / name).write_text(SPAWNING)
-    assert run(*form, method) == "True 2 False 0\n"
+    assert run("--no-children", *form, method) == "True 2 False time 0\n"
+    assert run(*form, method) == "True 2 True time 0\n"
 
 
 def test_a_whole_program_is_frozen_while_it_works(folder: Path) -> None:

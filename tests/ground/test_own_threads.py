@@ -63,7 +63,8 @@ def test_strangers_that_move(threads: Pair) -> None:
     moving: set[int] = set()
 
     def is_users_seen() -> bool:
-        moving.update(ident for _, ident, *_ in look_at_strangers([], set()))
+        seen = look_at_strangers([], set())
+        moving.update(thread.ident or 0 for thread, moves, *_ in seen if moves)
         return users.ident in moving
 
     wait_until(is_users_seen)

@@ -17,7 +17,7 @@ import pytest
 
 import _check
 import _venv
-from _interpreters import Interpreter, ask, ask_own, discover
+from _pythons import Interpreter, ask, ask_own, discover
 from helpers import ROOT, run_python, start
 
 TOOLS = ROOT / "tools"

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 import _venv
-from _interpreters import Interpreter
+from _pythons import Interpreter
 from helpers import WAIT, start, wait_for
 
 FAKE = Interpreter("/opt/python3.12", "cpython", "3.12.9", "3.12", False, [])

@@ -38,7 +38,7 @@ def test_a_safepoint_with_a_lock_owned_is_a_violation(make: Callable[[], Any]) -
             freezer.safepoint("here")
         freezer.safepoint("now it is free")
     message = str(caught.value)
-    assert "Lock object at" in message
+    assert "Lock object" in message
     assert f"acquired at {__file__}:" in message
     assert "safepoint 'here' at" in message
     assert "in test_a_safepoint_with_a_lock_owned_is_a_violation" in message
