@@ -1,0 +1,44 @@
+"""The second engine under torture, and without each of its rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from freezethreads.testing import Plan, Result
+from machine import needs_monitoring
+from stress._job import Job
+from stress._launch import run_job
+from stress.mutants import MUTANTS
+from stress.scenarios import built_in
+
+pytestmark = needs_monitoring
+
+BROKEN = [mutant.name for mutant in MUTANTS.values() if "engine" in mutant.scenarios]
+
+
+def run(seconds: float, mutant: str | None = None, patience: float = 20.0) -> Result:
+    plan = Plan("seed", seconds, threads=4, freeze_timeout=5.0, patience=patience)
+    return run_job(Job("engine", plan, mutant=mutant))
+
+
+def test_there_is_a_mutant_for_each_rule() -> None:
+    assert "engine" in built_in()
+    assert len(BROKEN) == 7
+
+
+def test_all_holds() -> None:
+    result = run(4.0)
+    assert result.passed, str(result)
+    assert result.checks
+
+
+@pytest.mark.parametrize("mutant", [name for name in BROKEN if name != "lock-not-given-back"])
+def test_what_breaks_a_rule_is_noticed(mutant: str) -> None:
+    result = run(40.0, mutant)
+    assert not result.passed
+    assert any(finding.what.startswith("Violation") for finding in result.findings)
+
+
+def test_who_would_wait_for_a_condition_is_waited_for_in_vain() -> None:
+    """So the freeze fails; or nobody comes to the end of the work in the meantime."""
+    assert not run(40.0, "lock-not-given-back", patience=4.0).passed
