@@ -7,15 +7,18 @@ A *section* begins after the call that acquires, and ends after the call that re
   in another `try` inside the block has that one's handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
-* A `try` whose `finally` calls ``X.release()``, from ``X.acquire()`` on if that is the statement
-  before it.
+* A `try` whose `finally` calls ``X.release()``, from ``X.acquire()`` on if between the two its
+  result is only looked at (``if X.acquire(timeout=1):``) or kept.
 * A `with` block over a call of ``no_freeze()``, whoever's it is.
+
+The call that acquires belongs to it while the thread runs in there: a lock that is written in
+Python has been acquired a few instructions before its ``__enter__`` returns.
 
 Whether the context is a lock is found out when somebody asks, by evaluating the chain without
 calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
-told (a property, say) is taken for a lock if it is called like one. A `with` block over any other
-call is no section: most of them (`open`, a pool, a runner of an event loop) last for as long as the
-program does.
+told (a property, say, or an item of something) is taken for a lock if it is called like one. A
+`with` block over any other call is no section: most of them (`open`, a pool, a runner of an event
+loop) last for as long as the program does.
 """
 
 from __future__ import annotations
@@ -34,13 +37,19 @@ class Section(NamedTuple):
     """From an offset to another one, the first of which is in it, in one code object.
 
     `chain` leads to what may be a lock; None: it is a section whatever that is. `entered` is the
-    offset that tells the line at which it was entered.
+    offset that tells the line at which it was entered. `entering` is the call that acquires, which
+    a thread that runs is in, but not one that waits there.
     """
 
     start: int
     end: int
     chain: Chain | None
     entered: int
+    entering: bool = False
+
+    def covers(self, offset: int, running: bool) -> bool:
+        """Whether a frame at that offset is in it."""
+        return self.start <= offset < self.end and (running or not self.entering)
 
 
 UNKNOWN: Final = object()
@@ -62,7 +71,23 @@ _LOADS: Final = {
 }
 _LOCKLIKE: Final = ("lock", "mutex", "sem", "cond", "cv")
 _SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
-_TAIL: Final = 12  # instructions between the end of a block and the call that releases, at most
+_LOOKS: Final = (
+    "NOP",
+    "NOT_TAKEN",
+    "POP_",
+    "JUMP_FORWARD",
+    "TO_BOOL",
+    "UNARY_NOT",
+    "COMPARE_OP",
+    "IS_OP",
+    "COPY",
+    "SWAP",
+    "STORE_",
+    "LOAD_",
+)
+_TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
+_FINALLY: Final = 40  # of a `finally`, up to the call that releases, at most
+_ARGUMENTS: Final = 40  # of the arguments of `acquire`, or of an index, at most
 
 _known: dict[int, tuple[weakref.ref[CodeType], tuple[Section, ...]]] = {}
 
@@ -84,8 +109,12 @@ def sections_of(code: CodeType) -> tuple[Section, ...]:
 
 
 def _find(code: CodeType) -> Iterator[Section]:
-    instructions = [one for one in dis.get_instructions(code) if one.opname != "CACHE"]
-    index = {one.offset: i for i, one in enumerate(instructions)}
+    instructions: list[dis.Instruction] = []
+    index: dict[int, int] = {}
+    for one in dis.get_instructions(code):
+        index[one.offset] = len(instructions)  # a prefix leads to what it belongs to
+        if one.opname not in ("CACHE", "EXTENDED_ARG"):
+            instructions.append(one)
     reader = _Reader(code, instructions, index)
     for handler, covered in _blocks(code).items():
         if handler in index and instructions[index[handler]].opname == "PUSH_EXC_INFO":
@@ -121,23 +150,58 @@ class _Reader:
         after = self._index[handler] + 1
         if self._opname(after) == "WITH_EXCEPT_START":
             context = self._context_before(self._index[start])
-            if context is None:
-                return
-            chain, end_of, first = context[0], self._call_of_exit, start
-            handled = after
-        else:
-            release = self._release_after(after)
-            if release is None:
-                return
-            handled, chain = release
-            end_of = self._call_of_release
-            first = self._acquire_before(self._index[start], chain)
-        covered[0] = (first, covered[0][1])
-        for begin, end in covered:
+            if context is not None:
+                chain = context[0]
+                yield from self._sections(handler, after, covered, chain, start)
+                if chain is not None:
+                    yield self._entering(self._index[start] - 1, chain, start)
+            return
+        for release, chain in self._releases_after(after):
+            calls = list(self._acquires(chain, self._index[start]))
+            first = self._end(calls[0][0]) or start if calls else start
+            yield from self._sections(handler, release, covered, chain, first)
+            for call, looks in calls:
+                yield self._entering(call, chain, first)
+                for i in looks:
+                    one = self._instructions[i].offset
+                    yield Section(one, self._end(i) or one, chain, first)
+
+    def _sections(
+        self,
+        handler: int,
+        handled: int,
+        covered: list[tuple[int, int]],
+        chain: Chain | None,
+        first: int,
+    ) -> Iterator[Section]:
+        """The blocks, each up to what releases after it, and the handler up to `handled`."""
+        is_with = self._opname(handled) == "WITH_EXCEPT_START"
+
+        def end_of(end: int) -> int | None:
+            """Where it ends that is left there."""
             i = self._index.get(end)
-            last = self._end(end_of(i)) or self._end(self._last_silent(i))
-            yield Section(begin, last or end, chain, first)
+            call = self._call_of_exit(i) if is_with else self._call_of_release(i, chain)
+            return self._end(call) or self._end(self._last_silent(i))
+
+        for begin, end in covered:
+            yield Section(begin, end_of(end) or end, chain, first)
+        for out in self._jumps_out(covered):
+            yield Section(out, end_of(out) or out, chain, first)
         yield Section(handler, self._end(handled) or handler, chain, first)
+
+    def _jumps_out(self, covered: list[tuple[int, int]]) -> set[int]:
+        """Where a jump leads that leaves the block."""
+        targets = {
+            one.argval
+            for one in self._instructions
+            if one.opcode in dis.hasjrel and any(a <= one.offset < b for a, b in covered)
+        }
+        return {to for to in targets if not any(a <= to < b for a, b in covered)}
+
+    def _entering(self, i: int, chain: Chain, first: int) -> Section:
+        """The call that acquires. In the first instruction after it the lock is held."""
+        offset = self._instructions[i].offset
+        return Section(offset, self._end(i) or offset, chain, first, entering=True)
 
     def _opname(self, i: int) -> str:
         return self._instructions[i].opname if 0 <= i < len(self._instructions) else ""
@@ -168,8 +232,32 @@ class _Reader:
             if before.opname in ("LOAD_ATTR", "LOAD_METHOD") and before.argval == "no_freeze":
                 return (None,)
             return None
-        chain = self._chain(i)
+        chain = self._chain_of_item(i) if self._is_item(i) else self._chain(i)
         return None if chain is None else (chain,)
+
+    def _is_item(self, i: int) -> bool:
+        one = self._opname(i)
+        return one == "BINARY_SUBSCR" or (
+            one == "BINARY_OP" and self._instructions[i].argrepr == "[]"
+        )
+
+    def _chain_of_item(self, i: int) -> Chain | None:
+        """The chain of what it is an item of, whose last name is marked: nobody can tell its
+        value."""
+        depth = 0
+        for k in range(i - 1, max(i - _ARGUMENTS, 0), -1):
+            depth += self._effect(k)
+            if depth == 1:  # all of the index, and what it is an index of comes before
+                chain = self._chain(k - 1)
+                return None if chain is None else (*chain[:-1], f"{chain[-1]}[]")
+            if depth > 1:  # one instruction loads both
+                name = self._instructions[k].argval
+                return ("fast", f"{name[0]}[]") if isinstance(name, tuple) else None
+        return None
+
+    def _effect(self, i: int) -> int:
+        one = self._instructions[i]
+        return dis.stack_effect(one.opcode, one.arg, jump=False)
 
     def _chain(self, i: int) -> Chain | None:
         """The chain of names that ends with that instruction, if it is one."""
@@ -212,34 +300,51 @@ class _Reader:
             last, i = i, i + 1
         return last
 
-    def _call_of_release(self, i: int | None) -> int | None:
-        """The call of `X.release()` in a block that ends there, if it comes at once."""
-        return None if i is None else (self._release_after(i) or (None,))[0]
+    def _call_of_release(self, i: int | None, chain: Chain | None) -> int | None:
+        """The call of `X.release()` after a block that ends there, in the same line of
+        instructions."""
+        found = () if i is None else self._releases_after(i)
+        return next((call for call, released in found if released == chain), None)
 
-    def _release_after(self, i: int) -> tuple[int, Chain] | None:
-        """The first call from there on, if it is one of `X.release()`, and the chain of X."""
-        for k in range(i, min(i + _TAIL, len(self._instructions))):
+    def _releases_after(self, i: int) -> Iterator[tuple[int, Chain]]:
+        """Each call of `X.release()` from there to where that ends, and the chain of X."""
+        for k in range(i, min(i + _FINALLY, len(self._instructions))):
             chain = self._method(k, "release")
-            if chain is not None:
-                call = next((j for j in (k + 1, k + 2) if self._opname(j) == "CALL"), None)
-                return None if call is None else (call, chain)
-            if self._opname(k).startswith(("CALL", "RERAISE", "RETURN", "JUMP")):
-                return None
+            if chain is not None and (call := self._call_of(k)) is not None:
+                yield call, chain
+            if self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP")):
+                return
+
+    def _call_of(self, i: int) -> int | None:
+        """The call of a method that is loaded there."""
+        depth = 2  # itself, and what it is a method of
+        for k in range(i + 1, min(i + _ARGUMENTS, len(self._instructions))):
+            depth += self._effect(k)
+            if depth == 1 and self._opname(k).startswith("CALL"):
+                return k
         return None
 
-    def _acquire_before(self, i: int, chain: Chain) -> int:
-        """Where a section begins whose `try` begins there: after `X.acquire()`, if that is what
-        comes before."""
-        start = self._instructions[i].offset
-        k = i - 1
-        while self._opname(k) in ("NOP", "POP_TOP", "NOT_TAKEN"):
-            k -= 1
-        if self._opname(k) != "CALL":
-            return start
-        for j in range(k - 1, max(k - 6, 0), -1):
-            if self._method(j, "acquire") == chain:
-                return self._end(k) or start
-        return start
+    def _acquires(self, chain: Chain, start: int) -> Iterator[tuple[int, list[int]]]:
+        """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
+        its result is only looked at; and the instructions that do."""
+        for i in range(len(self._instructions)):
+            call = self._call_of(i) if self._method(i, "acquire") == chain else None
+            looks = None if call is None else self._way(call + 1, start, _TAIL)
+            if call is not None and looks is not None:
+                yield call, sorted(looks)
+
+    def _way(self, i: int, start: int, most: int) -> set[int] | None:
+        """The instructions from one to another, if all of them only look; None: there is more."""
+        if i == start:
+            return set()
+        name = self._opname(i)
+        if not most or not name.startswith(_LOOKS):
+            return None
+        ways = [] if name == "JUMP_FORWARD" else [i + 1]
+        if "JUMP" in name:
+            ways.append(self._index[self._instructions[i].argval])
+        found = [way for k in ways if (way := self._way(k, start, most - 1)) is not None]
+        return {i}.union(*found) if found else None
 
 
 def value_of(chain: Chain, frame: FrameType) -> Any:

@@ -128,7 +128,7 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
         kind = kind_of(at.f_code)
         waits = waits and kind in ("own", "threading", "shared")
         passes = id(at.f_code) in _PASSING and not (running and at is frame)
-        shelter = _shelter_of_frame(at, kind, where, waits or passes, given_back)
+        shelter = _shelter_of_frame(at, kind, where, running, waits or passes, given_back)
         if shelter is not None:
             return shelter
         if not running and at.f_code.co_name == "wait":
@@ -138,7 +138,12 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
 
 
 def _shelter_of_frame(
-    frame: FrameType, kind: _Kind, where: Where, passes: bool, given_back: list[object]
+    frame: FrameType,
+    kind: _Kind,
+    where: Where,
+    running: bool,
+    passes: bool,
+    given_back: list[object],
 ) -> Shelter | None:
     code, offset = frame.f_code, frame.f_lasti
     if kind == "import":
@@ -149,7 +154,7 @@ def _shelter_of_frame(
     if (name := atomic.name_in(frame)) is not None:
         return Shelter(f"{name}, which is atomic", code, offset)
     for section in sections_of(code):
-        if section.start <= offset < section.end:
+        if section.covers(offset, running):
             lock = _lock_of(section, frame, where, given_back)
             if lock is not None:
                 what = "no_freeze()" if section.chain is None else _name(section)
@@ -199,7 +204,7 @@ def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, CodeType,
     at: FrameType | None = frame
     while at is not None:
         for section in sections_of(at.f_code):
-            if section.start <= at.f_lasti < section.end and section.chain is not None:
+            if section.covers(at.f_lasti, running=False) and section.chain is not None:
                 lock = _lock_of(section, at, "unlocked", given_back)
                 if lock is not None and lock is not UNKNOWN:
                     yield lock, at.f_code, section.entered

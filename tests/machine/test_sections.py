@@ -29,6 +29,7 @@ from freezethreads._machine.sections import (
     sections_of,
     value_of,
 )
+from freezethreads._machine.stacks import shelter_of
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
 
@@ -164,6 +165,196 @@ def test_the_call_that_releases_is_in_it_and_what_comes_next_is_not() -> None:
         assert is_in(code, release.offset, "lock")
         following = next(one for one in dis.get_instructions(code) if one.offset > release.offset)
         assert not is_in(code, following.offset, "lock")
+
+
+def acquired_if(lock: Any) -> None:
+    if lock.acquire(timeout=1):
+        try:
+            inside()
+        finally:
+            lock.release()
+    after()
+
+
+def acquired_if_not(lock: Any) -> None:
+    if not lock.acquire(blocking=False):
+        return
+    try:
+        inside()
+    finally:
+        lock.release()
+    after()
+
+
+def acquired_and_kept(lock: Any) -> None:
+    got = lock.acquire(timeout=float("10") * 2)
+    try:
+        inside()
+    finally:
+        if got:
+            lock.release()
+    after()
+
+
+def acquired_in_a_loop(lock: Any) -> None:
+    while not lock.acquire(True, 0.1):
+        outside()
+    try:
+        inside()
+    finally:
+        lock.release()
+    after()
+
+
+def with_an_instruction_that_does_nothing(lock: Any) -> object:
+    x = 0
+    with lock:
+        try:
+            if inside():
+                return inside_too()
+            else:
+                try:
+                    return x
+                finally:
+                    x = 1
+        finally:
+            x = 1
+    return x
+
+
+def released_last(lock: Any) -> None:
+    lock.acquire()
+    try:
+        inside()
+    finally:
+        inside_too()
+        lock.release()
+    after()
+
+
+def of_an_item(locks: Any, key: Any) -> None:
+    with locks[key.a, key.b(1) % 4]:
+        inside()
+    after()
+
+
+# Its code has so many names that the numbers of some need a prefix.
+wide: dict[str, Any] = {"inside": None, "after": None}
+exec(
+    "def with_many_names(self):\n"
+    + "".join(f"    n{i} = 'c{i}'\n" for i in range(300))
+    + "".join(f"    self.a{i}\n" for i in range(300))
+    + "    with self.lock:\n        inside()\n    after()\n",
+    wide,
+)
+with_many_names: Callable[..., Any] = wide["with_many_names"]
+
+
+class InPython:
+    """A lock that is written in Python, and knows whether it is held."""
+
+    def __init__(self) -> None:
+        self._inner = threading.Lock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        got = self._inner.acquire(blocking, timeout)
+        return bool(got)
+
+    def release(self) -> None:
+        self._inner.release()
+
+    def locked(self) -> bool:
+        return self._inner.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+HELD = [
+    (plain, "lock"),
+    (of_an_attribute, "self.a.lock"),
+    (acquired, "lock"),
+    (acquired_in_time, "lock"),
+    (acquired_if, "lock"),
+    (acquired_if_not, "lock"),
+    (acquired_and_kept, "lock"),
+    (acquired_in_a_loop, "lock"),
+    (released_last, "lock"),
+    (with_an_instruction_that_does_nothing, "lock"),
+    (with_many_names, "self.lock"),
+]
+
+
+class Owner:
+    """Has a lock wherever it is looked for."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+        self.__dict__.update({f"a{i}": None for i in range(300)}, a=self)
+
+
+@pytest.mark.parametrize("make", [threading.Lock, InPython])
+@pytest.mark.parametrize(("function", "chain"), HELD, ids=lambda one: getattr(one, "__name__", ""))
+def test_before_each_instruction_that_finds_it_held_it_is_in_a_section(
+    function: Callable[..., Any], chain: str, make: Callable[[], Any], monkeypatch: Any
+) -> None:
+    """Asked in each instruction that is executed, also of the lock's own code."""
+    lock, missed, held = make(), [], [0]
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    instruction = monitoring.events.INSTRUCTION
+    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
+
+    def look(code: CodeType, offset: int) -> None:
+        if code.co_filename in (__file__, "<string>") and lock.locked():
+            held[0] += 1
+            if shelter_of(sys._getframe(1), "unlocked", running=True) is None:
+                missed.append((code.co_name, offset))
+
+    for space in (globals(), wide):
+        for name in ("outside", "inside", "inside_too", "after"):
+            monkeypatch.setitem(space, name, bool)
+    monkeypatch.setitem(globals(), "Wrong", ValueError)
+    monitoring.use_tool_id(tool, "looks")
+    try:
+        monitoring.register_callback(tool, instruction, look)
+        monitoring.set_events(tool, instruction)
+        function(Owner(lock) if chain.startswith("self.") else lock)
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, instruction, None)
+        monitoring.free_tool_id(tool)
+    assert held[0] > 2
+    assert not missed
+    assert not lock.locked()
+
+
+def test_an_item_of_what_is_called_like_locks_is_taken_for_one() -> None:
+    assert called_in(of_an_item, "locks[]") == {"inside": True, "after": False}
+
+
+def test_the_call_that_acquires_counts_while_the_thread_runs_in_it() -> None:
+    """Who waits in there has not got it yet."""
+    asked: list[bool] = []
+
+    class Looks(InPython):
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            for running in (True, False):
+                found = shelter_of(sys._getframe(), "unlocked", running=running)
+                asked.append(found is not None)
+            return super().acquire(blocking, timeout)
+
+    lock = Looks()
+    with lock:
+        pass
+    if lock.acquire(timeout=1):
+        try:
+            asked.append(lock.locked())
+        finally:
+            lock.release()
+    assert asked == [True, False, True, False, True]
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:
