@@ -16,8 +16,9 @@ from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
-from freezethreads._machine.bar import Bar, close_doors, open_doors
+from freezethreads._machine.bar import Bar
 from freezethreads._machine.stacks import Shelter
+from freezethreads._machine.trap import close_doors, open_doors
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place

@@ -1,6 +1,6 @@
 """The bar: what a thread meets between two bytecodes while a freeze of the second engine is there.
 
-Each such freeze has a `Bar`. While there is any, `monitoring` has every thread call `_trap` before
+Each such freeze has a `Bar`. While there is any, `trap` has every thread call the trap before
 its next instruction. A thread has *arrived* for a bar if its ident is in `Bar.stopped`::
 
                        its next instruction is in no section (the thread, in the trap)
@@ -43,12 +43,11 @@ which is the trap again.
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import CodeType, FrameType
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_standard
@@ -59,22 +58,14 @@ from freezethreads._ground.original import (
     Thread,
     get_ident,
     get_native_id,
-    getpid,
     monotonic,
     own_idents,
     sleep,
 )
-from freezethreads._ground.uninterruptible import call_with, covered
-from freezethreads._machine.marks import freezable
-from freezethreads._machine.monitoring import (
-    AT_ENTRIES_AND_LOOPS,
-    BEFORE_EACH_INSTRUCTION,
-    is_available,
-    switch,
-)
+from freezethreads._ground.uninterruptible import call_with
+from freezethreads._machine import trap
 from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
-from freezethreads._refrigerator.refrigerator import come_back, visit_door, visit_only
-from freezethreads._registry.doors import call_shut
+from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry.places import Kind, Place, place_at, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
@@ -82,26 +73,15 @@ from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
 from freezethreads._report.looks import is_runnable, processor_time
 
-T = TypeVar("T")
-
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
 
-# Those that stand or are on their way to, the oldest first.
-_bars: dict[Bar, None] = {}
-# The ident of the controller of the only bar, when all have arrived: it passes without a look.
-_free: dict[int, None] = {}
-# What a thread is to call when it comes to the trap, by ident: for itself alone.
-_calls: dict[int, Callable[[], object]] = {}
-# Guards whether the events are on. Nests in nothing; nothing waits under it.
-_engine = RLock()
 # Who decides about a thread just now, by its ident: that ident itself, or `_LOOK`.
 _claims: dict[int, int] = {}
 _LOOK: Final = -1
 # One look at a time. Nests in nothing, and no code of the program runs under it.
 _looking = RLock()
-_pid = getpid()
 
 
 class Bar:
@@ -140,17 +120,11 @@ class Bar:
 
         Raises `FreezeError` if the interpreter's ids for tools are all taken.
         """
-        call_shut(call_with, _engine, self._put_up)
-
-    def _put_up(self) -> None:
-        _bars[self] = None
-        _switch()
+        trap.put_up(self)
 
     def take_down(self) -> None:
         """The freeze is done. From any thread; may be repeated."""
-        _bars.pop(self, None)
-        if not _bars:
-            call_shut(call_with, _engine, _switch)
+        trap.take_down(self)
 
     # The threads' side.
 
@@ -161,7 +135,7 @@ class Bar:
         if ident in self.stopped:
             return True
         while _claims.setdefault(ident, ident) != ident:
-            if getpid() != _pid:
+            if trap.is_in_child():
                 return False  # in the child of a fork, which has yet to be put in order
             call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look's end
         try:
@@ -178,7 +152,7 @@ class Bar:
             return False
         if shelter_of(frame, self.where, running=True) is not None:
             return False
-        if self._commands(ident) or getpid() != _pid:
+        if self._commands(ident) or trap.is_in_child():
             return False
         self._arrive(ident, place_of(frame, "anywhere", None))
         return True
@@ -202,7 +176,7 @@ class Bar:
 
     def look(self) -> bool:
         """Whether all have arrived. By its controller; takes some milliseconds at most."""
-        return _call_in_trap(self._look)
+        return trap.call_in_trap(self._look)
 
     def _look(self) -> bool:
         before = self._glance()
@@ -229,7 +203,7 @@ class Bar:
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
             waiting = {}
             for ident in list(self.awaited):
-                below, running = _below_trap(frames.pop(ident))
+                below, running = trap.below_trap(frames.pop(ident))
                 self.awaited[ident] = shelter = self._shelter_of(ident, below, running)
                 if shelter is None and running:
                     self._count(ident, below, "anywhere")
@@ -246,7 +220,7 @@ class Bar:
             for ident in quiet:
                 if _claims.get(ident) == _LOOK:
                     _claims.pop(ident, None)
-        call_with(_engine, _switch)
+        trap.change()
         return True
 
     def _glance(self) -> dict[int, float | None]:
@@ -308,7 +282,7 @@ class Bar:
     def held(self) -> list[tuple[Record, object, Place]]:
         """The locks that those who have arrived hold, for all one can tell, and where each was
         acquired. By its controller."""
-        return _call_in_trap(lambda: call_with(_looking, self._held))
+        return trap.call_in_trap(lambda: call_with(_looking, self._held))
 
     def _held(self) -> list[tuple[Record, object, Place]]:
         """Called with _looking held. Who has arrived needs no claim."""
@@ -319,7 +293,7 @@ class Bar:
             for ident in self.stopped:
                 frame, record = frames.pop(ident, None), members.get(ident)
                 if frame is not None and record is not None:
-                    below, running = _below_trap(frame)
+                    below, running = trap.below_trap(frame)
                     for lock, code, offset in held_by(below, running):
                         found.append((record, lock, place_at(code, offset)))
             return found
@@ -351,7 +325,7 @@ class Bar:
         own = self.registry.turns["freeze"].current
         if own is not None and own.ident == ident and own.keeps_turn and own is not self.freeze:
             return True
-        for bar in list(_bars):
+        for bar in list(trap.bars):
             if bar is self:
                 break
             freeze = bar.freeze
@@ -359,103 +333,6 @@ class Bar:
             if freeze.ident == ident and is_busy:
                 return True
         return False
-
-
-@covered
-def _trap(code: object, offset: object, *rest: object) -> None:
-    """What the interpreter calls before an instruction, in the thread that is to execute it."""
-    try:
-        ident = get_ident()
-        if ident in _free and not _calls:
-            return
-        if _calls and (call := _calls.pop(ident, None)) is not None:
-            call()
-        else:
-            _meet(sys._getframe(1))
-    except BaseException:
-        _meet(sys._getframe(1))
-        raise
-
-
-def _call_in_trap(call: Callable[[], T]) -> T:
-    """Return `call()`, made by the calling thread in the trap, where it has no events itself.
-
-    Outside, each instruction of the library costs as much as one of the program.
-    """
-    ident, results = get_ident(), list[T]()
-    _calls[ident] = lambda: results.append(call())
-    _knock()
-    if _calls.pop(ident, None) is not None:
-        return call()  # everybody has been let go meanwhile
-    return results[0]
-
-
-def _knock() -> None:
-    """Come to the trap, if there is one."""
-
-
-def _meet(frame: FrameType) -> None:
-    ident = get_ident()
-    if ident in own_idents:
-        return
-    while (bar := _first_bar(ident, frame)) is not None:
-        bar.stand(ident)
-
-
-def _first_bar(ident: int, frame: FrameType) -> Bar | None:
-    """The first one that stops the calling thread."""
-    for bar in list(_bars):
-        if bar.stops(ident, frame):
-            return bar
-    return None
-
-
-# Freezes that stop threads at their doors, while code is marked as a door.
-_doors: dict[Freeze, None] = {}
-
-
-def open_doors(freeze: Freeze) -> None:
-    """Have `freeze` stop threads in freezable code as well. By its controller."""
-    if freezable and is_available():
-        _doors[freeze] = None
-        call_shut(call_with, _engine, _switch)
-
-
-def close_doors(freeze: Freeze) -> None:
-    """It is done. From any thread; may be repeated."""
-    if freeze in _doors:
-        _doors.pop(freeze, None)
-        call_shut(call_with, _engine, _switch)
-
-
-def _at_door(code: object, offset: object, *rest: object) -> None:
-    """What the interpreter calls when a function begins, or jumps, in the thread that does."""
-    frame = sys._getframe(1)
-    name = freezable.name_in(frame)
-    if name is not None and getpid() == _pid:
-        for freeze in list(_doors):
-            registry: Any = freeze.registry
-            visit_door(registry, freezable.label_of(name), frame)
-
-
-def _switch() -> None:
-    """Have what is needed now, and nothing else. Called with _engine held."""
-    global _pid
-    _pid = getpid()
-    traps: dict[str, Callable[..., object]] = {}
-    if _doors:
-        traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
-    bars = list(_bars)
-    codes = [bar.codes for bar in bars]
-    if bars:
-        traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, _trap))
-    _free.clear()
-    if bars and None not in codes:
-        if len(bars) == 1 and bars[0].freeze.kind == "freeze":  # which ends with its thread
-            _free[bars[0].freeze.ident] = None
-        switch(traps, {code for some in codes for code in some or ()})
-    else:
-        switch(traps)
 
 
 def _want_to_run(idents: Iterable[int]) -> bool:
@@ -467,25 +344,18 @@ def _want_to_run(idents: Iterable[int]) -> bool:
     )
 
 
-def _below_trap(frame: FrameType) -> tuple[FrameType, bool]:
-    """The innermost frame that is not the trap's, and whether there is a trap above it."""
-    at: FrameType | None = frame
-    while at is not None and kind_of(at.f_code) in ("own", "threading"):
-        if at.f_code is _trap.__code__ and at.f_back is not None:
-            return at.f_back, True
-        at = at.f_back
-    return frame, False
-
-
 def _codes_to_watch(idents: list[int]) -> Iterator[CodeType]:
     """The code to which these threads come back first, and further if that is the library's, which
-    nobody is stopped in. Called with _looking held."""
+    nobody is stopped in. Called with _looking held.
+
+    Who stands in the trap comes back to that.
+    """
     frames = current_frames()
     for ident in idents:
         frame = frames.pop(ident, None)
+        if frame is not None and trap.below_trap(frame)[1]:
+            frame = None
         while frame is not None:
-            if frame.f_code is _trap.__code__:
-                break  # it stands, and comes back to the trap itself
             yield frame.f_code
             frame = frame.f_back if kind_of(frame.f_code) == "own" else None
     frames.clear()
@@ -515,12 +385,8 @@ def known_threads() -> dict[int, Thread]:
 
 
 def reset() -> None:
-    """In the child of a fork: no bar, no event."""
-    global _engine, _looking
-    _bars.clear()
-    _doors.clear()
-    _calls.clear()
+    """In the child of a fork: nobody is claimed."""
+    global _looking
     _claims.clear()
-    _free.clear()
-    _engine, _looking = RLock(), RLock()
-    switch({})
+    _looking = RLock()
+    trap.reset()

@@ -62,11 +62,13 @@ def check_available(where: str) -> None:
 
 
 def _choose_tool() -> int:
+    """An id that nobody has, or that is ours already. Raises `FreezeError` if there is none."""
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-    if _tool is not None:
-        return _tool
     names = {tool: monitoring.get_tool(tool) for tool in _PREFERRED}
-    free = next((tool for tool, name in names.items() if name in (None, _NAME)), None)
+    for tool in (_tool, *_PREFERRED):
+        if tool is not None and names[tool] == _NAME:
+            return tool
+    free = next((tool for tool, name in names.items() if name is None), None)
     if free is None:
         owners = ", ".join(repr(name) for name in names.values())
         raise FreezeError(
@@ -96,11 +98,9 @@ def _switch_on(
 ) -> None:
     global _tool, _limit
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-    if _tool is None:
-        tool = _choose_tool()
-        if monitoring.get_tool(tool) is None:  # else an exception came in between, the last time
-            monitoring.use_tool_id(tool, _NAME)
-        _tool = tool
+    _tool = _choose_tool()
+    if monitoring.get_tool(_tool) is None:
+        monitoring.use_tool_id(_tool, _NAME)
     if _limit is None:
         # A trap must find room at any depth, and not raise RecursionError there.
         limit = sys.getrecursionlimit()
@@ -132,11 +132,12 @@ def _switch_off() -> None:
     global _tool, _limit
     if _tool is not None:
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-        monitoring.set_events(_tool, 0)
-        _clear_local()
-        for name in _ALL:
-            monitoring.register_callback(_tool, getattr(monitoring.events, name), None)
-        monitoring.free_tool_id(_tool)
+        if monitoring.get_tool(_tool) == _NAME:  # else an exception came later, the last time
+            monitoring.set_events(_tool, 0)
+            _clear_local()
+            for name in _ALL:
+                monitoring.register_callback(_tool, getattr(monitoring.events, name), None)
+            monitoring.free_tool_id(_tool)
         _tool = None
     if _limit is not None:
         if sys.getrecursionlimit() == _limit + _ROOM:  # else the program has set another one

@@ -38,7 +38,7 @@ class Section(NamedTuple):
 
     `chain` leads to what may be a lock; None: it is a section whatever that is. `entered` is the
     offset that tells the line at which it was entered. `entering` is the call that acquires, which
-    a thread that runs is in, but not one that waits there.
+    a thread that runs is in, but not one that waits there. `waits` are such calls within it.
     """
 
     start: int
@@ -46,10 +46,13 @@ class Section(NamedTuple):
     chain: Chain | None
     entered: int
     entering: bool = False
+    waits: frozenset[int] = frozenset()
 
     def covers(self, offset: int, running: bool) -> bool:
         """Whether a frame at that offset is in it."""
-        return self.start <= offset < self.end and (running or not self.entering)
+        if not self.start <= offset < self.end:
+            return False
+        return running or not (self.entering or offset in self.waits)
 
 
 UNKNOWN: Final = object()
@@ -183,8 +186,9 @@ class _Reader:
             call = self._call_of_exit(i) if is_with else self._call_of_release(i, chain)
             return self._end(call) or self._end(self._last_silent(i))
 
+        waits = frozenset(self._calls_of_acquire(chain))
         for begin, end in covered:
-            yield Section(begin, end_of(end) or end, chain, first)
+            yield Section(begin, end_of(end) or end, chain, first, waits=waits)
         for out in self._jumps_out(covered):
             yield Section(out, end_of(out) or out, chain, first)
         yield Section(handler, self._end(handled) or handler, chain, first)
@@ -323,6 +327,14 @@ class _Reader:
             if depth == 1 and self._opname(k).startswith("CALL"):
                 return k
         return None
+
+    def _calls_of_acquire(self, chain: Chain | None) -> Iterator[int]:
+        """Where `X.acquire()` is called: whoever waits there does not hold it yet."""
+        for i in range(len(self._instructions)):
+            if chain is not None and self._method(i, "acquire") == chain:
+                call = self._call_of(i)
+                if call is not None:
+                    yield self._instructions[call].offset
 
     def _acquires(self, chain: Chain, start: int) -> Iterator[tuple[int, list[int]]]:
         """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way

@@ -482,3 +482,21 @@ def test_nothing_is_kept_of_code_that_is_gone() -> None:
     space.clear()
     gc.collect()  # without a GIL code is counted by the collector alone
     assert key not in sections._known
+
+
+def acquired_inside(lock: Any) -> None:
+    try:
+        lock.acquire()
+        inside()
+    finally:
+        lock.release()
+
+
+def test_who_waits_for_a_lock_inside_the_block_that_releases_it_has_it_not() -> None:
+    """`Thread.join` has such a block up to CPython 3.12."""
+    code = acquired_inside.__code__
+    call = next(one for one in dis.get_instructions(code) if one.opname == "CALL")
+    sections = [each for each in sections_of(code) if each.start <= call.offset < each.end]
+    assert sections
+    assert any(each.covers(call.offset, running=True) for each in sections)
+    assert not any(each.covers(call.offset, running=False) for each in sections)

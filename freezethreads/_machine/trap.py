@@ -1,0 +1,199 @@
+"""The trap: what the interpreter calls before a bytecode, and when it does.
+
+Nothing is called unless somebody freezes. A *bar* (see `bar`) that is put up has every thread come
+to `trap` before its next instruction. When all have arrived at it, only those come there who return
+from a call of C, or begin with a function: so the controller's own code is as fast as ever, but for
+its calls. A freeze at doors, if code is marked as freezable, has every thread come to `_at_door`
+when a function begins, and when it jumps.
+
+Each change of that is one step, under one lock, that brings about what is needed now. So it may be
+repeated, and the last one leaves what is right, whoever was there before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, Protocol, TypeVar
+
+from freezethreads._ground.original import RLock, get_ident, getpid, own_idents
+from freezethreads._ground.uninterruptible import call_with, covered
+from freezethreads._machine.marks import freezable
+from freezethreads._machine.monitoring import (
+    AT_ENTRIES_AND_LOOPS,
+    BEFORE_EACH_INSTRUCTION,
+    is_available,
+    switch,
+)
+from freezethreads._machine.stacks import kind_of
+from freezethreads._refrigerator.refrigerator import visit_door
+from freezethreads._registry.doors import call_shut
+from freezethreads._registry.requests import Freeze
+
+T = TypeVar("T")
+
+
+class Stopping(Protocol):
+    """What the trap asks: a bar. `codes` is where its threads return to from calls of C, when all
+    have arrived; None before."""
+
+    freeze: Freeze
+    codes: frozenset[CodeType] | None
+
+    def stops(self, ident: int, frame: FrameType) -> bool: ...
+
+    def stand(self, ident: int) -> None: ...
+
+
+# Those that stand or are on their way to, the oldest first.
+bars: dict[Stopping, None] = {}
+# Freezes that stop threads at their doors, while code is marked as a door.
+_doors: dict[Freeze, None] = {}
+# The ident of the controller of the only bar, when all have arrived: it passes without a look.
+_free: dict[int, None] = {}
+# What a thread is to call when it comes to the trap, by ident: for itself alone.
+_calls: dict[int, Callable[[], object]] = {}
+# Guards whether the events are on. Nests in nothing; nothing waits under it.
+_engine = RLock()
+_pid = getpid()
+
+
+def put_up(bar: Stopping) -> None:
+    """From here on each thread meets it. From any thread; may be repeated.
+
+    Raises `FreezeError` if the interpreter's ids for tools are all taken.
+    """
+    bars[bar] = None
+    change()
+
+
+def take_down(bar: Stopping) -> None:
+    """It stops nobody any more. From any thread; may be repeated."""
+    bars.pop(bar, None)
+    if not bars:
+        change()
+
+
+def change() -> None:
+    """Have what is needed now, and nothing else. From any thread; may be repeated."""
+    call_shut(call_with, _engine, _switch)
+
+
+def is_in_child() -> bool:
+    """Whether this is the child of a fork, and has yet to be put in order."""
+    return getpid() != _pid
+
+
+@covered
+def trap(code: object, offset: object, *rest: object) -> None:
+    """What the interpreter calls before an instruction, in the thread that is to execute it."""
+    try:
+        ident = get_ident()
+        if ident in _free and not _calls:
+            return
+        if _calls and (call := _calls.pop(ident, None)) is not None:
+            call()
+        else:
+            _meet(sys._getframe(1))
+    except BaseException:
+        _meet(sys._getframe(1))
+        raise
+
+
+def call_in_trap(call: Callable[[], T]) -> T:
+    """Return `call()`, made by the calling thread in the trap, where it has no events itself.
+
+    Outside, each instruction of the library costs as much as one of the program.
+    """
+    ident, results = get_ident(), list[T]()
+    _calls[ident] = lambda: results.append(call())
+    _knock()
+    if _calls.pop(ident, None) is not None:
+        return call()  # everybody has been let go meanwhile
+    return results[0]
+
+
+def _knock() -> None:
+    """Come to the trap, if there is one."""
+
+
+def _meet(frame: FrameType) -> None:
+    ident = get_ident()
+    if ident in own_idents:
+        return
+    while (bar := _first_bar(ident, frame)) is not None:
+        bar.stand(ident)
+
+
+def _first_bar(ident: int, frame: FrameType) -> Stopping | None:
+    """The first one that stops the calling thread."""
+    for bar in list(bars):
+        if bar.stops(ident, frame):
+            return bar
+    return None
+
+
+def open_doors(freeze: Freeze) -> None:
+    """Have `freeze` stop threads in freezable code as well. By its controller."""
+    if freezable and is_available():
+        _doors[freeze] = None
+        change()
+
+
+def close_doors(freeze: Freeze) -> None:
+    """It is done. From any thread; may be repeated."""
+    if freeze in _doors:
+        _doors.pop(freeze, None)
+        change()
+
+
+def _at_door(code: object, offset: object, *rest: object) -> None:
+    """What the interpreter calls when a function begins, or jumps, in the thread that does."""
+    frame = sys._getframe(1)
+    name = freezable.name_in(frame)
+    if name is not None and not is_in_child():
+        for freeze in list(_doors):
+            registry: Any = freeze.registry
+            visit_door(registry, freezable.label_of(name), frame)
+
+
+def _switch() -> None:
+    """Have what is needed now, and nothing else. Called with _engine held."""
+    global _pid
+    _pid = getpid()
+    traps: dict[str, Callable[..., object]] = {}
+    if _doors:
+        traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
+    up = list(bars)
+    codes = [bar.codes for bar in up]
+    if up:
+        traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
+    _free.clear()
+    if up and None not in codes:
+        if len(up) == 1 and up[0].freeze.kind == "freeze":  # which ends with its thread
+            _free[up[0].freeze.ident] = None
+        switch(traps, {code for some in codes for code in some or ()})
+    else:
+        switch(traps)
+
+
+def below_trap(frame: FrameType) -> tuple[FrameType, bool]:
+    """The innermost frame that is not the trap's, and whether there is a trap above it."""
+    at: FrameType | None = frame
+    while at is not None and kind_of(at.f_code) in ("own", "threading"):
+        if at.f_code is trap.__code__ and at.f_back is not None:
+            return at.f_back, True
+        at = at.f_back
+    return frame, False
+
+
+def reset() -> None:
+    """In the child of a fork: no bar, no event."""
+    global _engine
+    bars.clear()
+    _doors.clear()
+    _calls.clear()
+    _free.clear()
+    _engine = RLock()
+    switch({})
