@@ -7,8 +7,9 @@ A *section* begins after the call that acquires, and ends after the call that re
   in another `try` inside the block has that one's handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
-* A `try` whose `finally` calls ``X.release()``, from ``X.acquire()`` on if between the two its
-  result is only looked at (``if X.acquire(timeout=1):``) or kept.
+* A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
+  ``X.acquire()``; from that call on if between the two its result is only looked at
+  (``if X.acquire(timeout=1):``) or kept.
 * A `with` block over a call of ``no_freeze()``, whoever's it is.
 
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
@@ -157,6 +158,8 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
+            if release != self._first_call(after) and not self._loads_acquire(chain):
+                continue  # it tidies up what others have acquired
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
             yield from self._sections(handler, release, covered, chain, first)
@@ -314,6 +317,12 @@ class _Reader:
                 yield call, chain
             if self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP")):
                 return
+
+    def _first_call(self, i: int) -> int:
+        return next(k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
+
+    def _loads_acquire(self, chain: Chain) -> bool:
+        return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
     def _call_of(self, i: int) -> int | None:
         """The call of a method that is loaded there."""
