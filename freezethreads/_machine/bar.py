@@ -38,7 +38,9 @@ library are never stopped, nor is anybody in the middle of its code.
 
 An exception in the trap (a KeyboardInterrupt, say) is raised in the thread when it may go on: the
 refrigerator keeps it. One that comes before leads from that instruction to its handler, before
-which is the trap again.
+which is the trap again. And it is raised where the interpreter might have raised it: not between
+the end of a `with` block and the call of its `__exit__`, say, which would be left out. There it is
+kept, and the events stay on for the few instructions until it is raised.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from opcode import opname
 from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -72,6 +75,7 @@ from freezethreads._machine.monitoring import (
     is_available,
     switch,
 )
+from freezethreads._machine.sections import is_on_the_way_out
 from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_door, visit_only
 from freezethreads._registry.doors import call_shut
@@ -97,6 +101,8 @@ _bars: dict[Bar, None] = {}
 _free: dict[int, None] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
+# What is to be raised in a thread as soon as that may be, by ident.
+_kept: dict[int, BaseException] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
 _engine = RLock()
 # Who decides about a thread just now, by its ident: that ident itself, or `_LOOK`.
@@ -163,14 +169,15 @@ class Bar:
             return False
         if ident in self.stopped:
             return True
-        while _claims.setdefault(ident, ident) != ident:
-            if getpid() != _pid:
-                return False  # in the child of a fork, which has yet to be put in order
-            call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look's end
         try:
+            while _claims.setdefault(ident, ident) != ident:
+                if getpid() != _pid:
+                    return False  # in the child of a fork, which has yet to be put in order
+                call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look
             return self._decide(ident, frame)
         finally:
-            _claims.pop(ident, None)
+            if _claims.get(ident) == ident:
+                _claims.pop(ident, None)
 
     def _decide(self, ident: int, frame: FrameType) -> bool:
         """By a thread that has claimed itself."""
@@ -365,19 +372,46 @@ class Bar:
 
 
 @covered
-def _trap(code: object, offset: object, *rest: object) -> None:
+def _trap(code: CodeType, offset: int, *rest: object) -> None:
     """What the interpreter calls before an instruction, in the thread that is to execute it."""
     try:
         ident = get_ident()
-        if ident in _free and not _calls:
+        if ident in _free and not _calls and not _kept:
             return
         if _calls and (call := _calls.pop(ident, None)) is not None:
             call()
         else:
             _meet(sys._getframe(1))
-    except BaseException:
+        if ident in _kept:
+            raise _kept[ident]
+    except BaseException as error:
         _meet(sys._getframe(1))
-        raise
+        if _may_raise(code, offset):
+            _forget(error)
+            raise
+        _keep(error)
+
+
+def _may_raise(code: CodeType, offset: int) -> bool:
+    """Whether the interpreter might raise there what somebody has sent: nobody is prepared for it
+    anywhere else."""
+    if kind_of(code) == "own":
+        return opname[code.co_code[offset]].startswith(("RESUME", "JUMP_BACKWARD"))
+    return not is_on_the_way_out(code, offset)
+
+
+def _keep(error: BaseException) -> None:
+    """Raise it later, in the calling thread: at the next instruction where that may be."""
+    _kept.setdefault(get_ident(), error)
+    call_shut(call_with, _engine, _switch)  # whoever has taken the last bar down has not seen it
+
+
+def _forget(error: BaseException) -> None:
+    """It is about to be raised."""
+    if _kept.get(get_ident()) is error:
+        del _kept[get_ident()]
+        if not (_bars or _kept):
+            call_shut(call_with, _engine, _switch)
 
 
 def _call_in_trap(call: Callable[[], T]) -> T:
@@ -386,11 +420,12 @@ def _call_in_trap(call: Callable[[], T]) -> T:
     Outside, each instruction of the library costs as much as one of the program.
     """
     ident, results = get_ident(), list[T]()
-    _calls[ident] = lambda: results.append(call())
-    _knock()
-    if _calls.pop(ident, None) is not None:
-        return call()  # everybody has been let go meanwhile
-    return results[0]
+    try:
+        _calls[ident] = lambda: results.append(call())
+        _knock()
+    finally:
+        is_left = _calls.pop(ident, None) is not None
+    return call() if is_left else results[0]  # the former if everybody has been let go meanwhile
 
 
 def _knock() -> None:
@@ -450,10 +485,10 @@ def _switch() -> None:
         traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
     bars = list(_bars)
     codes = [bar.codes for bar in bars]
-    if bars:
+    if bars or _kept:
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, _trap))
     _free.clear()
-    if bars and None not in codes:
+    if bars and None not in codes and not _kept:
         if len(bars) == 1 and bars[0].freeze.kind == "freeze":  # which ends with its thread
             _free[bars[0].freeze.ident] = None
         switch(traps, {code for some in codes for code in some or ()})
@@ -516,5 +551,6 @@ def reset() -> None:
     _calls.clear()
     _claims.clear()
     _free.clear()
+    _kept.clear()
     _engine, _looking = RLock(), RLock()
     switch({})
