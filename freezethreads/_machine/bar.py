@@ -38,7 +38,7 @@ library are never stopped, nor is anybody in the middle of its code.
 
 An exception in the trap (a KeyboardInterrupt, say) is raised in the thread when it may go on: the
 refrigerator keeps it. One that comes before leads from that instruction to its handler, before
-which is the trap again.
+which is the trap again. And it is raised where the interpreter might have raised it: see `trap`.
 """
 
 from __future__ import annotations
@@ -134,14 +134,15 @@ class Bar:
             return False
         if ident in self.stopped:
             return True
-        while _claims.setdefault(ident, ident) != ident:
-            if trap.is_in_child():
-                return False  # in the child of a fork, which has yet to be put in order
-            call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look's end
         try:
+            while _claims.setdefault(ident, ident) != ident:
+                if trap.is_in_child():
+                    return False  # in the child of a fork, which has yet to be put in order
+                call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look
             return self._decide(ident, frame)
         finally:
-            _claims.pop(ident, None)
+            if _claims.get(ident) == ident:
+                _claims.pop(ident, None)
 
     def _decide(self, ident: int, frame: FrameType) -> bool:
         """By a thread that has claimed itself."""

@@ -7,8 +7,9 @@ A *section* begins after the call that acquires, and ends after the call that re
   in another `try` inside the block has that one's handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
-* A `try` whose `finally` calls ``X.release()``, from ``X.acquire()`` on if between the two its
-  result is only looked at (``if X.acquire(timeout=1):``) or kept.
+* A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
+  ``X.acquire()``; from that call on if between the two its result is only looked at
+  (``if X.acquire(timeout=1):``) or kept.
 * A `with` block over a call of ``no_freeze()``, whoever's it is.
 
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
@@ -88,6 +89,7 @@ _LOOKS: Final = (
     "STORE_",
     "LOAD_",
 )
+_ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", "SEND", "FOR_ITER")
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
 _FINALLY: Final = 40  # of a `finally`, up to the call that releases, at most
 _ARGUMENTS: Final = 40  # of the arguments of `acquire`, or of an index, at most
@@ -111,17 +113,31 @@ def sections_of(code: CodeType) -> tuple[Section, ...]:
     return found
 
 
+def is_on_the_way_out(code: CodeType, offset: int) -> bool:
+    """Whether a block or its handler has yet to do what it is there for: to call `__exit__`, or to
+    begin with a `finally`.
+
+    From a block's end to the first call the interpreter raises nothing that another thread or a
+    signal has sent; what is raised there leaves that call out. From any thread.
+    """
+    return any(begin <= offset < end for begin, end in _reader_of(code).ways_out())
+
+
 def _find(code: CodeType) -> Iterator[Section]:
+    reader = _reader_of(code)
+    for handler, covered in _blocks(code).items():
+        if reader.begins_handler(handler):
+            yield from reader.sections(handler, sorted(covered))
+
+
+def _reader_of(code: CodeType) -> _Reader:
     instructions: list[dis.Instruction] = []
     index: dict[int, int] = {}
     for one in dis.get_instructions(code):
         index[one.offset] = len(instructions)  # a prefix leads to what it belongs to
         if one.opname not in ("CACHE", "EXTENDED_ARG"):
             instructions.append(one)
-    reader = _Reader(code, instructions, index)
-    for handler, covered in _blocks(code).items():
-        if handler in index and instructions[index[handler]].opname == "PUSH_EXC_INFO":
-            yield from reader.sections(handler, sorted(covered))
+    return _Reader(code, instructions, index)
 
 
 def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
@@ -147,6 +163,25 @@ class _Reader:
         self._instructions = instructions
         self._index = index
 
+    def begins_handler(self, offset: int) -> bool:
+        return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"
+
+    def ways_out(self) -> Iterator[tuple[int, int]]:
+        """From where to where a block is left, or its handler entered, and no call made yet."""
+        for handler, covered in _blocks(self._code).items():
+            if self.begins_handler(handler):
+                for out in (handler, *(end for _, end in covered), *self._jumps_out(covered)):
+                    yield out, self._end(self._first_step(self._index.get(out, -1))) or out
+
+    def _first_step(self, i: int) -> int | None:
+        """The first call from there on, or the last instruction before it goes on elsewhere."""
+        last = None
+        while self._opname(i) and not self._opname(i).startswith(_ELSEWHERE):
+            last, i = i, i + 1
+            if self._opname(last).startswith(("CALL", "WITH_EXCEPT_START")):
+                break
+        return last
+
     def sections(self, handler: int, covered: list[tuple[int, int]]) -> Iterator[Section]:
         """What the blocks with this handler are, if they hold anything."""
         start = covered[0][0]
@@ -160,6 +195,8 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
+            if release != self._first_call(after) and not self._loads_acquire(chain):
+                continue  # it tidies up what others have acquired
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
             yield from self._sections(handler, release, covered, chain, first)
@@ -318,6 +355,12 @@ class _Reader:
                 yield call, chain
             if self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP")):
                 return
+
+    def _first_call(self, i: int) -> int:
+        return next(k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
+
+    def _loads_acquire(self, chain: Chain) -> bool:
+        return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
     def _call_of(self, i: int) -> int | None:
         """The call of a method that is loaded there."""

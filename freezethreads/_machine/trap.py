@@ -6,6 +6,11 @@ from a call of C, or begin with a function: so the controller's own code is as f
 its calls. A freeze at doors, if code is marked as freezable, has every thread come to `_at_door`
 when a function begins, and when it jumps.
 
+What somebody has sent to a thread (a KeyboardInterrupt, say) may arrive in the trap. It is raised
+where the interpreter might have raised it: not between the end of a `with` block and the call of
+its ``__exit__``, say, which would be left out. There it is kept, and the events stay on for the few
+instructions until it is raised.
+
 Each change of that is one step, under one lock, that brings about what is needed now. So it may be
 repeated, and the last one leaves what is right, whoever was there before.
 """
@@ -14,6 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from opcode import opname
 from types import CodeType, FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +32,7 @@ from freezethreads._machine.monitoring import (
     is_available,
     switch,
 )
+from freezethreads._machine.sections import is_on_the_way_out
 from freezethreads._machine.stacks import kind_of
 from freezethreads._refrigerator.refrigerator import visit_door
 from freezethreads._registry.doors import call_shut
@@ -54,6 +61,8 @@ _doors: dict[Freeze, None] = {}
 _free: dict[int, None] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
+# What is to be raised in a thread as soon as that may be, by ident.
+_kept: dict[int, BaseException] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
 _engine = RLock()
 _pid = getpid()
@@ -86,19 +95,46 @@ def is_in_child() -> bool:
 
 
 @covered
-def trap(code: object, offset: object, *rest: object) -> None:
+def trap(code: CodeType, offset: int, *rest: object) -> None:
     """What the interpreter calls before an instruction, in the thread that is to execute it."""
     try:
         ident = get_ident()
-        if ident in _free and not _calls:
+        if ident in _free and not _calls and not _kept:
             return
         if _calls and (call := _calls.pop(ident, None)) is not None:
             call()
         else:
             _meet(sys._getframe(1))
-    except BaseException:
+        if ident in _kept:
+            raise _kept[ident]
+    except BaseException as error:
         _meet(sys._getframe(1))
-        raise
+        if _may_raise(code, offset):
+            _forget(error)
+            raise
+        _keep(error)
+
+
+def _may_raise(code: CodeType, offset: int) -> bool:
+    """Whether the interpreter might raise there what somebody has sent: nobody is prepared for it
+    anywhere else."""
+    if kind_of(code) == "own":
+        return opname[code.co_code[offset]].startswith(("RESUME", "JUMP_BACKWARD"))
+    return not is_on_the_way_out(code, offset)
+
+
+def _keep(error: BaseException) -> None:
+    """Raise it later, in the calling thread: at the next instruction where that may be."""
+    _kept.setdefault(get_ident(), error)
+    change()  # whoever has taken the last bar down has not seen it
+
+
+def _forget(error: BaseException) -> None:
+    """It is about to be raised."""
+    if _kept.get(get_ident()) is error:
+        del _kept[get_ident()]
+        if not (bars or _kept):
+            change()
 
 
 def call_in_trap(call: Callable[[], T]) -> T:
@@ -107,11 +143,12 @@ def call_in_trap(call: Callable[[], T]) -> T:
     Outside, each instruction of the library costs as much as one of the program.
     """
     ident, results = get_ident(), list[T]()
-    _calls[ident] = lambda: results.append(call())
-    _knock()
-    if _calls.pop(ident, None) is not None:
-        return call()  # everybody has been let go meanwhile
-    return results[0]
+    try:
+        _calls[ident] = lambda: results.append(call())
+        _knock()
+    finally:
+        is_left = _calls.pop(ident, None) is not None
+    return call() if is_left else results[0]  # the former if everybody has been let go meanwhile
 
 
 def _knock() -> None:
@@ -167,10 +204,10 @@ def _switch() -> None:
         traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
     up = list(bars)
     codes = [bar.codes for bar in up]
-    if up:
+    if up or _kept:
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
     _free.clear()
-    if up and None not in codes:
+    if up and None not in codes and not _kept:
         if len(up) == 1 and up[0].freeze.kind == "freeze":  # which ends with its thread
             _free[up[0].freeze.ident] = None
         switch(traps, {code for some in codes for code in some or ()})
@@ -195,5 +232,6 @@ def reset() -> None:
     _doors.clear()
     _calls.clear()
     _free.clear()
+    _kept.clear()
     _engine = RLock()
     switch({})

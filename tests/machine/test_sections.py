@@ -150,8 +150,17 @@ def of_a_call(path: Any) -> None:
         inside(file)
 
 
-@pytest.mark.parametrize("function", [not_of_threads, of_a_call])
-def test_an_async_with_and_a_call_are_no_sections(function: Callable[..., Any]) -> None:
+def not_its_own(lock: Any) -> None:
+    try:
+        inside()
+    finally:
+        after()
+        if lock.locked():
+            lock.release()
+
+
+@pytest.mark.parametrize("function", [not_of_threads, of_a_call, not_its_own])
+def test_what_is_no_section(function: Callable[..., Any]) -> None:
     assert sections_of(function.__code__) == ()
 
 
