@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 
+from freezethreads import FreezeError
 from freezethreads.cli._children import begin, hand_on, hand_on_nothing
 from freezethreads.cli._parser import WrongUse
 
@@ -32,13 +33,16 @@ it starts, and its main thread, are enrolled with the default freezer, and the s
 waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
 FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID. If that
 cannot be, a warning says why, and the program runs all the same. The same holds for each process of
-this Python that the program starts.
+this Python that the program starts. With --unpatched no wait of the standard library is replaced,
+and the program is as fast as without this command; a freeze stops all threads of it between two
+bytecodes then, where they hold no lock (where="unlocked").
 """
 EPILOG = """\
 examples:
   freezethreads run server.py --port 8000
   freezethreads run -m http.server
   FREEZETHREADS_CONTROL=1 freezethreads run server.py
+  FREEZETHREADS_CONTROL=1 freezethreads run --unpatched server.py
 """
 
 
@@ -46,8 +50,14 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.usage = f"{parser.prog} [-h] [--no-children] (SCRIPT | -m MODULE) [ARG ...]"
+    parser.usage = f"{parser.prog} [-h] [OPTION ...] (SCRIPT | -m MODULE) [ARG ...]"
     add = parser.add_argument
+    add(
+        "--unpatched",
+        dest="patch",
+        action="store_false",
+        help="replace nothing in the standard library; needs CPython 3.12",
+    )
     add(
         "--no-children",
         dest="children",
@@ -68,9 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    begin()
+    options = {"patch": arguments.patch}
+    try:
+        begin(**options)
+    except FreezeError as error:
+        raise WrongUse(str(error)) from error
     if arguments.children:
-        hand_on()
+        hand_on(**options)
     else:
         hand_on_nothing()
     sys.modules["__main__"] = main = ModuleType("__main__")
