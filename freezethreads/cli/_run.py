@@ -15,7 +15,13 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
+from importlib.machinery import (
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from importlib.util import find_spec
 from types import CodeType, ModuleType, TracebackType
 
 from freezethreads import FreezeError
@@ -43,6 +49,7 @@ examples:
   freezethreads run -m http.server
   FREEZETHREADS_CONTROL=1 freezethreads run server.py
   FREEZETHREADS_CONTROL=1 freezethreads run --unpatched server.py
+  freezethreads run --unpatched --atomic shop.ledger:Book.move -m shop
 """
 
 
@@ -57,6 +64,21 @@ def describe(parser: argparse.ArgumentParser) -> None:
         dest="patch",
         action="store_false",
         help="replace nothing in the standard library; needs CPython 3.12",
+    )
+    add(
+        "--atomic",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
+        "may be repeated, and needs CPython 3.12",
+    )
+    add(
+        "--freezable",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make the entry and the loops of that code safepoints; the same holds for it",
     )
     add(
         "--no-children",
@@ -78,10 +100,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    options = {"patch": arguments.patch}
+    for name in (*arguments.atomic, *arguments.freezable):
+        _check_module(name, argv[0] if arguments.module is None else ".")
+    options = {
+        "patch": arguments.patch,
+        "atomic": arguments.atomic,
+        "freezable": arguments.freezable,
+    }
     try:
         begin(**options)
-    except FreezeError as error:
+    except (FreezeError, ValueError) as error:
         raise WrongUse(str(error)) from error
     if arguments.children:
         hand_on(**options)
@@ -113,6 +141,16 @@ def _check_script(path: str) -> None:
         why = str(error)
     if why:
         raise WrongUse(f"cannot open {path!r}: {why}")
+
+
+def _check_module(name: str, program: str) -> None:
+    """Refuse a mark in a module that the program cannot import; nothing is imported for that."""
+    top = name.partition(":")[0].partition(".")[0]
+    if not top.isidentifier() or top in sys.modules:
+        return  # what is no name at all is refused where it is marked
+    path = os.path.realpath(program)
+    if find_spec(top) is None and PathFinder.find_spec(top, [path, os.path.dirname(path)]) is None:
+        raise WrongUse(f"there is no module {top!r}, so that nothing is named {name!r}")
 
 
 def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:
