@@ -207,7 +207,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
-        where: Where = "safepoint",
+        where: Where | None = None,
     ) -> World:
         """Stop all registered threads of `group` but the caller, and return when they stand.
 
@@ -218,8 +218,10 @@ class Freezer(Unique):
         `where` says where threads are stopped: at ``"safepoint"``, in blocking regions and in
         freezable waits; or every thread of the process (with a `group` the registered ones of it)
         between any two bytecodes, ``"anywhere"``, or outside the sections in which it holds a lock,
-        ``"unlocked"``. These two need CPython 3.12. (The idea is the kernel's ``stop_machine()``,
-        and the polling of language runtimes; sections make the state a known one.)
+        ``"unlocked"``. These two need CPython 3.12. None is what the caller's own world has, or
+        else ``"safepoint"``, but ``"unlocked"`` under ``install(patch=False)``. (The idea is the
+        kernel's ``stop_machine()``, and the polling of language runtimes; sections make the state
+        a known one.)
 
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
         caller has a world that does not cover `group` or `where`, is a signal handler that has
@@ -235,17 +237,17 @@ class Freezer(Unique):
         reason: str,
         group: str,
         lease: float | None,
-        where: Where,
+        where: Where | None,
         caller: FrameType,
     ) -> World:
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
-        where = check_where(where)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
                 f"{own!r} does not cover group {group!r}: thaw it first, or begin with a group "
                 "that both are in, such as ''"
             )
+        where = check_where(where, self._registry.where if own is None else own.where)
         if own is not None and not includes(own.where, where):
             raise FreezeError(
                 f"{own!r} has stopped threads with where={own.where!r}, which does not promise "
@@ -280,7 +282,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
-        where: Where = "safepoint",
+        where: Where | None = None,
     ) -> T:
         """Return `callback(*args)`, called by this thread while all of `group` but it stand.
 
@@ -300,7 +302,7 @@ class Freezer(Unique):
         reason: str = "",
         group: str = "",
         lease: float | None = None,
-        where: Where = "safepoint",
+        where: Where | None = None,
     ) -> Hold:
         """Stop `group` and leave it stopped until `thaw()` on the result, as a cgroup is frozen.
 
@@ -313,7 +315,7 @@ class Freezer(Unique):
         interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
-        freeze = self._ask("hold", group, reason, check_where(where))
+        freeze = self._ask("hold", group, reason, check_where(where, self._registry.where))
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         user = object()
         try:

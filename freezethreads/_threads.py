@@ -82,6 +82,22 @@ def run_inside(
     The starter's waits are plain ones meanwhile: pools start threads with their locks held. If the
     start fails, nothing was changed. May be nested: the last one is entered first.
     """
+    restore = enter_before_run(thread, enter)
+    try:
+        with Plain():
+            yield
+    except Exception:  # not KeyboardInterrupt, which may come when the thread has been started
+        restore()
+        raise
+
+
+def enter_before_run(
+    thread: threading.Thread, enter: Callable[[], AbstractContextManager[object]]
+) -> Callable[[], None]:
+    """Have the next `run()` of `thread` be called `with enter()`. Returns what takes that back.
+
+    By its starter, or by the thread itself before it comes to that.
+    """
     own = vars(thread)
     run, replaced = thread.run, own.get("run")
 
@@ -97,12 +113,7 @@ def run_inside(
             run()
 
     own["run"] = run_it_inside
-    try:
-        with Plain():
-            yield
-    except Exception:  # not KeyboardInterrupt, which may come when the thread has been started
-        restore()
-        raise
+    return restore
 
 
 def enrol(freezer: Freezer | None, group: str) -> Registration:

@@ -80,8 +80,11 @@ def check_request(
     return Deadline(seconds), reason, group, lease
 
 
-def check_where(where: object) -> Where:
-    """Return `where` if it says where threads may be stopped, else raise TypeError, ValueError."""
+def check_where(where: object, usual: Where) -> Where:
+    """Return `where` if it says where threads may be stopped, or `usual` for None; else raise
+    TypeError or ValueError."""
+    if where is None:
+        return usual
     if not isinstance(where, str):
         raise TypeError(f"where must be one of {_WHERE}, not {where!r}")
     if where not in get_args(Where):

@@ -23,6 +23,7 @@ from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, Thread, enumerate_threads
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._ground.unique import Unique
+from freezethreads._install._beginnings import Beginnings, check_beginnings
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
 from freezethreads._refrigerator.waits import plumbing
@@ -37,7 +38,7 @@ _lock = RLock()
 _in_force: list[Installation] = []  # one or none; guarded by the lock
 
 
-def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
+def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = True) -> Installation:
     """Make the threads and waits of a program that knows nothing of freezing freezable.
 
     From now on, until the end of the `Installation` that this returns:
@@ -60,16 +61,27 @@ def install(freezer: Freezer | None = None, *, group: str = "") -> Installation:
     `Lock`, `RLock`, `SimpleQueue`, what is in `select`, `signal`, `os`), and a lock, `SimpleQueue`,
     `poll` or `epoll` that was made before waits as it did.
 
-    Raises `FreezeError` if another installation is in force, TypeError or ValueError if an argument
-    is wrong. Whatever is raised, nothing was changed.
+    With `patch` False nothing is replaced, so that the program is as fast as without this, until
+    somebody freezes it. Each `threading.Thread` that starts is enrolled all the same, and a freeze
+    with that freezer that does not say `where` is one with ``where="unlocked"``: it stops every
+    thread of the process, also one that ran before. It does not matter then when this is called.
+    Needs CPython 3.12, and keeps one of the ids that ``sys.monitoring`` has for tools.
+
+    Raises `FreezeError` if another installation is in force, or nobody could be stopped without a
+    patch; TypeError or ValueError if an argument is wrong. Whatever is raised, nothing was changed.
     """
     members = Members(check_freezer(freezer) or default_freezer, check_group(group))
-    # Both import what nobody else needs, and so must not be done under the lock.
-    from freezethreads._install._table import PLUMBING, TABLE
+    if not isinstance(patch, bool):
+        raise TypeError(f"patch must be True or False, not {patch!r}")
+    if patch:
+        # Both import what nobody else needs, and so must not be done under the lock.
+        from freezethreads._install._table import PLUMBING, TABLE
 
-    patches = find_patches(TABLE)
-    plumbing.update(str(getattr(sys.modules.get(name), "__file__", "")) for name in PLUMBING)
-    installation = Installation(members, patches)
+        installation = Installation(members, find_patches(TABLE), None)
+        plumbing.update(str(getattr(sys.modules.get(name), "__file__", "")) for name in PLUMBING)
+    else:
+        check_beginnings()
+        installation = Installation(members, [], Beginnings())
     try:
         _call_locked(installation._begin)
         return installation
@@ -83,9 +95,12 @@ class Installation(Unique):
 
     _IS = "what is in force in this process"
 
-    def __init__(self, members: Members, patches: list[Patch]) -> None:
+    def __init__(
+        self, members: Members, patches: list[Patch], beginnings: Beginnings | None
+    ) -> None:
         self._members = members
         self._patches = patches
+        self._beginnings = beginnings
 
     def __repr__(self) -> str:
         state = "in force" if self._members.on else "ended"
@@ -142,6 +157,9 @@ class Installation(Unique):
         _in_force.append(self)
         for patch in self._patches:
             patch.apply(self._members)
+        if self._beginnings is not None:
+            self._beginnings.watch(self._members)
+            self._members.set_where("unlocked")
         self._members.on = True
         self._members.miss(enumerate_threads())
 
@@ -151,6 +169,9 @@ class Installation(Unique):
             return []
         self._members.on = False
         left = [patch.name for patch in reversed(self._patches) if not patch.undo()]
+        if self._beginnings is not None:
+            self._beginnings.leave()
+            self._members.set_where("safepoint")
         self._members.unregister_all()
         _in_force.clear()
         return left

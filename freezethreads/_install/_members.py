@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from freezethreads._freezer import Freezer
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.original import OwnThread, Thread
 from freezethreads._install._patches import Function, Switch
 from freezethreads._refrigerator.membership import enrol_implicitly, leave_implicitly
@@ -43,6 +44,10 @@ class Members(Switch):
             enrol_implicitly(self._registry, self._group, self.enrol)
             if not self.on:
                 leave_implicitly(self._registry)
+
+    def set_where(self, where: Where) -> None:
+        """Say where a freeze stops threads that does not say it itself."""
+        self._registry.where = where
 
     @contextmanager
     def enrolled(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExited
 from freezethreads._ground.original import RLock, Thread, get_native_id, local
 from freezethreads._ground.uninterruptible import call_with
@@ -70,6 +71,7 @@ class Registry:
 
     def __init__(self, flagged: Flagged, debug: bool, recorder: Recorder) -> None:
         self.debug = debug
+        self.where: Where = "safepoint"  # of a freeze that does not say it: an installation's
         self.records: dict[int, Record] = {}
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import freezethreads
@@ -22,8 +23,13 @@ _FOLDER: Final = os.path.dirname(os.path.abspath(_startup.__file__))
 _VARIABLE: Final = "FREEZETHREADS_RUN"
 
 
-def begin(**options: Any) -> None:
-    """Install, with these arguments, enrol the calling thread, and serve if that is asked for."""
+def begin(atomic: Iterable[str] = (), freezable: Iterable[str] = (), **options: Any) -> None:
+    """Mark what has these names, install, with the other arguments, enrol the calling thread, and
+    serve if that is asked for."""
+    for name in atomic:
+        freezethreads.atomic(name)
+    for name in freezable:
+        freezethreads.freezable(name)
     freezethreads.install(**options).enrol()
     if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
         _serve()

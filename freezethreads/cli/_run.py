@@ -15,9 +15,16 @@ import pkgutil
 import runpy
 import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
+from importlib.machinery import (
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from importlib.util import find_spec
 from types import CodeType, ModuleType, TracebackType
 
+from freezethreads import FreezeError
 from freezethreads.cli._children import begin, hand_on, hand_on_nothing
 from freezethreads.cli._parser import WrongUse
 
@@ -32,13 +39,17 @@ it starts, and its main thread, are enrolled with the default freezer, and the s
 waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
 FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID. If that
 cannot be, a warning says why, and the program runs all the same. The same holds for each process of
-this Python that the program starts.
+this Python that the program starts. With --unpatched no wait of the standard library is replaced,
+and the program is as fast as without this command; a freeze stops all threads of it between two
+bytecodes then, where they hold no lock (where="unlocked").
 """
 EPILOG = """\
 examples:
   freezethreads run server.py --port 8000
   freezethreads run -m http.server
   FREEZETHREADS_CONTROL=1 freezethreads run server.py
+  FREEZETHREADS_CONTROL=1 freezethreads run --unpatched server.py
+  freezethreads run --unpatched --atomic shop.ledger:Book.move -m shop
 """
 
 
@@ -46,8 +57,29 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.usage = f"{parser.prog} [-h] [--no-children] (SCRIPT | -m MODULE) [ARG ...]"
+    parser.usage = f"{parser.prog} [-h] [OPTION ...] (SCRIPT | -m MODULE) [ARG ...]"
     add = parser.add_argument
+    add(
+        "--unpatched",
+        dest="patch",
+        action="store_false",
+        help="replace nothing in the standard library; needs CPython 3.12",
+    )
+    add(
+        "--atomic",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
+        "may be repeated, and needs CPython 3.12",
+    )
+    add(
+        "--freezable",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make the entry and the loops of that code safepoints; the same holds for it",
+    )
     add(
         "--no-children",
         dest="children",
@@ -68,9 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    begin()
+    for name in (*arguments.atomic, *arguments.freezable):
+        _check_module(name, argv[0] if arguments.module is None else ".")
+    options = {
+        "patch": arguments.patch,
+        "atomic": arguments.atomic,
+        "freezable": arguments.freezable,
+    }
+    try:
+        begin(**options)
+    except (FreezeError, ValueError) as error:
+        raise WrongUse(str(error)) from error
     if arguments.children:
-        hand_on()
+        hand_on(**options)
     else:
         hand_on_nothing()
     sys.modules["__main__"] = main = ModuleType("__main__")
@@ -99,6 +141,16 @@ def _check_script(path: str) -> None:
         why = str(error)
     if why:
         raise WrongUse(f"cannot open {path!r}: {why}")
+
+
+def _check_module(name: str, program: str) -> None:
+    """Refuse a mark in a module that the program cannot import; nothing is imported for that."""
+    top = name.partition(":")[0].partition(".")[0]
+    if not top.isidentifier() or top in sys.modules:
+        return  # what is no name at all is refused where it is marked
+    path = os.path.realpath(program)
+    if find_spec(top) is None and PathFinder.find_spec(top, [path, os.path.dirname(path)]) is None:
+        raise WrongUse(f"there is no module {top!r}, so that nothing is named {name!r}")
 
 
 def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:

@@ -19,33 +19,12 @@ from freezethreads._install._patches import Function, Patch, Row, Switch
 from freezing import Pause, before
 from helpers import WAIT, run_python, start
 from injection import Boom, Injection, watching
-
-Names = dict[tuple[str, str, str], object]
+from install_rows import differences, names_of_owners
 
 
 @pytest.fixture
 def freezer() -> Freezer:
     return Freezer("under test")
-
-
-def names_of_owners() -> Names:
-    """Everything in every module and class that the table mentions."""
-    found: Names = {}
-    for row in _table.TABLE:
-        owner = row.find_owner()
-        for name, value in vars(owner).items() if owner else ():
-            found[row.module, row.owner, name] = value
-    return found
-
-
-def differences(one: Names, other: Names) -> set[str]:
-    """The names whose values are not the same objects."""
-    nothing = object()
-    return {
-        ".".join(filter(None, key))
-        for key in one.keys() | other.keys()
-        if one.get(key, nothing) is not other.get(key, nothing)
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +124,15 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     gc.collect()  # what other tests have left is not to die amid this, and be hit as it does
 
 
+PATCH = (True, False) if sys.version_info >= (3, 12) else (True,)
+
+
+def is_watched() -> bool:
+    """Whether one that replaces nothing has left something in the interpreter."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    return monitoring is not None and "freezethreads.install" in map(monitoring.get_tool, range(6))
+
+
 def is_return(function: Callable[..., object], injection: Injection) -> bool:
     """Whether it hit the instruction that returns, where CPython itself raises nothing."""
     returns = [i.offset for i in dis.get_instructions(function) if i.opname.startswith("RETURN")]
@@ -153,23 +141,25 @@ def is_return(function: Callable[..., object], injection: Injection) -> bool:
     return name == function.__qualname__ and offset in returns
 
 
+@pytest.mark.parametrize("patch", PATCH)
 def test_an_exception_at_any_point_of_install(
-    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, patch: bool
 ) -> None:
     shorten(monkeypatch)
     names = names_of_owners()
-    freezethreads.install(freezer).uninstall()  # which imports something the first time
+    freezethreads.install(freezer, patch=patch).uninstall()  # which imports something at first
     with watching():
         for at in range(10**6):
             injection = Injection(at)
             try:
                 with injection:
-                    freezethreads.install(freezer)
+                    freezethreads.install(freezer, patch=patch)
             except Boom:
                 if is_return(freezethreads.install, injection):
                     _installation._in_force[0].uninstall()
                 assert not differences(names, names_of_owners()), injection.hit
                 assert not _installation._in_force, injection.hit
+                assert not is_watched(), injection.hit
             else:
                 assert injection.hit is None
                 break
@@ -177,15 +167,16 @@ def test_an_exception_at_any_point_of_install(
     _installation._in_force[0].uninstall()
 
 
+@pytest.mark.parametrize("patch", PATCH)
 def test_an_exception_at_any_point_of_uninstall(
-    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, patch: bool
 ) -> None:
     """What it cuts short can be done again."""
     shorten(monkeypatch)
     names = names_of_owners()
     with watching():
         for at in range(10**6):
-            installation = freezethreads.install(freezer)
+            installation = freezethreads.install(freezer, patch=patch)
             injection = Injection(at)
             try:
                 with injection:
@@ -196,6 +187,7 @@ def test_an_exception_at_any_point_of_uninstall(
                 assert injection.hit is None
                 break
             assert not differences(names, names_of_owners()), injection.hit
+            assert not is_watched(), injection.hit
     assert at > 50
 
 

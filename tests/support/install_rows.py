@@ -1,4 +1,4 @@
-"""The rows of the table that there are on this Python, and an installation over the originals."""
+"""The rows of the table that there are on this Python, and what an installation puts there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from freezethreads._install._patches import Row
 from freezethreads._install._table import TABLE
 
 ROWS = [row for row in TABLE if row.find_owner() is not None]
+
+Names = dict[tuple[str, str, str], object]
+
+
+def names_of_owners() -> Names:
+    """Everything in every module and class that the table mentions."""
+    found: Names = {}
+    for row in TABLE:
+        owner = row.find_owner()
+        for name, value in vars(owner).items() if owner else ():
+            found[row.module, row.owner, name] = value
+    return found
+
+
+def differences(one: Names, other: Names) -> set[str]:
+    """The names whose values are not the same objects."""
+    nothing = object()
+    return {
+        ".".join(filter(None, key))
+        for key in one.keys() | other.keys()
+        if one.get(key, nothing) is not other.get(key, nothing)
+    }
 
 
 @contextmanager
