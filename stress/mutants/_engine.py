@@ -11,6 +11,8 @@ from freezethreads._machine import bar, monitoring, stacks
 from freezethreads._machine.bar import Bar
 from stress.mutants._mutant import breaks, put, replace
 
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
 if sys.version_info >= (3, 12):
 
     @breaks("a thread in a section is not stopped", "engine")
@@ -25,7 +27,6 @@ if sys.version_info >= (3, 12):
     def waiters_counted_too_soon() -> None:
         put(Bar, "_all_wait", lambda self, waiting: True)
 
-    @breaks("nobody counts as waiting who has only been kept from the processor", "engine")
     def looked_once() -> None:
         original = Bar._glance
 
@@ -35,6 +36,11 @@ if sys.version_info >= (3, 12):
         put(Bar, "_glance", glance)
         replace(bar._want_to_run, lambda idents: False)
         put(bar, "sleep", lambda seconds: None)  # in which they would have run
+
+    if HAS_GIL:  # without one, who was given a lock runs before anybody looks
+        breaks("nobody counts as waiting who has only been kept from the GIL", "engine")(
+            looked_once
+        )
 
     @breaks("a thread that has arrived meets the bar when its call of C returns", "engine")
     def way_back_not_barred() -> None:

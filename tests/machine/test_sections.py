@@ -481,14 +481,11 @@ def test_what_is_a_lock() -> None:
 def test_nothing_is_kept_of_code_that_is_gone() -> None:
     from freezethreads._machine import sections
 
-    space: dict[str, Any] = {}
-    exec("def gone(lock):\n    with lock:\n        pass", space)
-    code = space["gone"].__code__
+    code = compile("with lock:\n    pass", "gone", "exec")
     assert sections_of(code)
     key = id(code)
     assert key in sections._known
     del code
-    space.clear()
     gc.collect()  # without a GIL code is counted by the collector alone
     assert key not in sections._known
 
