@@ -21,9 +21,9 @@ import sys
 from collections.abc import Callable
 from opcode import opname
 from types import CodeType, FrameType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from freezethreads._ground.original import RLock, get_ident, getpid, own_idents
+from freezethreads._ground.original import RLock, get_ident, getpid, own_idents, sleep
 from freezethreads._ground.uninterruptible import call_with, covered
 from freezethreads._machine.marks import freezable
 from freezethreads._machine.monitoring import (
@@ -36,9 +36,13 @@ from freezethreads._machine.sections import is_on_the_way_out
 from freezethreads._machine.stacks import kind_of
 from freezethreads._refrigerator.refrigerator import visit_door
 from freezethreads._registry.doors import call_shut
+from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
 
 T = TypeVar("T")
+
+_PAUSE: Final = 0.0002  # seconds between two looks at those who have been let go
+_MOST_PAUSES: Final = 500
 
 
 class Stopping(Protocol):
@@ -61,6 +65,8 @@ _doors: dict[Freeze, None] = {}
 _free: dict[int, None] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
+# Those who stand in the trap, or have yet to come out of it, by ident.
+_stays: dict[int, Parking] = {}
 # What is to be raised in a thread as soon as that may be, by ident.
 _kept: dict[int, BaseException] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
@@ -73,6 +79,7 @@ def put_up(bar: Stopping) -> None:
 
     Raises `FreezeError` if the interpreter's ids for tools are all taken.
     """
+    _wait_for_leavers()
     bars[bar] = None
     change()
 
@@ -87,6 +94,15 @@ def take_down(bar: Stopping) -> None:
 def change() -> None:
     """Have what is needed now, and nothing else. From any thread; may be repeated."""
     call_shut(call_with, _engine, _switch)
+
+
+def _wait_for_leavers() -> None:
+    """Let those who have been let go come out, for a while: of one world after the other nobody
+    would ever execute anything in between."""
+    for _ in range(_MOST_PAUSES):
+        if all([parking.word.value.stay is not None for parking in list(_stays.values())]):
+            break
+        sleep(_PAUSE)
 
 
 def is_in_child() -> bool:
@@ -159,8 +175,12 @@ def _meet(frame: FrameType) -> None:
     ident = get_ident()
     if ident in own_idents:
         return
-    while (bar := _first_bar(ident, frame)) is not None:
-        bar.stand(ident)
+    try:
+        while (bar := _first_bar(ident, frame)) is not None:
+            _stays[ident] = here.parking
+            bar.stand(ident)
+    finally:
+        _stays.pop(ident, None)
 
 
 def _first_bar(ident: int, frame: FrameType) -> Stopping | None:
@@ -233,5 +253,6 @@ def reset() -> None:
     _calls.clear()
     _free.clear()
     _kept.clear()
+    _stays.clear()
     _engine = RLock()
     switch({})

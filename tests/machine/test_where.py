@@ -58,6 +58,17 @@ def sleep_and_tell(got: list[Any]) -> None:
     got.append(None)
 
 
+def test_of_one_world_after_the_other_they_execute_something_in_between(where: Any) -> None:
+    with loaded(sleep=sleep, spin=spin) as load:
+        before = dict(load.counts)
+        worlds = 0
+        while any(load.counts[name] < before[name] + 3 for name in before):
+            worlds += 1
+            assert worlds < 1000, (before, load.counts)
+            with freezethreads.freeze(where=where):
+                pass
+
+
 def test_what_is_sent_to_it_waits_for_the_thaw(where: Any) -> None:
     here, there = socket.socketpair()
     items: queue.SimpleQueue[int] = queue.SimpleQueue()
