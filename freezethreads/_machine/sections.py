@@ -192,7 +192,7 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
-            if release != self._first_call(after) and not self._loads_acquire(chain):
+            if release != self._first_call(after) and not self._calls_of_acquire(chain):
                 continue  # it tidies up what others have acquired
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
@@ -220,7 +220,14 @@ class _Reader:
             call = self._call_of_exit(i) if is_with else self._call_of_release(i, chain)
             return self._end(call) or self._end(self._last_silent(i))
 
+        calls = [] if is_with or chain is None else self._calls_of_acquire(chain)
         for begin, end in covered:
+            for call in calls:  # in the block: who waits there has not got it
+                offset = self._instructions[call].offset
+                if begin <= offset < end:
+                    yield Section(begin, offset, chain, first)
+                    yield self._entering(call, chain, first)
+                    begin = self._end(call) or end
             yield Section(begin, end_of(end) or end, chain, first)
         for out in self._jumps_out(covered):
             yield Section(out, end_of(out) or out, chain, first)
@@ -235,7 +242,7 @@ class _Reader:
         }
         return {to for to in targets if not any(a <= to < b for a, b in covered)}
 
-    def _entering(self, i: int, chain: Chain, first: int) -> Section:
+    def _entering(self, i: int, chain: Chain | None, first: int) -> Section:
         """The call that acquires. In the first instruction after it the lock is held."""
         offset = self._instructions[i].offset
         return Section(offset, self._end(i) or offset, chain, first, entering=True)
@@ -355,8 +362,10 @@ class _Reader:
     def _first_call(self, i: int) -> int:
         return next(k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
 
-    def _loads_acquire(self, chain: Chain) -> bool:
-        return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
+    def _calls_of_acquire(self, chain: Chain) -> list[int]:
+        """Each call of `X.acquire()`."""
+        loads = (i for i in range(len(self._instructions)) if self._method(i, "acquire") == chain)
+        return [call for i in loads if (call := self._call_of(i)) is not None]
 
     def _call_of(self, i: int) -> int | None:
         """The call of a method that is loaded there."""
@@ -370,10 +379,9 @@ class _Reader:
     def _acquires(self, chain: Chain, start: int) -> Iterator[tuple[int, list[int]]]:
         """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
         its result is only looked at; and the instructions that do."""
-        for i in range(len(self._instructions)):
-            call = self._call_of(i) if self._method(i, "acquire") == chain else None
-            looks = None if call is None else self._way(call + 1, start, _TAIL)
-            if call is not None and looks is not None:
+        for call in self._calls_of_acquire(chain):
+            looks = self._way(call + 1, start, _TAIL)
+            if looks is not None:
                 yield call, sorted(looks)
 
     def _way(self, i: int, start: int, most: int) -> set[int] | None:

@@ -7,7 +7,6 @@ import asyncio
 import concurrent.futures
 import dis
 import functools
-import gc
 import logging
 import multiprocessing.pool
 import queue
@@ -30,6 +29,7 @@ from freezethreads._machine.sections import (
     value_of,
 )
 from freezethreads._machine.stacks import shelter_of
+from helpers import run_python
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
 
@@ -282,6 +282,16 @@ class InPython:
         self.release()
 
 
+def acquired_in_the_block(lock: Any) -> None:
+    try:
+        if lock.acquire():
+            inside()
+    finally:
+        outside()
+        lock.release()
+    after()
+
+
 HELD = [
     (plain, "lock"),
     (of_an_attribute, "self.a.lock"),
@@ -292,6 +302,7 @@ HELD = [
     (acquired_and_kept, "lock"),
     (acquired_in_a_loop, "lock"),
     (released_last, "lock"),
+    (acquired_in_the_block, "lock"),
     (with_an_instruction_that_does_nothing, "lock"),
     (with_many_names, "self.lock"),
 ]
@@ -344,8 +355,10 @@ def test_an_item_of_what_is_called_like_locks_is_taken_for_one() -> None:
     assert called_in(of_an_item, "locks[]") == {"inside": True, "after": False}
 
 
-def test_the_call_that_acquires_counts_while_the_thread_runs_in_it() -> None:
+def test_the_call_that_acquires_counts_while_the_thread_runs_in_it(monkeypatch: Any) -> None:
     """Who waits in there has not got it yet."""
+    for name in ("outside", "inside", "after"):
+        monkeypatch.setitem(globals(), name, bool)
     asked: list[bool] = []
 
     class Looks(InPython):
@@ -363,7 +376,8 @@ def test_the_call_that_acquires_counts_while_the_thread_runs_in_it() -> None:
             asked.append(lock.locked())
         finally:
             lock.release()
-    assert asked == [True, False, True, False, True]
+    acquired_in_the_block(lock)
+    assert asked == [True, False, True, False, True, True, False]
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:
@@ -479,15 +493,19 @@ def test_what_is_a_lock() -> None:
 
 
 def test_nothing_is_kept_of_code_that_is_gone() -> None:
-    from freezethreads._machine import sections
-
-    space: dict[str, Any] = {}
-    exec("def gone(lock):\n    with lock:\n        pass", space)
-    code = space["gone"].__code__
-    assert sections_of(code)
-    key = id(code)
-    assert key in sections._known
-    del code
-    space.clear()
-    gc.collect()  # without a GIL code is counted by the collector alone
-    assert key not in sections._known
+    """In an interpreter of its own: as soon as there is a second thread, code lives for ever in the
+    first one that has no GIL."""
+    run_python("""
+import gc
+from freezethreads._machine import sections
+space = {}
+exec("def gone(lock):\\n    with lock:\\n        pass", space)
+code = space["gone"].__code__
+assert sections.sections_of(code)
+key = id(code)
+assert key in sections._known
+del code
+space.clear()
+gc.collect()  # without a GIL code is counted by the collector alone
+assert key not in sections._known
+""")
