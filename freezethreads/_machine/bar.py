@@ -90,6 +90,7 @@ T = TypeVar("T")
 
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
+_MOST_PAUSES: Final = 500  # before a freeze, for those whom the one before has let go
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
 
 # What a thread has had of a processor, None if the system does not say; and whether it wants one.
@@ -99,6 +100,8 @@ Glance: TypeAlias = tuple[float | None, bool]
 _bars: dict[Bar, None] = {}
 # The ident of the controller of the only bar, when all have arrived: it passes without a look.
 _free: dict[int, None] = {}
+# Those who stand in the trap, or have yet to come out of it, by ident.
+_stays: dict[int, Parking] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
 # What is to be raised in a thread as soon as that may be, by ident.
@@ -149,6 +152,7 @@ class Bar:
 
         Raises `FreezeError` if the interpreter's ids for tools are all taken.
         """
+        _wait_for_leavers()
         call_shut(call_with, _engine, self._put_up)
 
     def _put_up(self) -> None:
@@ -196,6 +200,7 @@ class Bar:
     def stand(self, ident: int) -> None:
         """In the refrigerator, until the freeze is done. By a thread that has arrived."""
         parking, place = here.parking, self.stopped[ident]
+        _stays[ident] = parking
         record = self.registry.own.record
         if record is None or record.exited:
             stranger = self.strangers.get(ident) or self._make_stranger(ident)
@@ -436,8 +441,20 @@ def _meet(frame: FrameType) -> None:
     ident = get_ident()
     if ident in own_idents:
         return
-    while (bar := _first_bar(ident, frame)) is not None:
-        bar.stand(ident)
+    try:
+        while (bar := _first_bar(ident, frame)) is not None:
+            bar.stand(ident)
+    finally:
+        _stays.pop(ident, None)
+
+
+def _wait_for_leavers() -> None:
+    """Let those who have been let go come out, for a while: of one world after the other nobody
+    would ever execute anything in between."""
+    for _ in range(_MOST_PAUSES):
+        if all(parking.word.value.stay is not None for parking in list(_stays.values())):
+            break
+        sleep(_PAUSE)
 
 
 def _first_bar(ident: int, frame: FrameType) -> Bar | None:
@@ -552,5 +569,6 @@ def reset() -> None:
     _claims.clear()
     _free.clear()
     _kept.clear()
+    _stays.clear()
     _engine, _looking = RLock(), RLock()
     switch({})

@@ -110,6 +110,17 @@ def test_all_of_them_at_once(where: Any) -> None:
             load.goes_on()
 
 
+def test_of_one_world_after_the_other_they_execute_something_in_between(where: Any) -> None:
+    with loaded(sleep=sleep, spin=spin) as load:
+        before = dict(load.counts)
+        worlds = 0
+        while any(load.counts[name] < before[name] + 3 for name in before):
+            worlds += 1
+            assert worlds < 1000, (before, load.counts)
+            with freezethreads.freeze(where=where):
+                pass
+
+
 def test_no_lock_is_held_when_unlocked() -> None:
     """Whatever lock of the program the controller wants, it gets at once."""
     lock, rlock, condition, items = (
