@@ -32,7 +32,8 @@ claimed.
 
 Why nobody waits for ever. A thread in a section is not stopped, and needs nobody who has arrived,
 but what it waits for itself: if that is one of them, the freeze fails at its deadline and says so.
-A freeze that is done stops nobody. Of two controllers each of which would stop the other the one
+A freeze that is done stops nobody, and whoever has stood for it executes an instruction before the
+next one stops it. Of two controllers each of which would stop the other the one
 that came first is let be until its world has ended, and the second waits for it. Threads of this
 library are never stopped, nor is anybody in the middle of its code.
 
@@ -158,6 +159,10 @@ class Bar:
         self._arrive(ident, place_of(frame, "anywhere", None))
         return True
 
+    def holds(self, ident: int) -> bool:
+        """Whether that thread has arrived, and is not let go."""
+        return ident in self.stopped and not self.freeze.done
+
     def stand(self, ident: int) -> None:
         """In the refrigerator, until the freeze is done. By a thread that has arrived."""
         parking, place = here.parking, self.stopped[ident]
@@ -207,7 +212,8 @@ class Bar:
                 below, running = trap.below_trap(frames.pop(ident))
                 self.awaited[ident] = shelter = self._shelter_of(ident, below, running)
                 if shelter is None and running:
-                    self._count(ident, below, "anywhere")
+                    if not trap.is_leaving(ident):
+                        self._count(ident, below, "anywhere")
                 elif shelter is None and self._is_known_to_wait(ident):
                     waiting[ident] = below
             if self._all_wait(waiting):

@@ -21,9 +21,9 @@ import sys
 from collections.abc import Callable
 from opcode import opname
 from types import CodeType, FrameType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from freezethreads._ground.original import RLock, get_ident, getpid, own_idents, sleep
+from freezethreads._ground.original import RLock, get_ident, getpid, own_idents
 from freezethreads._ground.uninterruptible import call_with, covered
 from freezethreads._machine.marks import freezable
 from freezethreads._machine.monitoring import (
@@ -41,9 +41,6 @@ from freezethreads._registry.requests import Freeze
 
 T = TypeVar("T")
 
-_PAUSE: Final = 0.0002  # seconds between two looks at those who have been let go
-_MOST_PAUSES: Final = 500
-
 
 class Stopping(Protocol):
     """What the trap asks: a bar. `codes` is where its threads return to from calls of C, when all
@@ -53,6 +50,8 @@ class Stopping(Protocol):
     codes: frozenset[CodeType] | None
 
     def stops(self, ident: int, frame: FrameType) -> bool: ...
+
+    def holds(self, ident: int) -> bool: ...
 
     def stand(self, ident: int) -> None: ...
 
@@ -79,7 +78,6 @@ def put_up(bar: Stopping) -> None:
 
     Raises `FreezeError` if the interpreter's ids for tools are all taken.
     """
-    _wait_for_leavers()
     bars[bar] = None
     change()
 
@@ -96,13 +94,10 @@ def change() -> None:
     call_shut(call_with, _engine, _switch)
 
 
-def _wait_for_leavers() -> None:
-    """Let those who have been let go come out, for a while: of one world after the other nobody
-    would ever execute anything in between."""
-    for _ in range(_MOST_PAUSES):
-        if all([parking.word.value.stay is not None for parking in list(_stays.values())]):
-            break
-        sleep(_PAUSE)
+def is_leaving(ident: int) -> bool:
+    """Whether a thread in the trap has been let go, and has yet to come out of it."""
+    parking = _stays.get(ident)
+    return parking is not None and parking.word.value.stay is None
 
 
 def is_in_child() -> bool:
@@ -175,20 +170,16 @@ def _meet(frame: FrameType) -> None:
     ident = get_ident()
     if ident in own_idents:
         return
+    bar = next((bar for bar in list(bars) if bar.stops(ident, frame)), None)
     try:
-        while (bar := _first_bar(ident, frame)) is not None:
+        while bar is not None:
             _stays[ident] = here.parking
             bar.stand(ident)
+            # Whoever is let go executes an instruction before anybody stops it anew. So of one
+            # freeze after the other each thread goes on, if slowly.
+            bar = next((bar for bar in list(bars) if bar.holds(ident)), None)
     finally:
         _stays.pop(ident, None)
-
-
-def _first_bar(ident: int, frame: FrameType) -> Stopping | None:
-    """The first one that stops the calling thread."""
-    for bar in list(bars):
-        if bar.stops(ident, frame):
-            return bar
-    return None
 
 
 def open_doors(freeze: Freeze) -> None:

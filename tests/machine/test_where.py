@@ -59,7 +59,7 @@ def sleep_and_tell(got: list[Any]) -> None:
 
 
 def test_of_one_world_after_the_other_they_execute_something_in_between(where: Any) -> None:
-    with loaded(sleep=sleep, spin=spin) as load:
+    with loaded(sleep=STEPS["sleep"], spin=spin) as load:
         before = dict(load.counts)
         worlds = 0
         while any(load.counts[name] < before[name] + 3 for name in before):
