@@ -152,7 +152,10 @@ class Bar:
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
             return False
-        if shelter_of(frame, self.where, running=True) is not None:
+        shelter = shelter_of(frame, self.where, running=True)
+        if shelter is not None:
+            if self.awaited.get(ident) is None:
+                self.awaited[ident] = shelter  # for whoever is told at the deadline
             return False
         if self._commands(ident) or trap.is_in_child():
             return False
@@ -280,8 +283,9 @@ class Bar:
 
     def stragglers(self) -> dict[Record, Shelter | None]:
         """Who has not arrived, as a record, and what it is in. By its controller."""
-        found = {}
-        for ident, shelter in list(self.awaited.items()):
+        found, shelters = {}, dict(self.awaited)
+        for ident in self._glance():  # also those that no look has come to
+            shelter = shelters.get(ident)
             record = self.registry.records.get(ident) or self._make_stranger(ident)
             found[record] = shelter
         return found
