@@ -314,8 +314,9 @@ class Bar:
 
     def stragglers(self) -> dict[Record, Shelter | None]:
         """Who has not arrived, as a record, and what it is in. By its controller."""
-        found = {}
-        for ident, shelter in list(self.awaited.items()):
+        found, shelters = {}, dict(self.awaited)
+        for ident in self._glance():  # also those that no look has come to
+            shelter = shelters.get(ident)
             record = self.registry.records.get(ident) or self._make_stranger(ident)
             found[record] = shelter
         return found
