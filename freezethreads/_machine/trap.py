@@ -85,8 +85,7 @@ def put_up(bar: Stopping) -> None:
 def take_down(bar: Stopping) -> None:
     """It stops nobody any more. From any thread; may be repeated."""
     bars.pop(bar, None)
-    if not bars:
-        change()
+    change()
 
 
 def change() -> None:
