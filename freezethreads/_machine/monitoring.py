@@ -44,6 +44,11 @@ def is_available() -> bool:
     return sys.version_info >= (3, 12)
 
 
+def is_on() -> bool:
+    """Whether anything of it is there. From any thread."""
+    return _tool is not None
+
+
 def check_available(where: str) -> None:
     """Raise `FreezeError` where threads cannot be stopped in this way, before anything is done."""
     if sys.version_info < (3, 12):

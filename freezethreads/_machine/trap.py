@@ -30,6 +30,7 @@ from freezethreads._machine.monitoring import (
     AT_ENTRIES_AND_LOOPS,
     BEFORE_EACH_INSTRUCTION,
     is_available,
+    is_on,
     switch,
 )
 from freezethreads._machine.sections import is_on_the_way_out
@@ -190,7 +191,7 @@ def open_doors(freeze: Freeze) -> None:
 
 def close_doors(freeze: Freeze) -> None:
     """It is done. From any thread; may be repeated."""
-    if freeze in _doors:
+    if is_on():  # it was one of those, or nothing is to be changed
         _doors.pop(freeze, None)
         change()
 
