@@ -282,10 +282,17 @@ class Bar:
             self.freeze.bell.ring()  # the last one that was in a section
 
     def stragglers(self) -> dict[Record, Shelter | None]:
-        """Who has not arrived, as a record, and what it is in. By its controller."""
+        """Who has not arrived, as a record, and what it is in. By its controller.
+
+        Also those that no look has come to; but not those that only wait in C, if it is for others
+        that they have not been counted.
+        """
         found, shelters = {}, dict(self.awaited)
-        for ident in self._glance():  # also those that no look has come to
+        is_for_others = any(shelters.values())
+        for ident in self._glance():
             shelter = shelters.get(ident)
+            if is_for_others and shelter is None and ident in shelters:
+                continue
             record = self.registry.records.get(ident) or self._make_stranger(ident)
             found[record] = shelter
         return found

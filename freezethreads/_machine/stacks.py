@@ -153,6 +153,8 @@ def _shelter_of_frame(
         return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
     if (name := atomic.name_in(frame)) is not None:
         return Shelter(f"{name}, which is atomic", code, offset)
+    if not running and _reads_from_processes(frame):
+        return None
     for section in sections_of(code):
         if section.covers(offset, running):
             lock = _lock_of(section, frame, where, given_back)
@@ -160,6 +162,13 @@ def _shelter_of_frame(
                 what = "no_freeze()" if section.chain is None else _name(section)
                 return Shelter(what, code, section.entered, lock)
     return None
+
+
+def _reads_from_processes(frame: FrameType) -> bool:
+    """Whether it waits for an item of a queue of `multiprocessing`: as long as it does, it has the
+    lock of that queue's readers, which is there for nothing else."""
+    module = frame.f_globals.get("__name__")
+    return module == "multiprocessing.queues" and frame.f_code.co_name == "get"
 
 
 def _lock_of(

@@ -54,7 +54,8 @@ def test_warned():
 
 def run_tests(folder: Path, text: str) -> str:
     """Run `text` as a test file under the project's own rules."""
-    for name in ("tests/conftest.py", "tests/support/helpers.py", "setup.cfg"):
+    support = ("tests/support/helpers.py", "tests/support/machine.py")
+    for name in ("tests/conftest.py", *support, "setup.cfg"):
         shutil.copy(ROOT / name, folder)
     (folder / "test_sample.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_sample.py"]

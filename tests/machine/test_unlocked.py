@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import queue
 import random
 import sys
@@ -195,6 +196,41 @@ def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
         condition.notify_all()
     for worker in workers:
         worker.finish()
+
+
+def test_who_reads_from_a_queue_of_processes_stands_and_keeps_the_lock_of_its_readers() -> None:
+    items: Any = multiprocessing.Queue()
+    workers = [start(items.get, name=f"reads{n}") for n in range(2)]
+    try:
+        with freezethreads.freeze(where="unlocked", timeout=WAIT) as world:
+            assert {"reads0", "reads1"} <= {info.name for info in world.threads}
+    finally:
+        for _ in workers:
+            items.put(1)
+        for worker in workers:
+            worker.finish()
+        items.close()
+        items.join_thread()
+
+
+def test_those_who_only_wait_are_not_called_stragglers() -> None:
+    """They are not counted as long as somebody is in a section, which is not their fault."""
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+    blocked = Blocked()
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            over.wait(WAIT)
+
+    worker = start(hold_it, name="holds")
+    wait_for(ready)
+    with pytest.raises(FreezeTimeout) as caught:
+        freezethreads.freeze(where="unlocked", timeout=0.3)
+    assert [straggler.name for straggler in caught.value.stragglers] == ["holds"]
+    over.set()
+    worker.finish()
+    blocked.finish()
 
 
 def test_a_lock_around_the_wait_for_another_one_counts() -> None:
