@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from freezethreads._report import ownership
 from freezethreads._report import stacks as stacks_module
 from helpers import WAIT, Worker, stack_of
 from machine import WHERE, nothing_is_left
@@ -50,6 +51,12 @@ def nothing_left_in_the_interpreter() -> Iterator[None]:
     yield
     assert nothing_is_left()
     assert sys.getrecursionlimit() == limit
+
+
+@pytest.fixture(autouse=True)
+def nobody_tracks_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A freezer in debug mode has all locks noted from then on: here, until the test's end."""
+    monkeypatch.setattr(ownership, "tracking", ownership.tracking)
 
 
 @pytest.fixture(params=WHERE)
