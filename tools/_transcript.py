@@ -219,6 +219,8 @@ def shape_of(line: str) -> str:
         return "a thread's row"
     if re.match(r" *\d+  (safepoint|blocking|wait) ", line):
         return "a site's row"
+    # Whether the thread that is not registered has moved just now.
+    line = re.sub(r"healthy, with \d+ warnings?\.", "healthy.", line)
     line = re.sub(r"\d+(\.\d+)?(e-\d+)?( ms| s)?\b", "#", line)
     line = re.sub(r"\b(running|blocked|frozen|freezing)\b", "*", line)
     return re.sub(r" +", " ", line).strip()
