@@ -67,6 +67,8 @@ class OwnThread(Thread):
         try:
             super()._bootstrap_inner()  # type: ignore[misc]
         finally:
+            # The set's finalizer would run in the thread when it is nobody's any more.
+            threading._dangling.discard(self)  # type: ignore[attr-defined]
             own_idents.pop(ident, None)
 
 

@@ -6,6 +6,7 @@ Where an installation meets them is in `test_install_threads`, and the refrigera
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from freezethreads._explain._describe import describe
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads.testing._result import stacks
 from helpers import WAIT, Worker, start, start_own, wait_for, wait_until
+from machine import needs_monitoring
 
 NAME = "freezethreads-test"
 Pair = tuple[Worker[None], Worker[None]]
@@ -76,3 +78,13 @@ def test_the_stacks_of_a_run(threads: Pair) -> None:
     names = stacks()
     assert f"{NAME} ({users.ident})" in names
     assert f"{NAME} ({own.ident})" not in names
+
+
+@needs_monitoring
+def test_one_that_ends_meanwhile_ends() -> None:
+    """Nothing is left to be executed in it when it is the library's no more."""
+    over = threading.Event()
+    ident = start_own(wait_for, over).ident  # which nobody else keeps
+    with Freezer().freeze(timeout=WAIT, where="anywhere"):
+        over.set()
+        wait_until(lambda: ident not in sys._current_frames())
