@@ -6,9 +6,11 @@ import sqlite3
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
+from freezethreads.checkpoint import StoreError
 from freezethreads.checkpoint._files import OwnFiles, sync_directory
-from freezethreads.checkpoint._filestore import _write
+from freezethreads.checkpoint._filestore import FileStore, _write
 from freezethreads.checkpoint._frame import pack_header
 from freezethreads.checkpoint._payload import Packed
 from freezethreads.checkpoint._sqlitestore import _set_up
@@ -30,11 +32,14 @@ def folder_not_synced() -> None:
 
 @breaks("a save that fails says so", "stores")
 def failure_swallowed() -> None:
-    def write(file: FileIO, packed: Packed) -> None:
-        with suppress(OSError):
-            _write(file, packed)
+    save = FileStore.save
 
-    replace(_write, write)
+    def swallow(self: FileStore, payload: Any) -> int:
+        with suppress(StoreError):
+            return save(self, payload)
+        return 0
+
+    put(FileStore, "save", swallow)
 
 
 @breaks("what a save has opened it closes", "stores")
