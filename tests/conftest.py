@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from freezethreads._machine.marks import atomic, freezable
 from freezethreads._report import ownership
 from freezethreads._report import stacks as stacks_module
 from helpers import WAIT, Worker, stack_of
@@ -57,6 +58,14 @@ def nothing_left_in_the_interpreter() -> Iterator[None]:
 def nobody_tracks_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """A freezer in debug mode has all locks noted from then on: here, until the test's end."""
     monkeypatch.setattr(ownership, "tracking", ownership.tracking)
+
+
+@pytest.fixture(autouse=True)
+def marks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test marks is marked until its end."""
+    for marks in atomic, freezable:
+        monkeypatch.setattr(marks, "_names", dict(marks._names))
+        monkeypatch.setattr(marks, "_known", {})
 
 
 @pytest.fixture(params=WHERE)

@@ -191,7 +191,7 @@ def open_doors(freeze: Freeze) -> None:
 
 def close_doors(freeze: Freeze) -> None:
     """It is done. From any thread; may be repeated."""
-    if is_on():  # it was one of those, or nothing is to be changed
+    if freeze in _doors or is_on():  # the latter: an exception may have come in between
         _doors.pop(freeze, None)
         change()
 
