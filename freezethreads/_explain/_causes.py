@@ -10,6 +10,7 @@ from concurrent.futures import _base as futures
 from enum import Enum
 from traceback import FrameSummary
 
+from freezethreads._explain._rewrite import Line
 from freezethreads._explain._source import TAKERS, call_of, has_call, is_with, nearest, remoteness
 from freezethreads._registry.states import State
 from freezethreads._report.looks import Evidence
@@ -116,7 +117,9 @@ def takes_something(stack: Sequence[FrameSummary]) -> bool:
     if inside:
         return any(file.startswith(_TAKERS) for file in inside)
     call = call_of(user)
-    return is_with(call) or call.endswith(tuple(f".{name}" for name in TAKERS))
+    if is_with(call):
+        return Line(stack).is_entry
+    return call.endswith(tuple(f".{name}" for name in TAKERS))
 
 
 def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:

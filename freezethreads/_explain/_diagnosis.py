@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
 from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
-from freezethreads._explain._sentences import Place, advise, explain
+from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import line_of, loop_around, nearest
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
@@ -81,6 +81,7 @@ def find(straggler: Straggler, called: str) -> Finding:
         group=straggler.group,
         why=explain(cause, straggler, evidence, place),
         advice=advise(called, cause, evidence, place, _loop_in(evidence.later)),
+        rewritten=rewrite(called, cause, evidence),
         stacks=(straggler.stack, evidence.later),
     )
 
@@ -118,6 +119,7 @@ def finding_of(
     *,
     why: str,
     advice: str,
+    rewritten: tuple[str, ...] = (),
     thread: str | None = None,
     ident: int | None = None,
     native_id: int | None = None,
@@ -137,6 +139,7 @@ def finding_of(
         line=None if place is None else line_of(place.filename, place.lineno),
         why=why,
         advice=advice,
+        rewritten=rewritten or None,
         stacks=tuple(map(_frames, stacks)),
     )
 

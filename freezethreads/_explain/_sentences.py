@@ -12,6 +12,7 @@ from freezethreads._explain._causes import (
     takes_something,
     waits_in,
 )
+from freezethreads._explain._rewrite import Line
 from freezethreads._explain._source import has_safepoint_around
 from freezethreads._report.looks import Evidence
 from freezethreads._report.stragglers import Straggler
@@ -80,7 +81,7 @@ def advise(
         return _advise_wait(called, evidence, at)
     sentences = {
         Cause.C_CALL: f"Split the call {at} into shorter ones with {called}.safepoint() in "
-        f"between, or, if it touches nothing shared, wrap it in `with {called}.blocking():`."
+        f"between{_or_wrap(called, evidence)}."
         + ("" if loop is None else f" If it is one of many, {_into_loop(called, loop)}."),
         Cause.LOCK: "Release the lock before the safepoint, blocking region or wait where its "
         "owner stopped; FREEZETHREADS_DEBUG=1 in the environment finds such places.",
@@ -88,7 +89,8 @@ def advise(
         Cause.TODO: f"Make the todo shorter; it is {at}.",
         Cause.WORLD: "Thaw sooner, or give that freeze a lease.",
         Cause.WAKER: f"Have the waker end the wait {at} (write to the descriptor that it polls, "
-        f"say), or wrap the wait in `with {called}.blocking():`.",
+        "say)."
+        + ("" if Line(evidence.later).calls_back else f" Or: {_advise_wait(called, evidence, at)}"),
         Cause.OUTSIDE: "Unregister a thread before it leaves Python for long.",
         Cause.SLOW: "Give the freeze more time, or the thread more safepoints.",
     }
@@ -116,4 +118,54 @@ def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
             f"Use the lock, event or queue of freezethreads.sync {at}, whose waits are freezable, "
             "and let no thread stop while it owns a lock."
         )
-    return f"Wrap this call in `with {called}.blocking():` {at}."
+    line = Line(evidence.later)
+    region = f"`with {called}.blocking():`"
+    if line.calls_back:
+        return (
+            f"Put no blocking region around the call {at}: it calls code of the program. Have it "
+            f"call {called}.safepoint() now and then, by a timer of its own, or register the "
+            f"thread with a waker that has it called there."
+        )
+    if line.is_end:
+        return (
+            f"Wait for the same in the last line of the block {at}, in {region}, and put nothing "
+            "else in there: the end of the block has nothing to wait for then."
+        )
+    if line.is_loop:
+        return (
+            f"Have only the wait for each item in {region} {at}, and not the loop: what is done "
+            "with the item comes after the region. (Of a generator, a `map` or the like, which "
+            "runs code of the program, have that wait in the region.)"
+        )
+    what = "Wrap this call"
+    if not line.is_alone:
+        what = f"Wrap only the call that waits{', and not the block,' if line.is_block else ','}"
+    said = f"{what} in {region} {at}"
+    if not line.is_alone:
+        said += ": what is done with what it returns comes after the region"
+    if line.is_known:
+        return f"{said}."
+    return (
+        "If it calls nothing of the program (no callback, handler or key function): "
+        f"{said[0].lower()}{said[1:]}. Otherwise have it call {called}.safepoint() now and then."
+    )
+
+
+def rewrite(called: str, cause: Cause, evidence: Evidence) -> tuple[str, ...]:
+    """How the line of a wait could be written, if there is more to change than to wrap it."""
+    line = Line(evidence.later)
+    if cause not in (Cause.WAITING, Cause.JOIN) or line.calls_back or line.is_alone:
+        return ()
+    if line.is_end or runs_event_loop(evidence.later):
+        return ()
+    takes = evidence.joins is None and takes_something(evidence.later)
+    return () if takes else line.rewritten(called)
+
+
+def _or_wrap(called: str, evidence: Evidence) -> str:
+    if Line(evidence.later).calls_back:
+        return ""
+    return (
+        ", or, if it touches nothing shared and calls nothing of the program, wrap it, and nothing "
+        f"else, in `with {called}.blocking():`"
+    )

@@ -65,22 +65,22 @@ def call_of(entry: FrameSummary, callee: str = "") -> str:
         text = line.encode()[entry.colno : entry.end_colno].decode(errors="replace")
         # The last pair of parentheses is that of the call: `poll().recv(1)` calls `poll().recv`.
         return _before_last_parenthesis(text)
-    calls = _calls_at(entry)
+    calls = calls_at(entry)
     if known:
         end = entry.end_lineno, entry.end_colno
         calls = [call for call in calls if (call.end_lineno, call.end_col_offset) == end]
-    calls.sort(key=lambda call: _name_of(call) not in TAKERS)
-    calls.sort(key=lambda call: _name_of(call) != callee)
-    return _written(calls[0].func) if calls else line.strip().partition("(")[0]
+    calls.sort(key=lambda call: name_of(call) not in TAKERS)
+    calls.sort(key=lambda call: name_of(call) != callee)
+    return written(calls[0].func) if calls else line.strip().partition("(")[0]
 
 
 def has_call(entry: FrameSummary) -> bool:
     """Whether what a frame is at calls something, or enters a `with` statement."""
     line = linecache.getline(entry.filename, entry.lineno or 0)
-    return is_with(line) or bool(_calls_at(entry))
+    return is_with(line) or bool(calls_at(entry))
 
 
-def _calls_at(entry: FrameSummary) -> list[ast.Call]:
+def calls_at(entry: FrameSummary) -> list[ast.Call]:
     """The calls that a frame can be in at its line, what is around another one first.
 
     A call belongs to the line where it begins, and one of a method to that of the method's name.
@@ -110,7 +110,7 @@ def _evaluated_in(root: ast.AST, lineno: int) -> Iterator[ast.AST]:
             left.extend(ast.iter_child_nodes(node))
 
 
-def _written(func: ast.expr) -> str:
+def written(func: ast.expr) -> str:
     """The last parts of the name of what is called, without arguments."""
     text = ""
     for _ in range(_PARTS):
@@ -127,7 +127,7 @@ def _written(func: ast.expr) -> str:
     return f"(...){text}"
 
 
-def _name_of(call: ast.Call) -> str:
+def name_of(call: ast.Call) -> str:
     func = call.func
     name: str = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     return name
@@ -168,6 +168,11 @@ def _innermost_loop(filename: str, lineno: int) -> Loop | None:
     return found
 
 
+def path_to_line(entry: FrameSummary) -> Iterator[ast.AST]:
+    """The nodes around the line of a frame, the outermost first; none without its source."""
+    return _path_to(_tree_of(entry.filename), entry.lineno or 0)
+
+
 def _path_to(tree: ast.AST | None, lineno: int) -> Iterator[ast.AST]:
     """The nodes around a line, the outermost first."""
     while tree is not None:
@@ -200,7 +205,7 @@ def _has_safepoint(loop: ast.AST) -> bool:
     for node in ast.iter_child_nodes(loop):
         if isinstance(node, (*_LOOPS, *_SCOPES)):
             continue
-        if isinstance(node, ast.Call) and _name_of(node) == "safepoint":
+        if isinstance(node, ast.Call) and name_of(node) == "safepoint":
             return True
         if _has_safepoint(node):
             return True

@@ -47,6 +47,7 @@ def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
         yield f"    {finding.line}"
     yield f"  {finding.why}"
     yield f"  {finding.advice}"
+    yield from (f"    {line}" for line in finding.rewritten or ())
     yield from _stacks(finding.stacks)
 
 

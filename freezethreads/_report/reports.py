@@ -259,6 +259,7 @@ class Description:
 class Finding:
     """Why a thread does not stop (``cause``: a word of `_explain.Cause`; ``why``, a sentence), what
     would help, and the line that it is about. No thread is to blame if ``thread`` is None.
+    ``rewritten`` has the lines that could be in its place, "..." for a block that stays.
 
     ``stacks`` are none, or two: where the thread was at the deadline, and a moment later.
     """
@@ -275,6 +276,7 @@ class Finding:
     why: str
     advice: str
     stacks: tuple[tuple[Frame, ...], ...]
+    rewritten: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.stacks) not in (0, 2):
