@@ -21,17 +21,19 @@ from freezethreads._machine.stacks import Shelter
 from freezethreads._machine.trap import close_doors, open_doors
 from freezethreads._refrigerator.blocking import wait_away
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import Place
+from freezethreads._registry.places import Place, place_at
 from freezethreads._registry.record import Lifeline, Record, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.status import Status, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
-from freezethreads._report.stragglers import report_stragglers
+from freezethreads._report.statistics import site_of
+from freezethreads._report.stragglers import report_stragglers, told_of_section
 
 _FIRST_PAUSE: Final = 0.0005  # seconds between two looks at threads that have yet to arrive
 _LAST_PAUSE: Final = 0.02
+_NEVER: Final = Deadline(None)
 _NOBODY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
 
 
@@ -71,8 +73,8 @@ class Controller:
 
     def _stop(self, freeze: Freeze, deadline: Deadline) -> None:
         if isinstance(freeze.bar, Bar):
-            self._put_up(freeze, freeze.bar)
-            self._wait_at_bar(freeze, freeze.bar, deadline)
+            self.put_up(freeze, freeze.bar)
+            self.wait_at_bar(freeze, freeze.bar, deadline)
         else:
             self._arm(freeze)
             self._wait(freeze, deadline)
@@ -285,30 +287,40 @@ class Controller:
         freeze.stood_at = stood = monotonic()
         call_shut(self._registry.recorder.stood, stood - freeze.asked_at)
 
-    def _put_up(self, freeze: Freeze, bar: Bar) -> None:
+    def put_up(self, freeze: Freeze, bar: Bar) -> None:
         """Have every thread that is meant meet the bar, whether it is registered or not."""
         self._registry.announce(freeze)
         self._registry.active[freeze] = None
         bar.put_up()
 
-    def _wait_at_bar(self, freeze: Freeze, bar: Bar, deadline: Deadline) -> None:
-        """Wait until all have arrived; raise FreezeTimeout, with everybody still in place.
+    def wait_at_bar(
+        self, freeze: Freeze, bar: Bar, deadline: Deadline, at_most: Deadline = _NEVER
+    ) -> bool:
+        """Wait until all have arrived, and return True; or False when `at_most` has passed.
 
-        Nobody rings who is in a call of C. So it looks again by itself, ever more rarely.
+        Raises FreezeTimeout, with everybody still in place, and FreezeError if somebody else has
+        ended the freeze. Nobody rings who is in a call of C. So it looks again by itself, ever more
+        rarely.
         """
         pause = _FIRST_PAUSE
-        while not bar.look():
+        while True:
+            arrived = bar.look()
             if freeze.done:
                 raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            if arrived:
+                break
             if deadline.passed():
                 shelters = bar.stragglers()
                 freeze.awaited.update(dict.fromkeys(shelters))
                 raise _timeout(freeze, shelters)
+            if at_most.passed():
+                return False
             left = deadline.remaining()
             freeze.bell.wait(pause if left < 0 else min(pause, left))
             pause = min(2 * pause, _LAST_PAUSE)
         self._registry.recorder.visited(*bar.stopped.values())
         self._note_stand(freeze)
+        return True
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
@@ -320,13 +332,16 @@ class Controller:
 
 def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY) -> FreezeTimeout:
     waited = monotonic() - freeze.asked_at
-    found = report_stragglers(list(freeze.awaited), list(freeze.members))
-    inside = {record.ident: shelter for record, shelter in shelters.items() if shelter is not None}
-    lines = ""
-    for straggler in found:
-        lines += f"\n  {straggler}"
-        if (shelter := inside.get(straggler.ident)) is not None:
-            lines += f"; it is in {shelter}"
+    inside = {
+        record.ident: (str(shelter), site_of(place_at(shelter.code, shelter.offset)))
+        for record, shelter in shelters.items()
+        if shelter is not None
+    }
+    found = tuple(
+        told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
+        for straggler in report_stragglers(list(freeze.awaited), list(freeze.members))
+    )
+    lines = "".join(f"\n  {straggler}" for straggler in found)
     return FreezeTimeout(
         f"{len(found)} of {len(freeze.members) + len(shelters)} threads did not stop within "
         f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",

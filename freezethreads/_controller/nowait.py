@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 
 from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
-from freezethreads._ground.arguments import check_callable, check_request
+from freezethreads._ground.arguments import Where, check_callable, check_request, check_where
 from freezethreads._ground.completion import Bell
+from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError
+from freezethreads._machine.bar import Bar
 from freezethreads._refrigerator.unentered import tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
@@ -176,15 +178,20 @@ class HoldRequest:
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        where: Where | None = None,
     ) -> None:
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        where = check_where(where, freezer._registry.where)
         if freezer._registry.own.record is not None:
             raise FreezeError("the calling thread is registered: it is to call hold() itself")
         self._freezer = freezer
         self._user = object()
-        self._freeze = Freeze(freezer._registry, "hold", group, reason)
+        self._freeze = freeze = freezer._ask("hold", group, reason, where)
         try:
-            freezer._controller._arm(self._freeze)
+            if isinstance(freeze.bar, Bar):
+                freezer._controller.put_up(freeze, freeze.bar)
+            else:
+                freezer._controller._arm(freeze)
         except BaseException as error:
             self.give_up(error)
             raise
@@ -198,17 +205,28 @@ class HoldRequest:
         """
         freeze, controller = self._freeze, self._freezer._controller
         try:
-            if freeze.awaited and not self._deadline.passed():
-                remaining = self._deadline.remaining()
-                freeze.bell.wait(seconds if remaining < 0 else min(seconds, remaining))
-            if freeze.done:
-                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
-            if not controller.all_stand(freeze, self._deadline):
+            if isinstance(freeze.bar, Bar):
+                stands = controller.wait_at_bar(
+                    freeze, freeze.bar, self._deadline, Deadline(seconds)
+                )
+            else:
+                stands = self._wait_for_doors(seconds)
+            if not stands:
                 return None
             return Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
         except BaseException as error:
             self.give_up(error)
             raise
+
+    def _wait_for_doors(self, seconds: float) -> bool:
+        """Where threads stop by themselves, and ring."""
+        freeze = self._freeze
+        if freeze.awaited and not self._deadline.passed():
+            remaining = self._deadline.remaining()
+            freeze.bell.wait(seconds if remaining < 0 else min(seconds, remaining))
+        if freeze.done:
+            raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+        return self._freezer._controller.all_stand(freeze, self._deadline)
 
     def give_up(self, error: BaseException) -> None:
         """Let everybody go, for that reason. From any thread; may be repeated."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from freezethreads._controller.world import Hold, remedy
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, LeaseExpired
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 def standing(freezer: Freezer) -> tuple[Freeze, ...]:
     """The worlds and holds of a freezer that are asked for or stand now. From any thread."""
     return tuple(list(freezer._registry.active))
+
+
+def usual_where(freezer: Freezer) -> Where:
+    """Where a freeze stops threads that does not say it itself. From any thread."""
+    return freezer._registry.where
 
 
 def thaw_abandoned(freezer: Freezer, freeze: Freeze, why: str) -> None:

@@ -35,6 +35,7 @@ class Cause(Enum):
     WORLD = "world"  # it has a world itself, or waits for one
     WAKER = "waker"  # its waker was called, and has not woken it
     OUTSIDE = "outside"  # it has no Python frame
+    SECTION = "section"  # in a section, where a freeze between two bytecodes stops nobody
     SLOW = "slow"  # it stopped just after the deadline
     CONTROLLER = "controller"  # no thread is late: another controller had the turn
     SILENT = "silent"  # the process does not answer: a call of C has its interpreter
@@ -46,6 +47,8 @@ def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:
     meanwhile."""
     if straggler.state is not State.RUNNING and evidence.inside != "world":
         return Cause.SLOW  # (in a world of its own a thread may wait in a region, and stops not)
+    if evidence.section is not None and evidence.inside is None:
+        return Cause.SECTION
     if straggler.waits_for is not None:
         return Cause.LOCK
     if evidence.inside is not None:

@@ -17,7 +17,7 @@ from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import Thread, getpid, monotonic
 from freezethreads._report.looks import Evidence
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
-from freezethreads._report.stragglers import Straggler
+from freezethreads._report.stragglers import Straggler, other_threads
 
 if TYPE_CHECKING:
     from freezethreads._controller.world import Hold
@@ -50,7 +50,10 @@ def diagnose(
     except FreezeTimeout as error:
         waited = monotonic() - began
         others = list(freezer._registry.active)
-        findings = [find(straggler, freezer._registry.called) for straggler in error.stragglers]
+        late = _to_blame(error.stragglers)
+        if any(_is_at_bar(one) for one in late):
+            threads += len(other_threads({info.ident for info in freezer.threads()}))
+        findings = [find(straggler, freezer._registry.called) for straggler in late]
         if not findings:
             findings = [_controller(str(error))]
     return Diagnosis(
@@ -64,6 +67,23 @@ def diagnose(
         findings=tuple(findings),
         warnings=tuple(warnings),
     )
+
+
+def _to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
+    """Without those who would stop as soon as the others do; all, if there are no others."""
+    return [one for one in stragglers if not _merely_waits(one)] or stragglers
+
+
+def _merely_waits(straggler: Straggler) -> bool:
+    """Whether it waits in a call of C, where a freeze between two bytecodes has it."""
+    waits = (Cause.WAITING, Cause.WAKER, Cause.JOIN, Cause.LOCK)
+    evidence = straggler.evidence
+    return evidence is not None and _is_at_bar(straggler) and cause_of(straggler, evidence) in waits
+
+
+def _is_at_bar(straggler: Straggler) -> bool:
+    """Whether it was to be stopped between two bytecodes, as every thread of the process."""
+    return straggler.evidence is not None and straggler.evidence.where != "safepoint"
 
 
 def find(straggler: Straggler, called: str) -> Finding:
@@ -91,7 +111,7 @@ def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place |
     if cause is Cause.COMPUTING:
         stack = common(straggler.stack, evidence.later) or evidence.later
         return _loop_in(stack) or _nearest(stack)
-    if cause is Cause.NO_FREEZE and evidence.inside_at is not None:
+    if cause in (Cause.NO_FREEZE, Cause.SECTION) and evidence.inside_at is not None:
         site = evidence.inside_at
         return Place(site.filename, site.lineno, site.function, False)
     return _nearest(evidence.later)

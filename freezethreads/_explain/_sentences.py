@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from freezethreads._explain._causes import (
     Cause,
@@ -30,10 +30,36 @@ class Place(NamedTuple):
         return f"{self.filename}:{self.lineno}"
 
 
+# Why a thread does not stop between two bytecodes, and what would help. (Whoever is merely in a
+# call of C counts as stopped, unless somebody runs who may end that wait.)
+_WAITS: Final = (
+    "{name} waits in {wait}, and may come back while others run.",
+    "It stops as soon as those others do.",
+)
+_AT_BAR: Final = {
+    Cause.COMPUTING: (
+        "{name} computes, and had not come to the next bytecode, or not for long enough.",
+        "Give the freeze more time. Nobody is stopped inside a trace function or a profiler.",
+    ),
+    Cause.C_CALL: (
+        "{name} computes inside a call of C, and comes to no bytecode.",
+        "Split the call {at} into shorter ones.",
+    ),
+    Cause.WAITING: _WAITS,
+    Cause.WAKER: _WAITS,
+    Cause.JOIN: _WAITS,
+    Cause.LOCK: _WAITS,
+}
+
+
 def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place | None) -> str:
     """Why the thread does not stop."""
     name = straggler.name
     stack = evidence.later
+    if cause is Cause.SECTION:
+        return f"{name} is in {evidence.section}; {_activity(straggler, evidence)}."
+    if evidence.where != "safepoint" and cause in _AT_BAR:
+        return _AT_BAR[cause][0].format(name=name, wait=waits_in(stack))
     if cause is Cause.LOCK:
         return f"{name} waits for {straggler.waits_for}."
     if cause is Cause.JOIN:
@@ -71,6 +97,12 @@ def advise(
     """What would help. `called` is what the program calls the freezer, `loop` a loop around a call
     of C that passes no safepoint, if any."""
     at = "there" if place is None else f"at {place}"
+    if cause is Cause.SECTION and evidence.where == "unlocked":
+        return "Make that section shorter; or freeze with where='anywhere', also in sections."
+    if cause is Cause.SECTION:
+        return "Make that shorter: nobody is stopped there, wherever else a freeze stops threads."
+    if evidence.where != "safepoint" and cause in _AT_BAR:
+        return _AT_BAR[cause][1].format(at=at)
     if cause in (Cause.WAITING, Cause.C_CALL) and runs_event_loop(evidence.later):
         return (
             "Have that event loop stop, by freezethreads.integrations.asyncio_loop.enrol() in it."
@@ -156,7 +188,7 @@ def rewrite(called: str, cause: Cause, evidence: Evidence) -> tuple[str, ...]:
     line = Line(evidence.later)
     if cause not in (Cause.WAITING, Cause.JOIN) or line.calls_back or line.is_alone:
         return ()
-    if line.is_end or runs_event_loop(evidence.later):
+    if line.is_end or runs_event_loop(evidence.later) or evidence.where != "safepoint":
         return ()
     takes = evidence.joins is None and takes_something(evidence.later)
     return () if takes else line.rewritten(called)

@@ -71,7 +71,8 @@ def freeze_in_words(freeze: FreezeReport) -> str:
     group = f" of group {freeze.group!r}" if freeze.group else ""
     state = "stands for" if freeze.stands else "has been asked for since"
     name = "world" if freeze.kind == "freeze" else "hold"
-    return f"a {name}{group} by {freeze.by}{why} {state} {duration(freeze.seconds)}"
+    where = "" if freeze.where in (None, "safepoint") else f" ({freeze.where})"
+    return f"a {name}{where}{group} by {freeze.by}{why} {state} {duration(freeze.seconds)}"
 
 
 def render_thread(thread: ThreadReport, late: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.original import monotonic
 from freezethreads._registry.record import Record
 from freezethreads._registry.todos import pending_todos
@@ -36,6 +37,9 @@ class Evidence(NamedTuple):
     ``inside_at`` where it entered that, if that is known. ``waker`` is whether it is registered
     with one. ``joins`` is the name of the thread whose end it waits for ("a thread" if only lines
     are known), and ``joins_frozen`` whether that one is known to stand frozen.
+
+    ``where`` is that of the freeze, and ``section``, unless it is "safepoint", what the thread is
+    in that keeps it from being stopped; it entered that at ``inside_at`` then.
     """
 
     later: traceback.StackSummary
@@ -46,6 +50,8 @@ class Evidence(NamedTuple):
     waker: bool
     joins: str | None
     joins_frozen: bool
+    where: Where = "safepoint"
+    section: str | None = None
 
 
 class Glance(NamedTuple):

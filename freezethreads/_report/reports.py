@@ -6,13 +6,14 @@ by their `ident`; durations are in seconds. Stacks have the innermost frame firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from freezethreads._ground.jsonable import Unfit
 from freezethreads._ground.original import monotonic
 from freezethreads._registry.requests import Freeze
+from freezethreads._registry.states import State
 from freezethreads._report.statistics import Site
 from freezethreads._report.stragglers import Straggler, ThreadInfo, other_threads
 
@@ -26,13 +27,17 @@ INSIDE: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class _AnyFreeze:
-    """A freeze that was asked for ``seconds`` ago, or has stood for so long."""
+    """A freeze that was asked for ``seconds`` ago, or has stood for so long.
+
+    An older version does not say ``where``, and means a safepoint.
+    """
 
     kind: str
     group: str
     reason: str
     by: str
     seconds: float
+    where: str | None = None
 
     @classmethod
     def of(cls, freeze: Freeze, **more: Any) -> Self:
@@ -43,6 +48,7 @@ class _AnyFreeze:
             reason=freeze.reason,
             by=freeze.thread.name,
             seconds=monotonic() - (freeze.stood_at or freeze.asked_at),
+            where=freeze.where,
             **more,
         )
 
@@ -57,12 +63,14 @@ class FreezeRow(_AnyFreeze):
 
 @dataclass(frozen=True, kw_only=True)
 class FreezerRow:
-    """A freezer, with what is asked for or stands, in order."""
+    """A freezer, with what is asked for or stands, in order, and ``where`` a freeze stops threads
+    that does not say it. An older version does not say that, and knows safepoints alone."""
 
     name: str
     threads: int
     state: str
     freezes: tuple[FreezeRow, ...]
+    where: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +123,27 @@ class ThreadRow(_AnyThread):
 
 @dataclass(frozen=True, kw_only=True)
 class UnregisteredRow:
-    """A thread that is not registered. The system's number is not known of each."""
+    """A thread that is not registered. The system's number is not known of each. An older version
+    does not say the ``state``."""
 
     name: str
     ident: int
     native_id: int | None
+    state: str | None = None
 
 
-def unregistered_rows(registered: Iterable[ThreadInfo]) -> tuple[UnregisteredRow, ...]:
-    """Those that are not among these, nor this library's."""
+def unregistered_rows(
+    registered: Iterable[ThreadInfo], stopped: Collection[int]
+) -> tuple[UnregisteredRow, ...]:
+    """Those that are not among these, nor this library's. `stopped` are the idents of those that
+    a freeze has stopped all the same."""
     return tuple(
-        UnregisteredRow(name=thread.name, ident=thread.ident or 0, native_id=thread.native_id)
+        UnregisteredRow(
+            name=thread.name,
+            ident=thread.ident or 0,
+            native_id=thread.native_id,
+            state=(State.FROZEN if thread.ident in stopped else State.RUNNING).value,
+        )
         for thread in other_threads({info.ident for info in registered})
     )
 

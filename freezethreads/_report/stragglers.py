@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Final
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.foreign import ForeignThread
 from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, monotonic, sleep
@@ -96,7 +97,9 @@ class Straggler:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
         if self.waits_for is not None:
             how = f"{how}, waits for {self.waits_for}"
-        return f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
+        whole = f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
+        section = None if self.evidence is None else self.evidence.section
+        return whole if section is None else f"{whole}; it is in {section}"
 
     def _doing(self) -> str:
         if self.state is not State.RUNNING:
@@ -162,6 +165,18 @@ def report_stragglers(
         for record in late
         if not record.exited
     )
+
+
+def told_of_section(
+    straggler: Straggler, where: Where, section: str | None, entered: Site | None
+) -> Straggler:
+    """The same, with what keeps it from being stopped by a freeze with that `where`."""
+    evidence = straggler.evidence
+    assert evidence is not None  # whoever is reported by a freezer has it
+    if evidence.inside is None:
+        evidence = evidence._replace(inside_at=entered)
+    evidence = evidence._replace(where=where, section=section)
+    return replace(straggler, evidence=evidence)
 
 
 def _may_move(evidence: Evidence, record: Record, looks: list[dict[Record, Glance]]) -> bool:

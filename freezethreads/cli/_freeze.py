@@ -8,7 +8,17 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
-from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._remote import (
+    add_freezer,
+    add_json,
+    add_pid,
+    add_where,
+    print_json,
+    say,
+    talk,
+    where_in_words,
+    where_of,
+)
 from freezethreads.cli._signals import signals_to
 from freezethreads.cli._wide import add_wide
 
@@ -18,20 +28,23 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
 
 NAME = "freeze"
-SUMMARY = "stop the threads of a process at their safepoints"
+SUMMARY = "stop the threads of a process"
 
 DESCRIPTION = """\
-Stops all registered threads of a process, or those of a group, and returns when they stand. They
-stand until 'freezethreads thaw PID', or until the lease ends: so whoever forgets them leaves a
-running program behind. Freezing again starts the lease anew. With --wait the command stays, and
-renews the lease, until Ctrl-C; the threads go on when it ends, however it ends. If some thread does
-not stop in time, the report says which and where, everybody is let go, and the status is 1.
+Stops all registered threads of a process at their safepoints, or those of a group, and returns when
+they stand. With --where unlocked or anywhere it stops every thread, registered or not, between two
+bytecodes, which needs CPython 3.12; with a group, the registered ones of that. They stand until
+'freezethreads thaw PID', or until the lease ends: so whoever forgets them leaves a running program
+behind. Freezing again starts the lease anew. With --wait the command stays, and renews the lease,
+until Ctrl-C; the threads go on when it ends, however it ends. If some thread does not stop in time,
+the report says which and where, everybody is let go, and the status is 1.
 """
 EPILOG = """\
 examples:
   freezethreads freeze 4711 --reason "to look at the queues"
   freezethreads freeze 4711 --group io --timeout 5 --lease 600
   freezethreads freeze 4711 --wait
+  freezethreads freeze 4711 --where unlocked
 """
 _RENEWAL = 5.0  # seconds between two renewals, or a third of the lease if that is less
 
@@ -57,6 +70,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         default=60.0,
         help="let them go by themselves S seconds after they stand (default: 60)",
     )
+    add_where(parser)
     add("--reason", metavar="TEXT", default="", help="shown to whoever looks meanwhile")
     add("--wait", action="store_true", help="stay, and thaw at the end")
     add_freezer(parser)
@@ -97,6 +111,7 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         timeout=arguments.timeout,
         lease=arguments.lease,
         reason=arguments.reason,
+        where=where_of(client, arguments),
         keep=not arguments.wait,
     )
 
@@ -109,8 +124,9 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
     end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
     who = f"{count} thread{' stands' if count == 1 else 's stand'}"
     if not count:
-        where = f" in group {arguments.group!r}" if arguments.group else ""
-        who = f"no thread is registered{where}; who comes stands"
+        group = f" in group {arguments.group!r}" if arguments.group else ""
+        who = f"no thread is registered{group}; who comes stands"
+    who += where_in_words(answer)
     say(f"process {client.pid}: {who} {end}")
 
 

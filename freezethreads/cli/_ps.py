@@ -9,7 +9,7 @@ import signal
 from typing import Any
 
 from freezethreads._ground.files import short_path
-from freezethreads.cli._remote import add_json, print_json, say
+from freezethreads.cli._remote import add_json, print_json, say, where_in_words
 from freezethreads.cli._table import room, table_of
 from freezethreads.cli._wide import add_wide
 
@@ -69,4 +69,6 @@ def _row(process: dict[str, Any], wide: bool) -> tuple[object, ...]:
     if not wide:
         command = [os.path.basename(word) for word in command[:1]] + [*map(short_path, command[1:])]
     words = command[0] if process["threads"] is None else shlex.join(command)
-    return process["pid"], process["threads"], process["state"], words
+    freezes = [freeze for one in process.get("freezers", ()) for freeze in one["freezes"]]
+    where = "".join(sorted({where_in_words(freeze) for freeze in freezes}))
+    return process["pid"], process["threads"], process["state"] + where, words

@@ -8,16 +8,28 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import short_paths
-from freezethreads._ground.text import clean_lines, encodable
+from freezethreads._ground.text import clean, clean_lines, encodable
 from freezethreads.cli._parser import WrongUse
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
 
-__all__ = ["add_freezer", "add_json", "add_pid", "in_words", "print_json", "say", "talk"]
+__all__ = [
+    "add_freezer",
+    "add_json",
+    "add_pid",
+    "add_where",
+    "in_words",
+    "print_json",
+    "say",
+    "talk",
+    "where_in_words",
+    "where_of",
+]
 
 
 def add_pid(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +42,34 @@ def add_freezer(parser: argparse.ArgumentParser) -> None:
     """Which of its freezers."""
     help = "a freezer by its name, if the process serves several"
     parser.add_argument("--freezer", metavar="NAME", help=help)
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Where threads are to be stopped."""
+    parser.add_argument(
+        "--where",
+        choices=get_args(Where),
+        help="at a safepoint; or every thread between two bytecodes, unlocked, which is outside of "
+        "sections with a lock, or anywhere (default: what the program's installation says, or else "
+        "safepoint)",
+    )
+
+
+def where_of(client: Client, arguments: argparse.Namespace) -> str | None:
+    """What ``--where`` says, for a request. Raises `WrongUse` if the process does not know that."""
+    where: str | None = arguments.where
+    if where is not None and any("where" not in one for one in client.hello["freezers"]):
+        raise WrongUse(
+            f"process {client.pid} runs an older version, which stops threads at safepoints alone: "
+            "leave out --where"
+        )
+    return where
+
+
+def where_in_words(freeze: dict[str, Any]) -> str:
+    """Where a freeze has stopped threads, to be put behind its name, or ""."""
+    where = freeze.get("where") or "safepoint"
+    return "" if where == "safepoint" else f" ({clean(where)})"
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
@@ -113,7 +153,8 @@ def _freeze_in_words(freeze: dict[str, Any]) -> str:
     group = f" of group {freeze['group']!r}" if freeze["group"] else ""
     why = f", for {freeze['reason']!r}" if freeze["reason"] else ""
     how = "stands" if freeze["state"] == "frozen" else "is waited for"
-    return f"  a {freeze['kind']}{group} by {freeze['by']} {how}, {freeze['seconds']:.1f} s{why}"
+    kind = freeze["kind"] + where_in_words(freeze)
+    return f"  a {kind}{group} by {freeze['by']} {how}, {freeze['seconds']:.1f} s{why}"
 
 
 def _complete_pid(**_: object) -> Iterable[str]:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads.cli._parser import seconds
-from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._remote import (
+    add_freezer,
+    add_json,
+    add_pid,
+    add_where,
+    print_json,
+    say,
+    talk,
+    where_of,
+)
 from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ EPILOG = """\
 examples:
   freezethreads stuck 4711
   freezethreads stuck 4711 --timeout 20 --json
+  freezethreads stuck 4711 --where unlocked
 """
 
 
@@ -45,6 +55,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help="who has not stopped within S seconds is explained (default: 5)",
     )
+    add_where(parser)
     add_freezer(parser)
     add_json(parser)
     add_wide(parser)
@@ -54,10 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain, and return the status. Raises `WrongUse`."""
 
     def explain(client: Client) -> int:
-        return _show(
-            arguments,
-            client.request("stuck", freezer=arguments.freezer, timeout=arguments.timeout),
+        diagnosis = client.request(
+            "stuck",
+            freezer=arguments.freezer,
+            timeout=arguments.timeout,
+            where=where_of(client, arguments),
         )
+        return _show(arguments, diagnosis)
 
     def explain_silence(why: str) -> int:
         return _show(arguments, to_json(_look_from_outside(arguments.pid, why)))

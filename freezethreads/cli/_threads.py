@@ -31,8 +31,8 @@ SUMMARY = "show what each thread of a process does"
 DESCRIPTION = """\
 One line a thread: its name, its state, the site where it stopped, its group, the seconds that it
 has been there, and the todos that it has still to make. Those come last that are not registered,
-and that no freeze stops. With --watch the table stays and is kept up
-to date, and a key freezes (f), thaws (t), or quits (q), which thaws what was frozen by key.
+and that no freeze at safepoints stops. With --watch the table stays and is kept up to date, and a
+key freezes (f), thaws (t), or quits (q), which thaws what was frozen by key.
 """
 EPILOG = """\
 examples:
@@ -75,13 +75,18 @@ def run(arguments: argparse.Namespace) -> int:
 def threads_table(answer: dict[str, Any], arguments: argparse.Namespace) -> str:
     """A header, and a line for each thread: first for those that are registered."""
     rows = [_row_of(thread) for thread in shown(answer["threads"], arguments)]
-    rows += [(one["name"], "unregistered", "", "", None, None) for one in answer["unregistered"]]
+    rows += [_row_of_unregistered(one) for one in answer["unregistered"]]
     return table_of(_HEADER, rows, room(arguments.wide), _DISPENSABLE)
 
 
 def _row_of(thread: dict[str, Any]) -> tuple[object, ...]:
     who = thread["name"], thread["state"], _site_in_words(thread["site"]), thread["group"]
     return (*who, thread["seconds"], thread["todo_pending"])
+
+
+def _row_of_unregistered(thread: dict[str, Any]) -> tuple[object, ...]:
+    stands = ", frozen" if thread.get("state") == "frozen" else ""
+    return (thread["name"], f"unregistered{stands}", "", "", None, None)
 
 
 def _site_in_words(site: dict[str, Any] | None) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, cast, get_args
 
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.jsonable import LARGEST
 from freezethreads.control._errors import RequestError
 
-__all__ = ["Arguments", "check_names", "flag", "seconds", "text"]
+__all__ = ["Arguments", "check_names", "flag", "seconds", "text", "where_of"]
 
 Arguments = Mapping[str, object]
 
@@ -40,6 +41,14 @@ def seconds(arguments: Arguments, name: str, default: float, least: float = 0.0)
         between = f"above {least:g} and below {LARGEST:g}"
         raise RequestError("wrong", f"{name} must be a number of seconds {between}")
     return float(value)
+
+
+def where_of(arguments: Arguments) -> Where | None:
+    """Return ``where`` threads are to be stopped; None if the request does not say it."""
+    value = arguments.get("where")
+    if value is not None and value not in get_args(Where):
+        raise RequestError("wrong", f"where must be one of {', '.join(get_args(Where))}")
+    return cast("Where | None", value)
 
 
 def flag(arguments: Arguments, name: str, default: bool) -> bool:

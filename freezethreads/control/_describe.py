@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from freezethreads import Freezer, Straggler
-from freezethreads._controller.standing import standing
+from freezethreads._controller.standing import standing, usual_where
 from freezethreads._report.reports import (
     FreezeRow,
     FreezerRow,
@@ -15,7 +15,7 @@ from freezethreads._report.reports import (
     StragglerReport,
 )
 
-__all__ = ["describe_freezer", "describe_process", "describe_straggler"]
+__all__ = ["describe_freezer", "describe_process", "describe_straggler", "stopped_idents"]
 
 _LONGEST_COMMAND = 100  # words
 
@@ -50,7 +50,14 @@ def describe_freezer(freezer: Freezer) -> FreezerRow:
         threads=len(freezer.threads()),
         state=_most(freeze.state for freeze in freezes),
         freezes=freezes,
+        where=usual_where(freezer),
     )
+
+
+def stopped_idents(freezer: Freezer) -> set[int]:
+    """Whom what stands has stopped, whether they are registered or not."""
+    standing_now = [freeze for freeze in standing(freezer) if freeze.stands]
+    return {record.ident for freeze in standing_now for record in list(freeze.members)}
 
 
 def _most(states: Iterable[str]) -> str:

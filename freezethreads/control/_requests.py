@@ -15,11 +15,12 @@ from freezethreads._report.reports import (
     ThreadRow,
     unregistered_rows,
 )
-from freezethreads.control._arguments import check_names, flag, seconds, text
+from freezethreads.control._arguments import check_names, flag, seconds, text, where_of
 from freezethreads.control._describe import (
     describe_freezer,
     describe_process,
     describe_straggler,
+    stopped_idents,
 )
 from freezethreads.control._errors import RequestError
 from freezethreads.control._session import Session
@@ -63,7 +64,8 @@ def _threads(session: Session, arguments: Mapping[str, object]) -> Threads:
     freezer = session.freezer(arguments)
     infos = freezer.threads()
     rows = tuple(map(ThreadRow.of, infos))
-    return Threads(describe_freezer(freezer), rows, unregistered_rows(infos))
+    stopped = stopped_idents(freezer)
+    return Threads(describe_freezer(freezer), rows, unregistered_rows(infos, stopped))
 
 
 def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
@@ -76,9 +78,16 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         timeout=seconds(arguments, "timeout", TIMEOUT),
         lease=lease,
         reason=text(arguments, "reason"),
+        where=where_of(arguments),
         keep=flag(arguments, "keep", False),
     )
-    return Frozen(freezer=freezer.name, threads=len(hold.threads), waited=hold.waited, lease=lease)
+    return Frozen(
+        freezer=freezer.name,
+        threads=len(hold.threads),
+        waited=hold.waited,
+        lease=lease,
+        where=hold.where,
+    )
 
 
 def _renew(session: Session, arguments: Mapping[str, object]) -> Renewed:
@@ -127,7 +136,8 @@ def _stuck(session: Session, arguments: Mapping[str, object]) -> Diagnosis:
 
     freezer = session.freezer(arguments)
     timeout = seconds(arguments, "timeout", _DIAGNOSIS_TIMEOUT)
-    return diagnose(freezer, timeout, partial(session.hold, freezer))
+    hold_all = partial(session.hold, freezer, where=where_of(arguments))
+    return diagnose(freezer, timeout, hold_all)
 
 
 # A function gets the session and those arguments that came: none but its own of `SPOKEN`, whose

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from freezethreads import Freezer, Hold, default_freezer
 from freezethreads._controller.nowait import HoldRequest
+from freezethreads._ground.arguments import Where
 from freezethreads.control._arguments import Arguments, text
 from freezethreads.control._errors import RequestError
 from freezethreads.control._holds import Holds, Key
@@ -65,7 +66,15 @@ class Session:
         raise RequestError("wrong", f"which freezer? There are {names}")
 
     def freeze(
-        self, freezer: Freezer, *, group: str, timeout: float, lease: float, reason: str, keep: bool
+        self,
+        freezer: Freezer,
+        *,
+        group: str,
+        timeout: float,
+        lease: float,
+        reason: str,
+        where: Where | None,
+        keep: bool,
     ) -> Hold:
         """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
 
@@ -74,7 +83,9 @@ class Session:
         """
         key = Key(None if keep else self, freezer, group)
         self._holds.check_room(key)
-        hold = self.hold(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
+        hold = self.hold(
+            freezer, timeout=timeout, reason=reason, group=group, lease=lease, where=where
+        )
         self._unanswered.append((key, hold))
         self._holds.put(key, hold, lease)
         return hold
@@ -87,13 +98,16 @@ class Session:
         reason: str,
         group: str = "",
         lease: float | None = None,
+        where: Where | None = None,
     ) -> Hold:
         """What `freezer.hold` does, for as long as the client waits for it.
 
         Raises FreezeTimeout, `RequestError`, and `SessionOver` if the client went meanwhile.
         """
         try:
-            request = HoldRequest(freezer, timeout=timeout, reason=reason, group=group, lease=lease)
+            request = HoldRequest(
+                freezer, timeout=timeout, reason=reason, group=group, lease=lease, where=where
+            )
         except ValueError as error:
             raise RequestError("wrong", str(error)) from None
         # A lock and a socket cannot be waited for at once, and a pipe would have to stay open as

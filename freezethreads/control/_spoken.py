@@ -45,11 +45,13 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Frozen(Renewed):
-    """So many threads stand, ``waited`` seconds after they were asked to."""
+    """So many threads stand, ``waited`` seconds after they were asked to, and ``where``: an older
+    version does not say it, and means a safepoint."""
 
     freezer: str
     threads: int
     waited: float
+    where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,13 @@ class Request(NamedTuple):
 SPOKEN: Final = {
     "hello": Request((), ProcessReport),
     "threads": Request(("freezer",), Threads),
-    "freeze": Request(("freezer", "group", "timeout", "lease", "reason", "keep"), Frozen),
+    "freeze": Request(("freezer", "group", "timeout", "lease", "reason", "where", "keep"), Frozen),
     "renew": Request(("lease",), Renewed),
     "thaw": Request(("own",), Thawed),
     "sites": Request(("freezer",), Sites),
     "statistics": Request(("freezer",), Counted),
     "stacks": Request(("freezer",), Description),
-    "stuck": Request(("freezer", "timeout"), Diagnosis),
+    "stuck": Request(("freezer", "timeout", "where"), Diagnosis),
 }
 """Every request by its name."""
 

@@ -165,7 +165,8 @@ def freeze(
 
     From a coroutine, which waits; other tasks of its loop go on, also inside the block. The loop
     may be enrolled or not. Arguments, results and errors are those of `Freezer.freeze`, raised when
-    the block is entered; `freezer` None is the default freezer. Tasks take turns with each other
+    the block is entered, but for `where`: threads are stopped at safepoints and in freezable waits
+    alone. `freezer` None is the default freezer. Tasks take turns with each other
     and with other controllers. Inside its own block, also in a task that was made there, this
     returns at once.
 

@@ -14,9 +14,11 @@ import pytest
 
 from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
+from control_programs import serving as serving
 from freezethreads.cli import _freeze, main
-from freezethreads.control import Client, connect
+from freezethreads.control import Client, Serving, connect
 from helpers import wait_until
+from machine import needs_monitoring
 
 Captured = pytest.CaptureFixture[str]
 
@@ -283,3 +285,81 @@ def _seconds_of_freeze(client: Client) -> float:
 def _freezes(client: Client) -> list[dict[str, Any]]:
     freezes: list[dict[str, Any]] = client.request("threads")["freezer"]["freezes"]
     return freezes
+
+
+# Where threads are stopped.
+
+COMPUTES = """
+import sys, threading
+import freezethreads
+def compute():
+    while True:
+        pass
+threading.Thread(target=compute, name="computes", daemon=True).start()
+lock = threading.Lock()
+def hold():
+    with lock:
+        compute()
+if sys.argv[1:]:
+    threading.Thread(target=hold, name="holds", daemon=True).start()
+    while not lock.locked():
+        pass
+"""
+
+
+@needs_monitoring
+def test_freeze_where_nobody_is_registered(capsys: Captured, runtime: Path) -> None:
+    with program(COMPUTES + SERVE + "sys.stdin.read()") as served:
+        told = say(capsys, "freeze", served.pid, "--where", "unlocked")
+        assert (
+            told == f"process {served.pid}: 2 threads stand (unlocked) for 60 s, or until a thaw\n"
+        )
+        assert " 0  frozen (unlocked) " in say(capsys, "ps")
+        summary, by, _, *lines = say(capsys, "threads", served.pid).splitlines()
+        assert summary.endswith("0 threads, frozen")
+        assert by.startswith("  a hold (unlocked) by freezethreads-control-for-")
+        assert sorted(line.split()[:3] for line in lines) == [
+            ["MainThread", "unregistered,", "frozen"],
+            ["computes", "unregistered,", "frozen"],
+        ]
+        assert "\n  a hold (unlocked) by " in say(capsys, "dump", served.pid, "--no-freeze")
+        say(capsys, "thaw", served.pid)
+        assert " 0  running " in say(capsys, "ps")
+        assert "healthy. 2 threads" in say(capsys, "stuck", served.pid, "--where", "anywhere")
+
+
+@needs_monitoring
+def test_stuck_in_a_section(capsys: Captured, runtime: Path) -> None:
+    with program(COMPUTES + SERVE + "sys.stdin.read()", "holds") as served:
+        arguments = ["stuck", str(served.pid), "--where", "unlocked", "--timeout", "0.5"]
+        assert main(arguments) == 1
+        out = capsys.readouterr().out
+        assert "1 of 3 threads did not stop" in out
+        assert "\nholds: section at <string>:" in out
+        assert (
+            "  holds is in a section of lock, at <string>:10 in hold; it computes there.\n" in out
+        )
+        assert main(["freeze", str(served.pid), "--where", "unlocked", "--timeout", "0.5"]) == 1
+        assert "it is in a section of lock, at <string>:10" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["freeze", "stuck"])
+def test_an_older_process_does_not_know_where(
+    capsys: Captured, serving: Serving, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is found before it is asked; and what such a one says is understood."""
+    monkeypatch.setattr("freezethreads.control._describe.usual_where", lambda freezer: None)
+    status, err = fail(capsys, verb, os.getpid(), "--where", "unlocked")
+    assert status == 2
+    assert err.endswith(
+        "runs an older version, which stops threads at safepoints alone: leave out --where\n"
+    )
+    assert serving.freezer.statistics().freezes == 0
+    say(capsys, verb, os.getpid())
+
+
+@pytest.mark.parametrize("verb", ["freeze", "stuck"])
+def test_a_wrong_place_is_refused(capsys: Captured, verb: str) -> None:
+    status, err = fail(capsys, verb, 1, "--where", "up")
+    assert status == 2
+    assert "argument --where: invalid choice: 'up'" in err
