@@ -67,6 +67,7 @@ from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
 from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
+from freezethreads._registry import places
 from freezethreads._registry.places import Kind, Place, place_at, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
@@ -308,10 +309,12 @@ class Bar:
         frames = current_frames()
         found: list[tuple[Record, object, Place]] = []
         try:
-            for ident in self.stopped:
+            for ident, at in self.stopped.items():
                 frame, record = frames.pop(ident, None), members.get(ident)
                 if frame is not None and record is not None:
-                    below, running = trap.below_trap(frame)
+                    below, _ = trap.below_trap(frame)
+                    # Who has come back from its call since has done nothing more.
+                    running = places.kind_of(at) == "anywhere"
                     for lock, code, offset in held_by(below, running):
                         found.append((record, lock, place_at(code, offset)))
             return found

@@ -14,6 +14,7 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, FreezeTimeout
+from freezethreads._machine import trap
 from helpers import WAIT, Worker, start, wait_for, wait_until
 from machine import Blocked, loaded, needs_monitoring, recurse, spin
 
@@ -196,6 +197,29 @@ def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
         condition.notify_all()
     for worker in workers:
         worker.finish()
+
+
+def test_who_has_waited_for_a_condition_has_not_got_its_lock_again(where: Any) -> None:
+    """It is notified in the world, and comes to the instructions that acquire the lock."""
+    condition, ready = threading.Condition(), threading.Event()
+
+    def wait() -> None:
+        with condition:
+            ready.set()
+            condition.wait(WAIT)
+
+    worker = start(wait, name="waits")
+    wait_for(ready)
+    with condition:  # it waits
+        pass
+    with freezethreads.freeze(where=where) as world:
+        with condition:
+            condition.notify()
+        wait_until(lambda: worker.ident in trap._stays)
+        assert world.locks == ()
+        assert condition.acquire(blocking=False)
+        condition.release()
+    worker.finish()
 
 
 def test_who_reads_from_a_queue_of_processes_stands_and_keeps_the_lock_of_its_readers() -> None:
