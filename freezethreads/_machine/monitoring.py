@@ -73,14 +73,16 @@ def _choose_tool() -> int:
     for tool in (_tool, *_PREFERRED):
         if tool is not None and names[tool] == _NAME:
             return tool
-    free = next((tool for tool, name in names.items() if name is None), None)
-    if free is None:
+    # (A list, since CPython 3.12 runs a generator that was left in the middle once more to end it,
+    # and what is raised in there is lost.)
+    free = [tool for tool, name in names.items() if name is None]
+    if not free:
         owners = ", ".join(repr(name) for name in names.values())
         raise FreezeError(
             "all ids of sys.monitoring are taken, so that no thread can be stopped between two "
             f"instructions; they belong to {owners}: switch one of these off"
         )
-    return free
+    return free[0]
 
 
 def switch(
