@@ -78,6 +78,7 @@ from freezethreads._machine.monitoring import (
 from freezethreads._machine.sections import is_on_the_way_out
 from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_door, visit_only
+from freezethreads._registry import places
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Kind, Place, place_at, place_of
 from freezethreads._registry.record import Parking, Record, here
@@ -332,10 +333,12 @@ class Bar:
         frames = current_frames()
         found: list[tuple[Record, object, Place]] = []
         try:
-            for ident in self.stopped:
+            for ident, at in self.stopped.items():
                 frame, record = frames.pop(ident, None), members.get(ident)
                 if frame is not None and record is not None:
-                    below, running = _below_trap(frame)
+                    below, _ = _below_trap(frame)
+                    # Who has come back from its call has done nothing since.
+                    running = places.kind_of(at) == "anywhere"
                     for lock, code, offset in held_by(below, running):
                         found.append((record, lock, place_at(code, offset)))
             return found

@@ -17,6 +17,7 @@ import pytest
 
 import freezethreads
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, ThreadBlocked
+from freezethreads._machine import bar
 from helpers import WAIT, Worker, run_python, start, wait_for, wait_until
 from machine import WHERE, Blocked, Load, loaded, needs_monitoring, nothing_is_left, site_of
 
@@ -336,6 +337,29 @@ def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
         condition.notify_all()
     for worker in workers:
         worker.finish()
+
+
+def test_who_has_waited_for_a_condition_has_not_got_its_lock_again(where: Any) -> None:
+    """It is notified in the world, and comes to the instructions that acquire the lock."""
+    condition, ready = threading.Condition(), threading.Event()
+
+    def wait() -> None:
+        with condition:
+            ready.set()
+            condition.wait(WAIT)
+
+    worker = start(wait, name="waits")
+    wait_for(ready)
+    with condition:  # it waits
+        pass
+    with freezethreads.freeze(where=where) as world:
+        with condition:
+            condition.notify()
+        wait_until(lambda: worker.ident in bar._stays)
+        assert world.locks == ()
+        assert condition.acquire(blocking=False)
+        condition.release()
+    worker.finish()
 
 
 def test_a_lock_around_the_wait_for_another_one_counts() -> None:
