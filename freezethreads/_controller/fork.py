@@ -49,6 +49,7 @@ def _before_fork() -> None:
         if _FILTER in filters:
             filters.remove(_FILTER)
         filters.insert(0, _FILTER)
+    bar.before_fork()
 
 
 def _after_fork_in_child() -> None:
@@ -64,7 +65,11 @@ def _at_end_of_main_thread() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=bar.after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 # `atexit` would be too late: the interpreter joins the threads that are not daemons before, and a
 # frozen one would never end. This hook, which `concurrent.futures` uses for the same purpose, runs

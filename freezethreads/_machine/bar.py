@@ -107,6 +107,9 @@ _stays: dict[int, Parking] = {}
 _calls: dict[int, Callable[[], object]] = {}
 # What is to be raised in a thread as soon as that may be, by ident.
 _kept: dict[int, BaseException] = {}
+# Who forks just now, by ident; and under 0, that the events are being switched.
+_forking: dict[int, None] = {}
+_switching: dict[int, None] = {}
 # Guards whether the events are on. Nests in nothing; nothing waits under it.
 _engine = RLock()
 # Who decides about a thread just now, by its ident: that ident itself, or `_LOOK`.
@@ -497,8 +500,40 @@ def _at_door(code: object, offset: object, *rest: object) -> None:
             visit_door(registry, freezable.label_of(name), frame)
 
 
+def before_fork() -> None:
+    """Nobody switches events while the calling thread forks.
+
+    Without a GIL that stops the world of the interpreter, and CPython 3.13 leaves the child the
+    lock for it as it was: held by a thread that is not there. Neither waits long for the other: a
+    thread that forks may have to wait for locks of the program, or to stand, on its way.
+    """
+    _forking[get_ident()] = None
+    for _ in range(_MOST_PAUSES):
+        if not _switching:
+            break
+        sleep(_PAUSE)
+
+
+def after_fork_in_parent() -> None:
+    """It has forked, or failed to."""
+    _forking.pop(get_ident(), None)
+
+
 def _switch() -> None:
     """Have what is needed now, and nothing else. Called with _engine held."""
+    try:
+        for _ in range(_MOST_PAUSES):
+            _switching[0] = None
+            if not _forking or get_ident() in _forking:
+                break
+            _switching.pop(0, None)
+            sleep(_PAUSE)
+        _switch_now()
+    finally:
+        _switching.pop(0, None)
+
+
+def _switch_now() -> None:
     global _pid
     _pid = getpid()
     traps: dict[str, Callable[..., object]] = {}
@@ -574,5 +609,7 @@ def reset() -> None:
     _free.clear()
     _kept.clear()
     _stays.clear()
+    _forking.clear()
+    _switching.clear()
     _engine, _looking = RLock(), RLock()
     switch({})

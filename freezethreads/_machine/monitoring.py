@@ -6,7 +6,8 @@ a call of C, and one that begins later. Off, nothing is left: no tool, no callba
 What is assumed of CPython 3.12 and newer (sys.monitoring's page, and Python/instrumentation.c):
 `set_events` changes the code of all frames of all threads before it returns, and code that begins
 later when it begins; with the GIL nobody executes anything meanwhile, and without one it stops the
-world. While a thread is in a callback no event of anybody occurs in it. An exception that a
+world. While a thread is in a callback no event of anybody occurs in it: so one of another tool (a
+tracer, a profiler) that waits goes on when its wait is over, up to its end. An exception that a
 callback raises is raised there.
 """
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import queue
 import random
+import signal
 import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -581,6 +583,59 @@ def test_a_child_that_a_thread_forks_meanwhile_is_free() -> None:
                 pass
             load.goes_on()
     assert set(statuses) == {0}
+
+
+def test_a_fork_and_a_switch_of_the_events_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[str] = []
+
+    def wait(seconds: float) -> None:
+        waited.append("fork" if bar._switching else "switch")
+        bar._switching.clear()
+        bar._forking.clear()
+
+    monkeypatch.setattr(bar, "sleep", wait)
+    bar._switching[0] = None
+    bar.before_fork()
+    assert waited == ["fork"]
+    assert list(bar._forking) == []
+    bar.before_fork()
+    start(bar._switch).finish()
+    assert waited == ["fork", "switch"]
+    bar.after_fork_in_parent()
+
+
+def has_ended(pid: int) -> bool:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    assert status == 0
+    return ended == pid
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of:DeprecationWarning")
+def test_a_child_that_is_forked_while_the_events_are_switched_goes_on() -> None:
+    """Without a GIL it would wait for the lock of whoever switched them."""
+    over, children = False, [0]
+
+    def fork() -> None:
+        while not over:
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            children.append(pid)
+            wait_until(partial(has_ended, pid))
+            children[0] += 1
+
+    worker = start(fork)
+    while children[0] < 50 and worker.is_alive():
+        with freezethreads.freeze(where="anywhere", timeout=WAIT):
+            pass
+    over = True
+    try:
+        worker.finish(2 * WAIT)
+    except BaseException:
+        os.kill(children[-1], signal.SIGKILL)
+        raise
 
 
 def test_two_freezers_whose_controllers_stop_each_other(where: Any) -> None:
