@@ -58,17 +58,13 @@ class Program:
             frozen = list(self.counts)
             assert {thread.state for thread in world.threads} == {State.FROZEN}
             assert frozen == self.counts
-        assert start(self._take_statistics_lock).finish()
+        lock = self.freezer._registry.recorder._lock
+        assert not lock._is_owned()  # type: ignore[attr-defined]
+        assert lock.acquire(timeout=WAIT)
+        lock.release()
         for lease in [t for t in threading.enumerate() if t.name == "freezethreads-lease"]:
             lease.join(WAIT)
             assert not lease.is_alive()
-
-    def _take_statistics_lock(self) -> bool:
-        lock = self.freezer._registry.recorder._lock
-        if not lock.acquire(timeout=WAIT):
-            return False
-        lock.release()
-        return True
 
     def end(self) -> None:
         self._stop.set()

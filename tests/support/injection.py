@@ -11,14 +11,13 @@ call: it has taken its last step then, and no handler in it would cover that. Th
 from __future__ import annotations
 
 import dis
-import functools
 import inspect
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -57,7 +56,7 @@ class Injection:
         return [] if self.hit is None else [self.hit[0]]
 
     def __enter__(self) -> Injection:
-        self._ident = threading.get_ident()
+        self._ident = get_ident()
         _Watch.current = self
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
@@ -72,9 +71,9 @@ class Injection:
 
     def reach(self, code: CodeType, offset: int) -> None:
         """The bytecode at `offset` is about to be executed, by any thread."""
-        if threading.get_ident() != self._ident or self.hit is not None:
+        if get_ident() != self._ident or self.hit is not None:
             return
-        if offset in _deaf(code):
+        if offset in _deaf_in(code):
             return
         if self._left:
             self._left -= 1
@@ -90,9 +89,19 @@ class Injection:
         raise Boom(f"at {code.co_qualname} +{offset}")
 
 
-@functools.cache
-def _deaf(code: CodeType) -> frozenset[int]:
+# By id, since the hash of a code object takes a while; with the code, which so stays alive.
+_deaf: dict[int, tuple[CodeType, frozenset[int]]] = {}
+
+
+def _deaf_in(code: CodeType) -> frozenset[int]:
     """Where nothing is raised: at what returns, but not right after a call, and at `NOT_TAKEN`."""
+    known = _deaf.get(id(code))
+    if known is None:
+        known = _deaf[id(code)] = code, frozenset(_find_deaf(code))
+    return known[1]
+
+
+def _find_deaf(code: CodeType) -> set[int]:
     all_steps = list(dis.get_instructions(code))
     offsets = {each.offset for each in all_steps if each.opname == "NOT_TAKEN"}
     steps = [each for each in all_steps if each.opname not in _NOTHING]
@@ -101,7 +110,7 @@ def _deaf(code: CodeType) -> frozenset[int]:
             first = i - 1 if steps[i - 1].opname in _CONSTANTS else i
             if not steps[first - 1].opname.startswith(("CALL", "RESUME")):
                 offsets.update(each.offset for each in steps[first : i + 1])
-    return frozenset(offsets)
+    return offsets
 
 
 _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
