@@ -9,7 +9,7 @@ A *section* begins after the call that acquires, and ends after the call that re
   it; and the handler does, until it has called ``__exit__``.
 * A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
   ``X.acquire()``; from that call on if between the two its result is only looked at
-  (``if X.acquire(timeout=1):``) or kept.
+  (``if X.acquire(timeout=1):``) or kept, or more locks are acquired.
 * A `with` block over a call of ``no_freeze()``, whoever's it is.
 
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
@@ -17,7 +17,8 @@ Python has been acquired a few instructions before its ``__enter__`` returns.
 
 Whether the context is a lock is found out when somebody asks, by evaluating the chain without
 calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
-told (a property, say, or an item of something) is taken for a lock if it is called like one. A
+told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
+is called like one. A
 `with` block over any other call is no section: most of them (`open`, a pool, a runner of an event
 loop) last for as long as the program does.
 """
@@ -88,9 +89,12 @@ _LOOKS: Final = (
     "SWAP",
     "STORE_",
     "LOAD_",
+    "PUSH_NULL",
+    "KW_NAMES",
 )
 _ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", "SEND", "FOR_ITER")
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
+_BETWEEN: Final = 24  # between the call that acquires and the `try`, at most
 _FINALLY: Final = 40  # of a `finally`, up to the call that releases, at most
 _ARGUMENTS: Final = 40  # of the arguments of `acquire`, or of an index, at most
 
@@ -162,6 +166,7 @@ class _Reader:
         self._code = code
         self._instructions = instructions
         self._index = index
+        self._acquire: frozenset[int] | None = None
 
     def begins_handler(self, offset: int) -> bool:
         return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"
@@ -371,6 +376,14 @@ class _Reader:
                 return k
         return None
 
+    def _all_acquire(self) -> frozenset[int]:
+        """The calls of `acquire`, of anything."""
+        if self._acquire is None:
+            loads = [i for i, one in enumerate(self._instructions) if one.argval == "acquire"]
+            calls = [self._call_of(i) for i in loads if self._method(i, "acquire") is not None]
+            self._acquire = frozenset(call for call in calls if call is not None)
+        return self._acquire
+
     def _calls_of_acquire(self, chain: Chain | None) -> Iterator[int]:
         """Where `X.acquire()` is called: whoever waits there does not hold it yet."""
         for i in range(len(self._instructions)):
@@ -384,16 +397,17 @@ class _Reader:
         its result is only looked at; and the instructions that do."""
         for i in range(len(self._instructions)):
             call = self._call_of(i) if self._method(i, "acquire") == chain else None
-            looks = None if call is None else self._way(call + 1, start, _TAIL)
+            looks = None if call is None else self._way(call + 1, start, _BETWEEN)
             if call is not None and looks is not None:
                 yield call, sorted(looks)
 
     def _way(self, i: int, start: int, most: int) -> set[int] | None:
-        """The instructions from one to another, if all of them only look; None: there is more."""
+        """The instructions from one to another, if all of them only look, or acquire one more;
+        None: there is more."""
         if i == start:
             return set()
         name = self._opname(i)
-        if not most or not name.startswith(_LOOKS):
+        if not most or not (name.startswith(_LOOKS) or i in self._all_acquire()):
             return None
         ways = [] if name == "JUMP_FORWARD" else [i + 1]
         if "JUMP" in name:

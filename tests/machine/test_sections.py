@@ -241,6 +241,28 @@ def released_last(lock: Any) -> None:
     after()
 
 
+def acquired_before_others(lock: Any) -> None:
+    second, third = threading.Lock(), threading.RLock()
+    lock.acquire()
+    second.acquire()
+    if not third.acquire(timeout=1):
+        return
+    try:
+        inside()
+    finally:
+        third.release()
+        second.release()
+        lock.release()
+    after()
+
+
+def that_is_another_one_by_now(self: Any) -> None:
+    with self.lock:
+        self.lock = None
+        inside()
+    after()
+
+
 def of_an_item(locks: Any, key: Any) -> None:
     with locks[key.a, key.b(1) % 4]:
         inside()
@@ -294,6 +316,8 @@ HELD = [
     (released_last, "lock"),
     (with_an_instruction_that_does_nothing, "lock"),
     (with_many_names, "self.lock"),
+    (acquired_before_others, "lock"),
+    (that_is_another_one_by_now, "self.lock"),
 ]
 
 
