@@ -6,8 +6,9 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from freezethreads._ground.arguments import Where
 from freezethreads.control._protocol import DEEPEST, LONGEST_REQUEST
 from freezethreads.control._spoken import SPOKEN
 
@@ -71,6 +72,7 @@ def _arguments(name: str, choose: random.Random) -> dict[str, Any]:
         "timeout": lambda: choose.choice([5e-324, 0.001, LONGEST_TIMEOUT]),
         "lease": lambda: choose.choice([5e-324, 1e-9, 0.001, LONGEST_LEASE]),
         "reason": lambda: choose.choice(["", "why not", "\x1b[31m", "é" * 200]),
+        "where": lambda: choose.choice([None, *get_args(Where), "nowhere"]),
         "keep": lambda: choose.random() < 0.5,
         "own": lambda: choose.random() < 0.5,
     }
