@@ -14,6 +14,7 @@ from pathlib import Path
 from storms import report
 from storms.controller import Weather
 from storms.packages import PACKAGES, FetchError, fetch
+from storms.programs import PROGRAMS, fetch_program
 from storms.suites import MODULES, Run, Suite, run, standard
 from storms.verdicts import Result, judge
 
@@ -39,19 +40,33 @@ def main(arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     names = ", ".join((*MODULES, *(package.name for package in PACKAGES)))
+    programs = ", ".join(program.name for program in PROGRAMS)
     parser = argparse.ArgumentParser(
         prog="tools/storm",
         allow_abbrev=False,
-        description="Run suites that nobody wrote for the freezer in a process where all threads "
-        "are enrolled, freeze it at random, and compare each test's outcome with the one that it "
-        "has without us. The status is 0 if none is broken and enough freezes had threads in them.",
-        epilog=f"Without SUITE: {names}.",
+        description="Run suites and programs that nobody wrote for the freezer in a process that "
+        "is frozen at random, and compare the outcome of each test, or what a program prints, with "
+        "the one that it has without us. The status is 0 if none is broken and enough freezes had "
+        "threads in them.",
+        epilog=f"Without SUITE: {names}. The programs: {programs}.",
     )
     add = parser.add_argument
-    text = "a module of the standard library's tests, as for python -m test, or a package's name"
+    text = (
+        "a module of the standard library's tests, as for python -m test, or the name of a package "
+        "or program"
+    )
     add("suite", nargs="*", metavar="SUITE", help=text)
     add(
         "--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="run pytest with all that follows"
+    )
+    add("--programs", action="store_true", help="run all the programs")
+    add(
+        "--where",
+        choices=("installed", "unlocked", "anywhere"),
+        default="installed",
+        help="threads are enrolled by install(), and stop where they wait; or every thread is "
+        "stopped as it is, between two bytecodes, outside of sections or anywhere; default: "
+        "installed",
     )
     add("--match", metavar="PATTERN", help="only these tests, as for python -m test --match")
     add("--seed", default=f"{random.randrange(10**6):06}", help="of the storms; default: random")
@@ -61,6 +76,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.pytest is not None and (options.suite or options.match):
         parser.error("--pytest runs a suite of its own: give no SUITE and no --match")
+    if options.where != "installed" and sys.version_info < (3, 12):
+        parser.error(f"--where {options.where} needs CPython 3.12 or newer")
     return options
 
 
@@ -111,16 +128,21 @@ def suites_of(options: argparse.Namespace) -> Iterator[Suite]:
         yield Suite("pytest", "pytest", arguments, folder=Path.cwd(), paths=(str(Path.cwd()),))
         return
     packages = {package.name: package for package in PACKAGES}
-    for name in options.suite or (*MODULES, *packages):
+    programs = {program.name: program for program in PROGRAMS}
+    names = (*options.suite, *(programs if options.programs else ()))
+    for name in names or (*MODULES, *packages):
         if name in packages:
             yield fetch(packages[name])
+        elif name in programs:
+            yield fetch_program(programs[name])
         else:
             yield standard(name, match=options.match)
 
 
 def runner_of(suite: Suite, options: argparse.Namespace) -> Callable[[Sequence[str], bool], Run]:
     """What runs this suite's tests; each time in a storm of its own, which the seed decides."""
-    weather = Weather(options.seed, options.every / 1000, options.timeout)
+    where = None if options.where == "installed" else options.where
+    weather = Weather(options.seed, options.every / 1000, options.timeout, where)
     rounds = iter(range(10**6))
 
     def run_tests(tests: Sequence[str], storm: bool) -> Run:

@@ -7,6 +7,7 @@ and waits on a raw lock alone: what the suite does to `threading` or `time` does
 
 from __future__ import annotations
 
+import dis
 import gc
 import random
 import sys
@@ -16,7 +17,8 @@ from _thread import allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
+from typing import Literal, TypeAlias
 
 import freezethreads
 from freezethreads import FreezeTimeout, State, Straggler
@@ -25,8 +27,38 @@ from storms.journal import Journal
 OURS = freezethreads.__path__[0]
 BOOTSTRAP = "Thread._bootstrap_inner"
 
+Where: TypeAlias = Literal["unlocked", "anywhere"]
+
 Stack = list[tuple[str, str, int]]
 """From the outermost frame on: its file, its function, its instruction."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a thread was found."""
+
+    stack: Stack
+    returns_to: frozenset[int] = frozenset()
+    """If it is in a call of C: the instructions before which it may stand after that."""
+    begins: bool = False
+    """Whether its innermost function has executed nothing yet."""
+
+    def has_moved_to(self, other: Position) -> bool:
+        """Whether it has executed anything in between. A call of C may have come back, or have
+        called a function; before the next instruction its thread stands."""
+        if self.stack == other.stack:
+            return False
+        if not self.returns_to:
+            return True
+        if other.begins and other.stack[:-1] == self.stack:
+            return False
+        *outer, (file, function, _) = self.stack
+        *later, (its_file, its_function, instruction) = other.stack
+        same = (outer, file, function) == (later, its_file, its_function)
+        return not (same and instruction in self.returns_to)
+
+
+NOWHERE = Position([])
 
 
 @dataclass(frozen=True)
@@ -38,6 +70,8 @@ class Weather:
     """Seconds between a thaw and the next freeze, on average."""
     timeout: float
     """Seconds after which a freeze gives up."""
+    where: Where | None = None
+    """Where every thread is stopped; None: those that are enrolled, at their safepoints."""
     hold: float = 0.0002
     """Seconds for which the threads stand, on average."""
 
@@ -77,15 +111,19 @@ class Storm:
 
     def _freeze(self) -> None:
         try:
-            timeout = self._weather.timeout
-            with uncollected(), freezethreads.freeze(timeout=timeout, reason="storm") as world:
+            timeout, where = self._weather.timeout, self._weather.where
+            with (
+                uncollected(),
+                freezethreads.freeze(timeout=timeout, reason="storm", where=where) as world,
+            ):
                 threads = {info.ident: info.name for info in world.threads}
                 moved = self._watch(threads)
+                locks = len(world.locks)
         except FreezeTimeout as error:
             self._journal.note(stragglers=[_describe(each) for each in error.stragglers])
             return
         main = self._main in threads
-        self._journal.note(stood=len(threads) - main, main=main)
+        self._journal.note(stood=len(threads) - main, main=main, locks=locks, waited=world.waited)
         if moved:
             self._journal.note(fault=f"these moved while they were frozen: {'; '.join(moved)}")
 
@@ -95,9 +133,9 @@ class Storm:
         self._pause(self._weather.hold)
         second = _stacks(threads) if first else {}
         return [
-            f"{threads[ident]} at {stack[-3:]} and then at {second.get(ident, [])[-3:]}"
-            for ident, stack in first.items()
-            if stack != second.get(ident)
+            f"{threads[ident]} at {position.stack[-3:]} and then at {later.stack[-3:]}"
+            for ident, position in first.items()
+            if (later := second.get(ident, NOWHERE)) is NOWHERE or position.has_moved_to(later)
         ]
 
 
@@ -126,14 +164,36 @@ def can_look() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def _stacks(threads: dict[int, str]) -> dict[int, Stack]:
+def _stacks(threads: dict[int, str]) -> dict[int, Position]:
     """Where they are. Keeps no frame, which would keep alive what the suite wants to see die: so
     they are in no variable here, in a frame which is one of them."""
     return _stacks_at(sys._current_frames(), threads)
 
 
-def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[int, Stack]:
-    return {ident: _application_part(frames[ident]) for ident in threads if ident in frames}
+def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[int, Position]:
+    return {ident: _position_of(frames[ident]) for ident in threads if ident in frames}
+
+
+def _position_of(frame: FrameType) -> Position:
+    stack, innermost = _application_part(frame), frame
+    code, instruction = frame.f_code, frame.f_lasti
+    if not code.co_filename.startswith(OURS):
+        return Position(stack, _next_steps(code, instruction))
+    while innermost.f_back is not None and innermost.f_code.co_filename.startswith(OURS):
+        innermost = innermost.f_back
+    code, instruction = innermost.f_code, innermost.f_lasti
+    return Position(stack, begins=dis.opname[code.co_code[instruction]] == "RESUME")
+
+
+def _next_steps(code: CodeType, instruction: int) -> frozenset[int]:
+    """Where a thread may be as soon as the call that is made there is over."""
+    steps = [each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"]
+    index = next(i for i, each in enumerate(steps) if each.offset == instruction)
+    found = {each.offset for each in steps[index : index + 2]}
+    if steps[index].opcode in dis.hasjrel:  # the end of a loop
+        target = next(i for i, each in enumerate(steps) if each.offset == steps[index].argval)
+        found.update(each.offset for each in steps[target : target + 3])
+    return frozenset(found)
 
 
 def _application_part(frame: FrameType | None) -> Stack:

@@ -51,6 +51,10 @@ class Account:
     """The tests in which at least one freeze stood."""
     stood: list[int] = field(default_factory=list)
     """For each freeze that stood: how many threads stood in it, the main thread apart."""
+    waited: list[float] = field(default_factory=list)
+    """For each of them: the seconds until all stood."""
+    with_locks: int = 0
+    """In how many of them some thread stood with a lock, as far as that can be told."""
     main_stood: int = 0
     """In how many of them the main thread stood."""
     stragglers: list[list[str]] = field(default_factory=list)
@@ -66,6 +70,8 @@ class Account:
         self.details |= other.details
         self.struck |= other.struck
         self.stood += other.stood
+        self.waited += other.waited
+        self.with_locks += other.with_locks
         self.main_stood += other.main_stood
         self.stragglers += other.stragglers
         self.faults += other.faults
@@ -101,6 +107,8 @@ def _note_outcome(account: Account, test: str, outcome: str, detail: str) -> Non
 def _note_weather(account: Account, entry: dict[str, Any], running: str) -> None:
     if "stood" in entry:
         account.stood.append(entry["stood"])
+        account.waited.append(entry["waited"])
+        account.with_locks += bool(entry["locks"])
         account.main_stood += entry["main"]
         if running:
             account.struck.add(running)

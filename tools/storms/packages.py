@@ -21,6 +21,9 @@ from storms.worker import ROOT
 CACHE = ROOT / ".venvs" / "storm"
 
 
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
 class FetchError(Exception):
     """A package cannot be had; the message says why."""
 
@@ -43,9 +46,7 @@ class Package:
 
     @property
     def folder(self) -> Path:
-        """Of this interpreter's own, since a requirement may have been compiled for it."""
-        tag = f"{sys.implementation.cache_tag}{sysconfig.get_config_var('abiflags') or ''}"
-        return CACHE / f"{self.name}-{self.version}-{tag}"
+        return folder_of(f"{self.name}-{self.version}")
 
 
 PACKAGES = (
@@ -61,6 +62,23 @@ PACKAGES = (
         },
     ),
 )
+
+
+def folder_of(name: str) -> Path:
+    """Of this interpreter's own, since a requirement may have been compiled for it."""
+    tag = f"{sys.implementation.cache_tag}{sysconfig.get_config_var('abiflags') or ''}"
+    return CACHE / f"{name}-{tag}"
+
+
+def install(folder: Path, requirements: Sequence[str]) -> None:
+    """Have these in `site` of that folder, if that was not done before. Raises FetchError."""
+    done = folder / "done"
+    if not done.exists() or done.read_text().split() != list(requirements):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        print(f"fetching {' '.join(requirements)} ...", file=sys.stderr, flush=True)
+        _run([*_PIP, "install", "--only-binary", ":all:", *_site(folder), *requirements])
+        done.write_text("\n".join(requirements))
 
 
 def fetch(package: Package) -> Suite:
@@ -85,16 +103,18 @@ def fetch(package: Package) -> Suite:
 
 def _download(package: Package) -> None:
     folder = package.folder
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     source_only = ["--no-deps", "--no-binary", package.name]
-    _run([*pip, "download", *source_only, "--dest", str(folder), package.requirement])
-    site = ["--target", str(folder / "site")]
-    _run([*pip, "install", "--prefer-binary", *site, package.requirement, *package.needs])
+    _run([*_PIP, "download", *source_only, "--dest", str(folder), package.requirement])
+    _run([*_PIP, "install", "--prefer-binary", *_site(folder), package.requirement, *package.needs])
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(folder / "source", filter="data")
     # Where pytest stops looking for settings, if the package has none: the checkout has some.
     (folder / "source" / "pytest.ini").touch()
+
+
+def _site(folder: Path) -> list[str]:
+    return ["--target", str(folder / "site")]
 
 
 def _run(command: Sequence[str]) -> None:

@@ -23,6 +23,8 @@ COLUMNS = (
     ("freezes", 8),
     ("with threads", 13),
     ("threads", 10),
+    ("stop", 9),
+    ("with locks", 11),
     ("timed out", 10),
     ("tests struck", 13),
     ("storms", 7),
@@ -34,8 +36,10 @@ SHOWN = 25
 
 NOTES = """
 freezes: that stood. with threads: those in which at least one thread stood besides the main one.
-threads: how many stood in such a one, the least, the median and the most. timed out: somebody did
-not stop in time, everybody went on. tests struck: in which at least one freeze stood.
+threads: how many stood in such a one, the least, the median and the most. stop: the median of the
+times until all stood. with locks: freezes in which a thread stood with a lock, as far as one can
+tell. timed out: somebody did not stop in time, everybody went on. tests struck: in which at least
+one freeze stood.
 The Python programs that a test starts as processes of their own run without us. The children of a
 fork have us, and no controller.
 """.strip()
@@ -49,8 +53,8 @@ NOT_LOOKED = "Whether they stood still was not looked at: this build cannot read
 def head(options: argparse.Namespace) -> str:
     """The lines above the results."""
     settings = (
-        f"CPython {platform.python_version()}, a freeze about every {options.every:g} ms, each for "
-        f"at most {options.timeout:g} s, seed {options.seed}"
+        f"CPython {platform.python_version()}, {options.where}, a freeze about every "
+        f"{options.every:g} ms, each for at most {options.timeout:g} s, seed {options.seed}"
     )
     cells = [name.rjust(width) for name, width in COLUMNS[1:]]
     line = f"{COLUMNS[0][0]:<{COLUMNS[0][1]}}{''.join(cells)}"
@@ -61,7 +65,7 @@ def row(result: Result) -> str:
     """One suite of the table."""
     name = f"{result.suite.name:<{COLUMNS[0][1]}}"
     if result.missing:
-        return f"{name}  not in this Python"
+        return f"{name}  cannot be had for this Python"
     storm = result.storm.account
     verdicts = (BROKEN, FAILS_ALONE, FLAKY_ALONE, EXCLUDED)
     cells: list[object] = [len(result.tallies)]
@@ -71,7 +75,8 @@ def row(result: Result) -> str:
         result.freezes_with_threads,
         _spread(list(filter(None, storm.stood))),
     ]
-    cells += [len(storm.stragglers), len(storm.struck), result.storms]
+    stop = f"{1000 * statistics.median(storm.waited):.1f} ms" if storm.waited else "-"
+    cells += [stop, storm.with_locks, len(storm.stragglers), len(storm.struck), result.storms]
     cells += [f"{result.alone.seconds:.1f} s", f"{result.storm.seconds:.1f} s"]
     widths = [width for _, width in COLUMNS[1:]]
     return name + "".join(str(cell).rjust(w) for cell, w in zip(cells, widths, strict=True))
@@ -117,7 +122,7 @@ def foot(results: Sequence[Result]) -> str:
     tests = sum(len(result.tallies) for result in results)
     stood = sum(len(result.storm.account.stood) for result in results)
     verdict = f"{failed} of {len(results)} suites FAILED" if failed else "all ok"
-    absent = f", {missing} not in this Python" if missing else ""
+    absent = f", {missing} not to be had for this Python" if missing else ""
     look = LOOKED if can_look() else NOT_LOOKED
     return f"\n{NOTES}\n{look}\n\n{verdict}{absent}: {tests} tests, {stood} freezes"
 
@@ -148,6 +153,8 @@ def _suite_as_json(result: Result) -> dict[str, Any]:
             "stood": len(storm.stood),
             "stood_with_threads": result.freezes_with_threads,
             "stood_with_main_thread": storm.main_stood,
+            "stood_with_locks": storm.with_locks,
+            "waited": storm.waited,
             "timed_out": len(storm.stragglers),
             "by_threads": dict(sorted(Counter(storm.stood).items())),
             "stragglers": dict(_stragglers(result)),

@@ -41,9 +41,13 @@ class Suite:
     """Folders that its process imports from."""
     excluded: dict[str, str] = field(default_factory=dict)
     """Tests that are not run in the storm, each with the reason."""
+    absent: bool = False
+    """Whether what it needs cannot be had."""
 
     def is_there(self) -> bool:
         """Whether this Python has it: some do without parts of the standard library's tests."""
+        if self.absent:
+            return False
         if self.runner != "regrtest" or "--testdir" in self.arguments:
             return True
         names = ("test", "test.libregrtest", f"test.{self.name}")

@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from storms import pytests, regrtest
+from storms import pytests, regrtest, scripts
 from storms.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_PATHS = (str(ROOT / "tools"), str(ROOT))
 BOOT = f"import sys; sys.path[:1] = {OWN_PATHS!r}; from storms.worker import main; main()"
 
-RUNNERS = {"regrtest": regrtest, "pytest": pytests}
+RUNNERS = {"regrtest": regrtest, "pytest": pytests, "script": scripts}
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,17 @@ def main() -> NoReturn:
 
 @contextmanager
 def conditions(job: Job, journal: Journal) -> Iterator[None]:
-    """All threads enrolled, the main one too, and frozen all the time; or nothing of the kind."""
+    """Frozen all the time, enrolled for it or as they are; or nothing of the kind."""
     if job.weather is None:
         yield
         return
     import freezethreads  # what runs without us must not even import it
     from storms.controller import Storm, Weather
 
-    storm = Storm(Weather(**job.weather), journal)
-    with storm, freezethreads.install(), freezethreads.register("MainThread"):
-        yield
+    weather = Weather(**job.weather)
+    with Storm(weather, journal):
+        if weather.where is None:
+            with freezethreads.install(), freezethreads.register("MainThread"):
+                yield
+        else:
+            yield
