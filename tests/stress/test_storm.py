@@ -196,8 +196,8 @@ def test_script_takes_its_suite_with_it_when_it_is_terminated(tmp_path: Path) ->
 def test_suite_that_this_python_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     assert _storm.main(["test_of_no_python"]) == 1
     output = capsys.readouterr().out
-    assert "test_of_no_python     not in this Python" in output
-    assert "1 not in this Python" in output
+    assert "test_of_no_python     cannot be had for this Python" in output
+    assert "1 not to be had for this Python" in output
 
 
 def test_python_without_the_tests_of_its_library(monkeypatch: pytest.MonkeyPatch) -> None:

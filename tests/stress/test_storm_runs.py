@@ -177,11 +177,11 @@ def test_journal_of_a_process_that_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(str(path))
     journal.note(begins="a")
-    journal.note(stood=3, main=True)
+    journal.note(stood=3, main=True, waited=0.5, locks=2)
     journal.note(test="a", outcome="failed", detail="one. ")
     journal.note(test="a", outcome="passed", detail="")
     journal.note(ends="a")
-    journal.note(stood=0, main=True)
+    journal.note(stood=0, main=True, waited=0.25, locks=0)
     journal.note(stragglers=["x.py:1 in f"])
     journal.note(fault="f")
     journal.note(begins="b")
@@ -191,6 +191,8 @@ def test_journal_of_a_process_that_was_killed(tmp_path: Path) -> None:
         details={"a": "one. "},
         struck={"a"},
         stood=[3, 0],
+        waited=[0.5, 0.25],
+        with_locks=1,
         main_stood=2,
         stragglers=[["x.py:1 in f"]],
         faults=["f"],
