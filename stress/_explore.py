@@ -26,6 +26,8 @@ AT_ONCE = 2
 """Processes at a time."""
 SECONDS = 20.0
 """For each scenario, unless the command line says otherwise."""
+PATIENCE = 100.0
+"""For each mutant, likewise: all are found in a few, on an idle machine."""
 
 COLUMNS = (
     f"{'scenario':<22}{'verdict':<15}{'schedules':>10}{'preemptions':>13}"
@@ -129,7 +131,7 @@ def _find_mutants(options: argparse.Namespace) -> int:
 
 def _find(mutant: Mutant, options: argparse.Namespace) -> Verdict:
     """In a process for each scenario: who hangs in a broken freezer ends with it."""
-    seconds = options.seconds or SECONDS
+    seconds = options.seconds or PATIENCE
     for scenario in options.explore or [mutant.explored]:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             verdict = pool.submit(explore_broken, mutant.name, scenario, seconds).result()

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             announce("all tests: about a quarter of an hour on each Python (--quick: a minute)")
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
-            runs += run_proofs(own)
+            runs += [run_mutants(own), *run_explorer(own), *run_models()]
         runs += [try_tests(other, pytest_arguments) for other in others]
     status = summarize(runs, time.monotonic() - began)
     if lacking:
@@ -156,31 +156,32 @@ def run_linters(interpreter: Interpreter) -> list[Run]:
         return [run([[*python, *command]], name) for name, command in commands.items()]
 
 
-def run_proofs(interpreter: Interpreter) -> list[Run]:
-    """Break the rules one by one, run the interleavings of small scenarios, and check the models.
+def run_mutants(interpreter: Interpreter) -> Run:
+    """Torture freezers that break a rule, and this one, on one interpreter. Raises SetUpError."""
+    with prepared(interpreter, EXTRAS) as environment:
+        return run([[environment.python, "-m", "stress", "--mutants"]], "stress --mutants")
 
-    Two at a time, since each takes one processor. Raises SetUpError.
+
+def run_explorer(interpreter: Interpreter) -> list[Run]:
+    """Run what interleavings there are of small scenarios, also where a rule is broken.
+
+    Raises SetUpError.
     """
-    with prepared(interpreter, EXTRAS) as environment, ThreadPoolExecutor(2) as pool:
-        stress = [environment.python, "-m", "stress"]
-        commands = {
-            "stress --explore": [*stress, "--explore", "--seconds", "8"],
-            "stress --mutants": [*stress, "--mutants"],
-            "tools/model": [sys.executable, str(ROOT / "tools" / "model")],
-            "stress --explore --mutants": [*stress, "--explore", "--mutants"],
-        }
-        missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
-        if missing:
-            announce(f"tools/model was not run: {' and '.join(missing)} not found")
-            del commands["tools/model"]
-        return list(pool.map(run_aside, commands, commands.values()))
+    with prepared(interpreter, EXTRAS) as environment:
+        command = [environment.python, "-m", "stress", "--explore"]
+        return [
+            run([[*command, "--seconds", "8"]], "stress --explore"),
+            run([[*command, "--mutants"]], "stress --explore --mutants"),
+        ]
 
 
-def run_aside(name: str, command: Sequence[str]) -> Run:
-    """Run it in the checkout while others run, and print its output in one piece at its end."""
-    began = time.monotonic()
-    status = run_quietly(command)
-    return Run(name, status, Counter(), time.monotonic() - began)
+def run_models() -> list[Run]:
+    """Check the models of the protocol, where there is what it takes."""
+    missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
+    if missing:
+        announce(f"tools/model was not run: {' and '.join(missing)} not found")
+        return []
+    return [run([[sys.executable, str(ROOT / "tools" / "model")]], "tools/model")]
 
 
 def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:

@@ -173,7 +173,10 @@ def test_quick_selects_tests_that_there_are_and_nobody_else_does(
     ("arguments", "expected"),
     [
         ([], ["lint own", "test own"]),
-        (["--all"], ["lint own", "test own", "proofs own", "test other"]),
+        (
+            ["--all"],
+            ["lint own", "test own", "mutants own", "explorer own", "models own", "test other"],
+        ),
         (["--all", "-k", "it"], ["test own", "test other"]),
         (["--quick"], ["lint own", "test own"]),
         (["--all", "--quick"], ["lint own", "test own", "test other"]),
@@ -197,7 +200,9 @@ def test_what_is_run(
     monkeypatch.setattr(_check, "discover", lambda _: [own, other])
     monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
     monkeypatch.setattr(_check, "run_tests", step("test"))
-    monkeypatch.setattr(_check, "run_proofs", lambda interpreter: [step("proofs")(interpreter)])
+    monkeypatch.setattr(_check, "run_mutants", step("mutants"))
+    monkeypatch.setattr(_check, "run_explorer", lambda interpreter: [step("explorer")(interpreter)])
+    monkeypatch.setattr(_check, "run_models", lambda: [step("models")(own)])
     assert _check.main(arguments) == 0
     assert done == expected
 
@@ -270,7 +275,8 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[Callable[[], object]] = [
         lambda: _check.run_tests(FAKE, []),
         lambda: _check.run_linters(FAKE),
-        lambda: _check.run_proofs(FAKE),
+        lambda: _check.run_mutants(FAKE),
+        lambda: _check.run_explorer(FAKE),
     ]
     for step in steps:
         with pytest.raises(_venv.SetUpError):
@@ -285,17 +291,10 @@ def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPat
         return _check.Run(name, 0, Counter(), 0.0)
 
     monkeypatch.setattr(_check, "prepared", this_python)
-
-    def note_quietly(command: Sequence[str]) -> int:
-        commands.append(command)
-        return command[-1] == "--mutants"
-
     monkeypatch.setattr(_check, "run", note)
-    monkeypatch.setattr(_check, "run_quietly", note_quietly)
-    monkeypatch.setattr("shutil.which", lambda name: None)
     _check.run_linters(FAKE)
-    runs = _check.run_proofs(FAKE)
-    assert [run.status for run in runs] == [0, 1, 1]
+    _check.run_mutants(FAKE)
+    _check.run_explorer(FAKE)
     assert len(commands) == 7
     assert all(command[:2] == [sys.executable, "-m"] for command in commands)
 

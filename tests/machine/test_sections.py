@@ -30,6 +30,7 @@ from freezethreads._machine.sections import (
     value_of,
 )
 from freezethreads._machine.stacks import shelter_of
+from machine import InPython
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
 
@@ -279,29 +280,6 @@ exec(
     wide,
 )
 with_many_names: Callable[..., Any] = wide["with_many_names"]
-
-
-class InPython:
-    """A lock that is written in Python, and knows whether it is held."""
-
-    def __init__(self) -> None:
-        self._inner = threading.Lock()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        got = self._inner.acquire(blocking, timeout)
-        return bool(got)
-
-    def release(self) -> None:
-        self._inner.release()
-
-    def locked(self) -> bool:
-        return self._inner.locked()
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 HELD = [

@@ -159,21 +159,23 @@ def test_a_thread_that_waits_with_a_lock_is_waited_for_and_named() -> None:
 
 def test_a_thread_that_computes_with_a_lock_is_named() -> None:
     """No look comes to read where it is, as long as it runs."""
-    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+    lock, ready, over = threading.Lock(), threading.Event(), False
 
     def hold_it() -> None:
         with lock:
             ready.set()
-            while not over.is_set():
+            while not over:
                 spin()
 
     worker = start(hold_it, name="computes")
     wait_for(ready)
-    with pytest.raises(FreezeTimeout, match="a section of lock") as caught:
-        freezethreads.freeze(where="unlocked", timeout=0.2)
-    assert [straggler.name for straggler in caught.value.stragglers] == ["computes"]
-    over.set()
-    worker.finish()
+    try:
+        with pytest.raises(FreezeTimeout, match="a section of lock") as caught:
+            freezethreads.freeze(where="unlocked", timeout=0.2)
+        assert [straggler.name for straggler in caught.value.stragglers] == ["computes"]
+    finally:
+        over = True
+        worker.finish()
 
 
 def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:

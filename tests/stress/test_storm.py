@@ -201,6 +201,7 @@ def test_suite_that_this_python_lacks(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_python_without_the_tests_of_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not standard("queue.py").is_there()
     monkeypatch.setitem(sys.modules, "test", None)
     assert not standard("test_queue").is_there()
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_had_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packages, "CACHE", tmp_path)
-    monkeypatch.setattr(packages, "_PIP", ("/bin/false",))
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     suite = fetch_program(Program(FOLDER / "lock_loop.py", ("no-such-package",)))
     assert not suite.is_there()
     assert "no-such-package" in capsys.readouterr().err

@@ -166,3 +166,26 @@ STEPS: dict[str, Callable[[], object]] = {
     "select": select,
     "begin": begin_thread,
 }
+
+
+class InPython:
+    """A lock that is written in Python, and knows whether it is held."""
+
+    def __init__(self) -> None:
+        self._inner = threading.Lock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        got = self._inner.acquire(blocking, timeout)
+        return bool(got)
+
+    def release(self) -> None:
+        self._inner.release()
+
+    def locked(self) -> bool:
+        return self._inner.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

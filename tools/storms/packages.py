@@ -21,9 +21,6 @@ from storms.worker import ROOT
 CACHE = ROOT / ".venvs" / "storm"
 
 
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-
-
 class FetchError(Exception):
     """A package cannot be had; the message says why."""
 
@@ -77,7 +74,7 @@ def install(folder: Path, requirements: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         print(f"fetching {' '.join(requirements)} ...", file=sys.stderr, flush=True)
-        _run([*_PIP, "install", "--only-binary", ":all:", *_site(folder), *requirements])
+        _run([*_pip(), "install", "--only-binary", ":all:", *_site(folder), *requirements])
         done.write_text("\n".join(requirements))
 
 
@@ -104,13 +101,19 @@ def fetch(package: Package) -> Suite:
 def _download(package: Package) -> None:
     folder = package.folder
     source_only = ["--no-deps", "--no-binary", package.name]
-    _run([*_PIP, "download", *source_only, "--dest", str(folder), package.requirement])
-    _run([*_PIP, "install", "--prefer-binary", *_site(folder), package.requirement, *package.needs])
+    _run([*_pip(), "download", *source_only, "--dest", str(folder), package.requirement])
+    _run(
+        [*_pip(), "install", "--prefer-binary", *_site(folder), package.requirement, *package.needs]
+    )
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(folder / "source", filter="data")
     # Where pytest stops looking for settings, if the package has none: the checkout has some.
     (folder / "source" / "pytest.ini").touch()
+
+
+def _pip() -> list[str]:
+    return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 def _site(folder: Path) -> list[str]:

@@ -51,7 +51,10 @@ class Suite:
         if self.runner != "regrtest" or "--testdir" in self.arguments:
             return True
         names = ("test", "test.libregrtest", f"test.{self.name}")
-        return all(importlib.util.find_spec(name) is not None for name in names)
+        try:
+            return all(importlib.util.find_spec(name) is not None for name in names)
+        except ModuleNotFoundError:  # a name with a dot
+            return False
 
 
 @dataclass
