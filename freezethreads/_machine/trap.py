@@ -17,12 +17,14 @@ repeated, and the last one leaves what is right, whoever was there before.
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Callable
 from opcode import opname
 from types import CodeType, FrameType
 from typing import Any, Final, Protocol, TypeVar
 
+from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, get_ident, getpid, own_idents, sleep
 from freezethreads._ground.uninterruptible import call_with, covered
 from freezethreads._machine.marks import freezable
@@ -75,6 +77,7 @@ _switching: dict[int, None] = {}
 # Guards whether the events are on. Nests in nothing; under it only a fork is waited for.
 _engine = RLock()
 _pid = getpid()
+_over = False  # whether the interpreter ends
 _PAUSE: Final = 0.001  # seconds between two looks at who forks, or switches
 _MOST_PAUSES: Final = 100
 
@@ -82,8 +85,10 @@ _MOST_PAUSES: Final = 100
 def put_up(bar: Stopping) -> None:
     """From here on each thread meets it. From any thread; may be repeated.
 
-    Raises `FreezeError` if the interpreter's ids for tools are all taken.
+    Raises `FreezeError` if the interpreter's ids for tools are all taken, or if it ends.
     """
+    if _over:
+        raise FreezeError("the interpreter is about to end: no thread can be stopped any more")
     bars[bar] = None
     change()
 
@@ -97,6 +102,17 @@ def take_down(bar: Stopping) -> None:
 def change() -> None:
     """Have what is needed now, and nothing else. From any thread; may be repeated."""
     call_shut(call_with, _engine, _switch)
+
+
+def end() -> None:
+    """Nobody is stopped from here on. By the main thread, when it has run all there is to run.
+
+    Threads that are daemons are cut off soon, perhaps in the middle of a freeze, and nobody would
+    let the main thread go, which has yet to tidy up.
+    """
+    global _over
+    _over = True
+    change()
 
 
 def is_leaving(ident: int) -> bool:
@@ -248,11 +264,11 @@ def _switch_now() -> None:
     global _pid
     _pid = getpid()
     traps: dict[str, Callable[..., object]] = {}
-    if _doors:
+    if _doors and not _over:
         traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
-    up = list(bars)
+    up = [] if _over else list(bars)
     codes = [bar.codes for bar in up]
-    if up or _kept:
+    if up or (_kept and not _over):
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
     _free.clear()
     if up and None not in codes and not _kept:
@@ -286,3 +302,8 @@ def reset() -> None:
     _switching.clear()
     _engine = RLock()
     switch({})
+
+
+# It comes after the end of all threads that are no daemons, and after what the program has
+# registered since.
+atexit.register(end)

@@ -267,6 +267,36 @@ def test_a_child_that_a_thread_forks_meanwhile_is_free() -> None:
     assert set(statuses) == {0}
 
 
+AT_THE_END = """
+import atexit, threading
+
+def last():
+    asked.set()
+    answered.wait(10)
+    print(*answers)
+
+atexit.register(last)  # before the library's own, so it comes after that
+import freezethreads
+answers, asked, answered = [], threading.Event(), threading.Event()
+
+def control():
+    asked.wait()
+    try:
+        with freezethreads.freeze(where="anywhere"):
+            answers.append("stood")
+    except freezethreads.FreezeError as error:
+        answers.append(error)
+    answered.set()
+
+threading.Thread(target=control, daemon=True).start()
+"""
+
+
+def test_nobody_is_stopped_when_the_interpreter_ends() -> None:
+    """The controller, a daemon, would be cut off, and the main thread stand for ever."""
+    assert "is about to end: no thread can be stopped" in run_python(AT_THE_END).stdout
+
+
 def test_a_fork_and_a_switch_of_the_events_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
