@@ -65,7 +65,7 @@ from freezethreads._ground.original import (
 )
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
-from freezethreads._machine.stacks import Shelter, held_by, kind_of, shelter_of
+from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places
 from freezethreads._registry.places import Kind, Place, place_at, place_of
@@ -93,7 +93,8 @@ class Bar:
     it is in. `strangers` are the records of threads that are not registered. `codes`, when all have
     arrived, is the code to which those in a call of C come back: from then on the events of each
     instruction are needed there alone, and the controller's own code is as fast as ever, but for
-    its calls.
+    its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
+    what that refers to is not to live longer), its code, and the call that it has made there.
     """
 
     __slots__ = (
@@ -102,6 +103,7 @@ class Bar:
         "first_seen",
         "freeze",
         "registry",
+        "sheltered",
         "stopped",
         "strangers",
         "where",
@@ -114,6 +116,7 @@ class Bar:
         self.stopped: dict[int, Place] = {}
         self.awaited: dict[int, Shelter | None] = {}
         self.strangers: dict[int, Record] = {}
+        self.sheltered: dict[int, tuple[int, CodeType, int]] = {}
         self.first_seen: dict[int, float] = {}
         self.codes: frozenset[CodeType] | None = None
 
@@ -136,6 +139,8 @@ class Bar:
             return False
         if ident in self.stopped:
             return True
+        if self._is_as_before(ident, frame):
+            return False
         try:
             while _claims.setdefault(ident, ident) != ident:
                 if trap.is_in_child():
@@ -146,15 +151,29 @@ class Bar:
             if _claims.get(ident) == ident:
                 _claims.pop(ident, None)
 
+    def _is_as_before(self, ident: int, frame: FrameType) -> bool:
+        """Whether the calling thread is in the section of which it has found that it is in it: the
+        frame is on its stack, in the same call. That is quicker than to find it anew."""
+        known = self.sheltered.get(ident)
+        at = None if known is None else frame.f_back
+        while at is not None:
+            if (id(at), at.f_code, at.f_lasti) == known:
+                return True
+            at = at.f_back
+        return False
+
     def _decide(self, ident: int, frame: FrameType) -> bool:
         """By a thread that has claimed itself."""
         if ident in self.stopped:
             return True
+        self.sheltered.pop(ident, None)
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
             return False
-        shelter = shelter_of(frame, self.where, running=True)
-        if shelter is not None:
+        found = find_shelter(frame, self.where, running=True)
+        if found is not None:
+            shelter, at = found
+            self.sheltered[ident] = id(at), at.f_code, at.f_lasti
             if self.awaited.get(ident) is None:
                 self.awaited[ident] = shelter  # for whoever is told at the deadline
             return False

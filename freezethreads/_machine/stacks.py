@@ -119,8 +119,17 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
     `running` is whether it is about to execute an instruction there, and not in a call of C.
     By its thread, or while that cannot go on.
     """
+    found = find_shelter(frame, where, running)
+    return None if found is None else found[0]
+
+
+def find_shelter(frame: FrameType, where: Where, running: bool) -> tuple[Shelter, FrameType] | None:
+    """The same, and the frame that is in it.
+
+    While the thread runs, and that frame is in the same call, nothing changes about it.
+    """
     if running and kind_of(frame.f_code) == "own":
-        return Shelter("this library's own code", frame.f_code, frame.f_lasti)
+        return Shelter("this library's own code", frame.f_code, frame.f_lasti), frame
     waits = not running  # everything from the innermost frame to here only waits
     given_back: list[object] = []
     at: FrameType | None = frame
@@ -130,7 +139,7 @@ def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
         passes = id(at.f_code) in _PASSING and not (running and at is frame)
         shelter = _shelter_of_frame(at, kind, where, running, waits or passes, given_back)
         if shelter is not None:
-            return shelter
+            return shelter, at
         if not running and at.f_code.co_name == "wait":
             given_back += _given_back_by(at)
         at = at.f_back

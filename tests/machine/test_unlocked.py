@@ -178,6 +178,41 @@ def test_a_thread_that_computes_with_a_lock_is_named() -> None:
         worker.finish()
 
 
+def test_who_leaves_a_section_and_stays_in_the_function_is_stopped() -> None:
+    """It found itself in the section, in a call of the same function."""
+    lock, ready, is_seen, over = threading.Lock(), threading.Event(), False, False
+
+    def compute_until(what: str) -> None:
+        while not (over if what == "over" else is_seen):
+            spin()
+
+    def run() -> None:
+        with lock:
+            ready.set()
+            compute_until("seen")
+        compute_until("over")
+
+    def freeze() -> None:
+        with freezethreads.freeze(where="unlocked", group="runs", timeout=WAIT):
+            assert lock.acquire(blocking=False)
+            lock.release()
+
+    def run_registered() -> None:
+        with freezethreads.register(group="runs"):
+            run()
+
+    worker = start(run_registered)
+    wait_for(ready)
+    freezes = start(freeze)
+    wait_until(lambda: any(bar.sheltered for bar in list(trap.bars)))  # type: ignore[attr-defined]
+    is_seen = True
+    try:
+        freezes.finish()
+    finally:
+        over = True
+        worker.finish()
+
+
 def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
     """A queue's `get`, an event's `wait`: there is a `with` block around each of them."""
     items: queue.Queue[int] = queue.Queue()
