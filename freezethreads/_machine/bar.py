@@ -173,7 +173,8 @@ class Bar:
         found = find_shelter(frame, self.where, running=True)
         if found is not None:
             shelter, at = found
-            self.sheltered[ident] = id(at), at.f_code, at.f_lasti
+            if at is not frame:  # that one may be in it only for as long as it calls nobody
+                self.sheltered[ident] = id(at), at.f_code, at.f_lasti
             if self.awaited.get(ident) is None:
                 self.awaited[ident] = shelter  # for whoever is told at the deadline
             return False

@@ -213,6 +213,34 @@ def test_who_leaves_a_section_and_stays_in_the_function_is_stopped() -> None:
         worker.finish()
 
 
+def test_who_begins_while_a_freeze_waits_is_stopped(where: Any) -> None:
+    """Nobody is stopped in the code of `threading` that begins a thread, but in what that calls."""
+    freezes: list[Worker[None]] = []
+    over = False
+
+    def compute() -> None:
+        while not over:
+            spin()
+
+    def freeze() -> None:
+        with freezethreads.freeze(where=where, timeout=WAIT):
+            pass
+
+    @freezethreads.atomic
+    def begin() -> Worker[None]:
+        freezes.append(start(freeze))
+        while not trap.bars:
+            spin()
+        return start(compute)
+
+    worker = begin()
+    try:
+        freezes[0].finish()
+    finally:
+        over = True
+        worker.finish()
+
+
 def test_who_waits_for_a_condition_has_given_its_lock_back() -> None:
     """A queue's `get`, an event's `wait`: there is a `with` block around each of them."""
     items: queue.Queue[int] = queue.Queue()

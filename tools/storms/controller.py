@@ -166,8 +166,14 @@ def can_look() -> bool:
 
 def _stacks(threads: dict[int, str]) -> dict[int, Position]:
     """Where they are. Keeps no frame, which would keep alive what the suite wants to see die: so
-    they are in no variable here, in a frame which is one of them."""
-    return _stacks_at(sys._current_frames(), threads)
+    they are in no variable here, in a frame which is one of them.
+
+    A thread that stands executes a little of the freezer's own code. If a function of that returns
+    while its callers are followed, they are lost: so they are read again."""
+    while True:
+        stacks = _stacks_at(sys._current_frames(), threads)
+        if not any(position is NOWHERE for position in stacks.values()):
+            return stacks
 
 
 def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[int, Position]:
@@ -176,6 +182,8 @@ def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[in
 
 def _position_of(frame: FrameType) -> Position:
     stack, innermost = _application_part(frame), frame
+    if not stack:
+        return NOWHERE
     code, instruction = frame.f_code, frame.f_lasti
     if not code.co_filename.startswith(OURS):
         return Position(stack, _next_steps(code, instruction))
