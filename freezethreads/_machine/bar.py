@@ -329,7 +329,7 @@ class Bar:
         frames = current_frames()
         found: list[tuple[Record, object, Place]] = []
         try:
-            for ident, at in self.stopped.items():
+            for ident, at in self.stopped.copy().items():  # more may arrive
                 frame, record = frames.pop(ident, None), members.get(ident)
                 if frame is not None and record is not None:
                     below, _ = trap.below_trap(frame)
