@@ -22,6 +22,8 @@ from storms.verdicts import Result, judge
 def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for; return 0 if every suite passed."""
     options = parse(arguments)
+    if options.where != "installed" and sys.version_info < (3, 12):
+        sys.exit(f"tools/storm: --where {options.where} needs CPython 3.12 or newer")
     print(report.head(options), flush=True)
     results = []
     try:
@@ -76,8 +78,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.pytest is not None and (options.suite or options.match):
         parser.error("--pytest runs a suite of its own: give no SUITE and no --match")
-    if options.where != "installed" and sys.version_info < (3, 12):
-        parser.error(f"--where {options.where} needs CPython 3.12 or newer")
     return options
 
 

@@ -52,10 +52,8 @@ def test_what_its_head_says_is_read(tmp_path: Path) -> None:
 def test_a_program_does_the_same_in_a_storm(where: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["queue_workers", "--where", where, *QUICK]
     if where != "installed" and not HAS_ENGINE:
-        with pytest.raises(SystemExit) as caught:
+        with pytest.raises(SystemExit, match="needs CPython 3.12"):
             _storm.main(arguments)
-        assert caught.value.code == 2
-        assert "needs CPython 3.12" in capsys.readouterr().err
         return
     status = _storm.main(arguments)
     output = capsys.readouterr().out
