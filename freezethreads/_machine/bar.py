@@ -16,12 +16,13 @@ the trap, finds itself in `stopped`, and stands in the refrigerator until the th
 matter in which order the trap and the look come to it, nor when a call of C returns.
 
 Whoever decides about a thread has *claimed* it, in one step on `_claims`: the thread itself, before
-each instruction while it is in a section; or a look, all those that it looks at. A thread that is
-claimed by a look waits in the trap for its end. So whatever frames a look reads, their threads are
-there, or have yet to come to the end of one instruction. (That is what makes it sound without a
-GIL, where nobody may read the frames of a thread that runs: those that are read belong to threads
-that are asleep in the system, and meet the trap when they wake.) There is one look at a time, with
-the lock `_looking` held; so a claim that is there without it, an exception has left behind.
+an instruction; or a look, all those that it looks at. A thread that is claimed by a look waits in
+the trap for its end; also one that knows already that it is in a section, and does not decide anew.
+So whatever frames a look reads, their threads are there, or have yet to come to the end of one
+instruction. (That is what makes it sound without a GIL, where nobody may read the frames of a
+thread that runs: those that are read belong to threads that are asleep in the system, and meet the
+trap when they wake.) There is one look at a time, with the lock `_looking` held; so a claim that is
+there without it, an exception has left behind.
 
 A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
 whether it wants a processor, have to be the same, with a pause in between in which the GIL is free;
@@ -139,7 +140,7 @@ class Bar:
             return False
         if ident in self.stopped:
             return True
-        if self._is_as_before(ident, frame):
+        if self._is_as_before(ident, frame) and ident not in _claims:
             return False
         try:
             while _claims.setdefault(ident, ident) != ident:

@@ -36,10 +36,11 @@ inline trap(t) {
        done;
        awake[t] = true
 #endif
-    :: up && !done && !stopped[t] ->    /* code: _machine/bar.Bar.stops: "in self.stopped" ; "_claims.setdefault(" ; "_decide(" ; "_claims.pop(" */
+    :: up && !done && !stopped[t] ->    /* code: _machine/bar.Bar.stops: "in self.stopped" ; "_is_as_before(" ; "not in _claims" ; "_claims.setdefault(" ; "_decide(" ; "_claims.pop(" */
        if
+       :: at[t] == IN && claim[t] == 0 -> break         /* it knows that it is in the section */
        :: atomic { claim[t] == 0 -> claim[t] = 1 };
-          if                            /* code: _machine/bar.Bar._decide: "in self.stopped" ; "shelter_of(" ; "_arrive(" */
+          if                            /* code: _machine/bar.Bar._decide: "in self.stopped" ; "find_shelter(" ; "_arrive(" */
           :: stopped[t] -> claim[t] = 0
           :: !stopped[t] && at[t] != OUT -> claim[t] = 0; break
           :: !stopped[t] && at[t] == OUT -> stopped[t] = true; claim[t] = 0
