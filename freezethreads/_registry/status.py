@@ -183,13 +183,18 @@ class Word:
         """Put `step(value, *args)` in the place of the value, and return what that is.
 
         May be repeated after an exception: a step that finds its work done returns the same value.
+        It mends the hint, behind which an exception, or a thread that was slow, may have left it:
+        else `is_quiet` would say False until there is something to change.
         """
         while True:
-            old, after = self._last
-            if after:
-                old, after = self._end()
+            hint = last = self._last
+            if hint[1]:
+                last = self._end()
+            old, after = last
             new = step(old, *args)
             if new is old:
+                if last is not hint and self._last is hint:
+                    self._last = last
                 return old
             link: Link = (new, {})
             if after.setdefault(0, link) is link:

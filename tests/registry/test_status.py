@@ -97,3 +97,19 @@ def test_the_end_of_a_region_drops_what_is_done_and_the_next_need_not_look() -> 
         assert thread.record.parking.word.value.freezes
         thread.do(region.__exit__, None, None, None)
         assert not thread.record.parking.word.value.freezes
+
+
+def test_a_change_that_changes_nothing_mends_the_hint() -> None:
+    """An exception, or a thread that was slow, has left it behind: whoever asks whether anything is
+    asked would take the long way for ever."""
+    word = Word()
+    freeze = Freeze(Freezer("words")._registry, "freeze", "", "")
+    word.ask(Status((freeze,)))
+    behind = word._last
+    freeze.done = True
+    word.change(settled)
+    assert word.is_quiet()
+    word._last = behind
+    assert not word.is_quiet()
+    assert word.change(settled) is word.value
+    assert word.is_quiet()

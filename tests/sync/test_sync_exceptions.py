@@ -45,7 +45,7 @@ SCENES = [
 def check_subject(subject: Puppet) -> None:
     """Its thread is in no wait any more."""
     record = subject.record
-    until(lambda: not record.is_asked)  # it may be about to put that away
+    assert not record.is_asked
     assert (record.depth, record.shut, record.parking.waiter) == (0, 0, None)
     assert subject.do(lambda: own.waiter) is None
 
