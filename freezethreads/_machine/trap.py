@@ -263,14 +263,17 @@ def _switch() -> None:
 def _switch_now() -> None:
     global _pid
     _pid = getpid()
-    traps: dict[str, Callable[..., object]] = {}
-    if _doors and not _over:
-        traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
-    up = [] if _over else list(bars)
-    codes = [bar.codes for bar in up]
-    if up or (_kept and not _over):
-        traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
     _free.clear()
+    if _over:
+        switch({})
+        return
+    traps: dict[str, Callable[..., object]] = {}
+    if _doors:
+        traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
+    up = list(bars)
+    codes = [bar.codes for bar in up]
+    if up or _kept:
+        traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
     if up and None not in codes and not _kept:
         if len(up) == 1 and up[0].freeze.kind == "freeze":  # which ends with its thread
             _free[up[0].freeze.ident] = None
