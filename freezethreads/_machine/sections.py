@@ -18,16 +18,15 @@ Python has been acquired a few instructions before its ``__enter__`` returns.
 Whether the context is a lock is found out when somebody asks, by evaluating the chain without
 calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
 told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
-is called like one. A
-`with` block over any other call is no section: most of them (`open`, a pool, a runner of an event
-loop) last for as long as the program does.
+is called like one. A `with` block over any other call is no section: most of them (`open`, a pool,
+a runner of an event loop) last for as long as the program does.
 """
 
 from __future__ import annotations
 
 import dis
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -166,7 +165,7 @@ class _Reader:
         self._code = code
         self._instructions = instructions
         self._index = index
-        self._acquire: frozenset[int] | None = None
+        self._acquires_at: Mapping[int, Chain] | None = None
 
     def begins_handler(self, offset: int) -> bool:
         return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"
@@ -376,29 +375,28 @@ class _Reader:
                 return k
         return None
 
-    def _all_acquire(self) -> frozenset[int]:
-        """The calls of `acquire`, of anything."""
-        if self._acquire is None:
-            loads = [i for i, one in enumerate(self._instructions) if one.argval == "acquire"]
-            calls = [self._call_of(i) for i in loads if self._method(i, "acquire") is not None]
-            self._acquire = frozenset(call for call in calls if call is not None)
-        return self._acquire
+    def _acquiring(self) -> Mapping[int, Chain]:
+        """The calls of `X.acquire()`, each with the chain of X."""
+        if self._acquires_at is None:
+            found = [(self._call_of(i), self._method(i, "acquire")) for i in self._loads("acquire")]
+            self._acquires_at = {call: x for call, x in found if call is not None and x is not None}
+        return self._acquires_at
+
+    def _loads(self, name: str) -> list[int]:
+        return [i for i, one in enumerate(self._instructions) if one.argval == name]
 
     def _calls_of_acquire(self, chain: Chain | None) -> Iterator[int]:
         """Where `X.acquire()` is called: whoever waits there does not hold it yet."""
-        for i in range(len(self._instructions)):
-            if chain is not None and self._method(i, "acquire") == chain:
-                call = self._call_of(i)
-                if call is not None:
-                    yield self._instructions[call].offset
+        for call, acquired in self._acquiring().items():
+            if acquired == chain:
+                yield self._instructions[call].offset
 
     def _acquires(self, chain: Chain, start: int) -> Iterator[tuple[int, list[int]]]:
         """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
         its result is only looked at; and the instructions that do."""
-        for i in range(len(self._instructions)):
-            call = self._call_of(i) if self._method(i, "acquire") == chain else None
-            looks = None if call is None else self._way(call + 1, start, _BETWEEN)
-            if call is not None and looks is not None:
+        for call, acquired in self._acquiring().items():
+            looks = self._way(call + 1, start, _BETWEEN) if acquired == chain else None
+            if looks is not None:
                 yield call, sorted(looks)
 
     def _way(self, i: int, start: int, most: int) -> set[int] | None:
@@ -407,7 +405,7 @@ class _Reader:
         if i == start:
             return set()
         name = self._opname(i)
-        if not most or not (name.startswith(_LOOKS) or i in self._all_acquire()):
+        if not most or not (name.startswith(_LOOKS) or i in self._acquiring()):
             return None
         ways = [] if name == "JUMP_FORWARD" else [i + 1]
         if "JUMP" in name:
