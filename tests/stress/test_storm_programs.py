@@ -12,32 +12,32 @@ from typing import Any
 import pytest
 
 import _storm
-from storms import packages
-from storms.controller import Position, _next_steps
+from storms import controller, packages
+from storms.controller import AGAIN, NOWHERE, Position, _next_steps
 from storms.programs import FOLDER, PROGRAMS, Program, fetch_program, read_program
 
 HAS_ENGINE = sys.version_info >= (3, 12)
 QUICK = ["--every", "10", "--timeout", "2", "--at-least", "5"]
 
 
+def imports_of(path: Path) -> set[str]:
+    """The modules that a program imports, also by way of what it shares with others."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    shared = {name for name in found if (FOLDER / f"{name}.py").exists()}
+    return (found - shared).union(*(imports_of(FOLDER / f"{name}.py") for name in shared))
+
+
 def test_each_says_what_it_is_and_what_it_needs() -> None:
     assert len(PROGRAMS) > 30
     assert [program.name for program in PROGRAMS if not program.needs].count("lock_loop") == 1
     for program in PROGRAMS:
-        tree = ast.parse(program.path.read_text())
-        assert ast.get_docstring(tree)
-        imported = {
-            name.partition(".")[0]
-            for node in ast.walk(tree)
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-        }
-        assert bool(program.needs) == bool(imported - set(sys.stdlib_module_names))
+        assert ast.get_docstring(ast.parse(program.path.read_text()))
+        assert bool(program.needs) == bool(imports_of(program.path) - set(sys.stdlib_module_names))
 
 
 def test_what_its_head_says_is_read(tmp_path: Path) -> None:
@@ -65,6 +65,26 @@ def test_a_program_does_the_same_in_a_storm(where: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("name", ["mp_queue", "stdin_input"])
 def test_who_waits_in_c_is_stopped_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = _storm.main([name, "--where", "anywhere", *QUICK])
+    assert status == 0, capsys.readouterr().out
+
+
+LOOKS_ROUND = """
+import threading, time
+print(type(time.sleep), threading.Lock, threading.Thread.__init__.__module__)
+threads = [threading.Thread(target=time.sleep, args=(0.3,)) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.skipif(not HAS_ENGINE, reason="nothing can stop them there")
+def test_nothing_is_patched_where_threads_are_stopped_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "looks_round.py"
+    path.write_text(LOOKS_ROUND)
+    monkeypatch.setattr(_storm, "PROGRAMS", (Program(path, ()),))
+    status = _storm.main(["looks_round", "--where", "anywhere", *QUICK])
     assert status == 0, capsys.readouterr().out
 
 
@@ -146,3 +166,24 @@ def test_what_c_calls_begins_and_does_no_more() -> None:
     assert not waits.has_moved_to(Position(called, begins=True))
     assert waits.has_moved_to(Position(called))
     assert waits.has_moved_to(Position([("main.py", "main", 12), *called[1:]], begins=True))
+
+
+@pytest.mark.parametrize("cuts", [0, 2, 100])
+def test_a_stack_that_was_cut_is_read_again(cuts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few times: whoever has really none must not keep everybody frozen."""
+    whole, looks = Position([("main.py", "main", 10)]), [0]
+
+    def look(*_: object) -> dict[int, Position]:
+        looks[0] += 1
+        return {1: NOWHERE if looks[0] <= cuts else whole, 2: whole}
+
+    monkeypatch.setattr(controller, "_stacks_at", look)
+    found = controller._stacks({1: "a", 2: "b"}, may_call=True)
+    assert found == {1: whole if cuts < AGAIN else NOWHERE, 2: whole}
+    assert looks == [min(cuts + 1, AGAIN)]
+
+
+def test_only_where_a_call_of_c_counts_as_stopped_it_may_come_back() -> None:
+    frame = sys._getframe()
+    assert controller._position_of(frame, may_call=True).returns_to
+    assert not controller._position_of(frame, may_call=False).returns_to

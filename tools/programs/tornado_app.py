@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import urllib.request
 
 import tornado.httpserver
 import tornado.ioloop
 import tornado.netutil
 import tornado.web
+from _web import ask_all
 
-REQUESTS, CLIENTS = 25, 3
-answers: list[bytes] = []
 (listener,) = tornado.netutil.bind_sockets(0, "127.0.0.1")
 port = listener.getsockname()[1]
 over = asyncio.Event()
@@ -40,20 +38,7 @@ async def run() -> None:
 serving = threading.Thread(target=lambda: asyncio.run(run()))
 serving.start()
 
-
-def ask(client: int) -> None:
-    for number in range(REQUESTS):
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{port}/{client}/{number}", timeout=60
-        ) as answer:
-            answers.append(answer.read())
-
-
-clients = [threading.Thread(target=ask, args=(client,)) for client in range(CLIENTS)]
-for thread in clients:
-    thread.start()
-for thread in clients:
-    thread.join()
+answers = ask_all(port)
 loops[0].add_callback(over.set)
 serving.join()
-print("answers", len(answers), "different", len(set(answers)))
+print(answers)

@@ -26,6 +26,8 @@ from storms.journal import Journal
 
 OURS = freezethreads.__path__[0]
 BOOTSTRAP = "Thread._bootstrap_inner"
+AGAIN = 10
+"""Times that stacks are read, at most, if some are cut."""
 
 Where: TypeAlias = Literal["unlocked", "anywhere"]
 
@@ -129,9 +131,10 @@ class Storm:
 
     def _watch(self, threads: dict[int, str]) -> list[str]:
         """Look twice at the stacks of the frozen threads; tell which of them moved, and where."""
-        first = _stacks(threads) if can_look() else {}
+        may_call = self._weather.where is not None
+        first = _stacks(threads, may_call) if can_look() else {}
         self._pause(self._weather.hold)
-        second = _stacks(threads) if first else {}
+        second = _stacks(threads, may_call) if first else {}
         return [
             f"{threads[ident]} at {position.stack[-3:]} and then at {later.stack[-3:]}"
             for ident, position in first.items()
@@ -164,26 +167,33 @@ def can_look() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def _stacks(threads: dict[int, str]) -> dict[int, Position]:
-    """Where they are. Keeps no frame, which would keep alive what the suite wants to see die: so
-    they are in no variable here, in a frame which is one of them.
+def _stacks(threads: dict[int, str], may_call: bool) -> dict[int, Position]:
+    """Where they are; `may_call` says whether one in a call of C counts as stopped there.
+
+    Keeps no frame, which would keep alive what the suite wants to see die: so they are in no
+    variable here, in a frame which is one of them.
 
     A thread that stands executes a little of the freezer's own code. If a function of that returns
-    while its callers are followed, they are lost: so they are read again."""
-    while True:
-        stacks = _stacks_at(sys._current_frames(), threads)
-        if not any(position is NOWHERE for position in stacks.values()):
-            return stacks
+    while its callers are followed, they are lost: so they are read again, a few times, since some
+    threads have really none.
+    """
+    for _ in range(AGAIN):
+        stacks = _stacks_at(sys._current_frames(), threads, may_call)
+        if all(position.stack for position in stacks.values()):
+            break
+    return stacks
 
 
-def _stacks_at(frames: dict[int, FrameType], threads: dict[int, str]) -> dict[int, Position]:
-    return {ident: _position_of(frames[ident]) for ident in threads if ident in frames}
+def _stacks_at(
+    frames: dict[int, FrameType], threads: dict[int, str], may_call: bool
+) -> dict[int, Position]:
+    return {ident: _position_of(frames[ident], may_call) for ident in threads if ident in frames}
 
 
-def _position_of(frame: FrameType) -> Position:
+def _position_of(frame: FrameType, may_call: bool) -> Position:
     stack, innermost = _application_part(frame), frame
-    if not stack:
-        return NOWHERE
+    if not may_call:
+        return Position(stack)
     code, instruction = frame.f_code, frame.f_lasti
     if not code.co_filename.startswith(OURS):
         return Position(stack, _next_steps(code, instruction))
@@ -196,7 +206,8 @@ def _position_of(frame: FrameType) -> Position:
 def _next_steps(code: CodeType, instruction: int) -> frozenset[int]:
     """Where a thread may be as soon as the call that is made there is over."""
     steps = [each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"]
-    index = next(i for i, each in enumerate(steps) if each.offset == instruction)
+    # (In a call of a function written in Python it is where that instruction ends.)
+    index = max(i for i, each in enumerate(steps) if each.offset <= instruction)
     found = {each.offset for each in steps[index : index + 2]}
     if steps[index].opcode in dis.hasjrel:  # the end of a loop
         target = next(i for i, each in enumerate(steps) if each.offset == steps[index].argval)

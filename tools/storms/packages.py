@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,24 +69,13 @@ def folder_of(name: str) -> Path:
 
 def install(folder: Path, requirements: Sequence[str]) -> None:
     """Have these in `site` of that folder, if that was not done before. Raises FetchError."""
-    done = folder / "done"
-    if not done.exists() or done.read_text().split() != list(requirements):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        print(f"fetching {' '.join(requirements)} ...", file=sys.stderr, flush=True)
-        _run([*_pip(), "install", "--only-binary", ":all:", *_site(folder), *requirements])
-        done.write_text("\n".join(requirements))
+    command = [*_pip(), "install", "--only-binary", ":all:", *_site(folder), *requirements]
+    _fill_once(folder, " ".join(requirements), lambda: _run(command))
 
 
 def fetch(package: Package) -> Suite:
     """The package's suite; downloads it if that was not done before. Raises FetchError."""
-    done = package.folder / "done"
-    if not done.exists():
-        shutil.rmtree(package.folder, ignore_errors=True)
-        package.folder.mkdir(parents=True)
-        print(f"fetching {package.requirement} ...", file=sys.stderr, flush=True)
-        _download(package)
-        done.touch()
+    _fill_once(package.folder, package.requirement, lambda: _download(package))
     (source,) = (package.folder / "source").glob("*/")
     return Suite(
         package.name,
@@ -96,6 +85,17 @@ def fetch(package: Package) -> Suite:
         paths=(str(package.folder / "site"),),
         excluded=package.excluded,
     )
+
+
+def _fill_once(folder: Path, what: str, fill: Callable[[], object]) -> None:
+    """Fill an empty folder, unless it was filled with the same before."""
+    done = folder / "done"
+    if not done.exists() or done.read_text() != what:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        print(f"fetching {what} ...", file=sys.stderr, flush=True)
+        fill()
+        done.write_text(what)
 
 
 def _download(package: Package) -> None:

@@ -1,7 +1,8 @@
 """Small programs that live on threads, each of which does some work and prints what came of it.
 
-They lie in `tools/programs`. What one of them needs its head says (the inline metadata of Python's
-packaging); that is put into a folder of its own below .venvs/.
+They lie in `tools/programs`, beside what several of them share (`_*.py`). What one of them needs
+its head says (the inline metadata of Python's packaging); that is put into a folder of its own
+below .venvs/.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def read_program(path: Path) -> Program:
     return Program(path, tuple(tomllib.loads("\n".join(lines))["dependencies"]))
 
 
-PROGRAMS = tuple(read_program(path) for path in sorted(FOLDER.glob("*.py")))
+PROGRAMS = tuple(read_program(path) for path in sorted(FOLDER.glob("[!_]*.py")))
 
 
 def fetch_program(program: Program) -> Suite:
@@ -49,13 +50,13 @@ def fetch_program(program: Program) -> Suite:
     What it needs is installed first, if that was not done before; where it cannot be had the suite
     is absent, and stderr says why.
     """
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...] = (str(FOLDER),)
     absent = False
     if program.needs:
         folder = folder_of(program.name)
         try:
             install(folder, program.needs)
-            paths = (str(folder / "site"),)
+            paths += (str(folder / "site"),)
         except FetchError:
             absent = True
     return Suite(program.name, "script", (str(program.path),), paths=paths, absent=absent)
