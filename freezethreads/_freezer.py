@@ -227,7 +227,8 @@ class Freezer(Unique):
         caller has a world that does not cover `group` or `where`, is a signal handler that has
         interrupted a freeze of its own thread, asks for a lease where no daemon thread is to be had
         to watch it, or for a `where` that this interpreter has not, or has no more, since it is
-        about to end; TypeError or ValueError, before anything was touched. Whatever else is raised (KeyboardInterrupt), nobody is left frozen.
+        about to end; TypeError or ValueError, before anything was touched. Whatever else is raised
+        (KeyboardInterrupt), nobody is left frozen.
         """
         return self._freeze(timeout, reason, group, lease, where, sys._getframe(2))
 
