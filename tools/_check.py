@@ -35,7 +35,7 @@ QUICK = (
     "report",
     "refrigerator",
     "controller",
-    "face",
+    "freezer",
     "house/test_layers.py",
 )
 

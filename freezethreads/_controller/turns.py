@@ -129,7 +129,7 @@ class Turns:
     def reset(self) -> None:
         """In the child of a fork: nobody waits."""
         for freeze in self._queue:
-            freeze.cancel()
+            freeze.end_in_child()
         self._queue = {}
 
     def _join(self, freeze: Freeze) -> None:

@@ -223,7 +223,7 @@ class World(_Stopped):
         need_depth()
         record = self._registry.find(thread)
         freeze = self._freeze
-        is_held = record not in freeze.comers or record.stopped  # who came in may still run
+        is_held = record not in freeze.newcomers or record.stopped  # who came in may still run
         if record not in freeze.members or freeze.done or not is_held:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")
         parking = record.parking

@@ -212,7 +212,7 @@ class Record:
             return True
         for freeze in status.freezes:
             is_meant = freeze.registry is self.registry and not freeze.is_by(self)
-            if is_meant and freeze.stands and self not in freeze.comers:
+            if is_meant and freeze.stands and self not in freeze.newcomers:
                 return True
         return False
 

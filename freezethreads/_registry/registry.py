@@ -139,13 +139,13 @@ class Registry:
         """Ask `record` for every active freeze of its group but those of its own thread.
 
         None of these waits for it. The thread itself looks before it goes on. One that is moved by
-        another runs until its next safepoint, and is marked as a comer.
+        another runs until its next safepoint, and is marked as a newcomer.
         """
         is_own = record is self.own.record
         for freeze in list(self.active):
             if self._is_meant(freeze, record):
                 if not is_own:
-                    freeze.comers[record] = None
+                    freeze.newcomers[record] = None
                 # In this order: who is a member is frozen. If the thaw was quicker than that, it is
                 # done, which the thread sees by itself.
                 record.parking.word.change(listed_anew, freeze)
@@ -274,7 +274,7 @@ class Registry:
             turns.reset()
         for item in self.pending:
             if type(item) is Freeze:
-                item.cancel()  # one, perhaps, whose thaw was under way
+                item.end_in_child()  # one, perhaps, whose thaw was under way
             elif type(item) is Todo and not (item.is_begun() and record and item in record.todo):
                 item.orphan(ThreadExited("the process was forked before the call was made"))
         self.records, self.active, self.pending = {}, {}, {}

@@ -46,9 +46,9 @@ class Freeze:
     again inside one's own world adds one). `keeps_turn` is its thread's own: see
     `_controller.turns`.
     `bar` is None if it stops threads at their doors alone.
-    `members` are whom it was posted to, `awaited` those of them that have not stopped yet. `comers`
-    are those whom somebody has moved into its group since: it does not wait for them, and they run
-    until their next safepoint.
+    `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
+    `newcomers` are those whom somebody has moved into its group since: it does not wait for them,
+    and they run until their next safepoint.
 
     It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
     `completion` wakes those who stood for it.
@@ -60,7 +60,6 @@ class Freeze:
         "bar",
         "bell",
         "calls",
-        "comers",
         "completion",
         "done",
         "ending",
@@ -71,6 +70,7 @@ class Freeze:
         "leases",
         "members",
         "native_id",
+        "newcomers",
         "reason",
         "registry",
         "stood_at",
@@ -91,7 +91,7 @@ class Freeze:
         self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
-        self.comers: dict[Record, None] = {}
+        self.newcomers: dict[Record, None] = {}
         self.calls: dict[Todo, None] = {}
         self.leases: dict[Lease, None] = {}
         self.bell = Bell()
@@ -133,7 +133,7 @@ class Freeze:
         """Whether `record` is the thread that made this request; idents alone are used again."""
         return self.ident == record.ident and self.native_id == record.native_id
 
-    def cancel(self) -> None:
+    def end_in_child(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
         self.end_by("fork")
         self.done = self.completion.done = True

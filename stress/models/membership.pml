@@ -13,7 +13,7 @@
 /* run "moved in, and out again, by another" -DMOVER=2 -DMOVES=0 -DONE -DFROM=1 */
 /* run "moved out, and back, by another" -DMOVER=2 -DMOVES=0 -DONE */
 /* mutant moved_and_not_asked -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
-/* mutant moved_and_not_a_comer -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
+/* mutant moved_and_not_a_newcomer -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
 /* mutant moved_when_it_has_left -DMOVER=1 -DMOVES=0 -DONE -DFROM=1 */
 /* mutant moved_back_unlisted -DMOVER=2 -DMOVES=0 -DONE */
 /* mutant moved_by_two_at_once -DMOVER=1 -DMOVES=1 -DONE -DFROM=1 */
@@ -36,7 +36,7 @@ byte entered;                           /* Parking.entered */
 bool rung;                              /* Parking.bell */
 
 bool enrolled;                          /* its registration is there for others to use */
-byte comers;                            /* Freeze.comers */
+byte newcomers;                            /* Freeze.newcomers */
 bool moving;                            /* Registry._moves: somebody has it */
 bool moves_itself;
 byte moved;                             /* how often another one has begun to move it, or has done so */
@@ -82,12 +82,12 @@ inline stand() {                        /* code: _refrigerator/refrigerator._sta
     atomic {
         rung = false; running = true;
         assert(!(stands & bit(group)) || IS_BEING_MOVED || moved != before);
-        assert(!(stands & word & ~comers));     /* code: _registry/record.Record.stopped: "not in freeze.comers" */
+        assert(!(stands & word & ~newcomers));     /* code: _registry/record.Record.stopped: "not in freeze.newcomers" */
         before = 0
     }
 }
 
-/* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; ".comers[record]" ; "change(listed_anew" ; ".members[record]" */
+/* code: _registry/registry.Registry.submit_to_active: "_is_meant(" ; ".newcomers[record]" ; "change(listed_anew" ; ".members[record]" */
 inline submit(f) {                      /* code: _registry/status.listed_anew: "listed(" ; "new is old" ; "Status(" */
     if
     :: (known & bit(f)) && group == f ->
@@ -204,8 +204,8 @@ proctype Thread() {
 inline submit_other(f) {
     if
     :: (known & bit(f)) && group == f && !exited ->
-#ifndef MUTANT_moved_and_not_a_comer
-       comers = comers | bit(f);
+#ifndef MUTANT_moved_and_not_a_newcomer
+       newcomers = newcomers | bit(f);
 #endif
 #ifndef MUTANT_moved_and_not_asked
        seen = done & (word | bit(f));
@@ -213,7 +213,7 @@ inline submit_other(f) {
            if :: !(seen & bit(f)) -> word = SETTLED(word, seen) | bit(f) :: else -> word = SETTLED(word, seen) fi;
            anew = anew + 1;
            seen = 0;
-           assert(!running || !(stands & word & ~comers))
+           assert(!running || !(stands & word & ~newcomers))
        };
        members = members | bit(f)
 #endif
@@ -279,8 +279,8 @@ proctype Controller(byte f) {
     if
     :: true ->
        atomic { !(awaited & bit(f)) -> stands = stands | bit(f);
-                assert(exited || IS_BEING_MOVED || (comers & bit(f)) || (group == f -> !running : !(word & bit(f))));
-                assert(!running || !(stands & word & ~comers));
+                assert(exited || IS_BEING_MOVED || (newcomers & bit(f)) || (group == f -> !running : !(word & bit(f))));
+                assert(!running || !(stands & word & ~newcomers));
                 /* nobody moves it any more: whom the freeze lists and whom it asks are the same */
                 assert(exited || moves_itself || moved & 1 || !enrolled || !((members ^ word) & bit(f))) }
        if

@@ -22,10 +22,10 @@ from freezethreads import (
 )
 from freezethreads._registry.requests import covers
 from freezethreads.testing import Violation
-from stress.program._errands import Errand, ForAll, here
 from stress.program._program import FREEZERS, Body, Part
 from stress.program._shared import SHORT, Guarded, Permits
 from stress.program._standing import Standing, Steps
+from stress.program._tasks import ForAll, Task, here
 
 if TYPE_CHECKING:
     from stress.program._stage import Stage
@@ -66,9 +66,9 @@ class Player:
         self.regions = [0] * FREEZERS
         self.shuts = [0] * FREEZERS
         self.owned = 0
-        self.asked: list[Errand] = []
+        self.asked: list[Task] = []
         self.asked_all: list[ForAll] = []
-        self.made: list[Errand] = []
+        self.made: list[Task] = []
         self._stage = stage
         self._part = part
         self._registrations: list[Registration | None] = [None] * FREEZERS
@@ -284,17 +284,17 @@ class Player:
 
     def do_todo(self, target: int, freezer: int, priority: int) -> None:
         player = self._stage.players[target]
-        errand = Errand(player, (target, freezer, priority))
-        self.asked.append(errand)
+        task = Task(player, (target, freezer, priority))
+        self.asked.append(task)
         try:
-            errand.future = self._freezer(freezer).todo(player.thread, errand, priority=priority)
+            task.future = self._freezer(freezer).todo(player.thread, task, priority=priority)
         except (NotRegistered, ThreadExited):
             pass
 
     def do_todo_all(self, freezer: int, group: str) -> None:
-        errand = ForAll()
-        self.asked_all.append(errand)
-        errand.futures = self._freezer(freezer).todo_all(errand, group=group)
+        task = ForAll()
+        self.asked_all.append(task)
+        task.futures = self._freezer(freezer).todo_all(task, group=group)
 
     def do_cancel(self) -> None:
         if self.asked and (future := self.asked[-1].future) is not None:
@@ -305,13 +305,13 @@ class Player:
             return
         standing = self._worlds[-1]
         player = self._stage.players[target]
-        errand = Errand(player, world=standing.freezer)
+        task = Task(player, world=standing.freezer)
         try:
-            result = standing.call(player.thread, errand)
+            result = standing.call(player.thread, task)
         except FreezeError:
-            self.asked.append(errand)  # to see at the end whether it was made all the same
+            self.asked.append(task)  # to see at the end whether it was made all the same
         else:
-            errand.check_made(result)
+            task.check_made(result)
 
     # What they share.
 

@@ -20,11 +20,11 @@ from freezethreads._controller.lease import Lease
 from freezethreads.testing import Finding, Violation
 from freezethreads.testing._plan import INTERVALS
 from freezethreads.testing._result import stacks
-from stress.program._errands import check_order
 from stress.program._player import Player
 from stress.program._program import FREEZERS, Program
 from stress.program._shared import Shared
 from stress.program._standing import LOOK_EVERY, Standing
+from stress.program._tasks import check_order
 
 LAPS, ROUND = 50, 0.008
 """How often each thread does what it does in one round, at most; and for how many seconds it begins
@@ -176,8 +176,8 @@ class Stage:
             self._check_freezer(freezer)
         for player in self.players:
             check_order(player.asked, [made for other in self.players for made in other.made])
-            for errand in player.asked:
-                errand.check(self.patience)
+            for task in player.asked:
+                task.check(self.patience)
             for for_all in player.asked_all:
                 for_all.check(self.patience)
         self.shared.check()

@@ -13,9 +13,9 @@ from freezethreads.testing import Violation
 
 if TYPE_CHECKING:
     from freezethreads import Hold
-    from stress.program._errands import Errand
     from stress.program._player import Player
     from stress.program._stage import Stage
+    from stress.program._tasks import Task
 
 LOOK_EVERY = 0.0005
 """Seconds, for what there is no event of."""
@@ -89,10 +89,10 @@ class Standing:
         self.ended = True
         self.stopped.thaw()
 
-    def call(self, thread: Thread, errand: Errand) -> object:
+    def call(self, thread: Thread, task: Task) -> object:
         """Have a frozen thread make it. By the owner of a world."""
         assert isinstance(self.stopped, World)
-        return self.stopped.call(thread, errand)
+        return self.stopped.call(thread, task)
 
     def wait_for_lease(self, patience: float) -> None:
         """Wait until the lease has run out, which it does."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from freezethreads import World, sync
 from freezethreads.testing import Actor, Role, Scenario, Violation
-from stress._errands import ANSWER, Asked, Errands, Target
+from stress._tasks import ANSWER, Asked, Target, Tasks
 
 AHEAD = 16
 """Todos that an asker has under way."""
@@ -23,7 +23,7 @@ class Todos(Scenario):
     """
 
     def setup(self) -> None:
-        self.errands = Errands(self.freezer)
+        self.tasks = Tasks(self.freezer)
         self.posted: list[Asked] = []  # in the last world
         self.late: deque[Asked] = deque()  # of threads that were about to end
 
@@ -36,11 +36,11 @@ class Todos(Scenario):
         ]
 
     def obey(self, actor: Actor) -> None:
-        target = self.errands.enlist(actor)
+        target = self.tasks.enlist(actor)
         while not actor.over:
             self.visit(actor, target)
             actor.step()
-        del self.errands.targets[actor.name]
+        del self.tasks.targets[actor.name]
 
     def visit(self, actor: Actor, target: Target) -> None:
         """Work, and pass one of the doors."""
@@ -60,7 +60,7 @@ class Todos(Scenario):
         while not actor.over:
             actor.spawn(self.live, registered=False).thread.join(ANSWER)
             while late := self.take_late():
-                self.errands.settle(*late)
+                self.tasks.settle(*late)
             actor.step()
 
     def take_late(self) -> Asked | None:
@@ -72,11 +72,11 @@ class Todos(Scenario):
     def live(self, actor: Actor) -> None:
         """Obey for a short time, and end, with or without a word."""
         own = self.freezer.register(actor.name)
-        target = self.errands.enlist(actor)
+        target = self.tasks.enlist(actor)
         for _ in range(actor.random.randrange(5)):
             self.visit(actor, target)
-        del self.errands.targets[actor.name]
-        self.late.extend(self.errands.post(actor, target))  # of itself: too late
+        del self.tasks.targets[actor.name]
+        self.late.extend(self.tasks.post(actor, target))  # of itself: too late
         if actor.random.random() < 0.5:
             with own:
                 pass
@@ -84,38 +84,38 @@ class Todos(Scenario):
     def ask(self, actor: Actor) -> None:
         asked: deque[Asked] = deque()
         while not actor.over:
-            for target in self.errands.some_target(actor):
-                asked.extend(self.errands.post(actor, target))
+            for target in self.tasks.some_target(actor):
+                asked.extend(self.tasks.post(actor, target))
             if asked and actor.random.random() < 0.1:
-                errand, future = asked[-1]
-                errand.void = errand.void or future.cancel()
+                task, future = asked[-1]
+                task.void = task.void or future.cancel()
             if len(asked) > AHEAD or (asked and actor.random.random() < 0.2):
-                self.errands.settle(*asked.popleft())
+                self.tasks.settle(*asked.popleft())
             actor.step()
         for each in asked:
-            self.errands.settle(*each)
+            self.tasks.settle(*each)
 
     def control(self, actor: Actor) -> None:
-        errands = self.errands
+        tasks = self.tasks
         for each in self.posted:
-            errands.settle(*each)
+            tasks.settle(*each)
         actor.pause(self.pause)
         with actor.freeze() as world:
             actor.check(world)
             self.posted = []
-            for target in errands.some_target(actor):
-                self.posted += errands.batch(actor, target)
-                errands.call(world, target)
+            for target in tasks.some_target(actor):
+                self.posted += tasks.batch(actor, target)
+                tasks.call(world, target)
             actor.pause(self.stand)
-            if any(errand.made for errand, _ in self.posted):
+            if any(task.made for task, _ in self.posted):
                 raise Violation("a frozen thread made a todo")
             actor.check(world)
         actor.step()
 
     def invariant(self, world: World) -> None:
-        self.errands.check()
-        for target in list(self.errands.targets.values()):
+        self.tasks.check()
+        for target in list(self.tasks.targets.values()):
             target.check()
 
     def teardown(self) -> None:
-        self.errands.check()
+        self.tasks.check()

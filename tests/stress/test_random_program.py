@@ -16,11 +16,11 @@ from freezethreads.testing import Finding, Violation
 from helpers import ROOT, start, wait_until
 from stress._cli import main
 from stress._programs import Job, _story, search
-from stress.program._errands import Errand, check_order
 from stress.program._program import Part, Program
 from stress.program._search import programs
 from stress.program._shared import Box, Guarded, Permits
 from stress.program._stage import Stage, play
+from stress.program._tasks import Task, check_order
 from stress.program._verdict import Verdict
 
 NOTHING = Part((None, None), ())
@@ -158,22 +158,22 @@ def test_items_that_are_lost_or_come_twice_or_too_early(stage: Stage) -> None:
         box.check()
 
 
-def test_errands_that_are_made_although_they_were_refused(stage: Stage) -> None:
-    errand = Errand(stage.players[0])
-    errand.check(1)
-    errand.future = Future()
-    errand.future.set_exception(ThreadExited("it is gone"))
-    errand.check(1)
+def test_tasks_that_are_made_although_they_were_refused(stage: Stage) -> None:
+    task = Task(stage.players[0])
+    task.check(1)
+    task.future = Future()
+    task.future.set_exception(ThreadExited("it is gone"))
+    task.check(1)
     with pytest.raises(Violation, match="makes what was asked of t0"):
-        errand()
+        task()
     with pytest.raises(Violation, match="was refused, and made all the same"):
-        errand.check(1)
+        task.check(1)
     with pytest.raises(Violation, match="was made by"):
-        errand.check_made(None)
+        task.check_made(None)
 
 
-def test_errands_that_are_made_in_a_wrong_order(stage: Stage) -> None:
-    asked = [Errand(stage.players[0], (0, 0, 0)) for _ in range(2)]
+def test_tasks_that_are_made_in_a_wrong_order(stage: Stage) -> None:
+    asked = [Task(stage.players[0], (0, 0, 0)) for _ in range(2)]
     check_order(asked, asked)
     with pytest.raises(Violation, match="t0 made a todo before an older one"):
         check_order(asked, asked[::-1])

@@ -7,12 +7,12 @@ import stage
 begun = threading.Event()
 
 
-def errand() -> None:
+def task() -> None:
     begun.set()
     threading.Event().wait()  # here
 
 
 thread = stage.start(stage.pass_safepoints)
-stage.freezer.todo(thread, errand)
+stage.freezer.todo(thread, task)
 begun.wait()
 stage.wait_to_end()

@@ -20,7 +20,7 @@ class _Here(local):
 here = _Here()
 
 
-class Errand:
+class Task:
     """One function that one thread is to call once, or never. Returns itself.
 
     Of two with the same `order`, which is not empty, the one that was asked first is made first.
@@ -37,7 +37,7 @@ class Errand:
         self._world = world
         self._made_by: list[int] = []
 
-    def __call__(self) -> Errand:
+    def __call__(self) -> Task:
         self._made_by.append(get_ident())
         player = here.player
         if player is not self.target:
@@ -49,13 +49,13 @@ class Errand:
     def check_refused(self) -> None:
         """Nobody has made it, or is going to."""
         if self._made_by:
-            raise Violation(f"an errand of {self.target.name} was refused, and made all the same")
+            raise Violation(f"a task of {self.target.name} was refused, and made all the same")
 
     def check_made(self, result: object) -> None:
         """Its thread has made it, once, and that is the result."""
         if result is not self or self._made_by != [self.target.thread.ident]:
             raise Violation(
-                f"an errand of {self.target.name} was made by {self._made_by}, with {result!r}"
+                f"a task of {self.target.name} was made by {self._made_by}, with {result!r}"
             )
 
     def check(self, patience: float) -> None:
@@ -101,14 +101,14 @@ class ForAll:
             raise Violation(f"a todo for all was made by {self._made_by}, and they say {idents}")
 
 
-def check_order(asked: list[Errand], made: list[Errand]) -> None:
+def check_order(asked: list[Task], made: list[Task]) -> None:
     """What one thread has asked is made in that order, by each that it was asked of."""
-    numbers = {errand: number for number, errand in enumerate(asked) if errand.order}
+    numbers = {task: number for number, task in enumerate(asked) if task.order}
     last: dict[tuple[object, ...], int] = {}
-    for errand in made:
-        number = numbers.get(errand)
+    for task in made:
+        number = numbers.get(task)
         if number is None:
             continue
-        if number < last.get(errand.order, -1):
-            raise Violation(f"{errand.target.name} made a todo before an older one")
-        last[errand.order] = number
+        if number < last.get(task.order, -1):
+            raise Violation(f"{task.target.name} made a todo before an older one")
+        last[task.order] = number

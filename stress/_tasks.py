@@ -33,7 +33,7 @@ class Line:
         self.last = -1
 
 
-class Errand:
+class Task:
     """One todo of a line. `void` when it is sure not to be made any more."""
 
     def __init__(self, line: Line, number: int) -> None:
@@ -43,10 +43,10 @@ class Errand:
         self.void = False
 
 
-Asked: TypeAlias = tuple[Errand, Future[None]]
+Asked: TypeAlias = tuple[Task, Future[None]]
 
 
-class Errands:
+class Tasks:
     """The todos of one scenario. Whoever makes one that it must not make leaves a fault."""
 
     def __init__(self, freezer: Freezer) -> None:
@@ -73,12 +73,12 @@ class Errands:
         """One todo, if the thread is there still."""
         priority = actor.random.randrange(3)
         line = target.lines.setdefault((actor.name, priority), Line(target))
-        errand = Errand(line, actor.steps)
+        task = Task(line, actor.steps)
         try:
-            future = self._freezer.todo(target.actor.thread, self._make, errand, priority=priority)
-            yield errand, future
+            future = self._freezer.todo(target.actor.thread, self._make, task, priority=priority)
+            yield task, future
         except (NotRegistered, ThreadExited):
-            errand.void = True
+            task.void = True
 
     def batch(self, actor: Actor, target: Target) -> Iterable[Asked]:
         """Todos of several priorities for a frozen thread, which finds them all at once."""
@@ -86,44 +86,44 @@ class Errands:
         priorities = [actor.random.randrange(3) for _ in range(6)]
         order = sorted(range(6), key=lambda index: -priorities[index])
         for index, priority in enumerate(priorities):
-            errand = Errand(line, order.index(index))
+            task = Task(line, order.index(index))
             thread = target.actor.thread
-            yield errand, self._freezer.todo(thread, self._make, errand, priority=priority)
+            yield task, self._freezer.todo(thread, self._make, task, priority=priority)
 
-    def _make(self, errand: Errand) -> None:
+    def _make(self, task: Task) -> None:
         """The todo itself. Its faults must not get lost in a future."""
-        line, target = errand.line, errand.line.target
+        line, target = task.line, task.line.target
         if getattr(self._own, "target", None) is not target:
             self._faults.append(f"a todo for {target.who} was made by another thread")
-        elif errand.void or errand.number <= line.last:
-            self._faults.append(f"{target.who} made todo {errand.number} after {line.last}")
+        elif task.void or task.number <= line.last:
+            self._faults.append(f"{target.who} made todo {task.number} after {line.last}")
         elif target.left != target.right:
             self._faults.append(f"{target.who} made a todo where it had not said that it may")
         else:
-            line.last = errand.number
+            line.last = task.number
             target.change(target.actor.random)
-        errand.made = True
+        task.made = True
 
-    def settle(self, errand: Errand, future: Future[None]) -> None:
+    def settle(self, task: Task, future: Future[None]) -> None:
         """Wait for one todo, and see what has become of it."""
-        target = errand.line.target
+        target = task.line.target
         try:
             future.result(ANSWER)
         except CancelledError:
-            errand.void = True
+            task.void = True
         except ThreadExited:
-            errand.void = True
+            task.void = True
             if self.targets.get(target.who) is target:
                 raise Violation(f"{target.who} has exited, it is said; but it is there") from None
-        if errand.made == errand.void:
+        if task.made == task.void:
             raise Violation(f"a todo for {target.who} was refused, and made; or neither")
 
     def call(self, world: World, target: Target) -> None:
         """Have a frozen thread make one now, if it can."""
-        errand = Errand(Line(target), 0)
+        task = Task(Line(target), 0)
         try:
-            world.call(target.actor.thread, self._make, errand)
+            world.call(target.actor.thread, self._make, task)
         except ThreadBlocked:
-            errand.void = True
-        if errand.made == errand.void:
+            task.void = True
+        if task.made == task.void:
             raise Violation(f"a call in {target.who} was refused, and made; or neither")
