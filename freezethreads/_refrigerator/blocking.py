@@ -72,7 +72,7 @@ class Blocking:
                 record.depth = 1
                 return
             have_room()
-            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None)
+            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None, ())
             record.away = place
             status, after = parking.word._last  # without a call, unless there may be something
             if (after or status.freezes) and not parking.word.is_quiet():

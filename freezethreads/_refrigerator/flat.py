@@ -41,7 +41,11 @@ def wait_flat(parking: Parking, place: Place) -> None:
     is_away, is_back = True, False
     while not is_back:
         try:
-            parking.away = place if is_away else None
+            closed: tuple[object, ...] = ()
+            for registry, record in parking.members:
+                if record.shut:
+                    closed = (*closed, registry)
+            parking.away = (*place[:7], closed) if is_away else None
             is_asked = False
             hint = link = parking.word._last  # from here on as in `Word.value`
             while link[1] and (following := link[1].get(0)) is not None:

@@ -187,7 +187,7 @@ def come_back(
             try:
                 parking.shut = shut + 1
                 if stay is None:
-                    stay = Stay(in_refrigerator(place), _closed(parking))
+                    stay = Stay(in_refrigerator(place), closed_freezers(parking))
                 _stand(parking, stay, doors, kept)
                 break
             except (RecursionError, MemoryError) as error:
@@ -206,7 +206,8 @@ def come_back(
         raise kept
 
 
-def _closed(parking: Parking) -> tuple[Registry, ...]:
+def closed_freezers(parking: Parking) -> tuple[Registry, ...]:
+    """The freezers in whose `no_freeze()` the thread is. By itself."""
     return tuple([registry for registry, record in parking.members if record.shut])
 
 

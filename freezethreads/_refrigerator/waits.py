@@ -30,7 +30,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator.flat import wait_flat
-from freezethreads._refrigerator.refrigerator import come_back, make, tell
+from freezethreads._refrigerator.refrigerator import closed_freezers, come_back, make, tell
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import in_wait, place_of
 from freezethreads._registry.record import Parking, Record, here
@@ -69,7 +69,7 @@ class Waiting:
         self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
-            self._place = in_wait(place, fork_safe, bell)
+            self._place = in_wait(place, fork_safe, bell, closed_freezers(self._parking))
 
     @covered
     def __enter__(self) -> Self:

@@ -16,34 +16,37 @@ from freezethreads._ground.original import monotonic
 Kind: TypeAlias = Literal["safepoint", "blocking", "wait", "freezable", "call", "anywhere"]
 
 # kind, label, code and offset of the last instruction there, when it came there (monotonic),
-# whether a child of fork() may run while a thread stands there, and the bell that wakes the thread
-# from there, if it can be woken.
-Place: TypeAlias = tuple[Kind, str | None, CodeType, int, float, bool, Bell | None]
+# whether a child of fork() may run while a thread stands there, the bell that wakes the thread
+# from there, if it can be woken, and the freezers for which the thread has not stopped there.
+Place: TypeAlias = tuple[
+    Kind, str | None, CodeType, int, float, bool, Bell | None, tuple[object, ...]
+]
 
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
     """Where `frame` is now."""
-    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), kind != "call", None)
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), kind != "call", None, ())
 
 
 def place_at(code: CodeType, offset: int) -> Place:
     """Where a thread is about to execute an instruction, for whoever wants to show that."""
-    return ("anywhere", None, code, offset, monotonic(), True, None)
+    return ("anywhere", None, code, offset, monotonic(), True, None, ())
 
 
 def in_refrigerator(place: Place) -> Place:
     """The same place, for a thread that is parked on its way out of it: no fork minds."""
-    return (*place[:5], True, None)
+    return (*place[:5], True, None, ())
 
 
-def in_wait(place: Place, fork_safe: bool, bell: Bell | None) -> Place:
-    """The same place, for a wait from which `bell` wakes the thread."""
-    return (*place[:5], fork_safe, bell)
+def in_wait(place: Place, fork_safe: bool, bell: Bell | None, closed: tuple[object, ...]) -> Place:
+    """The same place, for a wait from which `bell` wakes the thread, and which the freezers that
+    are `closed` do not count."""
+    return (*place[:5], fork_safe, bell, closed)
 
 
 def not_fork_safe(place: Place) -> Place:
     """The same place, where a child of fork() must not run."""
-    return (*place[:5], False, place[6])
+    return (*place[:5], False, *place[6:])
 
 
 def kind_of(place: Place) -> Kind:
@@ -64,3 +67,8 @@ def came_at(place: Place) -> float:
 def bell_of(place: Place) -> Bell | None:
     """What wakes the thread from there, or None: nothing does before it comes out by itself."""
     return place[6]
+
+
+def is_closed_to(place: Place, registry: object) -> bool:
+    """Whether the thread has not stopped there for that freezer's freezes."""
+    return registry in place[7]

@@ -5,7 +5,8 @@ away from the application's code, one of the two says so:
 
 * `Record.away`: it is in a blocking region of that freezer.
 * `Parking.away`: it is in a freezable wait, which counts for all of its freezers but those in whose
-  `no_freeze()` it is.
+  `no_freeze()` it is. Which these are stands in the place itself: who read that first, and then
+  looked whether the thread is in one, might find that it has come back and left it.
 * the stay in `Parking.word`: it stands in the refrigerator, which counts likewise.
 
 The first two are written by the thread alone, and a controller meets them in this way: it lists its
@@ -37,7 +38,7 @@ from freezethreads._ground.original import (
     getpid,
     local,
 )
-from freezethreads._registry.places import Place, bell_of
+from freezethreads._registry.places import Place, bell_of, is_closed_to
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.status import Status, Word, settled
@@ -194,7 +195,19 @@ class Record:
     @property
     def is_away(self) -> bool:
         """Whether it is in a region or a wait that counts here. From any thread."""
-        return self.away is not None or (self.parking.away is not None and not self.shut)
+        return self.away is not None or self._waits_at is not None
+
+    @property
+    def _waits_at(self) -> Place | None:
+        """The freezable wait that it is in, if that counts here. From any thread.
+
+        What is `shut` now need not have been when the wait was looked at: that the place itself
+        says. (`shut` is for a signal handler in the middle of a wait.)
+        """
+        place = self.parking.away
+        if place is None or self.shut or is_closed_to(place, self.registry):
+            return None
+        return place
 
     @property
     def stopped(self) -> bool:
@@ -250,7 +263,7 @@ class Record:
         stay = settled(self.parking.word.value).stay
         if stay is not None and self.registry not in stay.closed:
             return stay.place
-        away = self.away or (None if self.shut else self.parking.away)
+        away = self.away or self._waits_at
         if away is not None:
             return away
         for freeze in self.parking.word.value.freezes:

@@ -191,7 +191,7 @@ class Recorder:
         hits: Counter[tuple[object, ...]] = Counter()
         for _ in range(len(self._places)):
             place = self._places.popleft()
-            kind, label, code, offset, _, fork_safe, _ = place
+            kind, label, code, offset, _, fork_safe, *_ = place
             key = (kind, label, id(code), offset, fork_safe)
             places.setdefault(key, place)
             hits[key] += 1
@@ -201,7 +201,7 @@ class Recorder:
 
 def site_of(place: Place) -> Site:
     """The site of a place, with no hits counted."""
-    kind, label, code, offset, _, fork_safe, _ = place
+    kind, label, code, offset, _, fork_safe, *_ = place
     lineno = _line_of(code, offset)
     return Site(label, kind, code.co_filename, lineno, code.co_qualname, 0, fork_safe)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.waits import Waiter
+from freezethreads._registry.places import Place, in_wait
 from freezethreads._registry.record import Record
 from freezethreads.sync._locks import Mutex
 from freezethreads.sync._queues import SimpleQueue
 from freezethreads.sync._waitable import Waitable
-from stress.mutants._mutant import breaks, put
+from stress.mutants._mutant import breaks, put, replace
 
 
 @breaks("a thread that stands frozen owns no lock that it waited for", "dozers", explored="notify")
@@ -72,3 +74,16 @@ def notification_lost() -> None:
 @breaks("a todo wakes its thread from a freezable wait", "dozers", explored="todo-in-wait")
 def waiter_not_roused() -> None:
     put(Record, "rouse", lambda self: False)
+
+
+@breaks(
+    "a wait says for whom it does not count, whatever its thread does next",
+    explored="wait-in-no-freeze",
+)
+def wait_closed_by_counter() -> None:
+    def in_wait_of_all(
+        place: Place, fork_safe: bool, bell: Bell | None, closed: tuple[object, ...]
+    ) -> Place:
+        return in_wait(place, fork_safe, bell, ())
+
+    replace(in_wait, in_wait_of_all)

@@ -29,6 +29,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `item`                 wait, notify, arm, thaw: of a queue
 `notification`         wait, notify, arm, thaw: of a condition
 `todo-in-wait`         wait, todo, notify
+`wait-in-no-freeze`    wait, notify, no_freeze, arm, two freezers
 `no-freeze`            no_freeze, park, arm, thaw
 `nested`               arm, thaw, park, arm again inside
 `two-members`          block, park, arm, of two threads

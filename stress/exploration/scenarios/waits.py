@@ -90,3 +90,22 @@ def todo_in_wait(stage: Stage) -> None:
 
     stage.member("T", lock.acquire)
     stage.actor("A", asker)
+
+
+@scenario("a wait inside no_freeze() stops its thread for other freezers alone")
+def wait_in_no_freeze(stage: Stage) -> None:
+    others = stage.new_freezer("other")
+    lock = stage.taken_lock()
+
+    def waiter() -> None:
+        with stage.freezer.no_freeze():
+            lock.acquire()
+        stage.work("T")
+
+    def controller() -> None:
+        with stage.freeze("T"):
+            stage.leave()
+
+    stage.member("T", waiter, stage.freezer, others)
+    stage.actor("N", lock.release)
+    stage.actor("C", controller)
