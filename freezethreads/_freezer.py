@@ -28,7 +28,7 @@ from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
-from freezethreads._machine.marks import atomic, freezable, mark
+from freezethreads._machine.marks import atomic, freezable, mark, warn_of_marks
 from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
@@ -260,6 +260,7 @@ class Freezer(Unique):
         try:
             if own is None:
                 warn_of_nobody(self._registry, freeze, place)
+                warn_of_marks(freeze)
                 self._controller.stop(freeze, deadline, place)
             return World(self._registry, self._controller, freeze, user, lease, place)
         except BaseException as error:
@@ -321,6 +322,7 @@ class Freezer(Unique):
         user = object()
         try:
             warn_of_nobody(self._registry, freeze, place)
+            warn_of_marks(freeze)
             self._controller.stop_and_leave(freeze, deadline, place)
             return Hold(self._registry, self._controller, freeze, user, lease, place)
         except BaseException as error:

@@ -66,6 +66,8 @@ def marks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     for marks in atomic, freezable:
         monkeypatch.setattr(marks, "_names", dict(marks._names))
         monkeypatch.setattr(marks, "_known", {})
+        monkeypatch.setattr(marks, "sought", {})
+        monkeypatch.setattr(marks, "warned", {})
 
 
 @pytest.fixture(params=WHERE)

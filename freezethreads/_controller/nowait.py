@@ -25,6 +25,7 @@ from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError
 from freezethreads._machine.bar import Bar
+from freezethreads._machine.marks import warn_of_marks
 from freezethreads._refrigerator.unentered import tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
@@ -105,6 +106,7 @@ class FreezeRequest:
         self._freeze.bell = Doorbell(notify)
         if place is not None:
             warn_of_nobody(self._registry, self._freeze, place)
+            warn_of_marks(self._freeze)
 
     def poll(self) -> World | None:
         """Go on as far as can be done without waiting; the world when all stand, None until then.

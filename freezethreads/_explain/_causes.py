@@ -40,6 +40,7 @@ class Cause(Enum):
     CONTROLLER = "controller"  # no thread is late: another controller had the turn
     SILENT = "silent"  # the process does not answer: a call of C has its interpreter
     UNREGISTERED = "unregistered"  # a warning: it runs on, and no freeze waits for it
+    MARK = "mark"  # a warning: what is marked as atomic or freezable by its name is not there
 
 
 def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from traceback import FrameSummary
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import Thread, getpid, monotonic
+from freezethreads._machine.marks import atomic, freezable
 from freezethreads._report.looks import Evidence
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
 from freezethreads._report.stragglers import Straggler, other_threads
@@ -65,7 +66,7 @@ def diagnose(
         waited=waited,
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in others),
         findings=tuple(findings),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_marks()),
     )
 
 
@@ -185,6 +186,16 @@ def _hang(hang: Hang) -> Finding:
         advice=hang.advice,
         stacks=(hang.stack, hang.stack),
     )
+
+
+def _marks() -> Iterator[Finding]:
+    for problem in (*atomic.problems().values(), *freezable.problems().values()):
+        yield finding_of(
+            Cause.MARK,
+            None,
+            why=f"{problem}.",
+            advice="Write package.module:Class.method, as the program itself imports it.",
+        )
 
 
 def _stranger(

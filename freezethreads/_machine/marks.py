@@ -2,18 +2,24 @@
 `freezable` code, whose entry and whose loops are safepoints.
 
 A mark is a name, so that it can be made before there is what it names, and is looked up once for
-each code object: by the name of its module and by its own qualified name.
+each code object: by the name of its module and by its own qualified name. What a name stands for
+may be code of another name, which was imported there or inherited; then that is marked as well, as
+soon as it is loaded. A name of nothing would be a mark that stops, or spares, nobody: so each name
+is looked up before a freeze until it has been found.
 """
 
 from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
 from freezethreads._ground.errors import FreezeError
+from freezethreads._ground.names import PROGRAM, check_name, look_up, names_of_module
+from freezethreads._registry.registry import warn_if_quiet
+from freezethreads._registry.requests import Freeze
 
 T = TypeVar("T")
 
@@ -21,9 +27,13 @@ T = TypeVar("T")
 class Marks:
     """One kind of mark. From any thread: each step is one operation on a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.warned: dict[str, None] = {}
         # By name: "module:Qualified.name", or "module" for all of it; and the label, if it has one.
         self._names: dict[str, str | None] = {}
+        # Names that have yet to be found, and what is wrong with each; None: nobody has looked.
+        self.sought: dict[str, str | None] = {}
         self._known: dict[int, tuple[weakref.ref[CodeType], str | None]] = {}
 
     def add(self, target: Any, label: str | None = None) -> None:
@@ -31,8 +41,13 @@ class Marks:
 
         May be repeated. Raises TypeError or ValueError for anything else.
         """
-        self._names[name_of(target)] = label
+        name = name_of(target)
+        self._names[name] = label
         self._known = {}
+        if isinstance(target, str):
+            self.sought[name] = None
+            if name.partition(":")[0] not in PROGRAM:  # which may be another one by then
+                self._follow(name, ())
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -46,7 +61,8 @@ class Marks:
         entry = known.get(id(code))
         if entry is not None and entry[0]() is code:
             return entry[1]
-        name = self._find(str(frame.f_globals.get("__name__")), code.co_qualname)
+        modules = names_of_module(frame.f_globals)
+        name = next(filter(None, (self._find(one, code.co_qualname) for one in modules)), None)
         key = id(code)
 
         def forget(ref: weakref.ref[CodeType]) -> None:
@@ -60,14 +76,39 @@ class Marks:
         """The label with which it was marked."""
         return self._names.get(name)
 
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each name that names nothing, as far as that is known by now.
+
+        Those of code that is loaded meanwhile are found. Modules are sought once for each name.
+        """
+        problems = {}
+        for name, sought in list(self.sought.items()):
+            problem = self._follow(name, None if sought is None else ())
+            if name in self.sought and (problem or sought):
+                problem = problem or str(sought)
+                problems[name] = f"{name!r} is marked as {self.word}, but {problem}"
+            if name in self.sought:
+                self.sought[name] = problem
+        return problems
+
+    def _follow(self, name: str, folders: Iterable[str] | None) -> str:
+        """Mark what `name` stands for by its own name as well; or return what is wrong with it."""
+        found, problem = look_up(name, folders)
+        if found is not None:
+            self.sought.pop(name, None)
+            if found not in self._names:
+                self._names[found] = self._names.get(name)
+                self._known = {}
+        return problem
+
     def _find(self, module: str, qualified: str) -> str | None:
         parts = qualified.split(".")
         names = (f"{module}:{'.'.join(parts[:n])}" for n in range(1, len(parts) + 1))
         return next((name for name in (module, *names) if name in self._names), None)
 
 
-atomic: Final = Marks()
-freezable: Final = Marks()
+atomic: Final = Marks("atomic")
+freezable: Final = Marks("freezable")
 
 
 def mark(marks: Marks, target: T, label: str | None, wrap: Callable[[Any, str | None], Any]) -> T:
@@ -88,7 +129,7 @@ def mark(marks: Marks, target: T, label: str | None, wrap: Callable[[Any, str | 
 def name_of(target: Any) -> str:
     """What a mark of `target` is called. Raises TypeError or ValueError if it can have none."""
     if isinstance(target, str):
-        return _check_name(target)
+        return check_name(target)
     if isinstance(target, ModuleType):
         return target.__name__
     if isinstance(target, (staticmethod, classmethod)):
@@ -105,28 +146,9 @@ def name_of(target: Any) -> str:
     )
 
 
-def _check_name(name: str) -> str:
-    module, colon, inner = name.partition(":")
-    parts = module.split(".") + (inner.split(".") if colon else [])
-    if not all(part.isidentifier() for part in parts):
-        raise ValueError(
-            "target must be named like 'package.module' or 'package.module:Class.method', "
-            f"not {name!r}"
-        )
-    loaded = sys.modules.get(module)
-    if loaded is not None and colon and module != "__main__":
-        _check_that_it_is_there(loaded, name, inner)
-    return name
-
-
-def _check_that_it_is_there(module: ModuleType, name: str, inner: str) -> None:
-    """A module that is loaded has what is marked in it, unless it is defined within a function."""
-    owner: Any = module
-    for part in inner.split("."):
-        if part == "<locals>":
-            return
-        try:
-            owner = vars(owner)[part]
-        except (KeyError, TypeError):
-            raise ValueError(f"there is no {name!r}: {owner!r} has no {part!r}") from None
-        owner = getattr(owner, "__func__", owner)
+def warn_of_marks(freeze: Freeze) -> None:
+    """Before `freeze` is asked for: log a warning for each mark that names nothing, once."""
+    marks = freezable if freeze.bar is None else atomic
+    for name, problem in marks.problems().items() if marks.sought else ():
+        if name not in marks.warned and warn_if_quiet(problem):
+            marks.warned[name] = None

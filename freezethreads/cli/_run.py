@@ -17,14 +17,13 @@ import sys
 from collections.abc import Iterator
 from importlib.machinery import (
     ModuleSpec,
-    PathFinder,
     SourceFileLoader,
     SourcelessFileLoader,
 )
-from importlib.util import find_spec
 from types import CodeType, ModuleType, TracebackType
 
 from freezethreads import FreezeError
+from freezethreads._ground.names import check_name, look_up
 from freezethreads.cli._children import begin, hand_on, hand_on_nothing
 from freezethreads.cli._parser import WrongUse
 
@@ -101,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.module is None:
         _check_script(argv[0])
     for name in (*arguments.atomic, *arguments.freezable):
-        _check_module(name, argv[0] if arguments.module is None else ".")
+        _check_name(name, argv[0] if arguments.module is None else ".")
     options = {
         "patch": arguments.patch,
         "atomic": arguments.atomic,
@@ -143,14 +142,19 @@ def _check_script(path: str) -> None:
         raise WrongUse(f"cannot open {path!r}: {why}")
 
 
-def _check_module(name: str, program: str) -> None:
+def _check_name(name: str, program: str) -> None:
     """Refuse a mark in a module that the program cannot import; nothing is imported for that."""
-    top = name.partition(":")[0].partition(".")[0]
-    if not top.isidentifier() or top in sys.modules:
-        return  # what is no name at all is refused where it is marked
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    stem = os.path.splitext(os.path.basename(program))[0]
+    if name.partition(":")[0] in ("__main__", "__mp_main__", stem):
+        return  # the program itself
     path = os.path.realpath(program)
-    if find_spec(top) is None and PathFinder.find_spec(top, [path, os.path.dirname(path)]) is None:
-        raise WrongUse(f"there is no module {top!r}, so that nothing is named {name!r}")
+    _, problem = look_up(name, [path, os.path.dirname(path), *sys.path])
+    if problem:
+        raise WrongUse(problem)
 
 
 def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:

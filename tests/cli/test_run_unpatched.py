@@ -184,6 +184,55 @@ subprocess.run([sys.executable, "script.py"], check=True)
     assert run("--unpatched", "--atomic", "moves:move", "outer.py") == "{2000}\n"
 
 
+STARTS = """
+import multiprocessing, threading, time
+import freezethreads
+
+sums = [1000, 1000]
+
+def move():
+    sums[0] -= 1
+    began = time.monotonic()
+    while time.monotonic() < began + 0.02:
+        pass
+    sums[1] += 1
+
+def work(over):
+    while not over:
+        move()
+
+def look():
+    over = []
+    thread = threading.Thread(target=work, args=(over,))
+    thread.start()
+    seen = set()
+    for _ in range(10):
+        with freezethreads.freeze(timeout=10):
+            seen.add(sum(sums))
+        time.sleep(0.005)
+    over.append(None)
+    thread.join()
+    print(__name__, seen, flush=True)
+
+if __name__ == "__main__":
+    look()
+    process = multiprocessing.get_context("spawn").Process(target=look)
+    process.start()
+    process.join()
+"""
+
+
+@needs_monitoring
+@pytest.mark.parametrize("name", ["__main__:move", "script:move"])
+@pytest.mark.parametrize("program", [("script.py",), ("-m", "script")])
+def test_marks_of_the_program_reach_its_processes(
+    folder: Path, name: str, program: tuple[str, ...]
+) -> None:
+    (folder / "script.py").write_text(STARTS)
+    out = run("--unpatched", "--atomic", name, *program)
+    assert out == "__main__ {2000}\n__mp_main__ {2000}\n"
+
+
 @needs_monitoring
 @pytest.mark.parametrize("option", ["--atomic", "--freezable"])
 @pytest.mark.parametrize(
@@ -193,6 +242,8 @@ subprocess.run([sys.executable, "script.py"], check=True)
         ("moves:", "must be named like 'package.module' or"),
         ("", "must be named like 'package.module' or"),
         ("moved:move", "there is no module 'moved', so that nothing is named 'moved:move'"),
+        ("moves.move", "there is no module 'moves.move'; write 'moves:move'"),
+        ("json.nothing:f", "there is no module 'json.nothing'"),
         ("json:dump_all", "there is no 'json:dump_all'"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 
+import freezethreads
 from freezethreads import Freezer, FreezeTimeout, default_freezer
 from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._explain._causes import common, of_the_program, takes_something, waits_in
@@ -27,6 +28,7 @@ from freezethreads._explain._source import (
 from freezethreads._ground.files import PACKAGE
 from freezing import actor, looping
 from helpers import WAIT, start, wait_for, wait_until
+from machine import needs_monitoring
 
 SOURCE = """\
 def outer():
@@ -292,3 +294,12 @@ def test_one_that_computes_without_a_world_is() -> None:
     assert "actor is not registered with freezer 'freezer', and went on" in text
     assert "`with freezer.register():`" in text
     assert "    while not over.is_set():\n" in text
+
+
+@needs_monitoring
+def test_a_mark_of_nothing_is_a_warning() -> None:
+    freezethreads.atomic("nowhere:move")
+    diagnosis = diagnose(Freezer(), WAIT)
+    assert diagnosis.healthy
+    text = render_diagnosis(diagnosis)
+    assert "\nwarning: mark\n  'nowhere:move' is marked as atomic, but there is no module" in text
