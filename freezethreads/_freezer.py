@@ -24,7 +24,7 @@ from freezethreads._ground.arguments import (
     check_todo,
     check_where,
 )
-from freezethreads._ground.errors import FreezeError, ThreadExited
+from freezethreads._ground.errors import FreezeError, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
@@ -293,7 +293,12 @@ class Freezer(Unique):
         TypeError if it cannot be called, before anything was touched.
         """
         check_callable("callback", callback)
-        with self._freeze(timeout, reason, group, lease, where, sys._getframe(1)):
+        try:
+            world = self._freeze(timeout, reason, group, lease, where, sys._getframe(1))
+        except FreezeError as error:
+            shorten(error, self._registry.debug)
+            raise
+        with world:
             return callback(*args)
 
     @by_name

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from freezethreads._ground.deadline import Deadline, check_seconds
+from freezethreads._ground.errors import FreezeError, shorten
 from freezethreads._ground.uninterruptible import need_depth
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,14 +46,19 @@ def check_callable(name: str, fn: object) -> None:
 def by_name(method: F) -> F:
     """A decorator: the method takes arguments by name alone, and says so in words of the caller.
 
-    Its caller is two frames out. For a type checker, and for `inspect`, it is as it was.
+    Its caller is two frames out. For a type checker, and for `inspect`, it is as it was. The
+    traceback of a `FreezeError` ends there.
     """
 
     @wraps(method)
-    def call(self: object, *unnamed: object, **named: object) -> object:
+    def call(self: Any, *unnamed: object, **named: object) -> object:
         if unnamed:
             raise TypeError(_advice_on(method.__name__, unnamed[0]))
-        return method(self, **named)
+        try:
+            return method(self, **named)
+        except FreezeError as error:
+            shorten(error, self._registry.debug)
+            raise
 
     return call  # type: ignore[return-value]
 

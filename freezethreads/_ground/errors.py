@@ -18,6 +18,7 @@ __all__ = [
     "SafepointViolation",
     "ThreadBlocked",
     "ThreadExited",
+    "shorten",
     "starting_thread",
 ]
 
@@ -78,6 +79,16 @@ class SafepointViolation(FreezeError):
 
     It was not stopped, and still owns the lock.
     """
+
+
+def shorten(error: FreezeError, debug: bool) -> None:
+    """Have its traceback end at the line of the program, if a bare `raise` comes next.
+
+    That adds no entry for its own frame. What is below the program's line says nothing to whoever
+    reads it; in debug mode it stays.
+    """
+    if not debug:
+        error.__traceback__ = None
 
 
 @contextmanager

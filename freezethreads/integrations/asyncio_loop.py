@@ -49,6 +49,7 @@ from freezethreads import (
 )
 from freezethreads._controller.nowait import FreezeRequest, asked_at, tell_of_unasked
 from freezethreads._ground.deadline import check_seconds
+from freezethreads._ground.errors import shorten
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.unique import Unique
 
@@ -237,8 +238,10 @@ class _Block(AbstractAsyncContextManager[World, None]):
             self._open = True
             _blocks.set((*_blocks.get(), self))
             return self._world
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, FreezeError):
+                shorten(error, self._freezer._registry.debug)
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:

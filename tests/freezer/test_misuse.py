@@ -14,6 +14,7 @@ import pytest
 import freezethreads
 from fork_helpers import looping
 from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, World
+from freezethreads._ground.files import is_own
 from freezethreads.integrations import asyncio_loop
 from helpers import WAIT, Worker, run_python, start
 
@@ -322,3 +323,49 @@ def test_a_group_beside_that_of_ones_own_world_names_one_above_both(freezer: Fre
         pytest.raises(FreezeError, match="begin with a group that both are in, such as ''"),
     ):
         freezer.freeze(group="cpu")
+
+
+async def freeze_in_a_loop(freezer: Freezer) -> None:
+    async with asyncio_loop.freeze(freezer, timeout=0.05):
+        pass
+
+
+FREEZES: dict[str, Callable[[Freezer], object]] = {
+    "freeze": lambda freezer: freezer.freeze(timeout=0.05),
+    "hold": lambda freezer: freezer.hold(timeout=0.05),
+    "run_frozen": lambda freezer: freezer.run_frozen(print, timeout=0.05),
+    "in a loop": lambda freezer: asyncio.run(freeze_in_a_loop(freezer)),
+}
+
+
+@pytest.mark.parametrize("kind", FREEZES)
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_traceback_ends_where_the_library_was_called(kind: str, debug: bool) -> None:
+    """In debug mode it goes on to where it was raised."""
+    freezer = Freezer(debug=debug)
+    over, registered = threading.Event(), threading.Event()
+
+    def linger() -> None:
+        with freezer.register("lingers"):
+            registered.set()
+            over.wait(WAIT)
+
+    lingers = start(linger)
+    assert registered.wait(WAIT)
+    try:
+        with pytest.raises(FreezeError) as caught:
+            FREEZES[kind](freezer)
+    finally:
+        over.set()
+        lingers.finish()
+    own = [entry for entry in caught.traceback if is_own(str(entry.path))]
+    assert bool(own) == debug, own
+
+
+def test_what_a_callback_raises_keeps_its_traceback(freezer: Freezer) -> None:
+    def fail() -> None:
+        freezer.unregister()
+
+    with pytest.raises(NotRegistered) as caught:
+        freezer.run_frozen(fail)
+    assert "fail" in [entry.name for entry in caught.traceback]
