@@ -124,7 +124,9 @@ if not _typing.TYPE_CHECKING:  # a type checker would believe in every name
     def __getattr__(name: str) -> str:
         """Look the version up when somebody asks for it, which takes a while."""
         if name != "__version__":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from freezethreads._ground.elsewhere import where_is
+
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{where_is(name)}")
         from importlib.metadata import PackageNotFoundError, version
 
         try:

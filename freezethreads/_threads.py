@@ -51,6 +51,8 @@ class Thread(threading.Thread):
         is whom it is enrolled with (None: the default freezer). Raises TypeError or ValueError if
         one of them is nothing of the kind.
         """
+        if callable(group):
+            raise TypeError(f"group must be a dotted name, not {group!r}; write target=...")
         enrolment = (check_freezer(freezer), "" if group is None else check_group(group))
         super().__init__(None, target, name, args, kwargs, daemon=daemon, **more)
         self._enrolment = enrolment

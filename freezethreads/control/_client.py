@@ -54,7 +54,12 @@ class Client:
         self._channel = channel
         self._patience = patience
         self._owner = getpid()
+        self._closed = False
         self.hello: dict[str, Any] = self.request("hello")
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<Client of process {self.pid}, {state}>"
 
     def request(self, name: str, **arguments: object) -> dict[str, Any]:
         """Ask for something, and return the result. The requests are in the reference.
@@ -62,9 +67,14 @@ class Client:
         An argument of None is left out. Waits for the answer for the client's patience, in seconds,
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
         `ProcessEnded`; `NoAnswer`, or `ControlError` for an answer that is none to this request,
-        and the connection is of no use any more then; `ControlError` in the child of a fork;
-        TypeError or ValueError for what is not JSON.
+        and the connection is of no use any more then; `ControlError` in the child of a fork, or
+        after `close()`; TypeError or ValueError for what is not JSON.
         """
+        if self._closed:
+            raise ControlError(
+                f"this connection to process {self.pid} is closed: connect() again, and ask inside "
+                "of its `with` block"
+            )
         if getpid() != self._owner:
             raise ControlError(
                 f"this connection is that of process {self._owner}, which has forked this one: "
@@ -120,6 +130,7 @@ class Client:
 
     def close(self) -> None:
         """End the connection, unless it is the parent's of a fork. May be repeated."""
+        self._closed = True
         if getpid() != self._owner:
             self._channel.forget()
         else:

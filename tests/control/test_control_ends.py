@@ -12,6 +12,7 @@ import pytest
 from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
 from freezethreads.control import (
+    ControlError,
     NotServing,
     ProcessEnded,
     ProcessKilled,
@@ -238,3 +239,14 @@ def test_the_children_that_it_forks_are_served_as_well(tmp_path: Path) -> None:
         assert find_processes() == sorted([running.pid, child])
     finally:
         assert running.end() == (0, "")
+
+
+def test_a_connection_shows_what_it_is_and_says_when_it_is_closed() -> None:
+    with program(STAY) as served:
+        with connect(served.pid) as client:
+            assert repr(client) == f"<Client of process {served.pid}, open>"
+        assert repr(client) == f"<Client of process {served.pid}, closed>"
+        with pytest.raises(ControlError, match=r"is closed: connect\(\) again") as caught:
+            client.request("threads")
+        assert not isinstance(caught.value, ProcessEnded)
+        client.close()

@@ -7,13 +7,15 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import freezethreads
 from fork_helpers import looping
-from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, World
+from freezethreads import AlreadyRegistered, FreezeError, Freezer, NotRegistered, World, sync
+from freezethreads._ground.elsewhere import METHODS, MODULES
 from freezethreads._ground.files import is_own
 from freezethreads.integrations import asyncio_loop
 from helpers import WAIT, Worker, run_python, start
@@ -369,3 +371,35 @@ def test_what_a_callback_raises_keeps_its_traceback(freezer: Freezer) -> None:
     with pytest.raises(NotRegistered) as caught:
         freezer.run_frozen(fail)
     assert "fail" in [entry.name for entry in caught.traceback]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_is_taken_for_a_function(name: str) -> None:
+    kind, method = METHODS[name].split(".")
+    assert callable(getattr(getattr(freezethreads, kind), method))
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; {kind}\.{method}\(\) is"):
+        getattr(freezethreads, name)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_name_that_is_in_a_module_of_the_package(module: str) -> None:
+    for name in MODULES[module].split():
+        found = import_module(f"freezethreads.{module}")
+        assert name in found.__all__
+        with pytest.raises(AttributeError) as caught:
+            getattr(freezethreads, name)
+        assert str(caught.value).endswith(f"; it is in freezethreads.{module}")
+
+
+def test_every_lock_and_queue_is_said_to_be_in_its_module() -> None:
+    assert set(sync.__all__) == set(MODULES["sync"].split())
+
+
+def test_nothing_is_said_of_other_names() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute 'stop_the_world'$"):
+        freezethreads.stop_the_world  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_target_for_a_group_names_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"not <built-in function print>; write target="):
+        freezethreads.Thread(print)  # type: ignore[arg-type]
