@@ -312,7 +312,7 @@ class Controller:
             if deadline.passed():
                 shelters = bar.stragglers()
                 freeze.awaited.update(dict.fromkeys(shelters))
-                raise _timeout(freeze, shelters)
+                raise _timeout(freeze, shelters, bar.late())
             if at_most.passed():
                 return False
             left = deadline.remaining()
@@ -330,7 +330,11 @@ class Controller:
         return bool(dead)
 
 
-def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY) -> FreezeTimeout:
+def _timeout(
+    freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY, late: int = 0
+) -> FreezeTimeout:
+    """Who is late. Of a freeze between two bytecodes, `shelters` are those that are to blame, and
+    `late` is how many have not arrived at its bar: those who have are its members."""
     waited = monotonic() - freeze.asked_at
     inside = {
         record.ident: (str(shelter), site_of(place_at(shelter.code, shelter.offset)))
@@ -339,11 +343,11 @@ def _timeout(freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY
     }
     found = tuple(
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
-        for straggler in report_stragglers(list(freeze.awaited), list(freeze.members))
+        for straggler in report_stragglers(list(freeze.awaited), [*freeze.members, *shelters])
     )
     lines = "".join(f"\n  {straggler}" for straggler in found)
     return FreezeTimeout(
-        f"{len(found)} of {len(freeze.members) + len(shelters)} threads did not stop within "
+        f"{len(found)} of {len(freeze.members) + late} threads did not stop within "
         f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
         found,
     )

@@ -11,9 +11,11 @@ from enum import Enum
 from traceback import FrameSummary
 
 from freezethreads._explain._rewrite import Line
-from freezethreads._explain._source import TAKERS, call_of, has_call, is_with, nearest, remoteness
+from freezethreads._explain._source import TAKERS, call_of, has_call, is_with
+from freezethreads._ground.files import remoteness
 from freezethreads._registry.states import State
 from freezethreads._report.looks import Evidence
+from freezethreads._report.stacks import nearest
 from freezethreads._report.stragglers import Straggler
 
 _STANDARD = os.path.dirname(threading.__file__) + os.sep
@@ -46,10 +48,10 @@ class Cause(Enum):
 def cause_of(straggler: Straggler, evidence: Evidence) -> Cause:
     """The first cause that the evidence shows: what keeps it from stopping goes before what it does
     meanwhile."""
-    if straggler.state is not State.RUNNING and evidence.inside != "world":
-        return Cause.SLOW  # (in a world of its own a thread may wait in a region, and stops not)
     if evidence.section is not None and evidence.inside is None:
         return Cause.SECTION
+    if straggler.state is not State.RUNNING and evidence.inside != "world":
+        return Cause.SLOW  # (in a world of its own a thread may wait in a region, and stops not)
     if straggler.waits_for is not None:
         return Cause.LOCK
     if evidence.inside is not None:

@@ -89,7 +89,8 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
     """
     registry = freezer._registry
     freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
-    found = _Threads(list(registry.records.values()))
+    stopped = [record for freeze in list(registry.active) for record in list(freeze.members)]
+    found = _Threads(list(registry.records.values()), stopped)
     return Description(
         python=platform.python_version(),
         pid=getpid(),
@@ -113,8 +114,12 @@ def _command() -> tuple[str, ...]:
 class _Threads:
     """All threads of the process at one moment."""
 
-    def __init__(self, records: list[Record]) -> None:
+    def __init__(self, records: list[Record], stopped: list[Record]) -> None:
         self._records = {record.ident: record for record in records if not record.exited}
+        # Of threads that are not registered, whom a freeze between two bytecodes has stopped.
+        self._strangers = {
+            record.ident: record for record in stopped if record.ident not in self._records
+        }
         threads = (*enumerate_threads(), *foreign_threads())
         self._threads = {thread.ident: thread for thread in threads if thread.ident}
         self._now = monotonic()
@@ -142,7 +147,8 @@ class _Threads:
             self._owned.setdefault(owner, []).append(report)
 
     def _thread(self, ident: int, stack: Stack) -> ThreadReport:
-        record, thread = self._records.get(ident), self._threads.get(ident)
+        registered, thread = self._records.get(ident), self._threads.get(ident)
+        record = registered or self._strangers.get(ident)
         place, last = (None, None) if record is None else (record.place, record.last)
         if place is not None:
             last = None
@@ -152,7 +158,7 @@ class _Threads:
             ident=ident,
             native_id=None if known is None else known.native_id,
             group="" if record is None else record.group,
-            registered=record is not None,
+            registered=registered is not None,
             current=ident == get_ident(),
             state=(State.RUNNING if record is None else record.state).value,
             site=_site(place),

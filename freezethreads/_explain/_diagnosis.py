@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from traceback import FrameSummary
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
 from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
-from freezethreads._explain._source import line_of, loop_around, nearest
+from freezethreads._explain._source import line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import Thread, getpid, monotonic
 from freezethreads._machine.marks import atomic, freezable
+from freezethreads._machine.monitoring import is_available
 from freezethreads._report.looks import Evidence
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
+from freezethreads._report.stacks import nearest
 from freezethreads._report.stragglers import Straggler, other_threads
 
 if TYPE_CHECKING:
     from freezethreads._controller.world import Hold
     from freezethreads._freezer import Freezer
+    from freezethreads._registry.requests import Freeze
 
 
 def diagnose(
@@ -45,8 +49,7 @@ def diagnose(
             controllers = {freeze.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
             strangers = look_at_strangers(hold.threads, controllers)
-            hangs = look_at_hangs(list(freezer._registry.records.values()), others)
-            warnings = [_hang(hang) for hang in hangs]
+            warnings = _hangs(freezer, others, monotonic())
             warnings += [_stranger(freezer, *seen) for seen in strangers]
     except FreezeTimeout as error:
         waited = monotonic() - began
@@ -54,7 +57,11 @@ def diagnose(
         late = _to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
             threads += len(other_threads({info.ident for info in freezer.threads()}))
-        findings = [find(straggler, freezer._registry.called) for straggler in late]
+        called = freezer._registry.called
+        findings = [_reach(find(straggler, called), straggler) for straggler in late]
+        # Who has waited since before this freeze may hang for ever, whoever else was late.
+        named = {finding.ident for finding in findings}
+        warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
         if not findings:
             findings = [_controller(str(error))]
     return Diagnosis(
@@ -68,6 +75,20 @@ def diagnose(
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
     )
+
+
+def _reach(finding: Finding, straggler: Straggler) -> Finding:
+    """With another way to stop a thread that comes to no door, where this interpreter has one."""
+    if finding.cause not in _COMES_TO_NO_DOOR or _is_at_bar(straggler) or not is_available():
+        return finding
+    command = f"`freezethreads freeze {getpid()} --where unlocked`"
+    other = f"Or change nothing: {command}, or freeze(where='unlocked'), stops it where it is."
+    return replace(finding, advice=f"{finding.advice} {other}")
+
+
+_COMES_TO_NO_DOOR: Final = {
+    cause.value for cause in (Cause.COMPUTING, Cause.WAITING, Cause.JOIN, Cause.WAKER)
+}
 
 
 def _to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
@@ -172,6 +193,11 @@ def _frames(stack: Sequence[FrameSummary]) -> tuple[Frame, ...]:
 def _controller(message: str) -> Finding:
     advice = "Have that controller thaw, or give its freeze a lease."
     return finding_of(Cause.CONTROLLER, None, why=f"{message}.", advice=advice)
+
+
+def _hangs(freezer: Freezer, others: Sequence[Freeze], now: float) -> list[Finding]:
+    records = list(freezer._registry.records.values())
+    return [_hang(hang) for hang in look_at_hangs(records, others, now)]
 
 
 def _hang(hang: Hang) -> Finding:

@@ -7,7 +7,7 @@ from traceback import FrameSummary
 from typing import NamedTuple
 
 from freezethreads._explain._text import duration
-from freezethreads._ground.original import enumerate_threads, monotonic
+from freezethreads._ground.original import enumerate_threads
 from freezethreads._registry.places import came_at
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
@@ -30,9 +30,13 @@ class Hang(NamedTuple):
     stack: list[FrameSummary]
 
 
-def look_at_hangs(records: Iterable[Record], freezes: Iterable[Freeze]) -> Iterator[Hang]:
-    """Who has waited long for a lock that somebody has, while all of `records` stand.
+def look_at_hangs(
+    records: Iterable[Record], freezes: Iterable[Freeze], now: float
+) -> Iterator[Hang]:
+    """Who has waited long by `now` for a lock that somebody has, while all of `records` stand.
 
+    Or afterwards, if they did not all: then `now` is when they were asked to, since who has a lock
+    may have stood with it for that freeze.
     `freezes` are what stands besides. As long as there is one, whoever has a lock may be stopped
     by it, so only a controller counts: one that waits for what its own world has stopped.
     """
@@ -44,12 +48,12 @@ def look_at_hangs(records: Iterable[Record], freezes: Iterable[Freeze]) -> Itera
         if owner is not None and owner in freeze.members:
             yield _in_its_own_world(freeze, lock, owner.name)
     if not standing:
-        yield from filter(None, (_of(record, known) for record in known.values()))
+        yield from filter(None, (_of(record, known, now) for record in known.values()))
 
 
-def _of(record: Record, known: Mapping[int, Record]) -> Hang | None:
+def _of(record: Record, known: Mapping[int, Record], now: float) -> Hang | None:
     lock, place = awaited_by(record.ident), record.place
-    waited = 0.0 if place is None else monotonic() - came_at(place)
+    waited = 0.0 if place is None else now - came_at(place)
     owner = None if lock is None else lock.owner
     if owner is None or waited < _LONG:
         return None

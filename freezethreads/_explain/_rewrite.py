@@ -16,8 +16,9 @@ from copy import deepcopy
 from traceback import FrameSummary
 from typing import TypeVar
 
-from freezethreads._explain._source import calls_at, name_of, nearest, path_to_line
+from freezethreads._explain._source import calls_at, name_of, path_to_line
 from freezethreads._ground.files import is_standard
+from freezethreads._report.stacks import nearest
 
 N = TypeVar("N", bound=ast.AST)
 

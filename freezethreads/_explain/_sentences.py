@@ -14,6 +14,7 @@ from freezethreads._explain._causes import (
 )
 from freezethreads._explain._rewrite import Line
 from freezethreads._explain._source import has_safepoint_around
+from freezethreads._ground.original import getpid
 from freezethreads._report.looks import Evidence
 from freezethreads._report.stragglers import Straggler
 
@@ -98,7 +99,11 @@ def advise(
     of C that passes no safepoint, if any."""
     at = "there" if place is None else f"at {place}"
     if cause is Cause.SECTION and evidence.where == "unlocked":
-        return "Make that section shorter; or freeze with where='anywhere', also in sections."
+        first = "Make that section shorter"
+        if evidence.calling and not evidence.busy:
+            first = "Have what it waits for released"
+        look = f"`freezethreads dump {getpid()} --where anywhere`"
+        return f"{first}; or freeze with where='anywhere', also in sections, as {look} does."
     if cause is Cause.SECTION:
         return "Make that shorter: nobody is stopped there, wherever else a freeze stops threads."
     if evidence.where != "safepoint" and cause in _AT_BAR:

@@ -9,9 +9,9 @@ from typing import Any
 from freezethreads._explain._causes import Cause
 from freezethreads._explain._diagnosis import finding_of
 from freezethreads._explain._sentences import Place
-from freezethreads._explain._source import nearest
 from freezethreads._ground.files import PACKAGE
 from freezethreads._report.reports import Diagnosis, Finding
+from freezethreads._report.stacks import nearest
 
 
 def diagnose_silent(pid: int, why: str, spied: Sequence[Mapping[str, Any]]) -> Diagnosis:

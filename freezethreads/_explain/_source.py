@@ -1,4 +1,4 @@
-"""Whose code a frame is, and what the source says about its line.
+"""What the source says about the line of a frame.
 
 Source that is not there, or is no Python, is no error: nothing is said about it then.
 """
@@ -8,11 +8,9 @@ from __future__ import annotations
 import ast
 import linecache
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from traceback import FrameSummary
-
-from freezethreads._ground.files import is_installed, is_own, is_standard
 
 Loop = ast.For | ast.While | ast.AsyncFor
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
@@ -24,21 +22,6 @@ TAKERS = ("acquire", "get", "put")
 """Methods that take something shared, as a lock or an item of a queue."""
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-
-
-def remoteness(filename: str) -> int:
-    """How far a file is from whoever reads a report: 0 is the program's own code, then come
-    installed packages, the standard library, and this one."""
-    if is_own(filename):
-        return 3
-    if is_installed(filename):
-        return 1
-    return 2 if is_standard(filename) or filename.startswith("<frozen") else 0
-
-
-def nearest(stack: Iterable[FrameSummary]) -> FrameSummary | None:
-    """Of a stack, the innermost frame last, the innermost one of the code nearest to the reader."""
-    return min(reversed(list(stack)), key=lambda entry: remoteness(entry.filename), default=None)
 
 
 def line_of(filename: str, lineno: int) -> str:

@@ -93,10 +93,8 @@ def _title(thread: ThreadReport) -> str:
 
 
 def _standing(thread: ThreadReport, late: bool) -> str:
-    words = []
-    if not thread.registered:
-        words.append("not registered")
-    else:
+    words = [] if thread.registered else ["not registered"]
+    if thread.registered or thread.site:
         words.append(thread.state.upper())
         if thread.site and thread.seconds is not None:
             words[-1] += f" for {duration(thread.seconds)} at {site(thread.site)}"

@@ -28,6 +28,16 @@ def is_standard(filename: str) -> bool:
     return is_below(filename, _STANDARD)
 
 
+def remoteness(filename: str) -> int:
+    """How far a file is from whoever reads a report: 0 is the program's own code, then come
+    installed packages, the standard library, and this one."""
+    if is_own(filename):
+        return 3
+    if is_installed(filename):
+        return 1
+    return 2 if is_standard(filename) or filename.startswith("<frozen") else 0
+
+
 def is_below(filename: str, folder: str) -> bool:
     """Whether a file is in that folder, or below it."""
     return filename.startswith(folder + os.sep)

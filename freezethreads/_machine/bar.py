@@ -319,6 +319,10 @@ class Bar:
             found[record] = shelter
         return found
 
+    def late(self) -> int:
+        """How many have not arrived. By its controller."""
+        return len(self._glance())
+
     def held(self) -> list[tuple[Record, object, Place]]:
         """The locks that those who have arrived hold, for all one can tell, and where each was
         acquired. By its controller."""

@@ -20,6 +20,7 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
+from freezethreads._ground.files import remoteness
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import Thread
 
@@ -211,6 +212,11 @@ def stack_of(ident: int) -> traceback.StackSummary:
     """The stack of a thread, with its source; empty if there is no such thread, or if nobody can
     tell. From any thread."""
     return with_source(summary_of(read_stacks([ident]).get(ident, ())))
+
+
+def nearest(stack: Iterable[traceback.FrameSummary]) -> traceback.FrameSummary | None:
+    """Of a stack, the innermost frame last, the innermost one of the code nearest to the reader."""
+    return min(reversed(list(stack)), key=lambda entry: remoteness(entry.filename), default=None)
 
 
 def with_source(stack: traceback.StackSummary) -> traceback.StackSummary:

@@ -22,7 +22,14 @@ from freezethreads._registry.states import State
 from freezethreads._registry.todos import pending_todos
 from freezethreads._report.looks import Evidence, Glance, evidence_of, glance_at, moved
 from freezethreads._report.ownership import ITSELF, acquired_at, awaited_by, where
-from freezethreads._report.stacks import Stack, read_stacks, stack_of, summary_of, with_source
+from freezethreads._report.stacks import (
+    Stack,
+    nearest,
+    read_stacks,
+    stack_of,
+    summary_of,
+    with_source,
+)
 from freezethreads._report.statistics import Site, site_of
 
 _SECOND_LOOK = 0.01  # seconds between the two looks that tell whether a straggler moves
@@ -88,21 +95,21 @@ class Straggler:
     evidence: Evidence | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        where = f" in {self.stack[-1].name}" if self.stack else ""
-        at = f" at {self.stack[-1].filename}:{self.stack[-1].lineno}" if self.stack else ""
+        line = nearest(self.stack)  # of the program, and not of what that has called
+        at = "" if line is None else f" at {line.filename}:{line.lineno} in {line.name}"
         inside = "inside no_freeze(), a todo or a world of its own"
         how = inside if self.in_no_freeze else self._doing()
         seen = "no request has met it at a safepoint yet"
         if self.last_seen is not None:
             seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
-        if self.waits_for is not None:
-            how = f"{how}, waits for {self.waits_for}"
-        whole = f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{where}; {seen}"
+        waits = "" if self.waits_for is None else f"; waits for {self.waits_for}"
+        whole = f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{waits}; {seen}"
         section = None if self.evidence is None else self.evidence.section
         return whole if section is None else f"{whole}; it is in {section}"
 
     def _doing(self) -> str:
-        if self.state is not State.RUNNING:
+        in_section = self.evidence is not None and self.evidence.section is not None
+        if self.state is not State.RUNNING and not in_section:
             return "stopped meanwhile"
         if not self.stack and self.evidence is not None and self.evidence.calling is None:
             return "nobody can tell where"
@@ -160,7 +167,7 @@ def report_stragglers(
             record,
             [look[record] for look in looks],
             evidence[record],
-            _describe_wait(record, owners),
+            _describe_wait(record, owners, late),
         )
         for record in late
         if not record.exited
@@ -185,7 +192,9 @@ def _may_move(evidence: Evidence, record: Record, looks: list[dict[Record, Glanc
     return evidence.calling is not False and bool(evidence.busy) and not moved(glances)
 
 
-def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
+def _describe_wait(
+    record: Record, owners: Mapping[int, Record], late: Collection[Record]
+) -> str | None:
     """What a straggler waits for, and who has it: what a person cannot work out from stacks."""
     lock = awaited_by(record.ident)
     ident = None if lock is None else lock.owner
@@ -196,7 +205,8 @@ def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
     if ident == record.ident:
         who = ITSELF
     elif owner is not None:
-        who = f"{owner.name}, {'frozen by this freeze' if owner.stopped else 'which runs as well'}"
+        how = "which is late as well" if owner in late else "frozen by this freeze"
+        who = f"{owner.name}, {how if owner.stopped else 'which runs as well'}"
     since = "" if place is None else f", acquired at {where(place)}"
     return f"{lock!r}, held by {who}{since}"
 

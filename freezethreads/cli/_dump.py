@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json
 from freezethreads.cli._parser import seconds
-from freezethreads.cli._remote import add_freezer, add_json, add_pid, print_json, say, talk
+from freezethreads.cli._remote import (
+    add_freezer,
+    add_json,
+    add_pid,
+    add_where,
+    next_step,
+    print_json,
+    say,
+    talk,
+    where_of,
+)
 from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
@@ -24,12 +34,14 @@ Freezes a process, shows each thread with its stack and with what the freezer kn
 it go on. The stacks are those that py-spy reads from outside (the extra 'debug'), or those which
 the process itself reports where it cannot; '-->' marks where a frozen thread has stopped. When this
 command ends, however it does, the process goes on. If some thread does not stop in time, all are
-shown as they run, and the status is 1: 'freezethreads stuck PID' tells why.
+shown as they run, and the status is 1: 'freezethreads stuck PID' tells why. With --where anywhere
+every thread stops, also those that wait for each other's locks, which needs CPython 3.12.
 """
 EPILOG = """\
 examples:
   freezethreads dump 4711
   freezethreads dump 4711 --locals
+  freezethreads dump 4711 --where anywhere
 """
 _LEASE = 60.0  # seconds; guards the process against this command's being stopped for long
 _EXPIRED = (
@@ -58,6 +70,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help="look all the same if not all stand within S seconds (default: 5)",
     )
+    add_where(parser)
     add_freezer(parser)
     add_json(parser)
     add_wide(parser)
@@ -94,10 +107,11 @@ def _freeze(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
             timeout=arguments.timeout,
             lease=_LEASE,
             reason="dump",
+            where=where_of(client, arguments),
         )
     except FreezeFailed as error:
         late = [straggler["ident"] for straggler in error.details.get("stragglers", ())]
-        problem = str(error).partition("\n")[0].removesuffix(":")
+        problem = str(error).partition("\n")[0].removesuffix(":") + f"; {next_step(arguments)}"
         return {"waited": arguments.timeout, "late": late, "problem": problem}
     return {"frozen": True, "waited": answer["waited"]}
 

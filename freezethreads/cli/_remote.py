@@ -24,6 +24,7 @@ __all__ = [
     "add_pid",
     "add_where",
     "in_words",
+    "next_step",
     "print_json",
     "say",
     "talk",
@@ -70,6 +71,13 @@ def where_in_words(freeze: dict[str, Any]) -> str:
     """Where a freeze has stopped threads, to be put behind its name, or ""."""
     where = freeze.get("where") or "safepoint"
     return "" if where == "safepoint" else f" ({clean(where)})"
+
+
+def next_step(arguments: argparse.Namespace) -> str:
+    """What to do where not all have stopped."""
+    where = getattr(arguments, "where", None)
+    options = "" if where is None else f" --where {where}"
+    return f"`freezethreads stuck {arguments.pid}{options}` tells why, and what would help"
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
@@ -121,6 +129,8 @@ def talk(
         if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
             raise WrongUse(told) from error
         print(f"{arguments.parser.prog}: {told}", file=sys.stderr)
+        if isinstance(error, RequestRefused) and error.kind == "timeout":
+            print(next_step(arguments), file=sys.stderr)
         return 1
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from traceback import FrameSummary
 
 from freezethreads import Straggler
+from freezethreads._report.stacks import nearest
 
 
 def place_of(straggler: Straggler, root: Path) -> str:
@@ -17,8 +18,9 @@ def place_of(straggler: Straggler, root: Path) -> str:
 
 
 def is_innermost(straggler: Straggler, root: Path) -> bool:
-    """Whether that is the very line where the thread was, which the straggler tells itself."""
-    return not straggler.stack or _is_own(Path(straggler.stack[-1].filename), root)
+    """Whether the line that the straggler tells itself is below `root`."""
+    line = nearest(straggler.stack)
+    return line is None or _is_own(Path(line.filename), root)
 
 
 def _is_own(path: Path, root: Path) -> bool:

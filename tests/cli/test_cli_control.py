@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -195,7 +196,8 @@ def test_a_freeze_that_fails(capsys: Captured, runtime: Path) -> None:
     with program(LATE) as served:
         arguments = ("freeze", served.pid, "--timeout", 0.1)
         status, err = fail(capsys, *arguments)
-        first, straggler = err.splitlines()
+        first, straggler, last = err.splitlines()
+        assert last == f"`freezethreads stuck {served.pid}` tells why, and what would help"
         assert status == 1
         assert first.startswith(f"freezethreads freeze: process {served.pid}: 1 of 3 threads ")
         assert straggler.startswith("  la\\x1bte (")
@@ -340,7 +342,16 @@ def test_stuck_in_a_section(capsys: Captured, runtime: Path) -> None:
             "  holds is in a section of lock, at <string>:10 in hold; it computes there.\n" in out
         )
         assert main(["freeze", str(served.pid), "--where", "unlocked", "--timeout", "0.5"]) == 1
-        assert "it is in a section of lock, at <string>:10" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert "it is in a section of lock, at <string>:10" in err
+        assert f"\n`freezethreads stuck {served.pid} --where unlocked` tells why" in err
+        assert main(["dump", str(served.pid), "--where", "unlocked", "--timeout", "0.5"]) == 1
+        assert (
+            f"`freezethreads stuck {served.pid} --where unlocked` tells" in capsys.readouterr().out
+        )
+        out = say(capsys, "dump", served.pid, "--where", "anywhere")
+        assert "1 did not stop" not in out
+        assert re.search(r"\nholds \(.*\): not registered, FROZEN for .* at anywhere ", out), out
 
 
 @pytest.mark.parametrize("verb", ["freeze", "stuck"])

@@ -18,7 +18,8 @@ import pytest
 
 import freezethreads
 from control_programs import runtime as runtime
-from freezethreads import Freezer
+from freezethreads import Freezer, sync
+from freezethreads._report.ownership import awaited_by
 from freezethreads.control import FreezeFailed, RequestRefused, Serving, connect
 from helpers import WAIT, start, start_own, wait_for, wait_until
 from machine import WHERE, Load, loaded, needs_monitoring, nothing_is_left
@@ -250,6 +251,44 @@ def test_a_diagnosis_says_which_section(held: list[None]) -> None:
     assert apart(lambda: ask("anywhere"))["healthy"]
     held.append(None)
     assert apart(lambda: ask("unlocked"))["healthy"]
+
+
+@needs_monitoring
+def test_two_who_wait_for_each_other_are_in_sections(serving: Serving, freezer: Freezer) -> None:
+    """In freezable waits, which count as stopped elsewhere."""
+    left, right = sync.Lock(), sync.Lock()
+    both = threading.Barrier(3)
+
+    def take(first: sync.Lock, second: sync.Lock) -> None:
+        with freezer.register(), first:
+            both.wait(WAIT)
+            with second:  # here
+                pass
+
+    threads = [start(take, left, right, name="one"), start(take, right, left, name="two")]
+    both.wait(WAIT)
+    wait_until(lambda: all(awaited_by(thread.ident or 0) is not None for thread in threads))
+
+    def ask() -> tuple[dict[str, Any], str]:
+        with connect(ME) as client:
+            diagnosis = client.request("stuck", where="unlocked", timeout=0.5)
+            with pytest.raises(FreezeFailed) as caught:
+                client.request("freeze", where="unlocked", timeout=0.2)
+            return diagnosis, str(caught.value)
+
+    diagnosis, message = apart(ask)
+    left.release()  # anybody may; but then there is nothing left for its owner to release
+    threads[1].finish()
+    with pytest.raises(RuntimeError):
+        threads[0].finish()
+    causes = sorted((one["thread"], one["cause"]) for one in diagnosis["findings"])
+    assert causes == [("one", "section"), ("two", "section")]
+    for finding in diagnosis["findings"]:
+        assert finding["advice"].startswith("Have what it waits for released; or freeze with")
+    assert " 2 of 3 threads did not stop " in message.splitlines()[0]
+    assert message.count("held by one, which is late as well; ") == 1
+    assert message.count("held by two, which is late as well; ") == 1
+    assert message.count(f"for something) at {__file__}:") == 2
 
 
 @needs_monitoring

@@ -22,10 +22,9 @@ from freezethreads._explain._source import (
     call_of,
     has_safepoint_around,
     loop_around,
-    nearest,
-    remoteness,
 )
-from freezethreads._ground.files import PACKAGE
+from freezethreads._ground.files import PACKAGE, remoteness
+from freezethreads._report.stacks import nearest
 from freezing import actor, looping
 from helpers import WAIT, start, wait_for, wait_until
 from machine import needs_monitoring

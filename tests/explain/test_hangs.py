@@ -154,3 +154,45 @@ def test_an_owner_that_has_ended(freezer: Freezer, at_once: None) -> None:
     assert warning_of(freezer).why.endswith(", held by a thread that has ended.")
     lock.release()
     waiter.finish()
+
+
+class Late:
+    """A registered thread that comes to no safepoint."""
+
+    def __init__(self, freezer: Freezer) -> None:
+        self._over, registered = threading.Event(), threading.Event()
+
+        def run() -> None:
+            with freezer.register("late"):
+                registered.set()
+                wait_for(self._over)
+
+        self._thread = start(run)
+        wait_for(registered)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.finish()
+
+
+def test_who_hangs_is_told_also_where_another_is_late(
+    freezer: Freezer, keeper: Keeper, at_once: None
+) -> None:
+    with Late(freezer):
+        diagnosis = diagnose(freezer, 0.05)
+    assert [finding.thread for finding in diagnosis.findings] == ["late"]
+    assert [(one.thread, one.cause) for one in diagnosis.warnings] == [("waiter", "lock")]
+
+
+def test_what_one_waits_for_the_diagnosis_itself_is_not_told(
+    freezer: Freezer, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner has stood with its lock for as long as that took."""
+    monkeypatch.setattr(_hangs, "_LONG", 0.3)
+    with Late(freezer):
+        diagnosis = diagnose(freezer, 0.5)
+    assert [finding.thread for finding in diagnosis.findings] == ["late"]
+    assert diagnosis.warnings == ()

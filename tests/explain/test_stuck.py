@@ -125,7 +125,8 @@ def wanted(name: str) -> tuple[str, int]:
 def test_there_are_twelve_and_all_causes_of_a_single_thread_are_among_them() -> None:
     assert len(STUCK) >= 12
     elsewhere = {Cause.OUTSIDE, Cause.SLOW, Cause.CONTROLLER, Cause.SILENT, Cause.UNREGISTERED}
-    elsewhere.add(Cause.SECTION)  # which test_control_where has: it needs CPython 3.12
+    # Which test_control_where and test_diagnosis have: they need CPython 3.12.
+    elsewhere |= {Cause.SECTION, Cause.MARK}
     assert {wanted(name)[0] for name in STUCK} == {cause.value for cause in set(Cause) - elsewhere}
     assert set(ADVICE) == {wanted(name)[0] for name in STUCK}
 
@@ -166,6 +167,13 @@ def test_what_a_wait_is_for_is_said(running: Running) -> None:
     assert "held by owner, frozen by this freeze" in why("owned_lock")
     assert "inside a call of C, `hashlib.pbkdf2_hmac`: " in why("c_call")
     assert "it waits in `threading.Event().wait`" in why("long_todo")
+
+
+@pytest.mark.parametrize("name", ["tight_loop", "socket_recv", "join_of_frozen", "c_call"])
+def test_the_other_engine_is_named_where_it_helps(running: Running, name: str) -> None:
+    (finding,) = running.found[name]["findings"]
+    told = " --where unlocked`, or freeze(where='unlocked'), stops it" in finding["advice"]
+    assert told == (sys.version_info >= (3, 12) and name != "c_call")
 
 
 def test_a_plain_lock_is_not_to_be_put_into_a_blocking_region(running: Running) -> None:
