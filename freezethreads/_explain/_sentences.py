@@ -100,7 +100,7 @@ def advise(
     at = "there" if place is None else f"at {place}"
     if cause is Cause.SECTION and evidence.where == "unlocked":
         first = "Make that section shorter"
-        if evidence.calling and not evidence.busy:
+        if evidence.calling is not False and not evidence.busy:
             first = "Have what it waits for released"
         look = f"`freezethreads dump {getpid()} --where anywhere`"
         return f"{first}; or freeze with where='anywhere', also in sections, as {look} does."
