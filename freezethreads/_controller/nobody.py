@@ -8,6 +8,7 @@ nothing is said of a group in which somebody was once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from freezethreads._ground.files import is_own
@@ -34,7 +35,7 @@ def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     key = freeze.group if seen else ""
     if key in registry.warned or len(registry.warned) == _MOST:
         return
-    problem = _name_groups(registry, seen) if seen else _name_threads(registry, freeze)
+    problem = _name_groups(registry, seen) if seen else name_threads(registry, {freeze.ident})
     if problem and warn_if_quiet(f"{freeze!r} at {where(place)} stops nobody: {problem}"):
         registry.warned[key] = None
 
@@ -49,9 +50,9 @@ def _name_groups(registry: Registry, seen: list[str]) -> str:
     return f"{nobody}; there {'are' if len(now) > 1 else 'is'} {names}"
 
 
-def _name_threads(registry: Registry, freeze: Freeze) -> str:
-    """Who goes on, as nobody has registered. Nothing, if there is no other thread."""
-    others = other_threads({freeze.ident})
+def name_threads(registry: Registry, left_out: Collection[int]) -> str:
+    """Who goes on, as nobody has registered. Nothing, if there is no other thread than these."""
+    others = other_threads(left_out)
     if not others:
         return ""
     freezer: Any = registry.flagged[0]  # a freezer, of which the registry knows the flag alone

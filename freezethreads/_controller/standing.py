@@ -5,8 +5,10 @@ A freeze is listed from when it asks the first thread to stop until its thaw.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from freezethreads._controller.nobody import name_threads
 from freezethreads._controller.world import Hold, remedy
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, LeaseExpired
@@ -25,6 +27,15 @@ def standing(freezer: Freezer) -> tuple[Freeze, ...]:
 def usual_where(freezer: Freezer) -> Where:
     """Where a freeze stops threads that does not say it itself. From any thread."""
     return freezer._registry.where
+
+
+def stops_nobody(freezer: Freezer, left_out: Collection[int]) -> str:
+    """Why a freeze would stop nobody, though there are other threads than these: none has
+    registered, ever. Nothing if it would."""
+    registry = freezer._registry
+    if registry.groups or registry.where != "safepoint":
+        return ""
+    return name_threads(registry, left_out)
 
 
 def thaw_abandoned(freezer: Freezer, freeze: Freeze, why: str) -> None:

@@ -8,6 +8,7 @@ else already; in a ``conftest.py``::
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._controller.standing import Abandoned, remedy_for, standing, thaw_abandoned
+from freezethreads._controller.standing import (
+    Abandoned,
+    remedy_for,
+    standing,
+    stops_nobody,
+    thaw_abandoned,
+)
 from freezethreads._ground.deadline import Deadline
-from freezethreads._ground.original import get_ident, sleep
+from freezethreads._ground.original import enumerate_threads, get_ident, sleep
 from freezethreads.testing._background import END, REASON
 from freezethreads.testing._places import is_innermost, place_of
 from freezethreads.testing.pytest_plugin import A_LOT, CHECK, TIMEOUT
@@ -59,6 +66,7 @@ class Check:
         self._root = root
         self._stopped = False
         self._before_setup = standing(freezer)
+        self._threads = {thread.ident or 0 for thread in enumerate_threads()}
         self._before_call: tuple[Freeze, ...] | None = None
 
     def begin(self) -> None:
@@ -84,6 +92,9 @@ class Check:
 
     def _stop_all(self) -> list[str]:
         self._stopped = True
+        if why := stops_nobody(self._freezer, self._threads):
+            message = f"the fixture `freezer` has stopped nobody: {why}"
+            warnings.warn(pytest.PytestWarning(message), stacklevel=1)
         try:
             with self._freezer.freeze(timeout=self._timeout, reason=END):
                 return []
