@@ -22,7 +22,7 @@ PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this 
 
 import typing as _typing
 
-from freezethreads._controller.world import HeldLock, Hold, World
+from freezethreads._controller.world import HeldLock, Hold, Pending, World
 from freezethreads._default import (
     atomic,
     blocking,
@@ -32,6 +32,7 @@ from freezethreads._default import (
     freeze,
     hold,
     no_freeze,
+    pending,
     register,
     run_frozen,
     safepoint,
@@ -78,6 +79,7 @@ __all__ = [
     "Installation",
     "LeaseExpired",
     "NotRegistered",
+    "Pending",
     "Registration",
     "SafepointViolation",
     "Site",
@@ -99,6 +101,7 @@ __all__ = [
     "hold",
     "install",
     "no_freeze",
+    "pending",
     "register",
     "register_signal",
     "run_frozen",

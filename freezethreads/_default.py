@@ -26,6 +26,7 @@ register = default_freezer.register
 unregister = default_freezer.unregister
 blocking = default_freezer.blocking
 no_freeze = default_freezer.no_freeze
+pending = default_freezer.pending
 atomic = default_freezer.atomic
 freezable = default_freezer.freezable
 freeze = default_freezer.freeze

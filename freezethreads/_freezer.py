@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -20,7 +20,9 @@ from freezethreads._ground.arguments import (
     check_callable,
     check_debug,
     check_group,
+    check_kind,
     check_request,
+    check_settled,
     check_todo,
     check_where,
 )
@@ -35,6 +37,7 @@ from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
+from freezethreads._refrigerator.pending import PendingRegion
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import place_of
@@ -171,6 +174,20 @@ class Freezer(Unique):
         """
         return self._no_freeze(self._registry)
 
+    def pending(self, kind: str) -> AbstractContextManager[None]:
+        """A region in which something of that kind is unfinished: a transaction, a half-sent reply.
+
+        ``with freezer.pending("tx"):``, by any thread; may be nested. `kind` is a dotted name. A
+        freeze that is to find ``"tx"`` settled stops no thread in a region of ``"tx"``, or of what
+        is below it, such as ``"tx.write"``, and waits for its end; others take no notice of it.
+        Its end is no safepoint. In a coroutine it lasts while others run in its thread, too.
+        `no_freeze()` is pending of every kind, and for every freeze.
+
+        TypeError or ValueError if `kind` is no dotted name; `FreezeError` at an end without a
+        beginning.
+        """
+        return PendingRegion(self._registry, check_kind(kind))
+
     # From outside: what the program's code is, without an edit.
 
     def atomic(self, target: T, /) -> T:
@@ -208,6 +225,7 @@ class Freezer(Unique):
         group: str = "",
         lease: float | None = None,
         where: Where | None = None,
+        settled: str | Iterable[str] = (),
     ) -> World:
         """Stop all registered threads of `group` but the caller, and return when they stand.
 
@@ -223,6 +241,9 @@ class Freezer(Unique):
         kernel's ``stop_machine()``, and the polling of language runtimes; sections make the state
         a known one.)
 
+        `settled` names kinds of unfinished business, one or several: no thread is stopped inside
+        `pending()` of one of them. Inside one's own world it may name no other kinds than that has.
+
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
         caller has a world that does not cover `group` or `where`, is a signal handler that has
         interrupted a freeze of its own thread, asks for a lease where no daemon thread is to be had
@@ -230,7 +251,7 @@ class Freezer(Unique):
         about to end; TypeError or ValueError, before anything was touched. Whatever else is raised
         (KeyboardInterrupt), nobody is left frozen.
         """
-        return self._freeze(timeout, reason, group, lease, where, sys._getframe(2))
+        return self._freeze(timeout, reason, group, lease, where, settled, sys._getframe(2))
 
     def _freeze(
         self,
@@ -239,9 +260,11 @@ class Freezer(Unique):
         group: str,
         lease: float | None,
         where: Where | None,
+        settled: str | Iterable[str],
         caller: FrameType,
     ) -> World:
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
+        kinds = check_settled(settled)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
@@ -254,7 +277,12 @@ class Freezer(Unique):
                 f"{own!r} has stopped threads with where={own.where!r}, which does not promise "
                 f"what where={where!r} does: thaw it first, or ask for that at once"
             )
-        freeze = own or self._ask("freeze", group, reason, where)
+        if own is not None and not all(own.settles(kind) for kind in kinds):
+            raise FreezeError(
+                f"{own!r} was not asked to find {', '.join(sorted(kinds))} settled: thaw it first, "
+                "or ask for that at once"
+            )
+        freeze = own or self._ask("freeze", group, reason, where, kinds)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
         try:
@@ -267,9 +295,12 @@ class Freezer(Unique):
             self._controller.give_up(freeze, user, error)
             raise
 
-    def _ask(self, kind: str, group: str, reason: str, where: Where) -> Freeze:
+    def _ask(
+        self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
+    ) -> Freeze:
         """A request that is still to be made. Raises `FreezeError` if it cannot be had here."""
         freeze = Freeze(self._registry, kind, group, reason)
+        freeze.settled = settled
         if where != "safepoint":
             check_available(where)
             freeze.bar = Bar(freeze, self._registry, where)
@@ -285,6 +316,7 @@ class Freezer(Unique):
         group: str = "",
         lease: float | None = None,
         where: Where | None = None,
+        settled: str | Iterable[str] = (),
     ) -> T:
         """Return `callback(*args)`, called by this thread while all of `group` but it stand.
 
@@ -294,7 +326,7 @@ class Freezer(Unique):
         """
         check_callable("callback", callback)
         try:
-            world = self._freeze(timeout, reason, group, lease, where, sys._getframe(1))
+            world = self._freeze(timeout, reason, group, lease, where, settled, sys._getframe(1))
         except FreezeError as error:
             shorten(error, self._registry.debug)
             raise
@@ -310,6 +342,7 @@ class Freezer(Unique):
         group: str = "",
         lease: float | None = None,
         where: Where | None = None,
+        settled: str | Iterable[str] = (),
     ) -> Hold:
         """Stop `group` and leave it stopped until `thaw()` on the result, as a cgroup is frozen.
 
@@ -322,7 +355,8 @@ class Freezer(Unique):
         interrupted a hold of its own, registered thread on its way.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
-        freeze = self._ask("hold", group, reason, check_where(where, self._registry.where))
+        kinds = check_settled(settled)
+        freeze = self._ask("hold", group, reason, check_where(where, self._registry.where), kinds)
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         user = object()
         try:

@@ -235,7 +235,10 @@ class Controller:
             status = record.parking.word.ask(asked)  # and then look
             place = record.away or record.parking.away
             # (As `arrive`, but nobody need be woken: the calling thread has yet to look.)
-            if record.has_stopped(status) and freeze.awaited.pop(record, ABSENT) is not ABSENT:
+            if (
+                record.has_stopped(status, freeze)
+                and freeze.awaited.pop(record, ABSENT) is not ABSENT
+            ):
                 places.append(place or record.place)
             if record.exited or (freeze.group and not freeze.covers(record.group)):
                 registry.withdraw(freeze, record)
@@ -253,11 +256,14 @@ class Controller:
         record = self._registry.records.get(freeze.ident)
         if record is not None and freeze.is_by(record):
             status = record.parking.word.change(settled)
-            if record.has_stopped(status):
-                for other in status.freezes:
-                    if other.registry is self._registry:
-                        other.arrive(record)
-            elif record.is_asked:
+            stopped = [
+                other
+                for other in status.freezes
+                if other.registry is self._registry and record.has_stopped(status, other)
+            ]
+            for other in stopped:
+                other.arrive(record)
+            if record.is_asked and not stopped:
                 record.call_waker()
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
@@ -337,10 +343,15 @@ def _timeout(
     `late` is how many have not arrived at its bar: those who have are its members."""
     waited = monotonic() - freeze.asked_at
     inside = {
-        record.ident: (str(shelter), site_of(place_at(shelter.code, shelter.offset)))
-        for record, shelter in shelters.items()
-        if shelter is not None
+        record.ident: (f"pending({region.kind!r})", site_of(region.place))
+        for record in list(freeze.awaited)
+        for region in record.unfinished
+        if freeze.minds(region)
     }
+    for record, shelter in shelters.items():
+        if shelter is not None:
+            site = site_of(place_at(shelter.code, shelter.offset))
+            inside.setdefault(record.ident, (str(shelter), site))
     found = tuple(
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
         for straggler in report_stragglers(list(freeze.awaited), [*freeze.members, *shelters])

@@ -14,13 +14,19 @@ else in between. It alone takes them. So what holds for a controller that waits 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
-from freezethreads._ground.arguments import Where, check_callable, check_request, check_where
+from freezethreads._ground.arguments import (
+    Where,
+    check_callable,
+    check_request,
+    check_settled,
+    check_where,
+)
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError
@@ -93,16 +99,19 @@ class FreezeRequest:
         reason: str = "",
         group: str = "",
         lease: float | None = None,
+        settled: str | Iterable[str] = (),
         place: Place | None = None,
     ) -> None:
         check_callable("notify", notify)
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        kinds = check_settled(settled)
         self._registry = freezer._registry
         self._controller = freezer._controller
         self._armed = False
         self._tied = False
         self._user = object()
         self._freeze = Freeze(self._registry, "freeze", group, reason)
+        self._freeze.settled = kinds
         self._freeze.bell = Doorbell(notify)
         if place is not None:
             warn_of_nobody(self._registry, self._freeze, place)
@@ -181,14 +190,16 @@ class HoldRequest:
         group: str = "",
         lease: float | None = None,
         where: Where | None = None,
+        settled: str | Iterable[str] = (),
     ) -> None:
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
         where = check_where(where, freezer._registry.where)
+        kinds = check_settled(settled)
         if freezer._registry.own.record is not None:
             raise FreezeError("the calling thread is registered: it is to call hold() itself")
         self._freezer = freezer
         self._user = object()
-        self._freeze = freeze = freezer._ask("hold", group, reason, where)
+        self._freeze = freeze = freezer._ask("hold", group, reason, where, kinds)
         try:
             if isinstance(freeze.bar, Bar):
                 freezer._controller.put_up(freeze, freeze.bar)

@@ -174,6 +174,7 @@ class Turns:
         if self._commands and record is not None and not record.depth:
             is_shut = record.shut or record.parking.shut > 1  # else it is this very call
             doors = () if is_shut else (self._registry,)
-            status = record.parking.word.change(commanding, freeze, doors)
+            parking = record.parking
+            status = parking.word.change(commanding, freeze, doors, parking.unfinished)
             return freeze in status.commands or freeze.done
         return True

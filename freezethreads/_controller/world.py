@@ -37,6 +37,15 @@ class HeldLock:
     site: Site
 
 
+@dataclass(frozen=True)
+class Pending:
+    """What a stopped thread has unfinished: the thread, the kind, and where its region began."""
+
+    thread: ThreadInfo
+    kind: str
+    site: Site
+
+
 def remedy(registry: Registry, freeze: Freeze, place: Place | None, otherwise: str) -> str:
     """What to write at `place` to have it thawed, or else; nothing where no place is known."""
     if place is None:
@@ -100,6 +109,21 @@ class _Stopped(Unique):
             return ()
         return tuple(
             HeldLock(info_of(record), lock, site_of(place)) for record, lock, place in bar.held()
+        )
+
+    @property
+    def pending(self) -> tuple[Pending, ...]:
+        """What the stopped threads have unfinished: their `pending()` regions of this freezer.
+
+        From any thread. None is of a kind that this was to find settled.
+        """
+        if self._freeze.done:
+            return ()
+        return tuple(
+            Pending(info_of(record), region.kind, site_of(region.place))
+            for record in list(self._freeze.members)
+            for region in record.unfinished
+            if region.registry is self._registry
         )
 
     @property

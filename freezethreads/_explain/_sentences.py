@@ -98,6 +98,10 @@ def advise(
     """What would help. `called` is what the program calls the freezer, `loop` a loop around a call
     of C that passes no safepoint, if any."""
     at = "there" if place is None else f"at {place}"
+    if cause is Cause.SECTION and str(evidence.section).startswith("pending("):
+        return (
+            f"Make that region {at} shorter, or freeze without asking for that kind to be settled."
+        )
     if cause is Cause.SECTION and evidence.where == "unlocked":
         first = "Make that section shorter"
         if evidence.calling is not False and not evidence.busy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
@@ -105,3 +105,21 @@ def check_todo(fn: object, priority: object) -> None:
     check_callable("fn", fn)
     if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
         raise TypeError(f"priority must be a number, not {priority!r}")
+
+
+def check_kind(kind: object) -> str:
+    """Return `kind` if it is a dotted name, else raise TypeError or ValueError."""
+    if not isinstance(kind, str):
+        raise TypeError(f"kind must be a dotted name such as 'tx', not {kind!r}")
+    if not all(part and part == part.strip() for part in kind.split(".")):
+        raise ValueError(f"kind must be a dotted name such as 'tx', not {kind!r}")
+    return kind
+
+
+def check_settled(settled: object) -> frozenset[str]:
+    """The kinds that are to be settled: one, or several. Raises TypeError or ValueError."""
+    if isinstance(settled, str):
+        return frozenset((check_kind(settled),))
+    if not isinstance(settled, Iterable):
+        raise TypeError(f"settled must be a kind such as 'tx', or several, not {settled!r}")
+    return frozenset([check_kind(kind) for kind in settled])

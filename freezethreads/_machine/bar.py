@@ -68,8 +68,8 @@ from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
 from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
-from freezethreads._registry import places
-from freezethreads._registry.places import Kind, Place, place_at, place_of
+from freezethreads._registry import places, unfinished
+from freezethreads._registry.places import Kind, Place, code_of, offset_of, place_at, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
@@ -170,6 +170,8 @@ class Bar:
         self.sheltered.pop(ident, None)
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
+            return False
+        if any([self.freeze.minds(region) for region in here.parking.unfinished]):
             return False
         found = find_shelter(frame, self.where, running=True)
         if found is not None:
@@ -285,6 +287,12 @@ class Bar:
         record = self.registry.records.get(ident)
         if record is not None and _is_shut(record):
             return Shelter("no_freeze() or a todo", frame.f_code, frame.f_lasti)
+        stranger = unfinished.strangers.get(ident)
+        regions = () if stranger is None else stranger.unfinished
+        for region in regions if record is None else record.unfinished:
+            if self.freeze.minds(region):
+                what = f"pending({region.kind!r})"
+                return Shelter(what, code_of(region.place), offset_of(region.place))
         return shelter_of(frame, self.where, running)
 
     def _count(self, ident: int, frame: FrameType, kind: Kind) -> None:

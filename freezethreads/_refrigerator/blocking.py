@@ -72,11 +72,12 @@ class Blocking:
                 record.depth = 1
                 return
             have_room()
-            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None, ())
+            closed = parking.unfinished
+            place: Place = ("blocking", self._label, code, offset, monotonic(), safe, None, closed)
             record.away = place
             status, after = parking.word._last  # without a call, unless there may be something
             if (after or status.freezes) and not parking.word.is_quiet():
-                tell(self._registry, record, parking.word.value, place)
+                tell(self._registry, record, parking.word.value, place, closed)
             record.depth = 1
         except BaseException:
             record = self._registry.own.record

@@ -45,7 +45,7 @@ def wait_flat(parking: Parking, place: Place) -> None:
             for registry, record in parking.members:
                 if record.shut:
                     closed = (*closed, registry)
-            parking.away = (*place[:7], closed) if is_away else None
+            parking.away = (*place[:7], (*closed, *parking.unfinished)) if is_away else None
             is_asked = False
             hint = link = parking.word._last  # from here on as in `Word.value`
             while link[1] and (following := link[1].get(0)) is not None:
@@ -58,7 +58,11 @@ def wait_flat(parking: Parking, place: Place) -> None:
                 for freeze in status.commands:
                     is_closed = is_closed or (freeze.registry is registry and not freeze.done)
                 for freeze in () if is_closed else status.freezes:
-                    if freeze.registry is registry and not freeze.done:
+                    is_spared = False
+                    for one in parking.unfinished if freeze.settled else ():
+                        if one.registry is registry:
+                            is_spared = is_spared or not freeze.settled.isdisjoint(one.kinds)
+                    if freeze.registry is registry and not (freeze.done or is_spared):
                         is_asked = True
                         if is_away and record in freeze.awaited:
                             del freeze.awaited[record]

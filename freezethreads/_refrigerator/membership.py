@@ -12,8 +12,8 @@ from freezethreads._ground.original import get_ident
 from freezethreads._ground.uninterruptible import need_depth
 from freezethreads._ground.unique import Unique
 from freezethreads._refrigerator.refrigerator import come_back
-from freezethreads._registry.places import place_of
-from freezethreads._registry.record import Record
+from freezethreads._registry.places import in_unfinished, place_of
+from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.states import Mover, State, check_move
 
@@ -163,7 +163,7 @@ def leave_implicitly(registry: Registry) -> None:
 
 def _enter(registry: Registry, record: Record, caller: FrameType) -> None:
     """Enrol the calling thread as `record`, and as nothing else."""
-    place = place_of(caller, "safepoint", "register")
+    place = in_unfinished(place_of(caller, "safepoint", "register"), here.parking.unfinished)
     record.away = place
     try:
         if registry.own.record is not None:

@@ -19,7 +19,13 @@ from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.flat import wait_flat
-from freezethreads._registry.places import Kind, Place, in_refrigerator, place_of
+from freezethreads._registry.places import (
+    Kind,
+    Place,
+    in_refrigerator,
+    in_unfinished,
+    place_of,
+)
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
@@ -32,6 +38,7 @@ from freezethreads._registry.status import (
     settled,
 )
 from freezethreads._registry.todos import Todo, pending_todos
+from freezethreads._registry.unfinished import Unfinished
 from freezethreads._report.interrupts import tell_interrupted
 from freezethreads._report.ownership import check_nothing_owned
 
@@ -142,22 +149,36 @@ def stop_again(registry: Registry, parking: Parking, place: Place) -> None:
         come_back(parking, place, (registry,))
 
 
-def go_away(registry: Registry, record: Record, place: Place) -> None:
-    """RUNNING to BLOCKED, and tell those who wait for it. By its thread; may be repeated."""
-    record.away = place
-    if not record.parking.word.is_quiet():
-        tell(registry, record, record.parking.word.value, place)
+def go_away(
+    registry: Registry,
+    record: Record,
+    place: Place,
+    unfinished: tuple[Unfinished, ...] | None = None,
+) -> None:
+    """RUNNING to BLOCKED, and tell those who wait for it. By its thread; may be repeated.
+
+    `unfinished` is what it is about to have unfinished there (None: what it has).
+    """
+    parking = record.parking
+    closed = parking.unfinished if unfinished is None else unfinished
+    record.away = place = in_unfinished(place, closed)
+    if not parking.word.is_quiet():
+        tell(registry, record, parking.word.value, place, closed)
 
 
-def tell(registry: Registry, record: Record, status: Status, place: Place) -> None:
-    """Tell those who wait for it that it has stopped. By its thread; may be repeated.
+def tell(
+    registry: Registry, record: Record, status: Status, place: Place, closed: tuple[object, ...]
+) -> None:
+    """Tell those who wait for it that it has stopped, in what is `closed`. By its thread; may be
+    repeated.
 
     `status` is what it was when the thread had just stopped, or has been since. A freeze that was
     listed afterwards is not told: its controller looks by itself, and the thread may be on its way.
     """
     if not (status.commands and status.commands_in(registry)):
         for freeze in status.freezes:
-            if freeze.registry is registry and not freeze.done and freeze.arrive(record):
+            is_meant = freeze.registry is registry and not freeze.done
+            if is_meant and not freeze.spares(closed) and freeze.arrive(record):
                 registry.recorder.visited(place)
 
 
@@ -187,7 +208,7 @@ def come_back(
             try:
                 parking.shut = shut + 1
                 if stay is None:
-                    stay = Stay(in_refrigerator(place), closed_freezers(parking))
+                    stay = Stay(in_refrigerator(place), _closed(parking))
                 _stand(parking, stay, doors, kept)
                 break
             except (RecursionError, MemoryError) as error:
@@ -206,9 +227,10 @@ def come_back(
         raise kept
 
 
-def closed_freezers(parking: Parking) -> tuple[Registry, ...]:
-    """The freezers in whose `no_freeze()` the thread is. By itself."""
-    return tuple([registry for registry, record in parking.members if record.shut])
+def _closed(parking: Parking) -> tuple[object, ...]:
+    """What the thread is in, that some freezes do not stop a thread in. By itself."""
+    shut = [registry for registry, record in parking.members if record.shut]
+    return (*shut, *parking.unfinished)
 
 
 def _stand(
@@ -226,7 +248,7 @@ def _stand(
                 turns.ring()
     # (If its stay has begun and is over, what has come since waits for the next visit.)
     status = word.change(settled) if stay.begun else word.value
-    holder = status.pending(doors)
+    holder = status.due(doors, stay.closed)
     if holder is None:
         status = word.change(settled)
     elif not stay.begun or status.stay is stay:
@@ -237,7 +259,9 @@ def _stand(
             _note_stop(parking, status, stay)
             if isinstance(kept or sys.exception(), KeyboardInterrupt):
                 tell_interrupted(status.freezes)
-    while status.stay is stay or (status.stay is not None and status.pending(doors) is not None):
+    while status.stay is stay or (
+        status.stay is not None and status.due(doors, stay.closed) is not None
+    ):
         # (The latter: its signal handler has come here while it stands.)
         following = status.holder()
         if following is not None and following is not holder:
@@ -263,7 +287,7 @@ def _note_stop(parking: Parking, status: Status, stay: Stay) -> None:
     for registry, record in parking.members:
         if registry not in stay.closed:
             record.last = stay.place
-            tell(registry, record, status, stay.place)
+            tell(registry, record, status, stay.place, stay.closed)
 
 
 def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:

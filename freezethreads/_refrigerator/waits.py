@@ -30,9 +30,9 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator.flat import wait_flat
-from freezethreads._refrigerator.refrigerator import closed_freezers, come_back, make, tell
+from freezethreads._refrigerator.refrigerator import come_back, make, tell
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import in_wait, place_of
+from freezethreads._registry.places import closed_at, in_wait, place_of
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.todos import pending_todos
@@ -69,7 +69,7 @@ class Waiting:
         self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
             place = place_of(caller_of(sys._getframe(1)), "wait", label)
-            self._place = in_wait(place, fork_safe, bell, closed_freezers(self._parking))
+            self._place = in_wait(place, fork_safe, bell, _closed(self._parking))
 
     @covered
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class Waiting:
         status = parking.word.value
         if status.stay is not None and status.holder() is not None:
             return True
-        return status.pending(_doors(parking.members)) is not None
+        return status.due(_doors(parking.members), parking.unfinished) is not None
 
     def pass_on(self) -> None:
         """Its thread does not look now. By that thread, which has said so; may be repeated."""
@@ -118,7 +118,7 @@ class Waiting:
             status = parking.word.value
             for registry, record in parking.members:
                 if not record.shut:
-                    tell(registry, record, status, self._place)
+                    tell(registry, record, status, self._place, closed_at(self._place))
 
     @covered
     def _come_back(self, kept: BaseException | None = None) -> None:
@@ -298,6 +298,13 @@ def waits_count(shut: int = 0) -> bool:
 def _doors(members: tuple[tuple[Registry, Record], ...]) -> tuple[Registry, ...]:
     """The freezers for whose freezes a wait stops its thread."""
     return tuple([registry for registry, record in members if not (record.depth or record.shut)])
+
+
+def _closed(parking: Parking) -> tuple[object, ...]:
+    """The other freezers, and what some freezes do not stop a thread in."""
+    members = parking.members
+    others = [registry for registry, record in members if record.depth or record.shut]
+    return (*others, *parking.unfinished)
 
 
 def _has_todo(record: Record) -> bool:

@@ -17,7 +17,8 @@ Kind: TypeAlias = Literal["safepoint", "blocking", "wait", "freezable", "call", 
 
 # kind, label, code and offset of the last instruction there, when it came there (monotonic),
 # whether a child of fork() may run while a thread stands there, the bell that wakes the thread
-# from there, if it can be woken, and the freezers for which the thread has not stopped there.
+# from there, if it can be woken, and what the thread is in there, that some freezes do not stop a
+# thread in: they do not count it (see `requests.Freeze.spares`).
 Place: TypeAlias = tuple[
     Kind, str | None, CodeType, int, float, bool, Bell | None, tuple[object, ...]
 ]
@@ -39,9 +40,13 @@ def in_refrigerator(place: Place) -> Place:
 
 
 def in_wait(place: Place, fork_safe: bool, bell: Bell | None, closed: tuple[object, ...]) -> Place:
-    """The same place, for a wait from which `bell` wakes the thread, and which the freezers that
-    are `closed` do not count."""
+    """The same place, for a wait from which `bell` wakes the thread."""
     return (*place[:5], fork_safe, bell, closed)
+
+
+def in_unfinished(place: Place, closed: tuple[object, ...]) -> Place:
+    """The same place, for a thread that has this unfinished there."""
+    return (*place[:7], closed)
 
 
 def not_fork_safe(place: Place) -> Place:
@@ -59,6 +64,11 @@ def code_of(place: Place) -> CodeType:
     return place[2]
 
 
+def offset_of(place: Place) -> int:
+    """At which instruction of it."""
+    return place[3]
+
+
 def came_at(place: Place) -> float:
     """When the thread came there, on the monotonic clock."""
     return place[4]
@@ -69,6 +79,6 @@ def bell_of(place: Place) -> Bell | None:
     return place[6]
 
 
-def is_closed_to(place: Place, registry: object) -> bool:
-    """Whether the thread has not stopped there for that freezer's freezes."""
-    return registry in place[7]
+def closed_at(place: Place) -> tuple[object, ...]:
+    """What the thread is in there, that some freezes do not stop a thread in."""
+    return place[7]

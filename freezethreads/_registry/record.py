@@ -5,9 +5,12 @@ away from the application's code, one of the two says so:
 
 * `Record.away`: it is in a blocking region of that freezer.
 * `Parking.away`: it is in a freezable wait, which counts for all of its freezers but those in whose
-  `no_freeze()` it is. Which these are stands in the place itself: who read that first, and then
-  looked whether the thread is in one, might find that it has come back and left it.
+  `no_freeze()` it is.
 * the stay in `Parking.word`: it stands in the refrigerator, which counts likewise.
+
+None of these counts for a freeze that spares what the thread is in. What that is stands in the
+place, or in the stay, itself: who read that the thread is away, and then looked what it is in,
+might find that it has come back since, and left it.
 
 The first two are written by the thread alone, and a controller meets them in this way: it lists its
 freeze in the word, and then looks at `away`; the thread clears `away`, and then looks into its
@@ -38,11 +41,12 @@ from freezethreads._ground.original import (
     getpid,
     local,
 )
-from freezethreads._registry.places import Place, bell_of, is_closed_to
+from freezethreads._registry.places import Place, bell_of, closed_at
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.status import Status, Word, settled
 from freezethreads._registry.todos import Todo, TodoList
+from freezethreads._registry.unfinished import Unfinished, strangers
 
 if TYPE_CHECKING:
     from freezethreads._registry.registry import Registry
@@ -66,9 +70,9 @@ class Parking:
 
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
-    thread is in, or on its way out of, and `plain` is how often it asked for plain waits. `entered`
-    is the completion at which it stands. `calls` are what worlds ask of it while it stands, each
-    with its freeze: anybody adds to them.
+    thread is in, or on its way out of, and `plain` is how often it asked for plain waits.
+    `unfinished` are its `pending()` regions. `entered` is the completion at which it stands.
+    `calls` are what worlds ask of it while it stands, each with its freeze: anybody adds to them.
     """
 
     __slots__ = (
@@ -79,12 +83,14 @@ class Parking:
         "members",
         "plain",
         "shut",
+        "unfinished",
         "waiter",
         "word",
     )
 
     def __init__(self) -> None:
         self.word = Word()
+        self.unfinished: tuple[Unfinished, ...] = ()
         self.bell = Bell()
         self.away: Place | None = None
         self.shut = 0
@@ -179,8 +185,8 @@ class Record:
     def __repr__(self) -> str:
         return f"<Record of {self.name} ({self.ident}), {self.state.name}>"
 
-    def has_stopped(self, status: Status) -> bool:
-        """Whether a freeze need not wait for it. From any thread: list the freeze, then ask.
+    def has_stopped(self, status: Status, freeze: Freeze) -> bool:
+        """Whether `freeze` need not wait for it. From any thread: list the freeze, then ask.
 
         `status` is what its word is since the freeze was listed, or since it commands no more.
         """
@@ -188,9 +194,11 @@ class Record:
             return True
         if status.commands and status.commands_in(self.registry):
             return False
-        if self.away is not None:
+        place = self.away or self.parking.away
+        counts = place is not None and not (self.shut and self.away is None)
+        if place is not None and counts and not freeze.spares(closed_at(place)):
             return True
-        return self.is_away or (status.stay is not None and status.stands_for(self.registry))
+        return status.stay is not None and status.stands_for(freeze)
 
     @property
     def is_away(self) -> bool:
@@ -205,7 +213,7 @@ class Record:
         says. (`shut` is for a signal handler in the middle of a wait.)
         """
         place = self.parking.away
-        if place is None or self.shut or is_closed_to(place, self.registry):
+        if place is None or self.shut or self.registry in closed_at(place):
             return None
         return place
 
@@ -241,7 +249,8 @@ class Record:
     @property
     def is_asked_to_stop(self) -> bool:
         """Whether there is a freeze that it must not run before. From any thread."""
-        return self.parking.word.value.pending((self.registry,)) is not None
+        parking = self.parking
+        return parking.word.value.due((self.registry,), parking.unfinished) is not None
 
     @property
     def is_asked(self) -> bool:
@@ -270,6 +279,22 @@ class Record:
             if freeze.bar is not None and not freeze.done and self.ident in freeze.bar.stopped:
                 return freeze.bar.stopped[self.ident]
         return self.last if self.stopped else None
+
+    @property
+    def unfinished(self) -> list[Unfinished]:
+        """What its thread has unfinished, where it stands or else just now. From any thread.
+
+        (A thread that leaves a region of `pending()` may stand before the last step of that.) A
+        stranger's parking need not be known to its record.
+        """
+        parking = strangers.get(self.ident, self.parking)
+        stay, place = settled(parking.word.value).stay, self.away or parking.away
+        inside: tuple[object, ...] = parking.unfinished
+        if stay is not None:
+            inside = stay.closed
+        elif place is not None:
+            inside = closed_at(place)
+        return [one for one in inside if type(one) is Unfinished]
 
     def is_dead(self) -> bool:
         """Whether the thread has ended, even if nobody was told. Asked at deadlines only."""

@@ -11,6 +11,7 @@ from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
 from freezethreads._registry.todos import ABSENT, Todo
+from freezethreads._registry.unfinished import Unfinished, with_all_above
 
 if TYPE_CHECKING:
     from freezethreads._controller.lease import Lease
@@ -45,7 +46,8 @@ class Freeze:
     worlds that stand on it, each with the place where it was asked for, if that is known (freezing
     again inside one's own world adds one). `keeps_turn` is its thread's own: see
     `_controller.turns`.
-    `bar` is None if it stops threads at their doors alone.
+    `bar` is None if it stops threads at their doors alone. `settled` are the kinds of `pending()`
+    in which it stops nobody.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
     `newcomers` are those whom somebody has moved into its group since: it does not wait for them,
     and they run until their next safepoint.
@@ -73,6 +75,7 @@ class Freeze:
         "newcomers",
         "reason",
         "registry",
+        "settled",
         "stood_at",
         "thread",
         "users",
@@ -84,6 +87,7 @@ class Freeze:
         self.kind = kind
         self.group = group
         self.reason = reason
+        self.settled: frozenset[str] = frozenset()
         self.thread = current_thread()
         self.ident = get_ident()
         self.native_id = get_native_id()
@@ -128,6 +132,26 @@ class Freeze:
     def covers(self, group: str) -> bool:
         """Whether a thread of `group` is meant: the same group or one below it."""
         return covers(self.group, group)
+
+    def settles(self, kind: str) -> bool:
+        """Whether nobody stands for it in a `pending()` region of that kind."""
+        return not self.settled.isdisjoint(with_all_above(kind))
+
+    def spares(self, closed: tuple[object, ...]) -> bool:
+        """Whether it neither counts nor holds a thread that is in these: a freezer stands for its
+        `no_freeze()`. One that has a bar looks itself before it counts anybody."""
+        for each in closed:
+            if type(each) is not Unfinished:
+                spares = each is self.registry
+            else:
+                spares = self.bar is None and self.minds(each)
+            if spares:
+                return True
+        return False
+
+    def minds(self, region: Unfinished) -> bool:
+        """Whether it stops nobody in that region of `pending()`."""
+        return region.registry is self.registry and not self.settled.isdisjoint(region.kinds)
 
     def is_by(self, record: Record) -> bool:
         """Whether `record` is the thread that made this request; idents alone are used again."""

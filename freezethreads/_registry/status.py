@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 
 class Stay:
-    """One stay in the refrigerator. `closed` are the freezers in whose `no_freeze()` it happens:
-    their freezes do not count it as stopped, and do not hold it."""
+    """One stay in the refrigerator. `closed` is what it happens in, that some freezes do not stop
+    a thread in: they do not count it as stopped, and do not hold it (see `Freeze.spares`)."""
 
     __slots__ = ("begun", "closed", "place")
 
@@ -58,7 +58,7 @@ class Stay:
 
     def is_held_by(self, freeze: Freeze) -> bool:
         """Whether it lasts until that freeze is done."""
-        return not freeze.done and freeze.registry not in self.closed
+        return not (freeze.done or (self.closed and freeze.spares(self.closed)))
 
 
 class Status:
@@ -88,17 +88,20 @@ class Status:
         # A list, which costs less than a generator, and hardly anything where it is empty.
         return any([one.registry is registry and not one.done for one in self.commands])
 
-    def stands_for(self, registry: object) -> bool:
-        """Whether it counts as stopped where that freezer asks."""
+    def stands_for(self, freeze: Freeze) -> bool:
+        """Whether it counts as stopped for that freeze."""
         stay = self.stay
-        if stay is None or self.calling or registry in stay.closed:
+        if stay is None or self.calling or freeze.spares(stay.closed):
             return False
-        return not self.commands_in(registry)
+        return not self.commands_in(freeze.registry)
 
-    def pending(self, doors: Iterable[object]) -> Freeze | None:
-        """The first freeze for which it has to stop at the doors of these freezers, or None."""
+    def due(self, doors: Iterable[object], closed: tuple[object, ...]) -> Freeze | None:
+        """The first freeze for which it has to stop at the doors of these freezers, or None. Those
+        that spare whoever is in what is `closed` are passed."""
         for freeze in self.freezes:
             is_meant = not freeze.done and freeze.registry in doors
+            if is_meant and closed and freeze.spares(closed):
+                continue
             if is_meant and not (self.commands and self.commands_in(freeze.registry)):
                 return freeze
         return None
@@ -256,7 +259,7 @@ def unlisted(old: Status, left: Callable[[Freeze], bool]) -> Status:
 def parked(old: Status, stay: Stay, doors: Iterable[object]) -> Status:
     """Stands, if anything forbids to go through these doors. By the thread itself."""
     old = settled(old)
-    if old.stay is not None or old.pending(doors) is None:
+    if old.stay is not None or old.due(doors, stay.closed) is None:
         return old
     return Status(old.freezes, stay, False, old.commands)
 
@@ -284,9 +287,11 @@ def answered(old: Status, stay: Stay) -> Status:
     return Status(old.freezes, stay, False, old.commands)
 
 
-def commanding(old: Status, freeze: Freeze, doors: Iterable[object]) -> Status:
+def commanding(
+    old: Status, freeze: Freeze, doors: Iterable[object], closed: tuple[object, ...]
+) -> Status:
     """Commands `freeze` from now on, if it need not stop at these doors. By the thread itself."""
     old = settled(old)
-    if freeze in old.commands or freeze.done or old.pending(doors) is not None:
+    if freeze in old.commands or freeze.done or old.due(doors, closed) is not None:
         return old
     return Status(old.freezes, old.stay, old.calling, (*old.commands, freeze))

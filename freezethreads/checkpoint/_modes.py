@@ -14,7 +14,7 @@ costs 1 to 3 ms, and pickling a thousand entries 0.05 ms.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -51,12 +51,12 @@ class Mode:
     """Whether a child can be forked while a thread is in this mode's `save`."""
 
     def __init__(
-        self, freezer: Freezer, store: Store, take: Callable[[], Any], lease: float | None
+        self, freezer: Freezer, store: Store, take: Callable[[], Any], what: Mapping[str, Any]
     ) -> None:
         self._freezer = freezer
         self._store = store
         self._take = take
-        self._lease = lease
+        self._what = what
 
     def snap(self, turn: Turn, deadline: Deadline, at_end: ExitStack) -> Snapshot:
         """Stop the world, take the turn, get hold of the payload, thaw.
@@ -72,7 +72,7 @@ class Mode:
             turn.wait(deadline)
             left = deadline.remaining()
             with self._freezer.freeze(
-                timeout=None if left < 0 else left, reason="checkpoint", lease=self._lease
+                timeout=None if left < 0 else left, reason="checkpoint", **self._what
             ) as world:
                 if turn.take_nowait():
                     yield world
@@ -102,10 +102,10 @@ class ForkMode(Mode):
         freezer: Freezer,
         store: Store,
         take: Callable[[], Any],
-        lease: float | None,
+        what: Mapping[str, Any],
         save_timeout: float | None,
     ) -> None:
-        super().__init__(freezer, store, take, lease)
+        super().__init__(freezer, store, take, what)
         self._save_timeout = save_timeout
         self._warned = False
 

@@ -45,6 +45,7 @@ examples:
   freezethreads freeze 4711 --group io --timeout 5 --lease 600
   freezethreads freeze 4711 --wait
   freezethreads freeze 4711 --where unlocked
+  freezethreads freeze 4711 --settled tx --settled reply
 """
 _RENEWAL = 5.0  # seconds between two renewals, or a third of the lease if that is less
 
@@ -71,6 +72,13 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help="let them go by themselves S seconds after they stand (default: 60)",
     )
     add_where(parser)
+    add(
+        "--settled",
+        metavar="KIND",
+        action="append",
+        default=[],
+        help="stop no thread inside pending() of this kind, a dotted name; may be repeated",
+    )
     add("--reason", metavar="TEXT", default="", help="shown to whoever looks meanwhile")
     add("--wait", action="store_true", help="stay, and thaw at the end")
     add_freezer(parser)
@@ -113,6 +121,7 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         reason=arguments.reason,
         where=where_of(client, arguments),
         keep=not arguments.wait,
+        **({"settled": arguments.settled} if arguments.settled else {}),
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, cast, get_args
 
-from freezethreads._ground.arguments import Where
+from freezethreads._ground.arguments import Where, check_settled
 from freezethreads._ground.jsonable import LARGEST
 from freezethreads.control._errors import RequestError
 
-__all__ = ["Arguments", "check_names", "flag", "seconds", "text", "where_of"]
+__all__ = ["Arguments", "check_names", "flag", "kinds", "seconds", "text", "where_of"]
 
 Arguments = Mapping[str, object]
 
 _LONGEST: Final = 200  # characters of a name or a reason
+_MOST: Final = 100  # kinds
 
 
 def check_names(arguments: Arguments, known: Collection[str]) -> None:
@@ -49,6 +50,18 @@ def where_of(arguments: Arguments) -> Where | None:
     if value is not None and value not in get_args(Where):
         raise RequestError("wrong", f"where must be one of {', '.join(get_args(Where))}")
     return cast("Where | None", value)
+
+
+def kinds(arguments: Arguments) -> frozenset[str]:
+    """Return the kinds that are to be ``settled``: one, or several."""
+    value = arguments.get("settled", [])
+    several = value if isinstance(value, list) else [value]
+    if len(several) > _MOST:
+        raise RequestError("wrong", f"settled must be at most {_MOST} kinds")
+    try:
+        return check_settled([text({"settled": one}, "settled") for one in several])
+    except (TypeError, ValueError) as error:
+        raise RequestError("wrong", str(error)) from None
 
 
 def flag(arguments: Arguments, name: str, default: bool) -> bool:

@@ -15,7 +15,7 @@ from freezethreads._report.reports import (
     ThreadRow,
     unregistered_rows,
 )
-from freezethreads.control._arguments import check_names, flag, seconds, text, where_of
+from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
 from freezethreads.control._describe import (
     describe_freezer,
     describe_process,
@@ -79,6 +79,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         lease=lease,
         reason=text(arguments, "reason"),
         where=where_of(arguments),
+        settled=kinds(arguments),
         keep=flag(arguments, "keep", False),
     )
     return Frozen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from freezethreads import Freezer, Hold, default_freezer
 from freezethreads._controller.nowait import HoldRequest
@@ -74,6 +74,7 @@ class Session:
         lease: float,
         reason: str,
         where: Where | None,
+        settled: Collection[str],
         keep: bool,
     ) -> Hold:
         """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
@@ -84,7 +85,13 @@ class Session:
         key = Key(None if keep else self, freezer, group)
         self._holds.check_room(key)
         hold = self.hold(
-            freezer, timeout=timeout, reason=reason, group=group, lease=lease, where=where
+            freezer,
+            timeout=timeout,
+            reason=reason,
+            group=group,
+            lease=lease,
+            where=where,
+            settled=settled,
         )
         self._unanswered.append((key, hold))
         self._holds.put(key, hold, lease)
@@ -99,6 +106,7 @@ class Session:
         group: str = "",
         lease: float | None = None,
         where: Where | None = None,
+        settled: Collection[str] = (),
     ) -> Hold:
         """What `freezer.hold` does, for as long as the client waits for it.
 
@@ -106,7 +114,13 @@ class Session:
         """
         try:
             request = HoldRequest(
-                freezer, timeout=timeout, reason=reason, group=group, lease=lease, where=where
+                freezer,
+                timeout=timeout,
+                reason=reason,
+                group=group,
+                lease=lease,
+                where=where,
+                settled=settled,
             )
         except ValueError as error:
             raise RequestError("wrong", str(error)) from None

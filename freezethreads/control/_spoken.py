@@ -88,7 +88,9 @@ class Request(NamedTuple):
 SPOKEN: Final = {
     "hello": Request((), ProcessReport),
     "threads": Request(("freezer",), Threads),
-    "freeze": Request(("freezer", "group", "timeout", "lease", "reason", "where", "keep"), Frozen),
+    "freeze": Request(
+        ("freezer", "group", "timeout", "lease", "reason", "where", "settled", "keep"), Frozen
+    ),
     "renew": Request(("lease",), Renewed),
     "thaw": Request(("own",), Thawed),
     "sites": Request(("freezer",), Sites),

@@ -35,7 +35,7 @@ import concurrent.futures
 import contextvars
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -161,6 +161,7 @@ def freeze(
     reason: str = "",
     group: str = "",
     lease: float | None = None,
+    settled: str | Iterable[str] = (),
 ) -> AbstractAsyncContextManager[World, None]:
     """Stop all registered threads of `group` but the loop's own: ``async with freeze() as world:``.
 
@@ -184,7 +185,7 @@ def freeze(
             "freezer must be a freezethreads.Freezer, or None for the default one, "
             f"not {freezer!r}; write freeze(group={freezer!r})"
         )
-    what = {"reason": reason, "group": group, "lease": lease}
+    what = {"reason": reason, "group": group, "lease": lease, "settled": settled}
     place = asked_at(sys._getframe(1))
     return _Block(default_freezer if freezer is None else freezer, timeout, what, place)
 

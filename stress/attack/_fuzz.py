@@ -73,6 +73,7 @@ def _arguments(name: str, choose: random.Random) -> dict[str, Any]:
         "lease": lambda: choose.choice([5e-324, 1e-9, 0.001, LONGEST_LEASE]),
         "reason": lambda: choose.choice(["", "why not", "\x1b[31m", "é" * 200]),
         "where": lambda: choose.choice([None, *get_args(Where), "nowhere"]),
+        "settled": lambda: choose.choice([[], "tx", ["tx", "a.b"], ["\ud800"], [""], ["x"] * 200]),
         "keep": lambda: choose.random() < 0.5,
         "own": lambda: choose.random() < 0.5,
     }

@@ -158,14 +158,16 @@ class Stage:
         timeout: float | None = None,
         lease: float | None = None,
         group: str = "",
+        settled: str = "",
     ) -> Iterator[World]:
         """Freeze them, by the stage's freezer unless told otherwise.
 
         Within this block the actors of these names make no step.
         """
         chosen = freezer or self.freezer
+        kinds = [settled] if settled else []
         with (
-            chosen.freeze(timeout=timeout, lease=lease, group=group) as world,
+            chosen.freeze(timeout=timeout, lease=lease, group=group, settled=kinds) as world,
             self.still(world, *names),
         ):
             yield world

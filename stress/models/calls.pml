@@ -128,7 +128,7 @@ inline make_calls() {                   /* code: _refrigerator/refrigerator._mak
 }
 
 inline stand() {
-    seen = done & word;                 /* code: _refrigerator/refrigerator._stand: ".pending(" ; "change(parked" */
+    seen = done & word;                 /* code: _refrigerator/refrigerator._stand: ".due(" ; "change(parked" */
     d_step {
         if
         :: LEFT(word, seen) -> new = SETTLED(word, seen) | STAY; word = new; inside = true

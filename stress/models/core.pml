@@ -53,7 +53,7 @@ inline tell(status) {                   /* the number is used up */
     od
 }
 
-inline park() {                         /* code: _refrigerator/refrigerator._stand: "change(settled)" ; ".pending(" ; "change(parked" */
+inline park() {                         /* code: _refrigerator/refrigerator._stand: "change(settled)" ; ".due(" ; "change(parked" */
     seen = done & word;                 /* code: _registry/status.parked: "settled(" ; ".stay is not None" ; "Status(" */
     d_step {
         if

@@ -54,7 +54,7 @@ inline tell(status) {                   /* code: _refrigerator/refrigerator.tell
     od
 }
 
-inline stand() {                        /* code: _refrigerator/refrigerator._stand: "change(settled" ; ".pending(" ; "change(parked" ; "_note_stop(" */
+inline stand() {                        /* code: _refrigerator/refrigerator._stand: "change(settled" ; ".due(" ; "change(parked" ; "_note_stop(" */
     before = moved;
     seen = done & word;
     d_step {

@@ -214,7 +214,7 @@ proctype Thread(byte me) {
        barred[me] = false;              /* code: _controller/turns.Turns._may_keep: ".current" ; "change(commanding" */
        if
        :: first != me + 1
-       :: else ->                       /* code: _registry/status.commanding: "settled(" ; ".pending(" ; "Status(" */
+       :: else ->                       /* code: _registry/status.commanding: "settled(" ; ".due(" ; "Status(" */
           seen = done & word[me];
           d_step {
               new = SETTLED(word[me], seen);

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from time import monotonic
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.no_freeze import NoFreeze
+from freezethreads._refrigerator.pending import PendingRegion
 from freezethreads._refrigerator.waits import Waiting
-from freezethreads._registry.record import Record
+from freezethreads._registry.places import Place, place_of
+from freezethreads._registry.record import Record, here
 from freezethreads._registry.requests import Freeze
+from freezethreads._registry.status import Stay
 from freezethreads._registry.todos import ABSENT
+from freezethreads._registry.unfinished import Unfinished
 from stress.mutants._mutant import breaks, put
 
 
@@ -79,3 +85,38 @@ def no_freeze_ignored() -> None:
 )
 def waker_not_called() -> None:
     put(Record, "call_waker", lambda self: None)
+
+
+@breaks(
+    "a place says what its thread has unfinished there",
+    explored="wait-in-pending",
+)
+def unfinished_forgotten_at_a_place() -> None:
+    def spares_no_place(self: Freeze, closed: tuple[object, ...]) -> bool:
+        return spares(self, tuple(each for each in closed if each in here.parking.unfinished))
+
+    spares: Callable[[Freeze, tuple[object, ...]], bool] = Freeze.spares
+    put(Freeze, "spares", spares_no_place)
+
+
+@breaks("a stay says what its thread has unfinished", explored="pending-under-hold")
+def stays_in_the_middle_count() -> None:
+    put(Stay, "__init__", _begin_with_nothing_unfinished)
+
+
+def _begin_with_nothing_unfinished(self: Stay, place: Place, closed: tuple[object, ...]) -> None:
+    self.place = place
+    self.closed = tuple(each for each in closed if type(each) is not Unfinished)
+    self.begun = False
+
+
+@breaks("who begins something in a region has come out of it before", explored="pending-in-region")
+def pending_from_a_region() -> None:
+    def enter(self: PendingRegion) -> None:
+        parking = here.parking
+        place = place_of(sys._getframe(1), "safepoint", None)
+        own = Unfinished(self._registry, self._kinds, place)
+        record = self._registry.own.record
+        self._change((*parking.unfinished, own), None if record is None else record.away)
+
+    put(PendingRegion, "__enter__", enter)

@@ -92,18 +92,21 @@ def newcomer_keeps_nobody() -> None:
     explored="time-out",
 )
 def told_by_a_fresh_look() -> None:
-    def tell_all(registry: Registry, record: Record, status: Status, place: Place) -> None:
+    def tell_all(
+        registry: Registry, record: Record, status: Status, place: Place, closed: tuple[object, ...]
+    ) -> None:
         dawdle()
-        tell(registry, record, record.parking.word.value, place)
+        tell(registry, record, record.parking.word.value, place, closed)
 
     replace(tell, tell_all)
 
 
 @breaks("who makes a world's call does not count as stopped", "freezers", explored="call-for-two")
 def caller_counts_as_standing() -> None:
-    def stands_for(self: Status, registry: object) -> bool:
+    def stands_for(self: Status, freeze: Freeze) -> bool:
         stay = self.stay
-        return stay is not None and registry not in stay.closed and not self.commands_in(registry)
+        counts = stay is not None and not freeze.spares(stay.closed)
+        return counts and not self.commands_in(freeze.registry)
 
     put(Status, "stands_for", stands_for)
 
@@ -148,7 +151,7 @@ def looks_before_it_asks() -> None:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         for record in list(freeze.members):
-            has_stopped = record.has_stopped(record.parking.word.value)
+            has_stopped = record.has_stopped(record.parking.word.value, freeze)
             dawdle()
             record.parking.word.ask(Status((freeze,)))
             if has_stopped:

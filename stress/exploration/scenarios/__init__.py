@@ -36,6 +36,11 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `controllers`          arm, turns, park, thaw, by threads that are asked as well
 `controller-and-hold`  hold, arm, turns, park, thaw, likewise
 `todo`                 todo, park, arm, thaw
+`pending`              pending, park, arm, thaw
+`wait-in-pending`      pending, wait, notify, arm, thaw
+`region-in-pending`    pending, region, arm, thaw
+`pending-in-region`    region, pending, arm, thaw
+`pending-under-hold`   pending, park, hold, arm, thaw
 `todos`                todo, todo, no_freeze
 `region-and-lease`     block, lease, arm, thaw
 `leases`               lease, arm again inside, thaw, park
@@ -72,9 +77,10 @@ from stress.exploration.scenarios import (
     pairs,
     requests,
     thaws,
+    unfinished,
     waits,
 )
 
 __all__ = ["FAMILIES", "SCENARIOS"]
 
-FAMILIES = (thaws, calls, members, pairs, waits, requests, interruptions, forks)
+FAMILIES = (thaws, calls, members, pairs, unfinished, waits, requests, interruptions, forks)

@@ -1,0 +1,84 @@
+"""Regions of `pending()`, in which some freezes stop nobody."""
+
+from __future__ import annotations
+
+from stress.exploration._stage import Stage, scenario
+
+
+def _freeze_settled(stage: Stage) -> None:
+    with stage.freeze("T", settled="tx") as world:
+        if world.pending:
+            stage.find("a world that is to find tx settled stands, and a thread is in the middle")
+
+
+@scenario("nobody stands inside pending() for a freeze that is to find that settled")
+def pending(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.pending("tx.write"):
+            stage.work("T")
+            stage.freezer.safepoint()
+            stage.work("T")
+        stage.freezer.safepoint()
+        stage.work("T")
+
+    stage.member("T", worker)
+    stage.actor("C", lambda: _freeze_settled(stage))
+
+
+@scenario("a wait inside pending() does not count for a freeze that is to find that settled")
+def wait_in_pending(stage: Stage) -> None:
+    lock = stage.taken_lock()
+
+    def waiter() -> None:
+        with stage.freezer.pending("tx"):
+            lock.acquire()
+            stage.work("T")
+        stage.work("T")
+
+    stage.member("T", waiter)
+    stage.actor("N", lock.release)
+    stage.actor("C", lambda: _freeze_settled(stage))
+
+
+@scenario("nor does a blocking region inside it")
+def region_in_pending(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.pending("tx"):
+            with stage.freezer.blocking("io"):
+                pass
+            stage.work("T")
+        stage.work("T")
+
+    stage.member("T", worker)
+    stage.actor("C", lambda: _freeze_settled(stage))
+
+
+@scenario("who begins something inside a blocking region has come out of that before")
+def pending_in_region(stage: Stage) -> None:
+    def worker() -> None:
+        with stage.freezer.blocking("io"), stage.freezer.pending("tx"):
+            stage.work("T")
+        stage.work("T")
+
+    stage.member("T", worker)
+    stage.actor("C", lambda: _freeze_settled(stage))
+
+
+@scenario("a thread that stands for others in the middle of something does not stand for this one")
+def pending_under_hold(stage: Stage) -> None:
+    inside: list[str] = []
+
+    def worker() -> None:
+        with stage.freezer.pending("tx"):
+            inside.append("T")
+            stage.freezer.safepoint()
+            inside.clear()
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None, settled="tx"):
+            if inside:
+                stage.find("a world that is to find tx settled stands, and T is in the middle")
+
+    stage.member("T", worker)
+    stage.actor("H", lambda: stage.freezer.hold(timeout=None).thaw())
+    stage.actor("C", controller)
