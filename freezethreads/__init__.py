@@ -30,6 +30,7 @@ from freezethreads._default import (
     dump,
     freezable,
     freeze,
+    guard_forks,
     hold,
     no_freeze,
     pending,
@@ -47,6 +48,7 @@ from freezethreads._default import (
 from freezethreads._freezer import Freezer
 from freezethreads._ground.errors import (
     AlreadyRegistered,
+    ForkUnsafe,
     FreezeError,
     FreezeTimeout,
     LeaseExpired,
@@ -58,7 +60,7 @@ from freezethreads._ground.errors import (
 from freezethreads._ground.exports import Docstring as _Docstring
 from freezethreads._ground.exports import export as _export
 from freezethreads._ground.foreign import ForeignThread
-from freezethreads._install import Installation, install
+from freezethreads._install import ForkGuard, GuardedFork, Installation, install
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._registry.states import State
@@ -70,9 +72,12 @@ from freezethreads._threads import Thread
 __all__ = [
     "AlreadyRegistered",
     "ForeignThread",
+    "ForkGuard",
+    "ForkUnsafe",
     "FreezeError",
     "FreezeTimeout",
     "Freezer",
+    "GuardedFork",
     "HeldLock",
     "Histogram",
     "Hold",
@@ -98,6 +103,7 @@ __all__ = [
     "dump",
     "freezable",
     "freeze",
+    "guard_forks",
     "hold",
     "install",
     "no_freeze",

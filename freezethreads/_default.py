@@ -31,6 +31,7 @@ atomic = default_freezer.atomic
 freezable = default_freezer.freezable
 freeze = default_freezer.freeze
 run_frozen = default_freezer.run_frozen
+guard_forks = default_freezer.guard_forks
 hold = default_freezer.hold
 todo = default_freezer.todo
 todo_all = default_freezer.todo_all

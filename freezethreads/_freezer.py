@@ -50,6 +50,7 @@ from freezethreads._report.statistics import Recorder, Site, Statistics
 from freezethreads._report.stragglers import ThreadInfo, infos_of
 
 if TYPE_CHECKING:
+    from freezethreads._install._forks import ForkGuard, OnFailure
     from freezethreads.control import Serving
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class Freezer(Unique):
         self.name = name
         self.armed: bool = debug
         if debug:
-            ownership.track()
+            ownership.track(Freezer)
         self._registry = Registry(self, debug, Recorder())
         self._controller = Controller(self._registry)
         development = sys.flags.dev_mode
@@ -404,6 +405,38 @@ class Freezer(Unique):
                 except ThreadExited:
                     pass  # as documented
         return futures
+
+    def guard_forks(
+        self,
+        *,
+        where: Where = "unlocked",
+        timeout: float | None = 5.0,
+        on_failure: OnFailure = "raise",
+    ) -> ForkGuard:
+        """Have each `os.fork()` of the process happen while no other thread holds a lock.
+
+        A context manager. While it is in force, whoever calls `os.fork` or `os.forkpty`, in the
+        program, the standard library or a library, has all other threads stopped for it, as by
+        `freeze` with this `where`. `timeout` is in seconds (None: for ever), and includes waiting
+        for one's turn. If a lock is held until then, `on_failure` decides: ``"raise"`` raises
+        `ForkUnsafe`, and nothing was forked; ``"warn"`` forks, with a RuntimeWarning and a line in
+        the log; ``"log"`` forks, with the line alone. The child has a working freezer, its own
+        thread alone, and the guard.
+
+        ``"unlocked"`` needs CPython 3.12. On 3.11 it is as ``"safepoint"``: the registered threads
+        stop where they do for `freeze()`, and again until none of them has a lock of
+        `freezethreads.sync` or of `install()` in its hands, or another one in a ``with`` block;
+        `GuardedFork.unseen` names those that could not be stopped.
+
+        May be entered by any thread, and beside others: of one freezer's guards the newest decides,
+        and a fork has to satisfy each freezer that has one. Not guarded is what C code forks by
+        itself, what was copied from `os` into anything but a module, and `subprocess`, whose child
+        executes another program at once. A guard that nobody enters does nothing. Raises TypeError
+        or ValueError for a wrong argument.
+        """
+        from freezethreads._install._forks import ForkGuard  # it stands on this module
+
+        return ForkGuard(self, where, timeout, on_failure)
 
     # Looking.
 

@@ -3,6 +3,7 @@
 The child of a fork has one thread, and gets freezers that know only that one. CPython 3.12+ warns
 about a fork with threads, since a child of threads that were stopped *anywhere* deadlocks. Inside
 a world they were not, so there, and for the world's own thread alone, the warning is kept away.
+Where a guard has looked at the fork, it says itself whether it deserves the warning.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import Any, cast
 
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.living import Living
+from freezethreads._ground.original import get_ident
 from freezethreads._machine import bar, trap
 from freezethreads._report import ownership
 
 _controllers: Living[Controller] = Living()
+# Who forks just now and was looked at, by ident: whether no lock is held that can be seen.
+looked_at: dict[int, bool] = {}
 
 
 def adopt(controller: Controller) -> None:
@@ -30,7 +34,7 @@ class _Undeserved:
     """Stands for the message in a warnings filter, which asks it: `message.match(text)`."""
 
     def match(self, text: str) -> bool:
-        return "multi-threaded, use of" in text and _owns_a_world()
+        return "multi-threaded, use of" in text and _is_undeserved()
 
 
 _FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
@@ -40,12 +44,17 @@ def _owns_a_world() -> bool:
     return any(controller.owns_world() for controller in _controllers)
 
 
+def _is_undeserved() -> bool:
+    is_safe = looked_at.get(get_ident())
+    return _owns_a_world() if is_safe is None else is_safe
+
+
 def _before_fork() -> None:
     # The warning comes after the last hook, so nothing here could take a passing filter away
-    # again. This one stays, and matches nothing but a fork inside a world. Filters may have been
+    # again. This one stays, and matches nothing but such a fork. Filters may have been
     # added or replaced since the last fork (`warnings.catch_warnings`), hence each time.
     filters = cast("list[Any]", warnings.filters)
-    if _owns_a_world() and filters[:1] != [_FILTER]:
+    if _is_undeserved() and filters[:1] != [_FILTER]:
         if _FILTER in filters:
             filters.remove(_FILTER)
         filters.insert(0, _FILTER)
@@ -53,6 +62,7 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
+    looked_at.clear()
     bar.reset()
     ownership.reset()
     for controller in _controllers:

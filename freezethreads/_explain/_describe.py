@@ -137,7 +137,7 @@ class _Threads:
 
     def _note_owners(self, idents: list[int]) -> None:
         """Who owns which lock: what was noted, and what somebody waits for."""
-        owned = dict(owned_locks())
+        owned = {lock: ident for lock, ident, _ in owned_locks()}
         for ident in idents:
             lock = awaited_by(ident)
             if lock is not None and lock.owner not in (None, ident):

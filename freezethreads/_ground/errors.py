@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyRegistered",
+    "ForkUnsafe",
     "FreezeError",
     "FreezeTimeout",
     "LeaseExpired",
@@ -56,6 +57,26 @@ class LeaseExpired(FreezeError):
     The threads were let go at that moment and have been running since, so what was read inside
     the ``with`` block may not be consistent.
     """
+
+
+class ForkUnsafe(FreezeError):
+    """A fork would have copied a lock that another thread holds, or could not be seen not to.
+
+    Nothing was forked, and everybody was let go again. ``stragglers`` are the threads that did not
+    come out of what they are in by the deadline, as in `FreezeTimeout`. ``held`` says of those that
+    stood, one a line, what they hold and where they have acquired it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stragglers: tuple[Straggler, ...] = (),
+        held: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.stragglers = stragglers
+        self.held = held
 
 
 class AlreadyRegistered(FreezeError):

@@ -83,7 +83,7 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
         check_beginnings()
         installation = Installation(members, [], Beginnings())
     try:
-        _call_locked(installation._begin)
+        call_locked(installation._begin)
         return installation
     except BaseException:
         installation.uninstall()
@@ -145,7 +145,7 @@ class Installation(Unique):
         same holds for what was copied meanwhile (``from time import sleep``). Locks and queues that
         were made meanwhile stay what they are.
         """
-        for name in _call_locked(self._end):
+        for name in call_locked(self._end):
             logger.warning("%s was replaced by somebody else since install(), and is left so", name)
 
     def _begin(self) -> None:
@@ -177,7 +177,7 @@ class Installation(Unique):
         return left
 
 
-def _call_locked(call: Callable[[], T]) -> T:
+def call_locked(call: Callable[[], T]) -> T:
     """Return `call()`, made with the lock held and the doors shut, and leave both as they were."""
     return call_shut(call_with, _lock, call)
 

@@ -66,13 +66,17 @@ class Row:
 
 
 class Patch:
-    """A row of the table for the Python at hand, to be put in place and taken away."""
+    """A row of the table for the Python at hand, to be put in place and taken away.
 
-    __slots__ = ("_made", "_owner", "_places", "_row")
+    `copies` are other modules that have the same under some name, and what they call it.
+    """
 
-    def __init__(self, row: Row, owner: Any) -> None:
+    __slots__ = ("_copies", "_made", "_owner", "_places", "_row")
+
+    def __init__(self, row: Row, owner: Any, copies: Iterable[tuple[Any, str]] = ()) -> None:
         self._row = row
         self._owner = owner
+        self._copies = copies
         self._places: list[tuple[Any, str, object]] = []  # with what was there before
         self._made: object = ABSENT
 
@@ -80,7 +84,7 @@ class Patch:
         """Put the replacement in place."""
         original: Function = getattr(self._owner, self._row.name)
         made = self._row.make(original, switch, self._row.label)
-        places = {(self._owner, self._row.name)}
+        places = {(self._owner, self._row.name), *self._copies}
         if isinstance(made, type):
             places |= _home_of(original)
         else:

@@ -103,6 +103,7 @@ class Bar:
         "codes",
         "first_seen",
         "freeze",
+        "parking",
         "registry",
         "sheltered",
         "stopped",
@@ -120,6 +121,7 @@ class Bar:
         self.sheltered: dict[int, tuple[int, CodeType, int]] = {}
         self.first_seen: dict[int, float] = {}
         self.codes: frozenset[CodeType] | None = None
+        self.parking = here.parking
 
     def put_up(self) -> None:
         """From here on each thread meets it. By its controller; may be repeated.
@@ -375,18 +377,27 @@ class Bar:
         return ident == get_ident() and get_native_id() != self.freeze.native_id
 
     def _commands(self, ident: int) -> bool:
-        """Whether a thread has a world, or freezes for one, that was there before this one."""
+        """Whether a thread has a world, or freezes for one, that was there before this one.
+
+        One that waits for a call that the controller makes for its world commands nothing here: it
+        can do nothing before that is made.
+        """
         own = self.registry.turns["freeze"].current
         if own is not None and own.ident == ident and own.keeps_turn and own is not self.freeze:
-            return True
+            return not self._is_called_by(own)
         for bar in list(trap.bars):
             if bar is self:
                 break
             freeze = bar.freeze
             is_busy = not freeze.done and (freeze.kind == "freeze" or freeze.stood_at is None)
             if freeze.ident == ident and is_busy:
-                return True
+                return not self._is_called_by(freeze)
         return False
+
+    def _is_called_by(self, world: Freeze) -> bool:
+        """Whether the controller makes a call for that world just now."""
+        is_calling = self.parking.word.value.calling
+        return is_calling and world in list(self.parking.calls.values())
 
 
 def _want_to_run(idents: Iterable[int]) -> bool:

@@ -1,9 +1,9 @@
 """Who has which of our locks, and who waits for one: for debug mode and for reports.
 
 The locks themselves always know their owner. Where it was acquired is noted while `tracking` is on,
-which costs each acquisition about as much again; it is switched on by the first freezer in debug
-mode, and stays on. Both dicts are read by others while threads write their own entries: each step
-is one operation on a dict whose keys compare in C (see `_registry.todos`).
+which costs each acquisition about as much again: from the first freezer in debug mode on for ever,
+and while forks are guarded. Both dicts are read by others while threads write their own entries:
+each step is one operation on a dict whose keys compare in C (see `_registry.todos`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,24 @@ _acquired: Final[dict[Any, tuple[int, Place]]] = {}
 _awaited: Final[dict[int, Any]] = {}
 
 
-def track() -> None:
-    """Note from now on where locks are acquired. Cannot be undone."""
+# For whom it is on. Changed by one thread at a time where it is taken back.
+_trackers: Final[dict[object, None]] = {}
+
+
+def track(who: object) -> None:
+    """Note from now on where locks are acquired, for `who`. May be repeated."""
     global tracking
+    _trackers[who] = None
     tracking = True
+
+
+def untrack(who: object) -> None:
+    """Do so no longer, unless somebody else wants it. May be repeated."""
+    global tracking
+    _trackers.pop(who, None)
+    if not _trackers:
+        tracking = False
+        _acquired.clear()  # their release will not be noted any more
 
 
 ITSELF: Final = "itself, or by a thread that has ended"
@@ -63,9 +77,14 @@ def acquired_at(lock: object) -> Place | None:
     return None if entry is None else entry[1]
 
 
-def owned_locks() -> list[tuple[Any, int]]:
-    """The locks whose acquisition was noted, and the idents of who did it. From any thread."""
-    return [(lock, ident) for lock, (ident, _) in list(_acquired.items())]
+def owned_locks() -> list[tuple[Any, int, Place]]:
+    """The locks whose acquisition was noted, with the ident of who did it, and where. From any
+    thread."""
+    return [
+        (lock, ident, place)
+        for lock, (ident, place) in list(_acquired.items())
+        if lock.owner == ident  # else it has just been released
+    ]
 
 
 def check_nothing_owned(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from freezethreads._ground import errors
 from freezethreads._ground.errors import FreezeError
 
 __all__ = ["CheckpointError", "ForkUnsafe", "StoreError"]
@@ -26,7 +27,7 @@ class CheckpointError(FreezeError):
         return f"{message}\n\n{self.traceback.rstrip()}" if self.traceback else message
 
 
-class ForkUnsafe(CheckpointError):
+class ForkUnsafe(CheckpointError, errors.ForkUnsafe):
     """A thread stood in a blocking region that may hold a C library's lock, until the deadline.
 
     Or one was in a call of the `SQLiteStore`, which is such a library. A child forked at that

@@ -45,8 +45,8 @@ GROUND = (
     "_refrigerator.refrigerator",
 )
 HOUSE = (*CORE, *UPPER)
-# What is opened from below only when somebody asks for it: `Freezer.serve()`.
-DOORS = {("_freezer", "control")}
+# What is opened from below only when somebody asks for it: `Freezer.serve()` and `guard_forks()`.
+DOORS = {("_freezer", "control"), ("_freezer", "_install")}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
