@@ -10,7 +10,11 @@ A *section* begins after the call that acquires, and ends after the call that re
 * A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
   ``X.acquire()``; from that call on if between the two its result is only looked at
   (``if X.acquire(timeout=1):``) or kept, or more locks are acquired.
-* A `with` block over a call of ``no_freeze()``, whoever's it is.
+* What is between ``X.acquire()`` and the last ``X.release()`` after it, of those that are not there
+  for an exception, if there is no such `try`. As somebody may come there without having acquired
+  it, a lock of `threading` that is free is not held.
+* A `with` block over a call of ``no_freeze()``, whoever's it is; and over any other call that
+  `contexts` takes for one that acquires a lock.
 
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
 Python has been acquired a few instructions before its ``__enter__`` returns.
@@ -18,17 +22,20 @@ Python has been acquired a few instructions before its ``__enter__`` returns.
 Whether the context is a lock is found out when somebody asks, by evaluating the chain without
 calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
 told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
-is called like one. A `with` block over any other call is no section: most of them (`open`, a pool,
-a runner of an event loop) last for as long as the program does.
+is called like one. Most `with` blocks over a call (`open`, a pool, a runner of an event loop) are no
+sections, and last for as long as the program does.
 """
 
 from __future__ import annotations
 
 import dis
+import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, NamedTuple
+
+from freezethreads._ground.original import LockType, RLock
 
 Chain = tuple[str, ...]
 """The kind of the first name (`fast`, `global`, `name`), the name, and the attributes after it."""
@@ -39,7 +46,8 @@ class Section(NamedTuple):
 
     `chain` leads to what may be a lock; None: it is a section whatever that is. `entered` is the
     offset that tells the line at which it was entered. `entering` is the call that acquires, which
-    a thread that runs is in, but not one that waits there. `waits` are such calls within it.
+    a thread that runs is in, but not one that waits there. `waits` are such calls within it. One
+    that is `guessed` counts only while the lock is held, by whomever, if that can be told.
     """
 
     start: int
@@ -48,6 +56,7 @@ class Section(NamedTuple):
     entered: int
     entering: bool = False
     waits: frozenset[int] = frozenset()
+    guessed: bool = False
 
     def covers(self, offset: int, running: bool) -> bool:
         """Whether a frame at that offset is in it."""
@@ -57,6 +66,8 @@ class Section(NamedTuple):
 
 
 UNKNOWN: Final = object()
+
+_PLAIN: Final = (LockType, type(RLock()))
 
 _LOADS: Final = {
     "LOAD_FAST": "fast",
@@ -95,6 +106,7 @@ _ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", 
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
 _BETWEEN: Final = 24  # between the call that acquires and the `try`, at most
 _FINALLY: Final = 40  # of a `finally`, up to the call that releases, at most
+_ATTR_HAS_PLACE: Final = sys.version_info >= (3, 12)  # LOAD_ATTR is LOAD_METHOD as well
 _ARGUMENTS: Final = 40  # of the arguments of `acquire`, or of an index, at most
 
 _known: dict[int, tuple[weakref.ref[CodeType], tuple[Section, ...]]] = {}
@@ -105,7 +117,8 @@ def sections_of(code: CodeType) -> tuple[Section, ...]:
     entry = _known.get(id(code))
     if entry is not None and entry[0]() is code:
         return entry[1]
-    found = tuple(_find(code)) if code.co_exceptiontable else ()
+    acquires = "acquire" in code.co_names and "release" in code.co_names
+    found = tuple(_find(code)) if code.co_exceptiontable or acquires else ()
     key = id(code)
 
     def forget(ref: weakref.ref[CodeType]) -> None:
@@ -131,6 +144,7 @@ def _find(code: CodeType) -> Iterator[Section]:
     for handler, covered in _blocks(code).items():
         if reader.begins_handler(handler):
             yield from reader.sections(handler, sorted(covered))
+    yield from reader.bare_sections()
 
 
 def _reader_of(code: CodeType) -> _Reader:
@@ -166,6 +180,8 @@ class _Reader:
         self._instructions = instructions
         self._index = index
         self._acquires_at: Mapping[int, Chain] | None = None
+        self._covered_acquires: set[int] = set()
+        self._handling: set[int] = set()  # calls of `release` in handlers
 
     def begins_handler(self, offset: int) -> bool:
         return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"
@@ -199,16 +215,41 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
+            self._handling.add(release)
             if release != self._first_call(after) and not self._loads_acquire(chain):
                 continue  # it tidies up what others have acquired
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
             yield from self._sections(handler, release, covered, chain, first)
             for call, looks in calls:
+                self._covered_acquires.add(call)
                 yield self._entering(call, chain, first)
                 for i in looks:
                     one = self._instructions[i].offset
                     yield Section(one, self._end(i) or one, chain, first)
+
+    def bare_sections(self) -> Iterator[Section]:
+        """What is between other calls of `acquire` and of `release`. After all `sections`."""
+        acquired = self._acquiring()
+        for call, chain in acquired.items():
+            if call in self._covered_acquires or not (end := self._last_release(call, chain)):
+                continue
+            first = self._end(call) or 0
+            waits = frozenset(self._calls_of_acquire(chain))
+            yield Section(first, end, chain, first, waits=waits, guessed=True)
+            yield self._entering(call, chain, first)
+
+    def _last_release(self, acquire: int, chain: Chain) -> int | None:
+        """Where the last release ends that may belong to that call of `acquire`: before the next
+        one that comes after a release."""
+        end = None
+        for i in range(acquire + 1, len(self._instructions)):
+            if end is not None and self._acquiring().get(i) == chain:
+                break
+            if self._method(i, "release") == chain:
+                call = self._call_of(i)
+                end = end if call is None or call in self._handling else self._end(call)
+        return end
 
     def _sections(
         self,
@@ -272,13 +313,34 @@ class _Reader:
         return None
 
     def _context(self, i: int) -> tuple[Chain | None] | None:
-        if self._opname(i) == "CALL" and self._instructions[i].arg == 0:
-            before = self._instructions[i - 1]
-            if before.opname in ("LOAD_ATTR", "LOAD_METHOD") and before.argval == "no_freeze":
+        if self._opname(i) in ("CALL", "CALL_KW", "CALL_FUNCTION_EX"):
+            called = self._called(i)
+            if called is not None and called[-1] == "no_freeze()":
                 return (None,)
-            return None
+            return None if called is None else (called,)
         chain = self._chain_of_item(i) if self._is_item(i) else self._chain(i)
         return None if chain is None else (chain,)
+
+    def _called(self, call: int) -> Chain | None:
+        """The chain of what is called there, the last name of which is marked."""
+        for k in range(call - 1, max(call - _ARGUMENTS, -1), -1):
+            name, one = self._opname(k), self._instructions[k]
+            if name in ("LOAD_ATTR", "LOAD_METHOD"):
+                before = self._chain(k - 1)
+                chain = None if before is None else (*before, one.argval)
+            else:
+                chain = self._chain(k) if name in _LOADS else None
+            if chain is not None and self._call_of(k, self._loads_of(k)) == call:
+                return (*chain[:-1], f"{chain[-1]}()")
+        return None
+
+    def _loads_of(self, i: int) -> int:
+        """How much what is called there takes on the stack, with what it is a method of."""
+        name, has_place = self._opname(i), (self._instructions[i].arg or 0) & 1
+        if name == "LOAD_ATTR" and not (has_place and _ATTR_HAS_PLACE):
+            return self._loads_of(i - 1)  # in whose place it comes
+        has_place = has_place and name in ("LOAD_ATTR", "LOAD_GLOBAL")
+        return 2 if has_place or name == "LOAD_METHOD" or self._opname(i - 1) == "PUSH_NULL" else 1
 
     def _is_item(self, i: int) -> bool:
         one = self._opname(i)
@@ -366,9 +428,8 @@ class _Reader:
     def _loads_acquire(self, chain: Chain) -> bool:
         return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
-    def _call_of(self, i: int) -> int | None:
-        """The call of a method that is loaded there."""
-        depth = 2  # itself, and what it is a method of
+    def _call_of(self, i: int, depth: int = 2) -> int | None:
+        """The call of a method that is loaded there: itself, and what it is a method of."""
         for k in range(i + 1, min(i + _ARGUMENTS, len(self._instructions))):
             depth += self._effect(k)
             if depth == 1 and self._opname(k).startswith("CALL"):
@@ -472,3 +533,8 @@ def is_lock(value: Any) -> bool:
 def is_called_like_a_lock(chain: Chain) -> bool:
     """What is left to go by where its value cannot be told."""
     return any(part in chain[-1].lower() for part in _LOCKLIKE)
+
+
+def is_free(lock: object) -> bool:
+    """Whether it is a lock of `threading` that nobody holds."""
+    return type(lock) in _PLAIN and repr(lock).startswith("<unlocked")

@@ -21,12 +21,14 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_own
+from freezethreads._machine.contexts import is_call, takes_a_lock
 from freezethreads._machine.marks import atomic
 from freezethreads._machine.sections import (
     UNKNOWN,
     Section,
     attribute_of,
     is_called_like_a_lock,
+    is_free,
     is_lock,
     sections_of,
     value_of,
@@ -66,6 +68,11 @@ _SHARED: Final = (
     queue.Queue.get.__code__.co_filename,
     _folder(logging.Logger.handle.__code__.co_filename),
     _folder(concurrent.futures.Future.result.__code__.co_filename),
+    # Of `multiprocessing`, what threads have in common: its package is not imported for that.
+    *(
+        os.path.join(_folder(_THREADING), "multiprocessing", f"{name}.py")
+        for name in ("connection", "queues", "synchronize")
+    ),
 )
 # What runs the program's own code, and holds nothing meanwhile. (Before and after, nobody is
 # stopped there: whoever starts a thread waits until it says that it has begun.)
@@ -188,7 +195,11 @@ def _lock_of(
         return UNKNOWN
     if where != "unlocked":
         return None
+    if is_call(section.chain):
+        return UNKNOWN if takes_a_lock(section.chain, frame) else None
     value: object = value_of(section.chain, frame)
+    if section.guessed and is_free(value):
+        return None
     if value is UNKNOWN or not is_lock(value):  # the latter: it may be another one by now
         return UNKNOWN if is_called_like_a_lock(section.chain) else None
     return None if any(one is held for held in _same(value) for one in given_back) else value
