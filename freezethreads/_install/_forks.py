@@ -368,9 +368,7 @@ def _pid_of(result: Any) -> int:
     return pid
 
 
-def _describe(
-    pid: int, waited: float, paused: float, stops: list[World | Hold]
-) -> GuardedFork:
+def _describe(pid: int, waited: float, paused: float, stops: list[World | Hold]) -> GuardedFork:
     """By the parent, when all have been let go."""
     in_calls: dict[str, None] = {}
     for stopped in stops:

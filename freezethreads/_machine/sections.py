@@ -10,6 +10,7 @@ A *section* begins after the call that acquires, and ends after the call that re
 * A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
   ``X.acquire()``; from that call on if between the two its result is only looked at
   (``if X.acquire(timeout=1):``) or kept, or more locks are acquired.
+* (A local name for these, as in ``acquire = X.acquire``, is as good.)
 * What is between ``X.acquire()`` and the last ``X.release()`` after it, of those that are not there
   for an exception, if there is no such `try`. As somebody may come there without having acquired
   it, a lock of `threading` that is free is not held.
@@ -180,6 +181,7 @@ class _Reader:
         self._instructions = instructions
         self._index = index
         self._acquires_at: Mapping[int, Chain] | None = None
+        self._aliases = dict(self._find_aliases())  # by the local name, and that of the method
         self._covered_acquires: set[int] = set()
         self._handling: set[int] = set()  # calls of `release` in handlers
 
@@ -247,7 +249,7 @@ class _Reader:
             if end is not None and self._acquiring().get(i) == chain:
                 break
             if self._method(i, "release") == chain:
-                call = self._call_of(i)
+                call = self._call_of(i, self._loads_of(i))
                 end = end if call is None or call in self._handling else self._end(call)
         return end
 
@@ -381,9 +383,18 @@ class _Reader:
     def _method(self, i: int, name: str) -> Chain | None:
         """The chain before a method of that name, which is loaded there."""
         one = self._instructions[i] if 0 <= i < len(self._instructions) else None
+        if one is not None and _LOADS.get(one.opname) == "fast":
+            return self._aliases.get((one.argval, name)) if self._aliases else None
         if one is None or one.opname not in ("LOAD_ATTR", "LOAD_METHOD") or one.argval != name:
             return None
         return self._chain(i - 1)
+
+    def _find_aliases(self) -> Iterator[tuple[tuple[str, str], Chain]]:
+        """Locals that are such a method: ``acquire = X.acquire``."""
+        for i in (*self._loads("acquire"), *self._loads("release")):
+            if self._opname(i + 1) == "STORE_FAST" and (chain := self._chain(i - 1)) is not None:
+                name = self._instructions[i].argval
+                yield (self._instructions[i + 1].argval, name), chain
 
     def _call_of_exit(self, i: int | None) -> int | None:
         """The call of `__exit__(None, None, None)` on the way out of a block that ends there."""
@@ -417,7 +428,8 @@ class _Reader:
         """Each call of `X.release()` from there to where that ends, and the chain of X."""
         for k in range(i, min(i + _FINALLY, len(self._instructions))):
             chain = self._method(k, "release")
-            if chain is not None and (call := self._call_of(k)) is not None:
+            call = None if chain is None else self._call_of(k, self._loads_of(k))
+            if chain is not None and call is not None:
                 yield call, chain
             if self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP")):
                 return
@@ -428,8 +440,8 @@ class _Reader:
     def _loads_acquire(self, chain: Chain) -> bool:
         return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
-    def _call_of(self, i: int, depth: int = 2) -> int | None:
-        """The call of a method that is loaded there: itself, and what it is a method of."""
+    def _call_of(self, i: int, depth: int) -> int | None:
+        """The call of what is loaded there, which takes so much on the stack."""
         for k in range(i + 1, min(i + _ARGUMENTS, len(self._instructions))):
             depth += self._effect(k)
             if depth == 1 and self._opname(k).startswith("CALL"):
@@ -439,8 +451,12 @@ class _Reader:
     def _acquiring(self) -> Mapping[int, Chain]:
         """The calls of `X.acquire()`, each with the chain of X."""
         if self._acquires_at is None:
-            found = [(self._call_of(i), self._method(i, "acquire")) for i in self._loads("acquire")]
-            self._acquires_at = {call: x for call, x in found if call is not None and x is not None}
+            found = [
+                (self._call_of(i, self._loads_of(i)), x)
+                for i in range(len(self._instructions))
+                if (x := self._method(i, "acquire")) is not None
+            ]
+            self._acquires_at = {call: x for call, x in found if call is not None}
         return self._acquires_at
 
     def _loads(self, name: str) -> list[int]:

@@ -67,12 +67,10 @@ _THREADING: Final = threading.Thread.run.__code__.co_filename
 _SHARED: Final = (
     queue.Queue.get.__code__.co_filename,
     _folder(logging.Logger.handle.__code__.co_filename),
-    _folder(concurrent.futures.Future.result.__code__.co_filename),
-    # Of `multiprocessing`, what threads have in common: its package is not imported for that.
-    *(
-        os.path.join(_folder(_THREADING), "multiprocessing", f"{name}.py")
-        for name in ("connection", "queues", "synchronize")
-    ),
+    # (Not what else is in its package: a process pool's manager waits for its processes, in code
+    # that is nobody's own, and what it locks is in `with` blocks.)
+    concurrent.futures.Future.result.__code__.co_filename,
+    pool._worker.__code__.co_filename,
 )
 # What runs the program's own code, and holds nothing meanwhile. (Before and after, nobody is
 # stopped there: whoever starts a thread waits until it says that it has begun.)

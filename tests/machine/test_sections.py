@@ -160,7 +160,7 @@ def not_its_own(lock: Any) -> None:
             lock.release()
 
 
-@pytest.mark.parametrize("function", [not_of_threads, of_a_call, not_its_own])
+@pytest.mark.parametrize("function", [not_of_threads, not_its_own])
 def test_what_is_no_section(function: Callable[..., Any]) -> None:
     assert sections_of(function.__code__) == ()
 

@@ -132,15 +132,17 @@ class Tqdm(Troublemaker):
     """The monitor of tqdm, and a thread with a bar."""
 
     def start(self) -> None:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         self.tqdm: Any = tqdm
-        tqdm.monitor_interval = 0.001
-        bar = tqdm(file=io.StringIO(), mininterval=0)
-        work(bar.update, pause=0.0002)
+        tqdm.monitor_interval = 0.0005
+        self.file = open(os.devnull, "w")
+        for _ in range(2):
+            bar = tqdm(file=self.file, miniters=2, mininterval=0, maxinterval=0)
+            work(bar.update, pause=0.0002)
 
     def use(self) -> None:
-        with self.tqdm(total=3, file=io.StringIO(), mininterval=0) as bar:
+        with open(os.devnull, "w") as file, self.tqdm(total=3, file=file, mininterval=0) as bar:
             for _ in range(3):
                 bar.update()
 
@@ -161,7 +163,11 @@ class SQLAlchemy(Troublemaker):
     """Five threads with the pool of one engine."""
 
     def start(self) -> None:
-        from sqlalchemy import create_engine, pool, text
+        from sqlalchemy import (  # type: ignore[import-not-found,unused-ignore]
+            create_engine,
+            pool,
+            text,
+        )
 
         self.engine = create_engine(
             "sqlite://",
@@ -222,7 +228,7 @@ def trouble(name: str, guarded: bool, forks: int) -> dict[str, Any]:
     refused = failed = 0
     guard = freezethreads.guard_forks(timeout=30)
     with guard if guarded else contextlib.nullcontext():
-        watch_forks(pauses)
+        os.fork, fork = timed(os.fork, pauses), os.fork
         for _ in range(forks):
             try:
                 forked[program.fork()] = time.monotonic()
@@ -231,6 +237,7 @@ def trouble(name: str, guarded: bool, forks: int) -> dict[str, Any]:
                 refused += 1
             failed += reap(forked)
             time.sleep(0.002)
+        os.fork = fork
     end = time.monotonic() + PATIENCE
     while forked and time.monotonic() < end:
         failed += reap(forked)
@@ -247,17 +254,16 @@ def trouble(name: str, guarded: bool, forks: int) -> dict[str, Any]:
     }
 
 
-def watch_forks(pauses: list[float]) -> None:
-    """Note how long each fork takes, guarded or not."""
-    fork = os.fork
+def timed(fork: Callable[[], int], pauses: list[float]) -> Callable[[], int]:
+    """The same, which notes how long each takes."""
 
-    def timed() -> int:
+    def call() -> int:
         begin = time.perf_counter()
         pid = fork()
         pauses.append(time.perf_counter() - begin)
         return pid
 
-    os.fork = timed
+    return call
 
 
 def reap(forked: dict[int, float]) -> int:
@@ -287,7 +293,8 @@ def main() -> int:
         print(json.dumps(trouble(name, mode == "guarded", options.forks)), flush=True)
         os._exit(0)  # whatever its threads and pools wait for
     unsafe = 0
-    print(f"CPython {sys.version.split()[0]}, GIL: {getattr(sys, '_is_gil_enabled', bool)() or 'no'}")
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    print(f"CPython {sys.version.split()[0]}, {'with' if has_gil else 'without'} a GIL", flush=True)
     for name in options.only:
         for mode in ["guarded"] if options.guarded_only else ["plain", "guarded"]:
             found = run(name, mode, options.forks)
