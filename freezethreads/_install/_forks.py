@@ -14,6 +14,9 @@ A fork is made like this, for the newest guard of each freezer that has one::
                  v                                   v             v
               REFUSED (nobody stands)              FORK         REFUSED (nobody stands)
 
+To freeze is tried anew as well, and longer each time: a thread in a section may wait for one that
+has stopped, as the manager of a process pool does that joins a feeder.
+
 With `where="unlocked"` nobody stands in a section, so there is something to be found only where a
 lock of `freezethreads.sync` was acquired without one. With `where="safepoint"` a thread may stand
 with any lock.
@@ -65,6 +68,7 @@ OnFailure: TypeAlias = Literal["raise", "warn", "log"]
 
 _FIRST_PAUSE: Final = 0.001  # seconds between two looks at locks that others hold
 _LAST_PAUSE: Final = 0.02
+_PATIENCE: Final = 0.25  # seconds for which a first attempt lasts; each next one twice as long
 
 
 @dataclass(frozen=True)
@@ -176,9 +180,19 @@ class ForkGuard(Unique):
         return None
 
     def _stop_unheld(self, caller: FrameType) -> World | Hold:
-        deadline, pause = Deadline(self._timeout), _FIRST_PAUSE
+        deadline, pause, patience = Deadline(self._timeout), _FIRST_PAUSE, _PATIENCE
         while True:
-            stopped = self._stop(deadline, caller)
+            # Who is in a section may wait for somebody who has stopped: then all go on for a while.
+            left = deadline.remaining()
+            is_last = 0 <= left <= patience
+            try:
+                stopped = self._stop(deadline if is_last else Deadline(patience), caller)
+            except ForkUnsafe as error:
+                if is_last or not isinstance(error.__cause__, FreezeTimeout):
+                    raise
+                patience *= 2
+                sleep(pause)
+                continue
             try:
                 held = _held_by_others(stopped.where)
                 if not held:

@@ -23,8 +23,8 @@ Python has been acquired a few instructions before its ``__enter__`` returns.
 Whether the context is a lock is found out when somebody asks, by evaluating the chain without
 calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
 told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
-is called like one. Most `with` blocks over a call (`open`, a pool, a runner of an event loop) are no
-sections, and last for as long as the program does.
+is called like one. Most `with` blocks over a call (`open`, a pool, a runner of an event loop) are
+no sections, and last for as long as the program does.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import logging
 import multiprocessing
@@ -136,7 +135,7 @@ class Tqdm(Troublemaker):
 
         self.tqdm: Any = tqdm
         tqdm.monitor_interval = 0.0005
-        self.file = open(os.devnull, "w")
+        self.file = open(os.devnull, "w")  # noqa: SIM115 - for as long as the program lives
         for _ in range(2):
             bar = tqdm(file=self.file, miniters=2, mininterval=0, maxinterval=0)
             work(bar.update, pause=0.0002)
