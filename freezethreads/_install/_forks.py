@@ -124,6 +124,8 @@ class ForkGuard(Unique):
         return self._where
 
     def __enter__(self) -> Self:
+        if self in _in_force:
+            raise FreezeError(f"{self!r} is entered already")
         try:
             call_locked(self._begin)
             return self
@@ -147,8 +149,6 @@ class ForkGuard(Unique):
 
     def _begin(self) -> None:
         """Called with the lock of installations held."""
-        if self in _in_force:
-            raise FreezeError(f"{self!r} is entered already")
         _in_force[self] = None
         ownership.track(self)
         _replacement.begin()
@@ -175,7 +175,7 @@ class ForkGuard(Unique):
                 raise
             unsafe = str(error)
         if self._on_failure == "warn":
-            warnings.warn(f"forking all the same: {unsafe}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"forking all the same: {unsafe}", RuntimeWarning, stacklevel=5)
         logger.warning("forking all the same: %s", unsafe)
         return None
 
@@ -184,7 +184,7 @@ class ForkGuard(Unique):
         while True:
             # Who is in a section may wait for somebody who has stopped: then all go on for a while.
             left = deadline.remaining()
-            is_last = 0 <= left <= patience
+            is_last = 0 <= left <= 2 * patience
             try:
                 stopped = self._stop(deadline if is_last else Deadline(patience), caller)
             except ForkUnsafe as error:

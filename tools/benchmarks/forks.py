@@ -113,14 +113,13 @@ class Pool(Troublemaker):
         return self.pool.submit(self.open).result()
 
     def open(self) -> int:
-        made: list[Any] = []
-        # (The pool's own threads would wait for a child that hangs; its number is all we want.)
-        with contextlib.ExitStack() as stack:
-            pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
-            stack.callback(pool.shutdown, wait=False)
-            pool.submit(_use_in_pool)
-            made += pool._processes or ()
-        return int(made[0])
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+        future = pool.submit(_use_in_pool)
+        (pid,) = pool._processes or ()
+        with contextlib.suppress(TimeoutError):
+            future.result(PATIENCE)
+        pool.shutdown(wait=False)  # its manager would wait for a child that hangs
+        return int(pid)
 
 
 def _use_in_pool() -> None:
@@ -159,7 +158,11 @@ class Queue(Troublemaker):
 
 
 class SQLAlchemy(Troublemaker):
-    """Five threads with the pool of one engine."""
+    """Five threads with the pool of one engine.
+
+    In a child the connections that threads have taken from the pool do not come back, so that it
+    has to leave that pool, as the documentation of SQLAlchemy says.
+    """
 
     def start(self) -> None:
         from sqlalchemy import (  # type: ignore[import-not-found,unused-ignore]
@@ -176,9 +179,13 @@ class SQLAlchemy(Troublemaker):
             connect_args={"check_same_thread": False},
         )
         self.query = text("select 1")
-        work(self.use, 5, pause=0.0001)
+        work(self.select, 5, pause=0.0001)
 
     def use(self) -> None:
+        self.engine.dispose(close=False)
+        self.select()
+
+    def select(self) -> None:
         with self.engine.connect() as connection:
             connection.execute(self.query).all()
 
