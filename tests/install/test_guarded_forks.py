@@ -140,9 +140,12 @@ def test_a_lock_of_sync_is_seen_without_a_with_block(freezer: Freezer, kind: Any
 
 
 def test_the_error_pickles_with_what_it_knows(freezer: Freezer) -> None:
-    with held(sync.Lock(), freezer), freezer.guard_forks(timeout=SOON):
-        with pytest.raises(ForkUnsafe) as caught:
-            os.fork()
+    with (
+        held(sync.Lock(), freezer),
+        freezer.guard_forks(timeout=SOON),
+        pytest.raises(ForkUnsafe) as caught,
+    ):
+        os.fork()
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert again.held == caught.value.held
@@ -154,12 +157,14 @@ def test_the_error_pickles_with_what_it_knows(freezer: Freezer) -> None:
 def test_forks_all_the_same(
     freezer: Freezer, on_failure: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with held(threading.Lock(), freezer):
-        with freezer.guard_forks(timeout=SOON, on_failure=on_failure) as guard:
-            with warnings.catch_warnings(record=True) as seen:
-                warnings.simplefilter("always")
-                assert fork_and_exit() == 0
-            assert (guard.forks, guard.refused) == (0, 1)
+    with (
+        held(threading.Lock(), freezer),
+        freezer.guard_forks(timeout=SOON, on_failure=on_failure) as guard,
+    ):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            assert fork_and_exit() == 0
+        assert (guard.forks, guard.refused) == (0, 1)
     kinds = [warning.category for warning in seen]
     assert kinds.count(RuntimeWarning) == (on_failure == "warn")
     assert DeprecationWarning in kinds or not HAS_ENGINE
@@ -170,11 +175,14 @@ def test_forks_all_the_same(
 
 
 def test_a_warning_that_is_an_error_forks_nothing(freezer: Freezer) -> None:
-    with held(threading.Lock(), freezer):
-        with freezer.guard_forks(timeout=SOON, on_failure="warn"), warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)
-            with pytest.raises(RuntimeWarning):
-                os.fork()
+    with (
+        held(threading.Lock(), freezer),
+        freezer.guard_forks(timeout=SOON, on_failure="warn"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error", RuntimeWarning)
+        with pytest.raises(RuntimeWarning):
+            os.fork()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -194,11 +202,14 @@ def test_the_deprecation_warning_is_kept_away_under_the_guard_alone(freezer: Fre
 
 def test_an_unsafe_fork_in_a_world_is_warned_of(freezer: Freezer) -> None:
     """The world alone would keep the warning away: but here somebody has looked."""
-    with held(threading.Lock(), freezer):
-        with freezer.guard_forks(timeout=SOON, on_failure="log"), freezer.freeze(timeout=WAIT):
-            with warnings.catch_warnings(record=True) as seen:
-                warnings.simplefilter("always")
-                fork_and_exit()
+    with (
+        held(threading.Lock(), freezer),
+        freezer.guard_forks(timeout=SOON, on_failure="log"),
+        freezer.freeze(timeout=WAIT),
+        warnings.catch_warnings(record=True) as seen,
+    ):
+        warnings.simplefilter("always")
+        fork_and_exit()
     assert bool(seen) is HAS_ENGINE
 
 
@@ -309,20 +320,27 @@ def test_in_a_world_of_its_own(freezer: Freezer, where: Any) -> None:
 
 def test_in_a_world_in_which_one_stands_with_a_lock(freezer: Freezer) -> None:
     lock = threading.Lock()
-    with held(lock, freezer), freezer.guard_forks(timeout=SOON), freezer.freeze(timeout=WAIT):
-        with pytest.raises(ForkUnsafe, match="holder"):
-            os.fork()
+    with (
+        held(lock, freezer),
+        freezer.guard_forks(timeout=SOON),
+        freezer.freeze(timeout=WAIT),
+        pytest.raises(ForkUnsafe, match="holder"),
+    ):
+        os.fork()
 
 
 def test_in_a_world_of_a_group_others_stop_too(freezer: Freezer) -> None:
     """On 3.11 nobody can stop them besides, so there it is refused."""
-    with looping(freezer, "loop"), freezer.guard_forks(timeout=WAIT):
-        with freezer.freeze(timeout=WAIT, group="nobody"):
-            if HAS_ENGINE:
-                assert fork_and_exit() == 0
-            else:
-                with pytest.raises(ForkUnsafe, match="does not cover"):
-                    os.fork()
+    with (
+        looping(freezer, "loop"),
+        freezer.guard_forks(timeout=WAIT),
+        freezer.freeze(timeout=WAIT, group="nobody"),
+    ):
+        if HAS_ENGINE:
+            assert fork_and_exit() == 0
+        else:
+            with pytest.raises(ForkUnsafe, match="does not cover"):
+                os.fork()
 
 
 def test_in_a_todo(freezer: Freezer) -> None:
@@ -343,18 +361,24 @@ def test_in_a_call_of_somebody_elses_world(freezer: Freezer, where: Any) -> None
 def test_in_a_call_for_a_world_whose_thread_has_a_lock(freezer: Freezer) -> None:
     lock = threading.Lock()
     with looping(freezer, "caller") as worker, freezer.guard_forks(timeout=SOON):
-        with freezer.freeze(timeout=WAIT) as world, lock:
-            with pytest.raises(ForkUnsafe, match="MainThread"):
-                world.call(worker, os.fork)
+        with (
+            freezer.freeze(timeout=WAIT) as world,
+            lock,
+            pytest.raises(ForkUnsafe, match="MainThread"),
+        ):
+            world.call(worker, os.fork)
         assert fork_and_exit() == 0
 
 
 @needs_engine
 def test_in_a_call_for_a_world_of_another_freezer(freezer: Freezer) -> None:
     other = Freezer("other")
-    with looping(other, "caller") as worker, freezer.guard_forks(timeout=WAIT):
-        with other.freeze(timeout=WAIT) as world:
-            assert world.call(worker, fork_and_exit) == 0
+    with (
+        looping(other, "caller") as worker,
+        freezer.guard_forks(timeout=WAIT),
+        other.freeze(timeout=WAIT) as world,
+    ):
+        assert world.call(worker, fork_and_exit) == 0
 
 
 def in_handler(call: Callable[[], object]) -> list[object]:
@@ -379,9 +403,12 @@ def in_handler(call: Callable[[], object]) -> list[object]:
 @pytest.mark.parametrize("inside", ["nothing", "blocking", "no_freeze"])
 def test_in_a_signal_handler(freezer: Freezer, inside: str) -> None:
     regions: dict[str, Any] = {"nothing": freezer.register, "blocking": freezer.blocking}
-    with looping(freezer, "loop"), freezer.guard_forks(timeout=WAIT):
-        with regions.get(inside, freezer.no_freeze)():
-            assert in_handler(fork_and_exit) == [0]
+    with (
+        looping(freezer, "loop"),
+        freezer.guard_forks(timeout=WAIT),
+        regions.get(inside, freezer.no_freeze)(),
+    ):
+        assert in_handler(fork_and_exit) == [0]
 
 
 def test_in_a_signal_handler_that_has_interrupted_a_freeze(
@@ -406,6 +433,12 @@ def test_in_a_signal_handler_that_has_interrupted_a_freeze(
         assert fork_and_exit() == 0
 
 
+def acquire_and_release(lock: Any) -> None:
+    """Wait for a lock, and have it for a moment."""
+    assert lock.acquire(timeout=WAIT)
+    lock.release()
+
+
 def test_with_a_lock_of_its_own(freezer: Freezer) -> None:
     """The child owns it, too, and can release it."""
     lock = threading.Lock()
@@ -414,7 +447,7 @@ def test_with_a_lock_of_its_own(freezer: Freezer) -> None:
         lock.release()
         return not lock.acquire(timeout=0)
 
-    waits = start(lambda: lock.acquire(timeout=WAIT) and lock.release())
+    waits = start(acquire_and_release, lock)
     with looping(freezer, "loop"), freezer.guard_forks(timeout=WAIT), lock:
         assert fork_and_exit(release) == 0
     waits.finish()
@@ -457,22 +490,32 @@ def test_of_an_interpreter_that_has_no_other_thread(
 
 
 def test_while_a_group_is_held(freezer: Freezer) -> None:
-    with looping(freezer, "loop"), had_by_another(lambda: freezer.hold(timeout=WAIT)):
-        with freezer.guard_forks(timeout=WAIT):
-            assert fork_and_exit() == 0
+    with (
+        looping(freezer, "loop"),
+        had_by_another(lambda: freezer.hold(timeout=WAIT)),
+        freezer.guard_forks(timeout=WAIT),
+    ):
+        assert fork_and_exit() == 0
 
 
 def test_while_one_is_held_with_a_lock(freezer: Freezer) -> None:
     """Nobody can wait for the hold's end, so the fork is refused when its own time is over."""
-    with held(threading.Lock(), freezer), had_by_another(lambda: freezer.hold(timeout=WAIT)):
-        with freezer.guard_forks(timeout=SOON), pytest.raises(ForkUnsafe):
-            os.fork()
+    with (
+        held(threading.Lock(), freezer),
+        had_by_another(lambda: freezer.hold(timeout=WAIT)),
+        freezer.guard_forks(timeout=SOON),
+        pytest.raises(ForkUnsafe),
+    ):
+        os.fork()
 
 
 def test_while_another_thread_has_a_world(freezer: Freezer) -> None:
-    with had_by_another(lambda: freezer.freeze(timeout=WAIT)):
-        with freezer.guard_forks(timeout=SOON), pytest.raises(ForkUnsafe) as caught:
-            os.fork()
+    with (
+        had_by_another(lambda: freezer.freeze(timeout=WAIT)),
+        freezer.guard_forks(timeout=SOON),
+        pytest.raises(ForkUnsafe) as caught,
+    ):
+        os.fork()
     assert isinstance(caught.value.__cause__, FreezeTimeout)
 
 
@@ -506,15 +549,16 @@ def test_who_is_in_a_section_may_wait_for_who_has_stopped(freezer: Freezer) -> N
 
 
 def test_the_newest_of_one_freezer_decides(freezer: Freezer) -> None:
-    with held(threading.Lock(), freezer):
-        with freezer.guard_forks(timeout=SOON) as outer:
-            with freezer.guard_forks(timeout=SOON, on_failure="log") as inner:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", DeprecationWarning)
-                    assert fork_and_exit() == 0
-            assert (outer.refused, inner.refused) == (0, 1)
-            with pytest.raises(ForkUnsafe):
-                os.fork()
+    with held(threading.Lock(), freezer), freezer.guard_forks(timeout=SOON) as outer:
+        with (
+            freezer.guard_forks(timeout=SOON, on_failure="log") as inner,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", DeprecationWarning)
+            assert fork_and_exit() == 0
+        assert (outer.refused, inner.refused) == (0, 1)
+        with pytest.raises(ForkUnsafe):
+            os.fork()
     assert (outer.refused, inner.refused) == (1, 1)
 
 
@@ -525,11 +569,13 @@ def test_a_fork_has_to_satisfy_each_freezer(freezer: Freezer) -> None:
             assert fork_and_exit() == 0
             assert one.forks == two.forks == 1
         assert freezer.statistics().freezes == other.statistics().freezes == 1
-        with held(threading.Lock(), other):
-            with freezer.guard_forks(timeout=SOON, where="safepoint") as one:
-                with other.guard_forks(timeout=SOON, where="safepoint"):
-                    with pytest.raises(ForkUnsafe):
-                        os.fork()
+        with (
+            held(threading.Lock(), other),
+            freezer.guard_forks(timeout=SOON, where="safepoint") as one,
+            other.guard_forks(timeout=SOON, where="safepoint"),
+            pytest.raises(ForkUnsafe),
+        ):
+            os.fork()
     assert one.forks == 0
 
 
@@ -660,17 +706,20 @@ def test_an_interrupt_after_the_fork_tells_of_the_child(
         let_go(stops)
 
     parent = os.getpid()
-    with looping(freezer, "loop"), freezer.guard_forks(timeout=WAIT):
-        with monkeypatch.context() as patch:
-            patch.setattr(_forks, "_let_go", interrupted)
-            try:
-                os.fork()
-            except KeyboardInterrupt as error:
-                if os.getpid() != parent:
-                    os._exit(0)
-                (note,) = error.__notes__
-            else:
-                pytest.fail("nothing was raised")
+    with (
+        looping(freezer, "loop"),
+        freezer.guard_forks(timeout=WAIT),
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(_forks, "_let_go", interrupted)
+        try:
+            os.fork()
+        except KeyboardInterrupt as error:
+            if os.getpid() != parent:
+                os._exit(0)
+            (note,) = error.__notes__
+        else:
+            pytest.fail("nothing was raised")
     pid = int("".join(filter(str.isdigit, note)))
     assert end_of(pid) == 0
     check_works(freezer, registered=False)

@@ -115,7 +115,7 @@ class Pool(Troublemaker):
     def open(self) -> int:
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
         future = pool.submit(_use_in_pool)
-        (pid,) = pool._processes or ()
+        (pid,) = dict(pool._processes or {})
         with contextlib.suppress(TimeoutError):
             future.result(PATIENCE)
         pool.shutdown(wait=False)  # its manager would wait for a child that hangs
