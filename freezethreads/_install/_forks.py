@@ -27,6 +27,7 @@ promise as much, or makes a call for somebody else's, the others are held beside
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -36,6 +37,7 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast, get_args
 
+from freezethreads import sync
 from freezethreads._controller.fork import looked_at
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import Where, check_where
@@ -150,14 +152,18 @@ class ForkGuard(Unique):
     def _begin(self) -> None:
         """Called with the lock of installations held."""
         _in_force[self] = None
-        ownership.track(self)
+        ownership.track(self)  # and then look who has acquired one before
+        _held_before.update((lock, lock.owner) for lock in _locks_of_sync() if lock.owner)
         _replacement.begin()
 
     def _end(self) -> list[str]:
         """Called with the lock of installations held. May be repeated."""
         _in_force.pop(self, None)
         ownership.untrack(self)
-        return [] if _in_force else _replacement.end()
+        if _in_force:
+            return []
+        _held_before.clear()
+        return _replacement.end()
 
     # For the fork.
 
@@ -288,9 +294,19 @@ def _held_by_others(where: Where) -> tuple[str, ...]:
         for lock, ident, place in ownership.owned_locks()
         if ident in current_frames() and ident != get_ident()
     ]
+    for lock, ident in list(_held_before.items()):
+        if lock.owner != ident or ident not in current_frames():
+            _held_before.pop(lock, None)
+        elif ident != get_ident() and ownership.acquired_at(lock) is None:
+            held.append(f"{_name_of(ident)}: {lock!r}, acquired before forks were guarded")
     if where == "safepoint" and HAS_GIL:  # without one nobody may read the frames of who runs
         held += uncollected(_sheltered)
     return tuple(held)
+
+
+def _locks_of_sync() -> list[Any]:
+    """All locks of `freezethreads.sync`, whose owners were not noted before. Takes a while."""
+    return [one for one in gc.get_objects() if isinstance(one, (sync.Lock, sync.RLock))]
 
 
 def _sheltered() -> list[str]:
@@ -321,6 +337,8 @@ def _is_alone() -> bool:
 
 
 _in_force: dict[ForkGuard, None] = {}  # in the order in which they were entered
+# Locks of `freezethreads.sync`, and their owners, that were acquired before any was in force.
+_held_before: dict[Any, int] = {}
 _REASON: Final = "a fork"
 
 
