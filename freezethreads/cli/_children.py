@@ -23,14 +23,24 @@ _FOLDER: Final = os.path.dirname(os.path.abspath(_startup.__file__))
 _VARIABLE: Final = "FREEZETHREADS_RUN"
 
 
-def begin(atomic: Iterable[str] = (), freezable: Iterable[str] = (), **options: Any) -> None:
-    """Mark what has these names, install, with the other arguments, enrol the calling thread, and
-    serve if that is asked for."""
+_guard: Final = freezethreads.guard_forks()  # which is in force until the process ends
+
+
+def begin(
+    atomic: Iterable[str] = (),
+    freezable: Iterable[str] = (),
+    guard: bool = False,
+    **options: Any,
+) -> None:
+    """Mark what has these names, install, with the other arguments, enrol the calling thread, guard
+    forks and serve if that is asked for."""
     for name in atomic:
         freezethreads.atomic(name)
     for name in freezable:
         freezethreads.freezable(name)
     freezethreads.install(**options).enrol()
+    if guard:
+        _guard.__enter__()
     if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
         _serve()
 

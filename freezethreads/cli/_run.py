@@ -49,6 +49,7 @@ examples:
   FREEZETHREADS_CONTROL=1 freezethreads run server.py
   FREEZETHREADS_CONTROL=1 freezethreads run --unpatched server.py
   freezethreads run --unpatched --atomic shop.ledger:Book.move -m shop
+  freezethreads run --unpatched --guard-forks prefork_server.py
 """
 
 
@@ -80,6 +81,13 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help="make the entry and the loops of that code safepoints; the same holds for it",
     )
     add(
+        "--guard-forks",
+        dest="guard",
+        action="store_true",
+        help="make each os.fork() of the program while no other thread holds a lock, as far as can "
+        "be seen; where one is held for 5 s, os.fork() raises ForkUnsafe",
+    )
+    add(
         "--no-children",
         dest="children",
         action="store_false",
@@ -105,6 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         "patch": arguments.patch,
         "atomic": arguments.atomic,
         "freezable": arguments.freezable,
+        "guard": arguments.guard,
     }
     try:
         begin(**options)

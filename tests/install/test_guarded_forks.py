@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import freezethreads
+import guard_helpers
 from fork_helpers import check_alone, check_works, forked, looping
 from freezethreads import ForkUnsafe, Freezer, sync
 from guard_helpers import HAS_ENGINE, SOON, end_of, fork_and_exit, held
@@ -62,7 +63,7 @@ def test_a_lock_that_stays_held_refuses_the_fork(freezer: Freezer) -> None:
         assert guard.last is None
     assert os.getpid() == before
     assert "a section of lock, at " in str(caught.value)
-    assert f"{os.path.basename(__file__)}:" in str(caught.value)
+    assert f"{os.path.basename(guard_helpers.__file__)}:" in str(caught.value)
     assert isinstance(caught.value, freezethreads.FreezeError)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
@@ -128,7 +129,7 @@ def test_forks_all_the_same(
     (record,) = [r for r in caplog.records if "forking all the same" in r.message]
     assert "holder" in record.message
     files = [warning.filename for warning in seen if warning.category is RuntimeWarning]
-    assert files in ([], [__file__])
+    assert files in ([], [guard_helpers.__file__])
 
 
 def test_a_warning_that_is_an_error_forks_nothing(freezer: Freezer) -> None:

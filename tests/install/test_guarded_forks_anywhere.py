@@ -1,4 +1,4 @@
-"""Forks under a guard, wherever they are made: in worlds, todos, calls, handlers, and two at once."""
+"""Forks under a guard, wherever they are made: in worlds, todos, calls and handlers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,259 @@
+"""Locks that are held without a `with` block over a name: by a call, by acquire() and release()
+alone, and by local names of these."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from freezethreads import Freezer
+from freezethreads._machine.stacks import shelter_of
+from helpers import WAIT, start, wait_for
+from machine import InPython
+
+freezer = Freezer()
+lock: Any = threading.Lock()
+reached, enough = threading.Event(), threading.Event()
+
+
+def inside() -> None:
+    """Here each function waits."""
+    reached.set()
+    assert enough.wait(WAIT)
+
+
+class Shop:
+    """Hands out its lock in several ways."""
+
+    @classmethod
+    def get_lock(cls) -> Any:
+        return lock
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        with lock:
+            yield
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        yield
+
+
+class Holding:
+    """Acquires a lock when it is entered."""
+
+    def __init__(self, held: Any, *, why: str = "") -> None:
+        self.held = held
+
+    def __enter__(self) -> None:
+        self.held.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.held.release()
+
+
+shop = Shop()
+
+
+def by_a_call() -> None:
+    with shop.get_lock():
+        inside()
+
+
+def by_a_generator() -> None:
+    with shop.entered():
+        inside()
+
+
+def by_a_class() -> None:
+    with Holding(lock, why="for a while"):
+        inside()
+
+
+def by_a_call_in_a_call() -> None:
+    with Holding(shop.get_lock()):
+        inside()
+
+
+def bare() -> None:
+    lock.acquire()
+    inside()
+    lock.release()
+
+
+def bare_in_branches(mine: bool = True) -> None:
+    if mine:
+        if not lock.acquire(timeout=1):
+            return
+    else:
+        lock.acquire()
+    inside()
+    if mine:
+        lock.release()
+
+
+def released_in_a_handler_too() -> None:
+    lock.acquire()
+    try:
+        inside()
+    except BaseException:
+        lock.release()
+        raise
+    lock.release()
+
+
+def with_more_before_the_try() -> None:
+    lock.acquire()
+    numbers = [1]
+    numbers.append(2)
+    try:
+        inside()
+    finally:
+        lock.release()
+
+
+def by_local_names() -> None:
+    acquire = lock.acquire
+    release = lock.release
+    acquire()
+    try:
+        inside()
+    finally:
+        release()
+
+
+HELD = (
+    by_a_call,
+    by_a_generator,
+    by_a_class,
+    by_a_call_in_a_call,
+    bare,
+    bare_in_branches,
+    released_in_a_handler_too,
+    with_more_before_the_try,
+    by_local_names,
+)
+
+
+def by_a_call_that_locks_nothing() -> None:
+    with shop.opened():
+        inside()
+
+
+def by_open() -> None:
+    with open("/dev/null"):
+        inside()
+
+
+def in_a_region() -> None:
+    with freezer.blocking("this word has a lock in it"):
+        inside()
+
+
+def before_acquire() -> None:
+    inside()
+    lock.acquire()
+    lock.release()
+
+
+def after_release() -> None:
+    for _ in range(1):
+        lock.acquire()
+        try:
+            pass
+        finally:
+            lock.release()
+        inside()
+
+
+def acquired_by_nobody(mine: bool = False) -> None:
+    if mine:
+        lock.acquire()
+    inside()
+    if mine:
+        lock.release()
+
+
+FREE = (
+    by_a_call_that_locks_nothing,
+    by_open,
+    in_a_region,
+    before_acquire,
+    after_release,
+    acquired_by_nobody,
+)
+
+
+def shelter_while_waiting(function: Callable[[], None]) -> object:
+    """What a thread is in that waits in there."""
+    reached.clear()
+    enough.clear()
+    worker = start(function)
+    try:
+        wait_for(reached)
+        frame = sys._current_frames()[worker.ident or 0]
+        return shelter_of(frame, "unlocked", running=False)
+    finally:
+        enough.set()
+        worker.finish()
+
+
+@pytest.mark.parametrize("function", HELD)
+@pytest.mark.parametrize("kind", [threading.Lock, threading.RLock])
+def test_who_holds_a_lock_is_in_a_section(
+    function: Callable[[], None], kind: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "lock", kind())
+    shelter = shelter_while_waiting(function)
+    assert "a section of " in str(shelter)
+    assert f" in {function.__name__}" in str(shelter)
+
+
+@pytest.mark.parametrize("function", FREE)
+@pytest.mark.parametrize("kind", [threading.Lock, threading.RLock])
+def test_who_holds_none_is_in_none(
+    function: Callable[[], None], kind: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "lock", kind())
+    assert shelter_while_waiting(function) is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
+@pytest.mark.parametrize("make", [threading.Lock, InPython])
+@pytest.mark.parametrize("function", HELD)
+def test_before_each_instruction_that_finds_it_held(
+    function: Callable[[], None], make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked in each instruction of the functions above that is executed."""
+    made, missed, held = make(), [], [0]
+    monkeypatch.setattr(sys.modules[__name__], "lock", made)
+    monkeypatch.setattr(sys.modules[__name__], "inside", int)
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    instruction = monitoring.events.INSTRUCTION
+    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
+    code_of: CodeType = function.__code__
+
+    def look(code: CodeType, offset: int) -> None:
+        if code is code_of and made.locked():
+            held[0] += 1
+            if shelter_of(sys._getframe(1), "unlocked", running=True) is None:
+                missed.append((code.co_name, offset))
+
+    monitoring.use_tool_id(tool, "looks")
+    try:
+        monitoring.register_callback(tool, instruction, look)
+        monitoring.set_events(tool, instruction)
+        function()
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, instruction, None)
+        monitoring.free_tool_id(tool)
+    assert held[0] > 2
+    assert not missed
+    assert not made.locked()
