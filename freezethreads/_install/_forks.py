@@ -194,7 +194,8 @@ class ForkGuard(Unique):
             try:
                 stopped = self._stop(deadline if is_last else Deadline(patience), caller)
             except ForkUnsafe as error:
-                if is_last or not isinstance(error.__cause__, FreezeTimeout):
+                is_late = isinstance(error.__cause__, FreezeTimeout)
+                if is_last or not is_late or self._keeps_one_of(error.stragglers):
                     raise
                 patience *= 2
                 sleep(pause)
@@ -230,6 +231,13 @@ class ForkGuard(Unique):
             raise _unsafe(str(error), stragglers=error.stragglers) from error
         except FreezeError as error:
             raise _unsafe(str(error)) from error
+
+    def _keeps_one_of(self, stragglers: tuple[Straggler, ...]) -> bool:
+        """Whether one of these stands in a world that does not end before the fork."""
+        own = self._freezer._controller.own_world() or _calling_world(self._freezer)
+        members = () if own is None else list(own.members)
+        standing = {record.ident for record in members if record.stopped}
+        return any(straggler.ident in standing for straggler in stragglers)
 
     def note(self, made: GuardedFork) -> None:
         """It has made a fork. By the parent, when all go on."""

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from freezethreads import State, World
 from freezethreads.testing import Actor, Role, Scenario, Violation
@@ -57,9 +57,17 @@ class Forks(Scenario):
             pass
 
     def forker(self, actor: Actor) -> None:
-        ways = [self.fork, self.fork_in_region, self.fork_in_world]
+        ways: list[Callable[[Actor], int | None]] = [
+            self.fork,
+            self.fork_in_region,
+            self.fork_in_world,
+        ]
         if actor.role.registered:
             ways += [self.fork_in_todo, self.fork_with_todo]
+        self.fork_in_turn(actor, ways)
+
+    def fork_in_turn(self, actor: Actor, ways: Sequence[Callable[[Actor], int | None]]) -> None:
+        """Fork in one of these ways or another, over and over; None: that one did not fork."""
         parent = os.getpid()
         while not actor.over:
             actor.pause(FORK_EVERY * self.threads)
@@ -77,7 +85,8 @@ class Forks(Scenario):
             finally:
                 if os.getpid() != parent:
                     os._exit(status)
-            self.wait_for_child(pid, way.__name__)
+            if pid is not None:
+                self.wait_for_child(pid, way.__name__)
             actor.step()
 
     def fork(self, actor: Actor) -> int:
@@ -103,7 +112,7 @@ class Forks(Scenario):
             self.freezer.safepoint("about to fork")
         return future.result()
 
-    def fork_in_world(self, actor: Actor) -> int:
+    def fork_in_world(self, actor: Actor) -> int | None:
         with actor.freeze() as world:
             actor.check(world)
             pid = self.fork(actor)
