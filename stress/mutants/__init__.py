@@ -11,6 +11,7 @@ from stress.mutants import (
     _ends,
     _engine,
     _flags,
+    _guards,
     _members,
     _programs,
     _sockets,
@@ -37,5 +38,6 @@ FAMILIES = (
     _stores,
     _sockets,
     _engine,
+    _guards,
 )
 """The modules of this package that have filled the table."""

@@ -20,8 +20,9 @@ class Guarded(forks.Forks):
     """Forks by whomever, each of which finds all locks free, however they were acquired.
 
     Each thread lives inside a lock of its own: a `with` block over a name or over a call, or
-    `acquire()` alone. Some stop with it in a blocking region. A child acquires each one. In a world
-    in which somebody stands with a lock the fork is refused, as nobody can go on before its end.
+    `acquire()` alone, there or elsewhere. Some stop with it in a blocking region. A child acquires
+    each one. In a world in which somebody stands with a lock the fork is refused, as nobody can go
+    on before its end.
     """
 
     def setup(self) -> None:
@@ -30,6 +31,7 @@ class Guarded(forks.Forks):
         self.locks = {
             way: [kind() for kind in kinds] for way in ("hold", "hold_barely", "hold_called")
         }
+        self.locks["hold_elsewhere"] = [sync.Lock(), sync.RLock()]  # whose owners are known
         self.shared = get_context("fork").RLock()
         self.refused: dict[str, int] = {}
         self.made: dict[str, int] = {}
@@ -75,6 +77,14 @@ class Guarded(forks.Forks):
         actor.pause(HELD_FOR)
         lock.release()
 
+    def hold_elsewhere(self, lock: Any, actor: Actor) -> None:
+        self.acquire(lock)
+        actor.pause(HELD_FOR)
+        lock.release()
+
+    def acquire(self, lock: Any) -> None:
+        lock.acquire()
+
     def hold_called(self, lock: Any, actor: Actor) -> None:
         def get_lock() -> Any:
             return lock
@@ -85,7 +95,9 @@ class Guarded(forks.Forks):
             time.sleep(0)
 
     def forker(self, actor: Actor) -> None:
-        ways = [self.fork, self.fork_in_region, self.fork_in_world, self.fork_with_lock]
+        ways = [self.fork, self.fork_in_region, self.fork_in_world]
+        if actor.role.main:  # of two that fork with a lock at once, one would be refused
+            ways.append(self.fork_with_lock)
         self.fork_in_turn(actor, ways)
 
     def fork(self, actor: Actor) -> int:
