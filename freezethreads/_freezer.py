@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import wraps
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
@@ -50,7 +50,7 @@ from freezethreads._report.statistics import Recorder, Site, Statistics
 from freezethreads._report.stragglers import ThreadInfo, infos_of
 
 if TYPE_CHECKING:
-    from freezethreads._install._forks import ForkGuard, OnFailure
+    from freezethreads._install._forks import ForkGuard
     from freezethreads.control import Serving
 
 T = TypeVar("T")
@@ -409,9 +409,9 @@ class Freezer(Unique):
     def guard_forks(
         self,
         *,
-        where: Where = "unlocked",
+        where: Literal["unlocked", "safepoint"] = "unlocked",
         timeout: float | None = 5.0,
-        on_failure: OnFailure = "raise",
+        on_failure: Literal["raise", "warn", "log"] = "raise",
     ) -> ForkGuard:
         """Have each `os.fork()` of the process happen while no other thread holds a lock.
 
@@ -426,7 +426,7 @@ class Freezer(Unique):
         ``"unlocked"`` needs CPython 3.12. On 3.11 it is as ``"safepoint"``: the registered threads
         stop where they do for `freeze()`, and again until none of them has a lock of
         `freezethreads.sync` or of `install()` in its hands, or another one in a ``with`` block;
-        `GuardedFork.unseen` names those that could not be stopped.
+        ``GuardedFork.unseen`` names those that could not be stopped.
 
         May be entered by any thread, and beside others: of one freezer's guards the newest decides,
         and a fork has to satisfy each freezer that has one. Not guarded is what C code forks by

@@ -35,11 +35,12 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from freezethreads import sync
 from freezethreads._controller.fork import looked_at
 from freezethreads._controller.world import Hold, World
+from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import Where, check_where
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout
@@ -59,10 +60,7 @@ from freezethreads._registry.requests import Freeze
 from freezethreads._report import ownership
 from freezethreads._report.ownership import where as line_of
 from freezethreads._report.statistics import site_of
-
-if TYPE_CHECKING:
-    from freezethreads._freezer import Freezer
-    from freezethreads._report.stragglers import Straggler
+from freezethreads._report.stragglers import Straggler
 
 plumbing.add(__file__)
 
@@ -223,7 +221,7 @@ class ForkGuard(Unique):
             world = own or _calling_world(freezer)
             if world is None or (own and own.covers("") and includes(own.where, self._where)):
                 timeout = None if left < 0 else left
-                return freezer._freeze(timeout, _REASON, "", None, self._where, caller)
+                return freezer._freeze(timeout, _REASON, "", None, self._where, (), caller)
             if self._where == "safepoint":
                 return _share(freezer, world)
             return _hold_beside(freezer, deadline)
@@ -283,7 +281,7 @@ def _share(freezer: Freezer, world: Freeze) -> World:
 
 def _hold_beside(freezer: Freezer, deadline: Deadline) -> Hold:
     """Stop all threads beside a world, which has the turn. Raises what `Freezer.hold` does."""
-    freeze, user = freezer._ask("hold", "", _REASON, "unlocked"), object()
+    freeze, user = freezer._ask("hold", "", _REASON, "unlocked", frozenset()), object()
     controller = freezer._controller
     try:
         assert isinstance(freeze.bar, Bar)
