@@ -22,6 +22,7 @@ PYTEST_DONT_REWRITE: pytest, which has a plugin here, is not to warn where this 
 
 import typing as _typing
 
+from freezethreads._controller.hooks import Hook
 from freezethreads._controller.world import HeldLock, Hold, Pending, World
 from freezethreads._default import (
     atomic,
@@ -32,6 +33,7 @@ from freezethreads._default import (
     freeze,
     guard_forks,
     hold,
+    hook,
     no_freeze,
     pending,
     register,
@@ -51,6 +53,7 @@ from freezethreads._ground.errors import (
     ForkUnsafe,
     FreezeError,
     FreezeTimeout,
+    HookFailed,
     LeaseExpired,
     NotRegistered,
     SafepointViolation,
@@ -64,7 +67,7 @@ from freezethreads._install import ForkGuard, GuardedFork, Installation, install
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._registry.states import State
-from freezethreads._report.statistics import Histogram, Site, Statistics
+from freezethreads._report.statistics import Histogram, HookTimes, Site, Statistics
 from freezethreads._report.stragglers import Straggler, ThreadInfo
 from freezethreads._signals import register_signal, unregister_signal
 from freezethreads._threads import Thread
@@ -81,6 +84,9 @@ __all__ = [
     "HeldLock",
     "Histogram",
     "Hold",
+    "Hook",
+    "HookFailed",
+    "HookTimes",
     "Installation",
     "LeaseExpired",
     "NotRegistered",
@@ -105,6 +111,7 @@ __all__ = [
     "freeze",
     "guard_forks",
     "hold",
+    "hook",
     "install",
     "no_freeze",
     "pending",

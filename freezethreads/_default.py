@@ -33,6 +33,7 @@ freeze = default_freezer.freeze
 run_frozen = default_freezer.run_frozen
 guard_forks = default_freezer.guard_forks
 hold = default_freezer.hold
+hook = default_freezer.hook
 todo = default_freezer.todo
 todo_all = default_freezer.todo_all
 threads = default_freezer.threads

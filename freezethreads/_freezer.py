@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
+from freezethreads._controller.hooks import Hook
 from freezethreads._controller.nobody import warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
@@ -19,7 +20,9 @@ from freezethreads._ground.arguments import (
     by_name,
     check_callable,
     check_debug,
+    check_flag,
     check_group,
+    check_hook,
     check_kind,
     check_request,
     check_settled,
@@ -227,6 +230,7 @@ class Freezer(Unique):
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
+        hooks: bool = True,
     ) -> World:
         """Stop all registered threads of `group` but the caller, and return when they stand.
 
@@ -245,14 +249,18 @@ class Freezer(Unique):
         `settled` names kinds of unfinished business, one or several: no thread is stopped inside
         `pending()` of one of them. Inside one's own world it may name no other kinds than that has.
 
-        Raises `FreezeTimeout` with the stragglers, everybody let go again; `FreezeError` if the
-        caller has a world that does not cover `group` or `where`, is a signal handler that has
-        interrupted a freeze of its own thread, asks for a lease where no daemon thread is to be had
-        to watch it, or for a `where` that this interpreter has not, or has no more, since it is
-        about to end; TypeError or ValueError, before anything was touched. Whatever else is raised
-        (KeyboardInterrupt), nobody is left frozen.
+        `hooks` says whether those of `hook` are called. Their `before`s count for `timeout`: none
+        is called later. Inside one's own world they are as the outermost one has said.
+
+        Raises `FreezeTimeout` with the stragglers, everybody let go again; `HookFailed` if a
+        `before` raises; `FreezeError` if the caller has a world that does not cover `group` or
+        `where`, is a signal handler that has interrupted a freeze of its own thread, asks for a
+        lease where no daemon thread is to be had to watch it, or for a `where` that this
+        interpreter has not, or has no more, since it is about to end; TypeError or ValueError,
+        before anything was touched. Whatever else is raised (KeyboardInterrupt), nobody is left
+        frozen.
         """
-        return self._freeze(timeout, reason, group, lease, where, settled, sys._getframe(2))
+        return self._freeze(timeout, reason, group, lease, where, settled, hooks, sys._getframe(2))
 
     def _freeze(
         self,
@@ -262,10 +270,12 @@ class Freezer(Unique):
         lease: float | None,
         where: Where | None,
         settled: str | Iterable[str],
+        hooks: bool,
         caller: FrameType,
     ) -> World:
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
         kinds = check_settled(settled)
+        check_flag("hooks", hooks)
         own = self._controller.own_world()
         if own is not None and not own.covers(group):
             raise FreezeError(
@@ -291,7 +301,10 @@ class Freezer(Unique):
                 warn_of_nobody(self._registry, freeze, place)
                 warn_of_marks(freeze)
                 self._controller.stop(freeze, deadline, place)
-            return World(self._registry, self._controller, freeze, user, lease, place)
+            world = World(self._registry, self._controller, freeze, user, lease, place)
+            if hooks and own is None:
+                world._prepare(deadline)
+            return world
         except BaseException as error:
             self._controller.give_up(freeze, user, error)
             raise
@@ -318,16 +331,20 @@ class Freezer(Unique):
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
+        hooks: bool = True,
     ) -> T:
         """Return `callback(*args)`, called by this thread while all of `group` but it stand.
 
         ``with freeze(...): return callback(*args)``, from any thread, with the arguments and the
-        errors of `freeze`. What `callback` raises is raised here, when all have been let go.
+        errors of `freeze`. What `callback` raises is raised here, when all have been let go; what
+        `after`s of hooks raise, as an `ExceptionGroup`, in its place.
         TypeError if it cannot be called, before anything was touched.
         """
         check_callable("callback", callback)
         try:
-            world = self._freeze(timeout, reason, group, lease, where, settled, sys._getframe(1))
+            world = self._freeze(
+                timeout, reason, group, lease, where, settled, hooks, sys._getframe(1)
+            )
         except FreezeError as error:
             shorten(error, self._registry.debug)
             raise
@@ -344,6 +361,7 @@ class Freezer(Unique):
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
+        hooks: bool = False,
     ) -> Hold:
         """Stop `group` and leave it stopped until `thaw()` on the result, as a cgroup is frozen.
 
@@ -351,11 +369,13 @@ class Freezer(Unique):
         calling thread, if it is in the group, stops at its own next safepoint, until another thread
         thaws; with another `where` it goes on. Registered threads wait for each other's holds to
         stand, and so for their turn (in one's own world in vain, if such a hold waits for that
-        world). Arguments as for `freeze`,
-        and its errors but for those of one's own world; `FreezeError` in a signal handler that has
-        interrupted a hold of its own, registered thread on its way.
+        world). Arguments as for `freeze`, and its errors but for those of one's own world;
+        `FreezeError` in a signal handler that has interrupted a hold of its own, registered thread
+        on its way. With `hooks`, and a hold that stands already, `before`s are called twice in a
+        row.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
+        check_flag("hooks", hooks)
         kinds = check_settled(settled)
         freeze = self._ask("hold", group, reason, check_where(where, self._registry.where), kinds)
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
@@ -364,10 +384,46 @@ class Freezer(Unique):
             warn_of_nobody(self._registry, freeze, place)
             warn_of_marks(freeze)
             self._controller.stop_and_leave(freeze, deadline, place)
-            return Hold(self._registry, self._controller, freeze, user, lease, place)
+            hold = Hold(self._registry, self._controller, freeze, user, lease, place)
+            if hooks:
+                hold._prepare(deadline)
+            return hold
         except BaseException as error:
             self._controller.give_up(freeze, user, error)
             raise
+
+    def hook(
+        self,
+        before: Callable[[], object] | None = None,
+        after: Callable[[], object] | None = None,
+        *,
+        phase: float = 0,
+        name: str | None = None,
+    ) -> Hook:
+        """Have freezes call `before()` when all stand, and `after()` before the first runs again.
+
+        In each freeze that has hooks called (`freeze` and `run_frozen` unless told otherwise,
+        `hold` if told so), in its controller's thread: the `before`s by `phase`, the lowest first,
+        and then in the order in which they were added; the `after`s in reverse, in the thread that
+        thaws. An `after` is called exactly once if its `before` has returned, and else not at all,
+        however the freeze ends: by its thaw, its lease, an exception, the end of its thread or of
+        the interpreter. `name` is for people (None: that of the function). From any thread. A
+        freeze that is under way does not call what is added meanwhile. (The idea is that of the
+        kernel's ``PM_SUSPEND_PREPARE`` notifiers, and of ``pthread_atfork``.)
+
+        A `before` that raises ends the freeze, in `HookFailed`. What `after`s raise is collected in
+        an `ExceptionGroup`, which is raised at the end of the thaw, or logged where the freezer
+        thaws by itself; nobody is kept frozen by it. One that hangs is ended by the lease, if there
+        is one. In a hook safepoints and blocking regions do nothing, and freezes share the world,
+        or, a hold say, call no hooks. In the child of a fork no `after` is called.
+
+        TypeError or ValueError for a wrong argument, or if there is neither `before` nor `after`.
+        """
+        check_hook(before, after, phase, name)
+        place = place_of(sys._getframe(1), "hook", name)
+        hook = Hook(self._registry, before, after, phase, name, place)
+        self._registry.hooks[hook] = None
+        return hook
 
     def todo(
         self,

@@ -17,6 +17,7 @@ KINDS = {
     "waiting": "in a wait of freezethreads.sync, which counts as stopped",
     "parked": "at a safepoint or the end of a region: stopped",
     "todo": "making a todo",
+    "hook": "calling a hook, while all stand",
     "several": "many short stretches",
 }
 """What there is in lanes, and what it means."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from freezethreads._controller.hooks import note_errors, raise_errors, together
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
@@ -52,7 +53,7 @@ class Controller:
         freezing: it would wait for itself.
         """
         own = self._turns.of_thread(get_ident())
-        if own is None or (own.stands and own.users):
+        if own is None or (own.stands and (own.users or _is_undone_here(own))):
             return own
         raise FreezeError(f"{own!r} is under way in this very thread, which cannot freeze as well")
 
@@ -124,9 +125,27 @@ class Controller:
             lease.cancel()  # the thaw was quicker, and may not have seen it
 
     def expire(self, freeze: Freeze) -> None:
-        """The lease has run out. In the watchdog's thread."""
+        """The lease has run out. In the watchdog's thread.
+
+        Hooks are undone first, for which this thread has as long again: then another one lets
+        everybody go, whatever hangs.
+        """
+        if freeze.unwinding is not None:
+            self._watch_unwinding(freeze)
         if not freeze.done and self.thaw_abandoned(freeze, "lease", "its lease ran out"):
             self._registry.recorder.expired()
+
+    def _watch_unwinding(self, freeze: Freeze) -> None:
+        def let_go(freeze: Freeze) -> None:
+            if self._let_go(freeze):
+                self._registry.recorder.expired()
+                self._say(freeze, "its lease ran out, and one of its hooks hangs")
+
+        for lease in list(freeze.leases)[:1]:
+            try:
+                Lease(lease.seconds, freeze, lease.user, let_go).start()
+            except FreezeError:
+                logger.exception("if a hook of %r hangs now, nobody will end it", freeze)
 
     def thaw_abandoned(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         """Thaw what its controller did not, and say so. From any thread; may be repeated.
@@ -141,42 +160,75 @@ class Controller:
     def _thaw_and_say(self, freeze: Freeze, ending: Ending, why: str) -> bool:
         if freeze.done:
             return False
-        first = self.thaw(freeze, ending)
+        # Whoever is in a block finds these errors as soon as it is let go.
+        errors = [] if freeze.unwinding is None else freeze.unwinding.errors
+        first = self._unwind_and_let_go(freeze, ending, errors)
         # Afterwards: a frozen thread may have the lock of what this is logged to.
+        if first or freeze.unwinding is None:
+            self._say(freeze, why)
+        if errors:
+            logger.error("at the thaw of %r", freeze, exc_info=together(freeze, errors))
+        return first
+
+    def _say(self, freeze: Freeze, why: str) -> None:
         tell_observers(freeze, why)
         logger.warning("%r was thawed by the freezer: %s", freeze, why)
-        return first
 
     def drop_user(self, freeze: Freeze, user: object) -> None:
         """One user of `freeze` is done with it; the last one thaws. May be repeated."""
         freeze.users.pop(user, None)
-        for lease in list(freeze.leases):
-            if lease.user is user:
-                lease.cancel()
+        if freeze.users or freeze.unwinding is None:  # else it lasts until they are undone
+            for lease in list(freeze.leases):
+                if lease.user is user:
+                    lease.cancel()
         if not freeze.users:
             self.thaw(freeze)
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
-        """Do the same for one that could not be had, and count it if the time ran out."""
-        self.drop_user(freeze, user)
+        """Do the same for one that could not be had, and count it if the time ran out.
+
+        What `after`s raise is told in a note of `error`, which is about to be raised.
+        """
+        try:
+            self.drop_user(freeze, user)
+        except ExceptionGroup as group:
+            note_errors(error, freeze, list(group.exceptions))
         if isinstance(error, FreezeTimeout):
             call_shut(self._registry.recorder.timed_out)
 
     def thaw(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
+        Hooks are undone before. What their `after`s raise is raised when all are let go.
+        """
+        errors: list[BaseException] = []
+        first = self._unwind_and_let_go(freeze, ending, errors)
+        if errors:
+            raise_errors(freeze, errors)
+        return first
+
+    def _unwind_and_let_go(
+        self, freeze: Freeze, ending: Ending, errors: list[BaseException]
+    ) -> bool:
+        freeze.end_by(ending)  # and then look whether there are hooks
+        if freeze.unwinding is None:
+            return self._let_go(freeze)
+        return freeze.unwinding.end(ending, errors, lambda: self._let_go(freeze))
+
+    def _let_go(self, freeze: Freeze) -> bool:
+        """Let everybody go. From any thread; may be repeated. Returns whether it was the first.
+
         A thread that stands becomes RUNNING in the step that takes the last freeze off its word
         which holds it. An exception in the middle (a KeyboardInterrupt, in the `__del__` of a world
         that was dropped, say) is raised when all are let go: nobody else might come to do it.
         """
         try:
-            return call_shut(self._thaw, freeze, ending)
+            return call_shut(self._thaw, freeze)
         except BaseException:
-            call_shut(self._thaw, freeze, ending)
+            call_shut(self._thaw, freeze)
             raise
 
-    def _thaw(self, freeze: Freeze, ending: Ending) -> bool:
-        freeze.end_by(ending)
+    def _thaw(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         if freeze.bar is not None:
@@ -185,6 +237,8 @@ class Controller:
         for record in list(freeze.members):
             record.parking.word.let_go()
         freeze.completion.complete_all()
+        if freeze.unwinding is not None:
+            freeze.unwinding.tell()
         self._recount_controller(freeze)
         self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
@@ -206,6 +260,17 @@ class Controller:
         record = self._registry.own.record
         if record is not None:
             self._registry.leave(record)
+
+    def ring_all(self) -> None:
+        """Have everybody look anew who waits with a deadline, as far as is known. By any thread."""
+        for freeze in list(self._registry.active):
+            for lease in list(freeze.leases):
+                lease.ring()
+        for turns in (self._turns, self._hold_turns):
+            for freeze in turns.waiting():
+                freeze.bell.ring()
+        for record in list(self._registry.records.values()):
+            record.rouse()
 
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
@@ -334,6 +399,11 @@ class Controller:
         for record in dead:
             self._registry.note_exit(record)
         return bool(dead)
+
+
+def _is_undone_here(freeze: Freeze) -> bool:
+    """Whether the calling thread is in an `after` of that freeze, which stands meanwhile."""
+    return freeze.unwinding is not None and freeze.unwinding.is_around()
 
 
 def _timeout(

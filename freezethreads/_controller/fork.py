@@ -15,19 +15,20 @@ import warnings
 from typing import Any, cast
 
 from freezethreads._controller.controller import Controller
+from freezethreads._ground.deadline import reset_clock
 from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 from freezethreads._machine import bar, trap
 from freezethreads._report import ownership
 
-_controllers: Living[Controller] = Living()
+controllers: Living[Controller] = Living()
 # Who forks just now and was looked at, by ident: whether no lock is held that can be seen.
 looked_at: dict[int, bool] = {}
 
 
 def adopt(controller: Controller) -> None:
     """Look after this controller's registry at a fork and at the end of the main thread."""
-    _controllers.add(controller)
+    controllers.add(controller)
 
 
 class _Undeserved:
@@ -41,7 +42,7 @@ _FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
 
 
 def _owns_a_world() -> bool:
-    return any(controller.owns_world() for controller in _controllers)
+    return any(controller.owns_world() for controller in controllers)
 
 
 def _is_undeserved() -> bool:
@@ -65,12 +66,13 @@ def _after_fork_in_child() -> None:
     looked_at.clear()
     bar.reset()
     ownership.reset()
-    for controller in _controllers:
+    reset_clock()
+    for controller in controllers:
         controller.reset()
 
 
 def _at_end_of_main_thread() -> None:
-    for controller in _controllers:
+    for controller in controllers:
         controller.thaw_all("the main thread has ended")
 
 

@@ -24,6 +24,7 @@ class Lease(OwnThread):
         with starting_thread("a lease"):
             super().__init__(name="freezethreads-lease", daemon=True)
         self.user = user
+        self.seconds = seconds
         self._freeze = freeze
         self._deadline = Deadline(seconds)
         # Never waited for by who cancels, so that a signal handler may do so in the middle of it.
@@ -50,6 +51,10 @@ class Lease(OwnThread):
         """The seconds until it runs out. From any thread."""
         return self._deadline.remaining()
 
+    def ring(self) -> None:
+        """Have it look at the time anew. From any thread."""
+        self._bell.ring()
+
     def cancel(self) -> None:
         """It is not needed any more. From any thread; may be repeated, and never waits."""
         self._is_cancelled = True
@@ -65,5 +70,5 @@ class Lease(OwnThread):
         return in_time
 
     def _run_out(self) -> None:
-        if self.user in self._freeze.users and self._claim.acquire(False):
+        if self._freeze.lasts_for(self.user) and self._claim.acquire(False):
             self._expire(self._freeze)

@@ -23,6 +23,7 @@ from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
     check_callable,
+    check_flag,
     check_request,
     check_settled,
     check_where,
@@ -84,6 +85,7 @@ class FreezeRequest:
         "_controller",
         "_deadline",
         "_freeze",
+        "_hooks",
         "_lease",
         "_registry",
         "_tied",
@@ -100,9 +102,12 @@ class FreezeRequest:
         group: str = "",
         lease: float | None = None,
         settled: str | Iterable[str] = (),
+        hooks: bool = True,
         place: Place | None = None,
     ) -> None:
         check_callable("notify", notify)
+        check_flag("hooks", hooks)
+        self._hooks = hooks
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
         kinds = check_settled(settled)
         self._registry = freezer._registry
@@ -132,9 +137,12 @@ class FreezeRequest:
             if self._freeze.done:
                 raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
             if self._armed and self._controller.all_stand(self._freeze, self._deadline):
-                return World(
+                world = World(
                     self._registry, self._controller, self._freeze, self._user, self._lease
                 )
+                if self._hooks:
+                    world._prepare(self._deadline)
+                return world
             return None
         except BaseException as error:
             self._controller.give_up(self._freeze, self._user, error)
@@ -179,7 +187,7 @@ class HoldRequest:
     have to count as stopped meanwhile. The arguments and their errors are those of `Freezer.hold`.
     """
 
-    __slots__ = ("_deadline", "_freeze", "_freezer", "_lease", "_user")
+    __slots__ = ("_deadline", "_freeze", "_freezer", "_hooks", "_lease", "_user")
 
     def __init__(
         self,
@@ -191,7 +199,10 @@ class HoldRequest:
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
+        hooks: bool = False,
     ) -> None:
+        check_flag("hooks", hooks)
+        self._hooks = hooks
         self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
         where = check_where(where, freezer._registry.where)
         kinds = check_settled(settled)
@@ -226,7 +237,10 @@ class HoldRequest:
                 stands = self._wait_for_doors(seconds)
             if not stands:
                 return None
-            return Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
+            hold = Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
+            if self._hooks:
+                hold._prepare(self._deadline)
+            return hold
         except BaseException as error:
             self.give_up(error)
             raise

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Self, TypeVar, TypeVarTuple
 
 from freezethreads._controller.controller import Controller
+from freezethreads._controller.hooks import run_befores, together
 from freezethreads._ground.arguments import Where, check_callable
+from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
@@ -75,6 +77,16 @@ class _Stopped(Unique):
         freeze.users[user] = place
         if lease is not None:
             controller.start_lease(freeze, user, lease)
+
+    def _prepare(self, deadline: Deadline) -> None:
+        """Have the hooks called, if there are any. By the controller, as soon as all stand.
+
+        Raises what a `before` does, and what the end of the block would if somebody else has ended
+        it meanwhile.
+        """
+        if self._registry.hooks:
+            run_befores(self._registry, self._freeze, deadline)
+            self._check_that_it_stood()
 
     def __repr__(self) -> str:
         freeze: Freeze | None = vars(self).get("_freeze")  # an exception may have cut `__init__`
@@ -182,7 +194,10 @@ class _Stopped(Unique):
         freeze = self._freeze
         torn = "the threads have been running since, so what was read here may not be consistent"
         if freeze.ended_by == "lease":
-            raise LeaseExpired(f"the lease of {freeze!r} ran out before it was thawed; {torn}")
+            error = LeaseExpired(f"the lease of {freeze!r} ran out before it was thawed; {torn}")
+            if freeze.unwinding is not None and freeze.unwinding.errors:
+                error.__cause__ = together(freeze, freeze.unwinding.errors)
+            raise error
         if freeze.ended_by in ("thread gone", "given up"):  # at an exit or in a fork nobody minds
             raise FreezeError(f"{freeze!r} was ended by the freezer ({freeze.ended_by}); {torn}")
 

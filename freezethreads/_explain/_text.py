@@ -11,6 +11,7 @@ from freezethreads._report.reports import (
     Description,
     Frame,
     FreezeReport,
+    HookReport,
     SiteReport,
     ThreadReport,
 )
@@ -72,7 +73,16 @@ def freeze_in_words(freeze: FreezeReport) -> str:
     state = "stands for" if freeze.stands else "has been asked for since"
     name = "world" if freeze.kind == "freeze" else "hold"
     where = "" if freeze.where in (None, "safepoint") else f" ({freeze.where})"
-    return f"a {name}{where}{group} by {freeze.by}{why} {state} {duration(freeze.seconds)}"
+    since = duration(freeze.seconds)
+    return f"a {name}{where}{group} by {freeze.by}{why} {state} {since}{_hook(freeze.hook)}"
+
+
+def _hook(hook: HookReport | None) -> str:
+    """Which hook is being called, by whom, and for how long it has been."""
+    if hook is None:
+        return ""
+    call = f"the `{hook.which}` of its hook {hook.name!r} ({hook.filename}:{hook.lineno})"
+    return f"; {hook.by} has been in {call} for {duration(hook.seconds)}"
 
 
 def render_thread(thread: ThreadReport, late: bool) -> Iterator[str]:

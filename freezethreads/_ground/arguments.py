@@ -98,13 +98,35 @@ def check_where(where: object, usual: Where) -> Where:
     return cast("Where", where)
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise TypeError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def check_hook(before: object, after: object, phase: object, name: object) -> None:
+    """Raise TypeError or ValueError unless these make a hook."""
+    if before is None and after is None:
+        raise ValueError("a hook needs a function to be called: before, after, or both")
+    for which, fn in (("before", before), ("after", after)):
+        if fn is not None:
+            check_callable(which, fn)
+    _check_number("phase", phase)
+    if not (name is None or isinstance(name, str)):
+        raise TypeError(f"name must be a string or None, not {name!r}")
+
+
 def check_todo(fn: object, priority: object) -> None:
     """Raise TypeError unless `fn` can be called, and `priority` is a number. Also RecursionError
     unless the stack has room for posting it."""
     need_depth()
     check_callable("fn", fn)
-    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or priority != priority:
-        raise TypeError(f"priority must be a number, not {priority!r}")
+    _check_number("priority", priority)
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise TypeError(f"{name} must be a number, not {value!r}")
 
 
 def check_kind(kind: object) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "ForkUnsafe",
     "FreezeError",
     "FreezeTimeout",
+    "HookFailed",
     "LeaseExpired",
     "NotRegistered",
     "SafepointViolation",
@@ -77,6 +78,21 @@ class ForkUnsafe(FreezeError):
         super().__init__(message)
         self.stragglers = stragglers
         self.held = held
+
+
+class HookFailed(FreezeError):
+    """The `before` of a hook raised, and so there was no freeze. What it raised is the cause.
+
+    ``hook`` is the name of the hook. The `after`s of those that had been called before it were
+    called, everybody was let go, and nothing stays armed. What these raised is in a note.
+    """
+
+    def __init__(self, message: str, hook: str = "") -> None:
+        super().__init__(message, hook)
+        self.hook = hook
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class AlreadyRegistered(FreezeError):

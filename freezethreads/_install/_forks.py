@@ -221,7 +221,7 @@ class ForkGuard(Unique):
             world = own or _calling_world(freezer)
             if world is None or (own and own.covers("") and includes(own.where, self._where)):
                 timeout = None if left < 0 else left
-                return freezer._freeze(timeout, _REASON, "", None, self._where, (), caller)
+                return freezer._freeze(timeout, _REASON, "", None, self._where, (), False, caller)
             if self._where == "safepoint":
                 return _share(freezer, world)
             return _hold_beside(freezer, deadline)

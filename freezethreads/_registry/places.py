@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.original import monotonic
 
-Kind: TypeAlias = Literal["safepoint", "blocking", "wait", "freezable", "call", "anywhere"]
+Kind: TypeAlias = Literal["safepoint", "blocking", "wait", "freezable", "call", "anywhere", "hook"]
 
 # kind, label, code and offset of the last instruction there, when it came there (monotonic),
 # whether a child of fork() may run while a thread stands there, the bell that wakes the thread

@@ -29,6 +29,7 @@ from freezethreads._registry.status import Status, listed_anew, unlisted
 from freezethreads._registry.todos import ABSENT, Todo
 
 if TYPE_CHECKING:
+    from freezethreads._controller.hooks import Hook
     from freezethreads._controller.turns import Turns
     from freezethreads._report.statistics import Recorder
 
@@ -76,6 +77,7 @@ class Registry:
         self.active: dict[Freeze, None] = {}
         self.pending: dict[object, None] = {}
         self.flagged: list[Flagged] = [flagged]
+        self.hooks: dict[Hook, None] = {}
         self.turns: dict[str, Turns] = {}  # for worlds and for holds: the controller's
         self.own = Own()
         self.recorder = recorder

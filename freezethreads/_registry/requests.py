@@ -14,6 +14,7 @@ from freezethreads._registry.todos import ABSENT, Todo
 from freezethreads._registry.unfinished import Unfinished, with_all_above
 
 if TYPE_CHECKING:
+    from freezethreads._controller.hooks import Unwinding
     from freezethreads._controller.lease import Lease
     from freezethreads._registry.places import Place
     from freezethreads._registry.record import Record
@@ -50,7 +51,7 @@ class Freeze:
     in which it stops nobody.
     `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
     `newcomers` are those whom somebody has moved into its group since: it does not wait for them,
-    and they run until their next safepoint.
+    and they run until their next safepoint. `unwinding` is None unless hooks were called for it.
 
     It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
     `completion` wakes those who stood for it.
@@ -78,6 +79,7 @@ class Freeze:
         "settled",
         "stood_at",
         "thread",
+        "unwinding",
         "users",
     )
 
@@ -104,6 +106,7 @@ class Freeze:
         self.ending: dict[int, Ending] = {}
         self.asked_at = monotonic()
         self.stood_at: float | None = None
+        self.unwinding: Unwinding | None = None
 
     def __repr__(self) -> str:
         why = f" for {self.reason!r}" if self.reason else ""
@@ -128,6 +131,13 @@ class Freeze:
     def where(self) -> Where:
         """Where it stops threads."""
         return "safepoint" if self.bar is None else self.bar.where
+
+    def lasts_for(self, user: object) -> bool:
+        """Whether a lease of that user still counts: it is not done with it, or all are, and hooks
+        are being undone."""
+        if user in self.users:
+            return True
+        return self.unwinding is not None and (not self.users or self.unwinding.is_begun)
 
     def covers(self, group: str) -> bool:
         """Whether a thread of `group` is meant: the same group or one below it."""
@@ -164,6 +174,8 @@ class Freeze:
         self.members.clear()
         self.awaited.clear()
         self.leases.clear()
+        if self.unwinding is not None:
+            self.unwinding.cancel()
         self.bell.ring()
 
     def arrive(self, record: Record) -> bool:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from freezethreads._ground.jsonable import Unfit
-from freezethreads._ground.original import monotonic
+from freezethreads._ground.original import enumerate_threads, monotonic
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
-from freezethreads._report.statistics import Site
+from freezethreads._report.statistics import Site, site_of
 from freezethreads._report.stragglers import Straggler, ThreadInfo, other_threads
+
+if TYPE_CHECKING:
+    from freezethreads._controller.hooks import Running
 
 INSIDE: Final = {
     "no_freeze": "inside no_freeze()",
@@ -26,10 +29,38 @@ INSIDE: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class HookReport:
+    """The call of a hook that a thread, ``by``, has been making for ``seconds``: ``which`` is
+    "before" or "after". The file and the line are where the hook was added."""
+
+    name: str
+    which: str
+    by: str
+    seconds: float
+    filename: str
+    lineno: int
+
+    @classmethod
+    def of(cls, running: Running) -> Self:
+        """What there is to say of that one."""
+        site = site_of(running.hook._place)
+        names = {thread.ident: thread.name for thread in enumerate_threads()}
+        return cls(
+            name=running.hook.name,
+            which=running.which,
+            by=names.get(running.ident, f"thread {running.ident}"),
+            seconds=monotonic() - running.since,
+            filename=site.filename,
+            lineno=site.lineno,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class _AnyFreeze:
     """A freeze that was asked for ``seconds`` ago, or has stood for so long.
 
-    An older version does not say ``where``, and means a safepoint.
+    An older version does not say ``where``, and means a safepoint. ``hook`` is the one that is
+    being called for it.
     """
 
     kind: str
@@ -38,10 +69,12 @@ class _AnyFreeze:
     by: str
     seconds: float
     where: str | None = None
+    hook: HookReport | None = None
 
     @classmethod
     def of(cls, freeze: Freeze, **more: Any) -> Self:
         """What there is to say of that one, and what else this class has."""
+        running = None if freeze.unwinding is None else freeze.unwinding.running
         return cls(
             kind=freeze.kind,
             group=freeze.group,
@@ -49,6 +82,7 @@ class _AnyFreeze:
             by=freeze.thread.name,
             seconds=monotonic() - (freeze.stood_at or freeze.asked_at),
             where=freeze.where,
+            hook=None if running is None else HookReport.of(running),
             **more,
         )
 

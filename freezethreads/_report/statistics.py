@@ -21,6 +21,7 @@ from freezethreads._registry.places import Kind, Place
 if TYPE_CHECKING:
     from freezethreads._registry.record import Record
 
+_MOST_HOOKS = 1000  # names of hooks, of a program that makes them up
 _FOLD_AT = 4096  # visits noted before a controller counts them, to bound the memory
 
 
@@ -31,8 +32,9 @@ class Site:
     ``kind`` is ``"safepoint"``, ``"blocking"`` (a blocking region), ``"wait"`` (a freezable wait),
     ``"freezable"`` (code that was marked as a safepoint), ``"anywhere"`` (between two bytecodes) or
     ``"call"`` (a call of C, which nothing but the bar after it stops). ``hits`` is how often a
-    thread was stopped there. ``fork_safe`` is what a blocking region says of itself; a safepoint
-    always is, and a call never.
+    thread was stopped there. A ``"hook"`` is not a place where threads stop, but where a hook was
+    added, and ``hits`` is how many freezes have called it. ``fork_safe`` is what a blocking region
+    says of itself; a safepoint always is, and a call never.
     """
 
     label: str | None
@@ -63,12 +65,22 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class HookTimes:
+    """How long the hooks of one name took: the `before`s, and the `after`s, in seconds."""
+
+    name: str
+    before: Histogram
+    after: Histogram
+
+
+@dataclass(frozen=True)
 class Statistics:
     """What a freezer has done since it was made. Durations in seconds; None: there was none yet.
 
     ``freezes`` counts those that stood, holds included; ``timeouts`` those given up;
     ``lease_expiries`` those that a lease ended; ``todos_run`` the todos made, refrigerator aside.
     ``time_to_stop`` is from the request until all stood, ``frozen_time`` from then to the thaw.
+    ``hooks`` are those that were called, by name: the first thousand.
     """
 
     freezes: int
@@ -79,6 +91,7 @@ class Statistics:
     last_frozen_time: float | None
     time_to_stop: Histogram
     frozen_time: Histogram
+    hooks: tuple[HookTimes, ...] = ()
 
 
 class _Durations:
@@ -114,6 +127,7 @@ class Recorder:
         self._stop = _Durations()
         self._frozen = _Durations()
         self._counts: Counter[str] = Counter()
+        self._hooks: dict[str, dict[str, _Durations]] = {}
 
     def visited(self, *places: Place | None) -> None:
         """Threads were stopped at these places. From any thread; takes no lock."""
@@ -132,6 +146,16 @@ class Recorder:
     def thawed(self, seconds: float) -> None:
         """A freeze was thawed, which stood for `seconds`."""
         call_with(self._lock, lambda: self._frozen.add(seconds))
+
+    def hooked(self, name: str, which: str, seconds: float) -> None:
+        """A `before` or an `after` has returned, or raised, after `seconds`."""
+
+        def count() -> None:
+            if name in self._hooks or len(self._hooks) < _MOST_HOOKS:
+                of = self._hooks.setdefault(name, {"before": _Durations(), "after": _Durations()})
+                of[which].add(seconds)
+
+        call_with(self._lock, count)
 
     def timed_out(self) -> None:
         """A freeze was given up."""
@@ -173,6 +197,10 @@ class Recorder:
                 last_frozen_time=self._frozen.last,
                 time_to_stop=self._stop.histogram(),
                 frozen_time=self._frozen.histogram(),
+                hooks=tuple(
+                    HookTimes(name, of["before"].histogram(), of["after"].histogram())
+                    for name, of in self._hooks.items()
+                ),
             )
 
         return call_with(self._lock, count)

@@ -33,11 +33,12 @@ SUMMARY = "stop the threads of a process"
 DESCRIPTION = """\
 Stops all registered threads of a process at their safepoints, or those of a group, and returns when
 they stand. With --where unlocked or anywhere it stops every thread, registered or not, between two
-bytecodes, which needs CPython 3.12; with a group, the registered ones of that. They stand until
-'freezethreads thaw PID', or until the lease ends: so whoever forgets them leaves a running program
-behind. Freezing again starts the lease anew. With --wait the command stays, and renews the lease,
-until Ctrl-C; the threads go on when it ends, however it ends. If some thread does not stop in time,
-the report says which and where, everybody is let go, and the status is 1.
+bytecodes, which needs CPython 3.12; with a group, the registered ones of that. With --hooks the
+hooks that the program has added are called: to flush a cache before its files are copied, say. They
+stand until 'freezethreads thaw PID', or until the lease ends: so whoever forgets them leaves a
+running program behind. Freezing again starts the lease anew. With --wait the command stays, and
+renews the lease, until Ctrl-C; the threads go on when it ends, however it ends. If some thread does
+not stop in time, the report says which and where, everybody is let go, and the status is 1.
 """
 EPILOG = """\
 examples:
@@ -78,6 +79,11 @@ def describe(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="stop no thread inside pending() of this kind, a dotted name; may be repeated",
+    )
+    add(
+        "--hooks",
+        action="store_true",
+        help="have the program's hooks called when all stand, and undone at the thaw",
     )
     add("--reason", metavar="TEXT", default="", help="shown to whoever looks meanwhile")
     add("--wait", action="store_true", help="stay, and thaw at the end")
@@ -120,6 +126,7 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         lease=arguments.lease,
         reason=arguments.reason,
         where=where_of(client, arguments),
+        hooks=arguments.hooks or None,  # which an older version does not know
         keep=not arguments.wait,
         **({"settled": arguments.settled} if arguments.settled else {}),
     )

@@ -164,7 +164,9 @@ def _freeze_in_words(freeze: dict[str, Any]) -> str:
     why = f", for {freeze['reason']!r}" if freeze["reason"] else ""
     how = "stands" if freeze["state"] == "frozen" else "is waited for"
     kind = freeze["kind"] + where_in_words(freeze)
-    return f"  a {kind}{group} by {freeze['by']} {how}, {freeze['seconds']:.1f} s{why}"
+    hook = freeze.get("hook")
+    inside = f", in its hook {hook['name']!r} for {hook['seconds']:.1f} s" if hook else ""
+    return f"  a {kind}{group} by {freeze['by']} {how}, {freeze['seconds']:.1f} s{why}{inside}"
 
 
 def _complete_pid(**_: object) -> Iterable[str]:

@@ -13,6 +13,7 @@ from freezethreads import Freezer, Hold
 from freezethreads._controller.standing import renew
 from freezethreads._ground.original import allocate_lock
 from freezethreads.control._errors import RequestError
+from freezethreads.control._log import logger
 
 __all__ = ["Holds", "Key"]
 
@@ -51,7 +52,7 @@ class Holds:
             before = self._holds.get(key)
             self._holds[key] = (hold, lease)
         if before is not None:
-            before[0].thaw()
+            _thaw(before[0])
 
     def of(self, *owners: object) -> list[Key]:
         """The keys of the holds of these owners."""
@@ -83,5 +84,13 @@ class Holds:
                 return False
             del self._holds[key]
         stood = not held[0].expired
-        held[0].thaw()
+        _thaw(held[0])
         return stood
+
+
+def _thaw(hold: Hold) -> None:
+    """Thaw it. What its hooks raise is logged: all that is to be thawed is thawed."""
+    try:
+        hold.thaw()
+    except ExceptionGroup as group:
+        logger.error("%r was thawed", hold, exc_info=group)

@@ -80,6 +80,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         reason=text(arguments, "reason"),
         where=where_of(arguments),
         settled=kinds(arguments),
+        hooks=flag(arguments, "hooks", False),
         keep=flag(arguments, "keep", False),
     )
     return Frozen(

@@ -75,6 +75,7 @@ class Session:
         reason: str,
         where: Where | None,
         settled: Collection[str],
+        hooks: bool,
         keep: bool,
     ) -> Hold:
         """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
@@ -92,6 +93,7 @@ class Session:
             lease=lease,
             where=where,
             settled=settled,
+            hooks=hooks,
         )
         self._unanswered.append((key, hold))
         self._holds.put(key, hold, lease)
@@ -107,6 +109,7 @@ class Session:
         lease: float | None = None,
         where: Where | None = None,
         settled: Collection[str] = (),
+        hooks: bool = False,
     ) -> Hold:
         """What `freezer.hold` does, for as long as the client waits for it.
 
@@ -121,6 +124,7 @@ class Session:
                 lease=lease,
                 where=where,
                 settled=settled,
+                hooks=hooks,
             )
         except ValueError as error:
             raise RequestError("wrong", str(error)) from None

@@ -89,7 +89,8 @@ SPOKEN: Final = {
     "hello": Request((), ProcessReport),
     "threads": Request(("freezer",), Threads),
     "freeze": Request(
-        ("freezer", "group", "timeout", "lease", "reason", "where", "settled", "keep"), Frozen
+        ("freezer", "group", "timeout", "lease", "reason", "where", "settled", "hooks", "keep"),
+        Frozen,
     ),
     "renew": Request(("lease",), Renewed),
     "thaw": Request(("own",), Thawed),

@@ -162,15 +162,16 @@ def freeze(
     group: str = "",
     lease: float | None = None,
     settled: str | Iterable[str] = (),
+    hooks: bool = True,
 ) -> AbstractAsyncContextManager[World, None]:
     """Stop all registered threads of `group` but the loop's own: ``async with freeze() as world:``.
 
     From a coroutine, which waits; other tasks of its loop go on, also inside the block. The loop
     may be enrolled or not. Arguments, results and errors are those of `Freezer.freeze`, raised when
     the block is entered, but for `where`: threads are stopped at safepoints and in freezable waits
-    alone. `freezer` None is the default freezer. Tasks take turns with each other
-    and with other controllers. Inside its own block, also in a task that was made there, this
-    returns at once.
+    alone. Hooks are called in the loop's thread, where nothing else goes on meanwhile. `freezer`
+    None is the default freezer. Tasks take turns with each other and with other controllers. Inside
+    its own block, also in a task that was made there, this returns at once.
 
     Inside the block, await nothing that a frozen thread is to do: the default executor of an
     enrolled loop stands too, and with it `asyncio.to_thread` and look-ups of host names.
@@ -185,7 +186,7 @@ def freeze(
             "freezer must be a freezethreads.Freezer, or None for the default one, "
             f"not {freezer!r}; write freeze(group={freezer!r})"
         )
-    what = {"reason": reason, "group": group, "lease": lease, "settled": settled}
+    what = {"reason": reason, "group": group, "lease": lease, "settled": settled, "hooks": hooks}
     place = asked_at(sys._getframe(1))
     return _Block(default_freezer if freezer is None else freezer, timeout, what, place)
 

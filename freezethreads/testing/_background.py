@@ -131,7 +131,7 @@ class Background:
         if freezer is None:
             return
         try:
-            with freezer.freeze(timeout=PATIENCE, reason=REASON) as world:
+            with freezer.freeze(timeout=PATIENCE, reason=REASON, hooks=False) as world:
                 self.counts.stood[len(world.threads)] += 1
                 _wait(over, self._random.uniform(0, self._every / 2))
         except FreezeTimeout as error:

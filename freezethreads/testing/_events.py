@@ -1,7 +1,7 @@
 """What each thread did last: a bounded ring of events a thread, and a freezer that fills it.
 
-An event is ``(time, kind, detail)``: seconds on the monotonic clock, and two strings. Four kinds
-begin a stretch of a thread's life and last until the next one of the four (`LANES`); every other
+An event is ``(time, kind, detail)``: seconds on the monotonic clock, and two strings. Five kinds
+begin a stretch of a thread's life and last until the next one of the five (`LANES`); every other
 kind is a moment in it: ``freezing``, ``stood``, ``timed out``, ``thawed`` of a controller, and
 whatever a scenario notes.
 
@@ -21,7 +21,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
-from freezethreads import Freezer, FreezeTimeout, Hold, Registration, ThreadInfo, World
+from freezethreads import Freezer, FreezeTimeout, Hold, Hook, Registration, ThreadInfo, World
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 
@@ -30,7 +30,7 @@ Ts = TypeVarTuple("Ts")
 
 Event: TypeAlias = tuple[float, str, str]
 
-LANES = ("running", "blocking", "parked", "todo")
+LANES = ("running", "blocking", "parked", "todo", "hook")
 """The kinds of event that begin a stretch. A thread in a door of the freezer is *parked*: most
 likely it stands there, since nothing is noted of a door that was passed in no time."""
 
@@ -176,18 +176,39 @@ class RecordingFreezer(Freezer):
         *args: *Ts,
         priority: float = 0,
     ) -> Future[T]:
-        return super().todo(thread, self._noting(fn), *args, priority=priority)
+        return super().todo(thread, self._noting_todo(fn), *args, priority=priority)
 
     def todo_all(
         self, fn: Callable[[*Ts], T], /, *args: *Ts, priority: float = 0, group: str = ""
     ) -> list[Future[T]]:
-        return super().todo_all(self._noting(fn), *args, priority=priority, group=group)
+        return super().todo_all(self._noting_todo(fn), *args, priority=priority, group=group)
 
     def freeze(self, **options: Any) -> World:
         return self._noting_controller(super().freeze, options)
 
     def hold(self, **options: Any) -> Hold:
         return self._noting_controller(super().hold, options)
+
+    def hook(
+        self,
+        before: Callable[[], object] | None = None,
+        after: Callable[[], object] | None = None,
+        *,
+        phase: float = 0,
+        name: str | None = None,
+    ) -> Hook:
+        name = name or _place(sys._getframe(1))
+        return super().hook(
+            self._noting_hook(before, f"before {name}"),
+            self._noting_hook(after, f"after {name}"),
+            phase=phase,
+            name=name,
+        )
+
+    def _noting_hook(
+        self, call: Callable[[], object] | None, detail: str
+    ) -> Callable[[], object] | None:
+        return self._noting(call, "hook", detail) if callable(call) else call
 
     def _noting_controller(self, stop: Callable[..., T], options: dict[str, Any]) -> T:
         ring = self.rings.own()
@@ -200,13 +221,15 @@ class RecordingFreezer(Freezer):
         ring.note("stood")
         return stopped
 
-    def _noting(self, fn: Callable[[*Ts], T]) -> Callable[[*Ts], T]:
+    def _noting_todo(self, fn: Callable[[*Ts], T]) -> Callable[[*Ts], T]:
         if not callable(fn):
             return fn  # the freezer says what is wrong
+        return self._noting(fn, "todo", getattr(fn, "__name__", ""))
 
+    def _noting(self, fn: Callable[[*Ts], T], lane: str, detail: str) -> Callable[[*Ts], T]:
         def call(*args: *Ts) -> T:
             ring = self.rings.own()
-            before = ring.enter("todo", getattr(fn, "__name__", ""))
+            before = ring.enter(lane, detail)
             try:
                 return fn(*args)
             finally:

@@ -96,7 +96,7 @@ class Check:
             message = f"the fixture `freezer` has stopped nobody: {why}"
             warnings.warn(pytest.PytestWarning(message), stacklevel=1)
         try:
-            with self._freezer.freeze(timeout=self._timeout, reason=END):
+            with self._freezer.freeze(timeout=self._timeout, reason=END, hooks=False):
                 return []
         except FreezeTimeout as error:
             return [str(error), *self._explain(error)]

@@ -74,6 +74,7 @@ def _arguments(name: str, choose: random.Random) -> dict[str, Any]:
         "reason": lambda: choose.choice(["", "why not", "\x1b[31m", "é" * 200]),
         "where": lambda: choose.choice([None, *get_args(Where), "nowhere"]),
         "settled": lambda: choose.choice([[], "tx", ["tx", "a.b"], ["\ud800"], [""], ["x"] * 200]),
+        "hooks": lambda: choose.random() < 0.5,
         "keep": lambda: choose.random() < 0.5,
         "own": lambda: choose.random() < 0.5,
     }

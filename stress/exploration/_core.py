@@ -32,6 +32,7 @@ from stress.exploration._run import NO_STEP, Run, current_run
 NAMES = (
     "_ground/completion",
     "_controller/controller",
+    "_controller/hooks",
     "_refrigerator/flat",
     "_freezer",
     "_controller/lease",

@@ -140,7 +140,7 @@ class Stage:
         self.run.touch(self, name, True)
         if self.run.acting.name != name:
             self.find(f"{self.run.acting.name} runs the code of {name}")
-        if self._still.get(name):
+        if not all(world.expired for world in self._still.get(name, ())):
             self.find(f"{name} runs the application's code while a world stands over it")
 
     def visit(self, name: str, visits: int = 1) -> None:

@@ -12,6 +12,7 @@ from stress.mutants import (
     _engine,
     _flags,
     _guards,
+    _hooks,
     _members,
     _programs,
     _sockets,
@@ -39,5 +40,6 @@ FAMILIES = (
     _sockets,
     _engine,
     _guards,
+    _hooks,
 )
 """The modules of this package that have filled the table."""

@@ -42,6 +42,59 @@ def test_the_time_that_remains(clock: list[float]) -> None:
     assert deadline.remaining() == 0
 
 
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_while_the_clock_is_stopped_none_comes_nearer(clock: list[float], jump: float) -> None:
+    """However far it jumps meanwhile."""
+    deadline, over = Deadline(5), Deadline(1)
+    clock[0] += 2
+    deadline_module.stop_clock("test")
+    clock[0] += jump
+    assert (deadline.remaining(), deadline.passed()) == (3, False)
+    assert (over.remaining(), over.passed()) == (0, True)
+    deadline_module.start_clock("test")
+    assert deadline.remaining() == 3
+    clock[0] += 3
+    assert deadline.passed()
+
+
+def test_who_waits_for_a_stopped_clock_does_not_spin(clock: list[float]) -> None:
+    deadline = Deadline(1e-6)
+    deadline_module.stop_clock("test")
+    assert deadline.remaining() == 0.05
+    deadline_module.start_clock("test")
+    assert deadline.remaining() == pytest.approx(1e-6)
+
+
+def test_one_that_is_made_meanwhile_goes_by_the_real_clock(clock: list[float]) -> None:
+    deadline_module.stop_clock("test")
+    deadline = Deadline(5)
+    clock[0] += 4
+    assert deadline.remaining() == 1
+    clock[0] += 1
+    assert deadline.passed()
+    deadline_module.start_clock("test")
+
+
+def test_stops_may_overlap_and_be_repeated(clock: list[float]) -> None:
+    deadline = Deadline(5)
+    for _ in range(2):
+        deadline_module.stop_clock("one")
+        clock[0] += 10
+    deadline_module.stop_clock("other")
+    for _ in range(2):
+        deadline_module.start_clock("one")
+        clock[0] += 10
+    assert deadline.remaining() == 5
+    deadline_module.start_clock("other")
+    clock[0] += 1
+    assert deadline.remaining() == 4
+    deadline_module.stop_clock("one")
+    clock[0] += 10
+    deadline_module.reset_clock()
+    clock[0] += 1
+    assert deadline.remaining() == 3
+
+
 def test_zero_has_passed(clock: list[float]) -> None:
     assert Deadline(0).passed()
 

@@ -41,6 +41,7 @@ GROUND = (
     "_report.reports",
     "_report.stacks",
     "_controller.standing",
+    "_controller.clock",
     "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
     "_refrigerator.refrigerator",
 )

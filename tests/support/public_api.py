@@ -28,6 +28,7 @@ MODULES = (
     "freezethreads.cli",
     "freezethreads.control",
     "freezethreads.integrations.asyncio_loop",
+    "freezethreads.integrations.snapshots",
     "freezethreads.sync",
     "freezethreads.testing",
     "freezethreads.testing.pytest_fixtures",

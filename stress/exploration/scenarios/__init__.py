@@ -11,6 +11,8 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `two-worlds`           park, arm, thaw, turns
 `time-out`             park, arm, time-out
 `lease`                park, arm, lease, thaw
+`hooks-and-lease`      park, arm, lease, thaw, undo
+`hooks-and-thaw`       park, arm, thaw, thaw, undo
 `abandoned`            park, hold, thaw, thaw
 `call-in-region`       call, block, arm, thaw
 `call-and-lease`       call, park, lease, hold, arm, thaw

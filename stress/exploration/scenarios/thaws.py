@@ -145,6 +145,68 @@ def lease(stage: Stage) -> None:
     stage.actor("L", stage.expire)
 
 
+class Hooked:
+    """A hook of the stage's freezer. What it has done has to be undone once, in the end."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.calls: list[str] = []
+        stage.freezer.hook(lambda: self.calls.append("+"), self._undo)
+        stage.at_end(self._check)
+
+    @property
+    def in_force(self) -> bool:
+        return len(self.calls) % 2 == 1
+
+    def _undo(self) -> None:
+        self._stage.pause()
+        self.calls.append("-")
+
+    def _check(self) -> str:
+        calls = " ".join(self.calls)
+        return "" if calls in ("", "+ -") else f"the calls of the hook were {calls}"
+
+
+@scenario("of a thaw and a lease one undoes the hooks, once")
+def hooks_and_lease(stage: Stage) -> None:
+    Hooked(stage)
+    stage.member("T", lambda: stage.visit("T"))
+    stage.actor("C", lambda: stage.freeze_with_lease("T"))
+    stage.actor("L", stage.expire)
+
+
+@scenario("of two thaws one undoes the hooks, and nobody runs, or comes back, before that is done")
+def hooks_and_thaw(stage: Stage) -> None:
+    hooked = Hooked(stage)
+    worlds: list[World] = []
+    stands = stage.gate()
+
+    def check(who: str) -> None:
+        if hooked.in_force:
+            stage.find(f"{who} goes on while the hook is in force")
+
+    def member() -> None:
+        stage.work("T")
+        stage.freezer.safepoint()
+        check("T")
+        stage.work("T")
+
+    def controller() -> None:
+        with stage.freezer.freeze(timeout=None) as world:
+            worlds.append(world)
+            stands.open()
+        check("C")
+
+    def thaw() -> None:
+        stands.wait()
+        worlds[0].thaw()
+        check("X")
+
+    stage.member("T", member)
+    stage.actor("C", controller)
+    stage.actor("X", thaw)
+
+
 @scenario("a hold that is given up while it arms does not leave its controller waiting")
 def abandoned(stage: Stage) -> None:
     from freezethreads._controller import standing
