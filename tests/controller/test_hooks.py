@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Hold, HookFailed, State
+from freezethreads._controller.standing import standing
 from freezing import Pause, actor, looping, puppet
 from helpers import WAIT, raise_once, wait_until
 
@@ -300,6 +301,7 @@ def test_a_thread_in_a_hook_stops_for_nobody(log: Log) -> None:
         holding: object = controller.tell(log.freezer.hold, hooks=True, timeout=WAIT)
         pause.wait()
         second = other.tell(log.freezer.hold, group="mine", timeout=WAIT)
+        wait_until(lambda: len(standing(log.freezer)) == 2)
         pause.go()
         hold = controller_result(holding)
         assert log.taken() == "through"

@@ -15,7 +15,7 @@ from freezethreads._controller.standing import standing, thaw_abandoned
 from freezing import Actor, Loops, Pause, actor, looping
 from helpers import WAIT, raise_once, run_python, start, wait_until
 
-LEASE = 0.05
+LEASE = 0.3  # seconds: long enough for what comes before it is to run out
 
 
 class Undone:
@@ -67,6 +67,12 @@ def check(undone: Undone, loops: Loops, calls: str = ALL) -> None:
     loops.progress()
 
 
+def expire(undone: Undone) -> None:
+    """Have the lease of what stands run out, in a watchdog's place."""
+    (freeze,) = standing(undone.freezer)
+    start(undone.freezer._controller.expire, freeze)
+
+
 def test_a_lease_that_runs_out_in_the_block(
     undone: Undone, loops: Loops, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,9 +90,9 @@ def test_a_lease_that_runs_out_in_the_block(
 
 def test_a_lease_that_runs_out_in_a_before(undone: Undone, loops: Loops) -> None:
     """What had returned is undone by the watchdog, and the one that hangs when it returns."""
-    undone.inside["+b"] = loops.progress
+    undone.inside["+b"] = lambda: (expire(undone), loops.progress())
     with pytest.raises(LeaseExpired):
-        undone.freezer.freeze(timeout=WAIT, lease=LEASE)
+        undone.freezer.freeze(timeout=WAIT)
     assert undone.calls == ["+a", "+b", "-a", "-b"]
     assert undone.running == ["-b", "-b"]  # that one could not be waited for
     loops.progress()
@@ -94,19 +100,20 @@ def test_a_lease_that_runs_out_in_a_before(undone: Undone, loops: Loops) -> None
 
 def test_a_before_that_outlasts_the_lease_and_raises(undone: Undone, loops: Loops) -> None:
     def hang() -> None:
+        expire(undone)
         loops.progress()
         raise ValueError
 
     undone.inside["+b"] = hang
     with pytest.raises(HookFailed):
-        undone.freezer.freeze(timeout=WAIT, lease=LEASE)
+        undone.freezer.freeze(timeout=WAIT)
     check(undone, loops, "+a +b -a")
 
 
 def test_a_lease_that_runs_out_in_an_after(undone: Undone, loops: Loops) -> None:
     """All are let go, although one hangs; the rest is called when that one goes on."""
-    undone.inside["-b"] = loops.progress
-    with undone.freezer.freeze(timeout=WAIT, lease=LEASE):
+    undone.inside["-b"] = lambda: (expire(undone), loops.progress())
+    with undone.freezer.freeze(timeout=WAIT):
         assert " ".join(undone.calls) == "+a +b +c"
     assert undone.calls == ALL.split()
     assert undone.running == ["-a", "-a"]
