@@ -249,7 +249,7 @@ class Freezer(Unique):
         `settled` names kinds of unfinished business, one or several: no thread is stopped inside
         `pending()` of one of them. Inside one's own world it may name no other kinds than that has.
 
-        `hooks` says whether those of `hook` are called. Their `before`s count for `timeout`: none
+        `hooks` says whether those of `hook` are called. Their befores count for `timeout`: none
         is called later. Inside one's own world they are as the outermost one has said.
 
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `HookFailed` if a
@@ -337,7 +337,7 @@ class Freezer(Unique):
 
         ``with freeze(...): return callback(*args)``, from any thread, with the arguments and the
         errors of `freeze`. What `callback` raises is raised here, when all have been let go; what
-        `after`s of hooks raise, as an `ExceptionGroup`, in its place.
+        afters of hooks raise, as an `ExceptionGroup`, in its place.
         TypeError if it cannot be called, before anything was touched.
         """
         check_callable("callback", callback)
@@ -371,7 +371,7 @@ class Freezer(Unique):
         stand, and so for their turn (in one's own world in vain, if such a hold waits for that
         world). Arguments as for `freeze`, and its errors but for those of one's own world;
         `FreezeError` in a signal handler that has interrupted a hold of its own, registered thread
-        on its way. With `hooks`, and a hold that stands already, `before`s are called twice in a
+        on its way. With `hooks`, and a hold that stands already, befores are called twice in a
         row.
         """
         deadline, reason, group, lease = check_request(timeout, reason, group, lease)
@@ -403,15 +403,15 @@ class Freezer(Unique):
         """Have freezes call `before()` when all stand, and `after()` before the first runs again.
 
         In each freeze that has hooks called (`freeze` and `run_frozen` unless told otherwise,
-        `hold` if told so), in its controller's thread: the `before`s by `phase`, the lowest first,
-        and then in the order in which they were added; the `after`s in reverse, in the thread that
+        `hold` if told so), in its controller's thread: the befores by `phase`, the lowest first,
+        and then in the order in which they were added; the afters in reverse, in the thread that
         thaws. An `after` is called exactly once if its `before` has returned, and else not at all,
         however the freeze ends: by its thaw, its lease, an exception, the end of its thread or of
         the interpreter. `name` is for people (None: that of the function). From any thread. A
         freeze that is under way does not call what is added meanwhile. (The idea is that of the
         kernel's ``PM_SUSPEND_PREPARE`` notifiers, and of ``pthread_atfork``.)
 
-        A `before` that raises ends the freeze, in `HookFailed`. What `after`s raise is collected in
+        A `before` that raises ends the freeze, in `HookFailed`. What afters raise is collected in
         an `ExceptionGroup`, which is raised at the end of the thaw, or logged where the freezer
         thaws by itself; nobody is kept frozen by it. One that hangs is ended by the lease, if there
         is one. In a hook safepoints and blocking regions do nothing, and freezes share the world,

@@ -187,7 +187,7 @@ class Controller:
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
         """Do the same for one that could not be had, and count it if the time ran out.
 
-        What `after`s raise is told in a note of `error`, which is about to be raised.
+        What afters raise is told in a note of `error`, which is about to be raised.
         """
         try:
             self.drop_user(freeze, user)
@@ -199,7 +199,7 @@ class Controller:
     def thaw(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
 
-        Hooks are undone before. What their `after`s raise is raised when all are let go.
+        Hooks are undone before. What their afters raise is raised when all are let go.
         """
         errors: list[BaseException] = []
         first = self._unwind_and_let_go(freeze, ending, errors)

@@ -1,6 +1,6 @@
 """Hooks: what a program does to itself when all stand, and undoes before the first thread runs.
 
-Of each freeze that has them run, and of which there are any, an `Unwinding` knows which `before`s
+Of each freeze that has them run, and of which there are any, an `Unwinding` knows which befores
 have returned: each of these owes an `after`. ::
 
                     the controller                 whoever ends the freeze: claims
@@ -143,7 +143,7 @@ class Unwinding:
         self._bells: dict[Bell, None] = {}
         self._is_cancelled = False
         self.running: Running | None = None
-        self.errors: list[BaseException] = []  # of `after`s that the freezer called by itself
+        self.errors: list[BaseException] = []  # of afters that the freezer called by itself
 
     @property
     def is_begun(self) -> bool:
@@ -163,7 +163,7 @@ class Unwinding:
         return False
 
     def enter(self, hooks: list[Hook], deadline: Deadline) -> None:
-        """Call the `before`s, until the freeze is ended. By the controller, with its doors shut.
+        """Call the befores, until the freeze is ended. By the controller, with its doors shut.
 
         Raises `HookFailed`, or `FreezeTimeout` at the deadline; what was called is owed.
         """
@@ -203,7 +203,7 @@ class Unwinding:
         """Call what is owed, and then `let_go`, whose result is returned; whether it was the first.
 
         From any thread; may be repeated. In an `after` it does nothing: that is what goes on. What
-        `after`s raise is added to `errors`. Any other exception is raised when all is done.
+        afters raise is added to `errors`. Any other exception is raised when all is done.
         """
         try:
             return self._end_once(ending, errors, let_go)
@@ -303,13 +303,13 @@ _CALLING = take_and_call.__code__
 
 
 def together(freeze: Freeze, errors: list[BaseException]) -> BaseExceptionGroup[Any]:
-    """What `after`s have raised, as one exception."""
-    one = "an `after`" if len(errors) == 1 else f"{len(errors)} `after`s"
+    """What afters have raised, as one exception."""
+    one = "an `after`" if len(errors) == 1 else f"{len(errors)} afters"
     return BaseExceptionGroup(f"{one} of the hooks of {freeze!r} raised", errors)
 
 
 def raise_errors(freeze: Freeze, errors: list[BaseException]) -> NoReturn:
-    """Raise what `after`s have raised: an `ExceptionGroup`, or a KeyboardInterrupt and the like as
+    """Raise what afters have raised: an `ExceptionGroup`, or a KeyboardInterrupt and the like as
     itself, with the others in a note."""
     for error in errors:
         if not isinstance(error, Exception):
@@ -321,7 +321,7 @@ def raise_errors(freeze: Freeze, errors: list[BaseException]) -> NoReturn:
 
 
 def note_errors(error: BaseException, freeze: Freeze, others: list[BaseException]) -> None:
-    """Tell of what `after`s have raised in a note of an exception that is raised instead."""
+    """Tell of what afters have raised in a note of an exception that is raised instead."""
     what = ", ".join(f"{type(other).__name__}: {other}" for other in others)
     error.add_note(f"{together(freeze, others).message} as well: {what}")
 

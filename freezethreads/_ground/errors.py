@@ -83,7 +83,7 @@ class ForkUnsafe(FreezeError):
 class HookFailed(FreezeError):
     """The `before` of a hook raised, and so there was no freeze. What it raised is the cause.
 
-    ``hook`` is the name of the hook. The `after`s of those that had been called before it were
+    ``hook`` is the name of the hook. The afters of those that had been called before it were
     called, everybody was let go, and nothing stays armed. What these raised is in a note.
     """
 

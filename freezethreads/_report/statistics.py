@@ -66,7 +66,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class HookTimes:
-    """How long the hooks of one name took: the `before`s, and the `after`s, in seconds."""
+    """How long the hooks of one name took: the befores, and the afters, in seconds."""
 
     name: str
     before: Histogram

@@ -77,7 +77,7 @@ def after_restore(freezer: Freezer | None = None) -> None:
     """Start the clock of time-outs, undo the hooks, and let all threads go.
 
     From any thread, in the process of which the picture was taken and in each that was restored
-    from it. Does nothing if `before_snapshot` was not called, or has failed. Raises what `after`s
+    from it. Does nothing if `before_snapshot` was not called, or has failed. Raises what afters
     have raised, in an `ExceptionGroup`, when all go on; and `FreezeError` if the freezer had to
     thaw before, as the thread of `before_snapshot` has ended: the picture may be torn then.
     """

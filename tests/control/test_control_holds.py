@@ -24,7 +24,7 @@ from freezethreads.control import (
 )
 from freezethreads.control._requests import REQUESTS
 from freezing import Loops, looping, puppet
-from helpers import WAIT, start, wait_until
+from helpers import WAIT, raise_once, start, wait_until
 
 ME = os.getpid()
 
@@ -64,6 +64,34 @@ def test_it_stands_until_the_thaw(loops: Loops) -> None:
         assert client.request("thaw")["thawed"] == 1
         loops.progress()
         assert client.request("thaw")["thawed"] == 0
+
+
+def test_hooks_are_called_if_it_is_asked_for(
+    loops: Loops, freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+    freezer.hook(lambda: calls.append("+"), lambda: calls.append("-"))
+    with connect(ME) as client:
+        client.request("freeze", timeout=WAIT)
+        client.request("thaw")
+        assert not calls
+        client.request("freeze", timeout=WAIT, hooks=True)
+        assert calls == ["+"]
+        client.request("thaw")
+        assert calls == ["+", "-"]
+        with freezer.hook(raise_once(OSError)), pytest.raises(FreezeFailed, match="OSError"):
+            client.request("freeze", timeout=WAIT, hooks=True)
+        loops.progress()
+        with freezer.hook(after=raise_once(OSError), name="bad"):
+            client.request("freeze", timeout=WAIT, hooks=True)
+            assert client.request("thaw")["thawed"] == 1
+        loops.progress()
+        hooks = client.request("statistics")["statistics"]["hooks"]
+        (bad,) = (times for times in hooks if times["name"] == "bad")
+        assert bad["after"]["count"] == 1
+    assert "an `after` of the hooks of" in caplog.text
+    with pytest.raises(RequestRefused, match="hooks must be true or false"), connect(ME) as client:
+        client.request("freeze", hooks="yes")
 
 
 def test_what_was_done_is_counted(loops: Loops) -> None:

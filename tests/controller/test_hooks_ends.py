@@ -67,10 +67,11 @@ def check(undone: Undone, loops: Loops, calls: str = ALL) -> None:
     loops.progress()
 
 
-def expire(undone: Undone) -> None:
-    """Have the lease of what stands run out, in a watchdog's place."""
+def hang(undone: Undone, loops: Loops) -> None:
+    """Have the lease of what stands run out, in a watchdog's place, and wait until they run."""
     (freeze,) = standing(undone.freezer)
     start(undone.freezer._controller.expire, freeze)
+    loops.progress()
 
 
 def test_a_lease_that_runs_out_in_the_block(
@@ -90,7 +91,7 @@ def test_a_lease_that_runs_out_in_the_block(
 
 def test_a_lease_that_runs_out_in_a_before(undone: Undone, loops: Loops) -> None:
     """What had returned is undone by the watchdog, and the one that hangs when it returns."""
-    undone.inside["+b"] = lambda: (expire(undone), loops.progress())
+    undone.inside["+b"] = lambda: hang(undone, loops)
     with pytest.raises(LeaseExpired):
         undone.freezer.freeze(timeout=WAIT)
     assert undone.calls == ["+a", "+b", "-a", "-b"]
@@ -99,12 +100,11 @@ def test_a_lease_that_runs_out_in_a_before(undone: Undone, loops: Loops) -> None
 
 
 def test_a_before_that_outlasts_the_lease_and_raises(undone: Undone, loops: Loops) -> None:
-    def hang() -> None:
-        expire(undone)
-        loops.progress()
+    def fail() -> None:
+        hang(undone, loops)
         raise ValueError
 
-    undone.inside["+b"] = hang
+    undone.inside["+b"] = fail
     with pytest.raises(HookFailed):
         undone.freezer.freeze(timeout=WAIT)
     check(undone, loops, "+a +b -a")
@@ -112,7 +112,7 @@ def test_a_before_that_outlasts_the_lease_and_raises(undone: Undone, loops: Loop
 
 def test_a_lease_that_runs_out_in_an_after(undone: Undone, loops: Loops) -> None:
     """All are let go, although one hangs; the rest is called when that one goes on."""
-    undone.inside["-b"] = lambda: (expire(undone), loops.progress())
+    undone.inside["-b"] = lambda: hang(undone, loops)
     with undone.freezer.freeze(timeout=WAIT):
         assert " ".join(undone.calls) == "+a +b +c"
     assert undone.calls == ALL.split()
