@@ -253,7 +253,7 @@ class Freezer(Unique):
         is called later. Inside one's own world they are as the outermost one has said.
 
         Raises `FreezeTimeout` with the stragglers, everybody let go again; `HookFailed` if a
-        `before` raises; `FreezeError` if the caller has a world that does not cover `group` or
+        ``before`` raises; `FreezeError` if the caller has a world that does not cover `group` or
         `where`, is a signal handler that has interrupted a freeze of its own thread, asks for a
         lease where no daemon thread is to be had to watch it, or for a `where` that this
         interpreter has not, or has no more, since it is about to end; TypeError or ValueError,

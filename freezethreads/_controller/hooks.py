@@ -52,10 +52,10 @@ from freezethreads._ground.original import get_ident, monotonic
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._ground.unique import Unique
 from freezethreads._registry.doors import call_shut
+from freezethreads._registry.places import Place
+from freezethreads._registry.registry import Registry
 
 if TYPE_CHECKING:
-    from freezethreads._registry.places import Place
-    from freezethreads._registry.registry import Registry
     from freezethreads._registry.requests import Ending, Freeze
 
 Call = Callable[[], object]

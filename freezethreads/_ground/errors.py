@@ -81,7 +81,7 @@ class ForkUnsafe(FreezeError):
 
 
 class HookFailed(FreezeError):
-    """The `before` of a hook raised, and so there was no freeze. What it raised is the cause.
+    """The ``before`` of a hook raised, and so there was no freeze. What it raised is the cause.
 
     ``hook`` is the name of the hook. The afters of those that had been called before it were
     called, everybody was let go, and nothing stays armed. What these raised is in a note.
