@@ -422,8 +422,12 @@ class Freezer(Unique):
         check_hook(before, after, phase, name)
         place = place_of(sys._getframe(1), "hook", name)
         hook = Hook(self._registry, before, after, phase, name, place)
-        self._registry.hooks[hook] = None
-        return hook
+        try:
+            self._registry.hooks[hook] = None
+            return hook
+        except BaseException:
+            hook.remove()  # nobody else could
+            raise
 
     def todo(
         self,

@@ -100,8 +100,13 @@ class Hook(Unique):
         """
         self._registry.hooks.pop(self, None)
 
+    @covered
     def __enter__(self) -> Self:
-        return self
+        try:
+            return self
+        except BaseException:
+            self.remove()
+            raise
 
     @covered
     def __exit__(self, *_: object) -> None:

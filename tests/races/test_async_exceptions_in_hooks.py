@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from freezethreads import HookFailed, State
+from freezethreads import HookFailed, LeaseExpired, State
 from injected_program import Program, check_after
 from injection import Boom, injections, watching
 
@@ -60,8 +60,11 @@ def hold(program: Program) -> None:
 
 def expire(program: Program) -> None:
     """As a watchdog does."""
-    world = program.freezer.freeze()
-    program.freezer._controller.expire(world._freeze)
+    try:
+        with program.freezer.freeze() as world:
+            program.freezer._controller.expire(world._freeze)
+    except LeaseExpired:
+        pass
 
 
 def fail(program: Program) -> None:
@@ -96,6 +99,8 @@ def test_an_exception_anywhere(scenario: Callable[[Program], None]) -> None:
                     scenario(program)
             except Boom as boom:
                 settle(program)
+                for hook in list(program.freezer._registry.hooks)[3:]:
+                    hook.remove()  # the exception came before the block of `with` began
                 try:
                     calls.check()
                 except AssertionError as error:
@@ -106,8 +111,6 @@ def test_an_exception_anywhere(scenario: Callable[[Program], None]) -> None:
                 settle(program)
                 calls.check()
                 program.check()
-            for hook in list(program.freezer._registry.hooks)[3:]:
-                hook.remove()  # whose block the exception has kept from beginning
             calls.made.clear()  # of the check's own freeze
             calls.states.clear()
             hits += injection.hit is not None
