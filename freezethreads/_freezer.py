@@ -341,15 +341,17 @@ class Freezer(Unique):
         TypeError if it cannot be called, before anything was touched.
         """
         check_callable("callback", callback)
+        stands = False
         try:
-            world = self._freeze(
+            with self._freeze(
                 timeout, reason, group, lease, where, settled, hooks, sys._getframe(1)
-            )
+            ):
+                stands = True
+                return callback(*args)
         except FreezeError as error:
-            shorten(error, self._registry.debug)
+            if not stands:
+                shorten(error, self._registry.debug)
             raise
-        with world:
-            return callback(*args)
 
     @by_name
     def hold(

@@ -185,16 +185,17 @@ class Controller:
             self.thaw(freeze)
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
-        """Do the same for one that could not be had, and count it if the time ran out.
+        """Do the same for one that could not be had, and count it if the time ran out."""
+        self.drop_for(freeze, user, error)
+        if isinstance(error, FreezeTimeout):
+            call_shut(self._registry.recorder.timed_out)
 
-        What afters raise is told in a note of `error`, which is about to be raised.
-        """
+    def drop_for(self, freeze: Freeze, user: object, error: BaseException) -> None:
+        """`drop_user`, where `error` is about to be raised: what afters raise is told in a note."""
         try:
             self.drop_user(freeze, user)
         except ExceptionGroup as group:
             note_errors(error, freeze, list(group.exceptions))
-        if isinstance(error, FreezeTimeout):
-            call_shut(self._registry.recorder.timed_out)
 
     def thaw(self, freeze: Freeze, ending: Ending = "thaw") -> bool:
         """Thaw, or give up. From any thread; may be repeated. Returns whether it was the first.
