@@ -62,8 +62,9 @@ class Marks:
 
     def _find(self, module: str, qualified: str) -> str | None:
         parts = qualified.split(".")
-        names = (f"{module}:{'.'.join(parts[:n])}" for n in range(1, len(parts) + 1))
-        return next((name for name in (module, *names) if name in self._names), None)
+        names = [f"{module}:{'.'.join(parts[:n])}" for n in range(1, len(parts) + 1)]
+        found = [name for name in (module, *names) if name in self._names]
+        return found[0] if found else None
 
 
 atomic: Final = Marks()

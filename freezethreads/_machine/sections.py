@@ -20,6 +20,9 @@ calling anything: its value has to have ``acquire`` and ``release``. A name whos
 told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
 is called like one. A `with` block over any other call is no section: most of them (`open`, a pool,
 a runner of an event loop) last for as long as the program does.
+
+(There are lists where generators would do: CPython 3.12 runs one that was left in the middle once
+more to end it, and what a signal or another thread sends is lost in there.)
 """
 
 from __future__ import annotations
@@ -123,7 +126,7 @@ def is_on_the_way_out(code: CodeType, offset: int) -> bool:
     From a block's end to the first call the interpreter raises nothing that another thread or a
     signal has sent; what is raised there leaves that call out. From any thread.
     """
-    return any(begin <= offset < end for begin, end in _reader_of(code).ways_out())
+    return any([begin <= offset < end for begin, end in _reader_of(code).ways_out()])
 
 
 def _find(code: CodeType) -> Iterator[Section]:
@@ -152,8 +155,13 @@ def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
         while handler is not None and handler not in seen:
             seen.add(handler)
             blocks.setdefault(handler, []).append((entry.start, entry.end))
-            handler = next((e.target for e in entries if e.start <= handler < e.end), None)
+            further = [e.target for e in entries if e.start <= handler < e.end]
+            handler = further[0] if further else None
     return blocks
+
+
+def _is_in(offset: int, covered: Sequence[tuple[int, int]]) -> bool:
+    return any([begin <= offset < end for begin, end in covered])
 
 
 class _Reader:
@@ -239,9 +247,9 @@ class _Reader:
         targets = {
             one.argval
             for one in self._instructions
-            if one.opcode in dis.hasjrel and any(a <= one.offset < b for a, b in covered)
+            if one.opcode in dis.hasjrel and _is_in(one.offset, covered)
         }
-        return {to for to in targets if not any(a <= to < b for a, b in covered)}
+        return {to for to in targets if not _is_in(to, covered)}
 
     def _entering(self, i: int, chain: Chain, first: int) -> Section:
         """The call that acquires. In the first instruction after it the lock is held."""
@@ -349,7 +357,8 @@ class _Reader:
         """The call of `X.release()` after a block that ends there, in the same line of
         instructions."""
         found = () if i is None else self._releases_after(i)
-        return next((call for call, released in found if released == chain), None)
+        calls = [call for call, released in found if released == chain]
+        return calls[0] if calls else None
 
     def _releases_after(self, i: int) -> Iterator[tuple[int, Chain]]:
         """Each call of `X.release()` from there to where that ends, and the chain of X."""
@@ -361,10 +370,12 @@ class _Reader:
                 return
 
     def _first_call(self, i: int) -> int:
-        return next(k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
+        while self._opname(i)[:4] not in ("CALL", ""):
+            i += 1
+        return i
 
     def _loads_acquire(self, chain: Chain) -> bool:
-        return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
+        return chain in [self._method(i, "acquire") for i in self._loads("acquire")]
 
     def _call_of(self, i: int) -> int | None:
         """The call of a method that is loaded there."""
@@ -423,7 +434,8 @@ def value_of(chain: Chain, frame: FrameType) -> Any:
     spaces: list[Any] = [frame.f_globals, frame.f_builtins]
     if kind != "global":
         spaces.insert(0, frame.f_locals)
-    value = next((space[name] for space in spaces if name in space), UNKNOWN)
+    values = [space[name] for space in spaces if name in space]
+    value: Any = values[0] if values else UNKNOWN
     for attribute in attributes:
         if value is UNKNOWN:
             break
@@ -471,4 +483,4 @@ def is_lock(value: Any) -> bool:
 
 def is_called_like_a_lock(chain: Chain) -> bool:
     """What is left to go by where its value cannot be told."""
-    return any(part in chain[-1].lower() for part in _LOCKLIKE)
+    return any([part in chain[-1].lower() for part in _LOCKLIKE])

@@ -191,7 +191,7 @@ def _lock_of(
     value: object = value_of(section.chain, frame)
     if value is UNKNOWN or not is_lock(value):  # the latter: it may be another one by now
         return UNKNOWN if is_called_like_a_lock(section.chain) else None
-    return None if any(one is held for held in _same(value) for one in given_back) else value
+    return None if any([one is held for held in _same(value) for one in given_back]) else value
 
 
 def _name(section: Section) -> str:

@@ -178,8 +178,10 @@ def call_in_trap(call: Callable[[], T]) -> T:
     try:
         _calls[ident] = lambda: results.append(call())
         _knock()
-    finally:
         is_left = _calls.pop(ident, None) is not None
+    except BaseException:
+        _calls.pop(ident, None)
+        raise
     return call() if is_left else results[0]  # the former if everybody has been let go meanwhile
 
 
@@ -191,16 +193,34 @@ def _meet(frame: FrameType) -> None:
     ident = get_ident()
     if ident in own_idents:
         return
-    bar = next((bar for bar in list(bars) if bar.stops(ident, frame)), None)
+    bar = _find_stopping(ident, frame)
     try:
         while bar is not None:
             _stays[ident] = here.parking
             bar.stand(ident)
             # Whoever is let go executes an instruction before anybody stops it anew. So of one
             # freeze after the other each thread goes on, if slowly.
-            bar = next((bar for bar in list(bars) if bar.holds(ident)), None)
+            bar = _find_holding(ident)
     finally:
         _stays.pop(ident, None)
+
+
+# Functions, since CPython 3.12 runs a generator that was left in the middle once more to end it,
+# and what is raised in there is lost.
+
+
+def _find_stopping(ident: int, frame: FrameType) -> Stopping | None:
+    for bar in list(bars):
+        if bar.stops(ident, frame):
+            return bar
+    return None
+
+
+def _find_holding(ident: int) -> Stopping | None:
+    for bar in list(bars):
+        if bar.holds(ident):
+            return bar
+    return None
 
 
 def open_doors(freeze: Freeze) -> None:

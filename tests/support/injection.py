@@ -43,11 +43,12 @@ class Injection:
     `at` is where it has come to.
     """
 
-    def __init__(self, at: int, tried: Counter[Chain] | None = None) -> None:
+    def __init__(self, at: int, tried: Counter[Chain] | None = None, turns: int = TURNS) -> None:
         self.hit: tuple[str, int] | None = None
         self.at = at
         self._left = at
         self._tried = tried
+        self._turns = turns
         self._ident = 0
 
     @property
@@ -81,7 +82,7 @@ class Injection:
         if self._tried is not None:
             chain = _chain_of(sys._getframe(1))
             self._tried[chain] += 1
-            if self._tried[chain] > TURNS:
+            if self._tried[chain] > self._turns:
                 self.at += 1
                 return
         self.hit = (code.co_qualname, offset)
@@ -117,16 +118,16 @@ _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
 _CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")  # 3.14's, and 3.15's `None`
 
 
-def injections() -> Iterator[Injection]:
+def injections(turns: int = TURNS) -> Iterator[Injection]:
     """An injection for each bytecode in each chain of calls, until one comes after the last.
 
-    What is executed again in the same chain, as in a loop, gets `TURNS` injections in all: the
+    What is executed again in the same chain, as in a loop, gets `turns` injections in all: the
     first time is often not like the second, but the second is like the third.
     """
     tried: Counter[Chain] = Counter()
     at = 0
     while True:
-        injection = Injection(at, tried)
+        injection = Injection(at, tried, turns)
         yield injection
         if injection.hit is None:
             return
@@ -174,12 +175,14 @@ def _trace(frame: FrameType, event: str, arg: object) -> Any:
 
 
 @contextmanager
-def watching(*functions: Callable[..., object]) -> Iterator[None]:
+def watching(*functions: Callable[..., object], room: str = "") -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
+
+    `room` is one of its folders, without the ``_``, if it is not to be all of it.
 
     From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
     """
-    _Watch.codes = frozenset((*core_codes(), *(_code_of(function) for function in functions)))
+    _Watch.codes = frozenset((*core_codes(room), *(_code_of(function) for function in functions)))
     _set_events(True)
     try:
         yield
@@ -200,10 +203,11 @@ def _set_events(on: bool) -> None:
             monitoring.free_tool_id(tool)
 
 
-def core_codes() -> Iterator[CodeType]:
-    """All code of the core: what is compiled from its files, and so found in its modules."""
+def core_codes(room: str = "") -> Iterator[CodeType]:
+    """All code of the core, or of that folder: what is compiled from its files, and so found in its
+    modules."""
     for module in list(sys.modules.values()):
-        if (getattr(module, "__file__", None) or "").startswith(CORE):
+        if (getattr(module, "__file__", None) or "").startswith(CORE + room):
             for item in vars(module).values():
                 yield from _codes_in(item)
 
