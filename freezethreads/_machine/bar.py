@@ -66,7 +66,7 @@ from freezethreads._ground.original import (
 )
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
-from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
+from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, same, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places
 from freezethreads._registry.places import Kind, Place, place_at, place_of
@@ -74,6 +74,7 @@ from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
+from freezethreads._report import ownership
 from freezethreads._report.looks import is_runnable, processor_time
 
 _PAUSE: Final = 0.0002  # seconds between two glances
@@ -180,6 +181,9 @@ class Bar:
                 self.sheltered[ident] = id(at), at.f_code, at.f_lasti
             if self.awaited.get(ident) is None:
                 self.awaited[ident] = shelter  # for whoever is told at the deadline
+            return False
+        if (owned := self._owned_by(ident, frame)) is not None:
+            self.awaited[ident] = owned
             return False
         if self._commands(ident) or trap.is_in_child():
             return False
@@ -295,7 +299,16 @@ class Bar:
         record = self.registry.records.get(ident)
         if record is not None and _is_shut(record):
             return Shelter("no_freeze() or a todo", frame.f_code, frame.f_lasti)
-        return shelter_of(frame, self.where, running)
+        return shelter_of(frame, self.where, running) or self._owned_by(ident, frame)
+
+    def _owned_by(self, ident: int, frame: FrameType) -> Shelter | None:
+        """A lock of `freezethreads.sync` that a thread owns. Its stack need not tell of these."""
+        for lock, at in ownership.owned_by(ident) if self.where == "unlocked" else ():
+            place = at or place_of(frame, "anywhere", None)
+            return Shelter(
+                f"possession of {lock!r}", places.code_of(place), places.offset_of(place), lock
+            )
+        return None
 
     def _count(self, ident: int, frame: FrameType, kind: Kind) -> None:
         """Another thread has arrived: it does not run, and is in no section."""
@@ -346,8 +359,14 @@ class Bar:
                     below, _ = trap.below_trap(frame)
                     # Who has come back from its call since has done nothing more.
                     running = places.kind_of(at) == "anywhere"
+                    known: list[object] = []
                     for lock, code, offset in held_by(below, running):
                         found.append((record, lock, place_at(code, offset)))
+                        known += same(lock)
+                    for lock, place in ownership.owned_by(ident):
+                        if id(lock) not in [id(one) for one in known]:
+                            place = place or place_of(below, "anywhere", None)
+                            found.append((record, lock, place))
             return found
         finally:
             frames.clear()

@@ -191,7 +191,7 @@ def _lock_of(
     value: object = value_of(section.chain, frame)
     if value is UNKNOWN or not is_lock(value):  # the latter: it may be another one by now
         return UNKNOWN if is_called_like_a_lock(section.chain) else None
-    return None if any([one is held for held in _same(value) for one in given_back]) else value
+    return None if any([one is held for held in same(value) for one in given_back]) else value
 
 
 def _name(section: Section) -> str:
@@ -202,10 +202,10 @@ def _name(section: Section) -> str:
 def _given_back_by(frame: FrameType) -> list[object]:
     """What a thread has let go that waits in this call of `wait`: of a condition, the lock."""
     condition = frame.f_locals.get("self", UNKNOWN)
-    return _same(condition) if is_lock(condition) else []
+    return same(condition) if is_lock(condition) else []
 
 
-def _same(lock: object) -> list[object]:
+def same(lock: object) -> list[object]:
     """A lock, and what it stands for: a condition has one."""
     inner = attribute_of(lock, "_lock")
     return [lock] if inner is UNKNOWN else [lock, inner]

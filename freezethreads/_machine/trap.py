@@ -41,6 +41,7 @@ from freezethreads._refrigerator.refrigerator import visit_door
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
+from freezethreads._report import ownership
 
 T = TypeVar("T")
 
@@ -285,12 +286,14 @@ def _switch_now() -> None:
     _pid = getpid()
     _free.clear()
     if _over:
+        ownership.track_for_a_while(False)
         switch({})
         return
     traps: dict[str, Callable[..., object]] = {}
     if _doors:
         traps.update(dict.fromkeys(AT_ENTRIES_AND_LOOPS, _at_door))
     up = list(bars)
+    ownership.track_for_a_while(bool(up))
     codes = [bar.codes for bar in up]
     if up or _kept:
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))

@@ -56,6 +56,11 @@ def code_of(place: Place) -> CodeType:
     return place[2]
 
 
+def offset_of(place: Place) -> int:
+    """Where in that code it is."""
+    return place[3]
+
+
 def came_at(place: Place) -> float:
     """When the thread came there, on the monotonic clock."""
     return place[4]

@@ -55,6 +55,8 @@ class Mutex(Waitable):
     def __init__(self) -> None:
         super().__init__()
         self._note_left()
+        if self._is_freezable:
+            ownership.note_made(self)
 
     def __repr__(self) -> str:
         cls = type(self)

@@ -9,6 +9,7 @@ from typing import Any
 
 from freezethreads._machine import bar, monitoring, sections, stacks
 from freezethreads._machine.bar import Bar
+from freezethreads._report import ownership
 from stress.mutants._mutant import breaks, put, replace
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -29,6 +30,11 @@ def section_forgotten() -> None:
 @breaks_if(True, "a thread that waits for a condition has given its lock back")
 def lock_not_given_back() -> None:
     replace(stacks._given_back_by, lambda frame: [])
+
+
+@breaks_if(True, "a thread that owns a lock of this library's is in a section")
+def owner_forgotten() -> None:
+    replace(ownership.owned_by, lambda ident: [])
 
 
 @breaks_if(True, "who may yet be given a lock has not arrived")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle
 from typing import Any, Literal
 
-from freezethreads import World
+from freezethreads import World, sync
 from freezethreads.testing import Actor, Role, Scenario, Violation
 
 PATIENT = 6
@@ -33,9 +33,10 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
         controllers = 1
 
         def setup(self) -> None:
-            self.accounts = [[100] * ACCOUNTS for _ in range(3)]
+            self.accounts = [[100] * ACCOUNTS for _ in range(4)]
             self.lock, self.rlock = threading.Lock(), threading.RLock()
             self.condition = threading.Condition()
+            self.owned = sync.Lock()
             self.items: queue.Queue[int] = queue.Queue()
             self.simple: queue.SimpleQueue[int] = queue.SimpleQueue()
             self.here, self.there = socket.socketpair()
@@ -48,6 +49,8 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 self.with_lock,
                 self.dozes_with_lock,
                 self.between_acquire_and_release,
+                self.owns,
+                self.owns,
                 self.with_condition,
                 self.waits_for_a_condition,
                 self.get,
@@ -93,6 +96,18 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 self.transfer(actor, 1)
             finally:
                 self.rlock.release()
+
+        def owns(self, actor: Actor) -> None:
+            """It acquires a lock of this library's in one function, and releases it in another."""
+            self.acquire()
+            self.transfer(actor, 3)
+            self.release()
+
+        def acquire(self) -> None:
+            self.owned.acquire()
+
+        def release(self) -> None:
+            self.owned.release()
 
         def with_condition(self, actor: Actor) -> None:
             with self.condition:
@@ -158,7 +173,13 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 sums = [sum(accounts) for accounts in self.accounts]
                 if sums != [100 * ACCOUNTS] * len(sums):
                     raise Violation(f"a transfer is half done: {sums}")
-                locks: list[Any] = [self.lock, self.rlock, self.condition, self.items.mutex]
+                locks: list[Any] = [
+                    self.lock,
+                    self.rlock,
+                    self.condition,
+                    self.items.mutex,
+                    self.owned,
+                ]
                 for lock in locks:
                     if not lock.acquire(blocking=False):
                         raise Violation(f"somebody stands and holds {lock!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import queue
 import random
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 import freezethreads
-from freezethreads import Freezer, FreezeTimeout
+from freezethreads import Freezer, FreezeTimeout, sync
 from freezethreads._machine import bar, stacks, trap
+from freezethreads._report import ownership
 from helpers import WAIT, Worker, start, wait_for, wait_until
 from machine import Blocked, loaded, needs_monitoring, recurse, spin
 
@@ -400,3 +402,98 @@ def test_a_thread_that_imports_is_waited_for(tmp_path: Any, where: Any) -> None:
         sys.path.remove(str(tmp_path))
         sys.modules.pop("slow_module", None)
         del space.slow_ready, space.slow_over
+
+
+class Owns:
+    """A thread that acquires a lock in one function, and releases it in another."""
+
+    def __init__(self, lock: Any, computes: bool) -> None:
+        self.lock = lock
+        self.over = threading.Event()
+        self._computes = computes
+        ready = threading.Event()
+        self.worker = start(self._run, ready, name="owns")
+        wait_for(ready)
+
+    def _run(self, ready: threading.Event) -> None:
+        self._begin()
+        ready.set()
+        if self._computes:
+            while not self.over.is_set():
+                spin()
+        wait_for(self.over)
+        self._end()
+
+    def _begin(self) -> None:
+        self.lock.acquire()
+
+    def _end(self) -> None:
+        self.lock.release()
+
+    def finish(self) -> None:
+        self.over.set()
+        self.worker.finish()
+
+
+@pytest.mark.parametrize("computes", [False, True], ids=("waits", "computes"))
+@pytest.mark.parametrize("make", [sync.Lock, sync.RLock])
+def test_a_lock_of_sync_that_a_thread_owns_is_a_section_however_it_got_it(
+    make: Any, computes: bool
+) -> None:
+    owns = Owns(make(), computes)
+    try:
+        with pytest.raises(FreezeTimeout, match=r"possession of <locked .*ock") as caught:
+            freezethreads.freeze(where="unlocked", timeout=0.2)
+        assert "owns" in [straggler.name for straggler in caught.value.stragglers]
+        with freezethreads.freeze(where="anywhere") as world:
+            assert [(held.lock, held.thread.name) for held in world.locks] == [(owns.lock, "owns")]
+    finally:
+        owns.finish()
+    with freezethreads.freeze(where="unlocked") as world:
+        assert world.locks == ()
+    assert not ownership.owned_locks()
+    assert not ownership.tracking
+
+
+def test_no_lock_of_sync_is_owned_when_unlocked() -> None:
+    """Acquired and released in functions of their own, while freezes come and go."""
+    locks: list[Any] = [sync.Lock(), sync.RLock()]
+    count = [0, 0]
+
+    def begin(n: int) -> None:
+        locks[n].acquire()
+
+    def end(n: int) -> None:
+        locks[n].release()
+
+    def turn(n: int) -> None:
+        begin(n)
+        count[n] += 1
+        spin()
+        count[n] -= 1
+        end(n)
+
+    def first() -> None:
+        turn(0)
+
+    def second() -> None:
+        turn(1)
+
+    with loaded(a=first, b=first, c=second, d=second) as load:
+        for _ in range(50):
+            with freezethreads.freeze(where="unlocked"):
+                assert count == [0, 0]
+                for lock in locks:
+                    assert lock.acquire(blocking=False)
+                    lock.release()
+            load.goes_on()
+
+
+def test_a_lock_of_sync_that_is_gone_is_known_to_nobody() -> None:
+    gc.collect()
+    before = len(ownership._made)
+    locks = [sync.Lock() for _ in range(10)]
+    assert len(ownership._made) == before + 10
+    del locks
+    gc.collect()
+    assert len(ownership._made) == before
