@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, dumps, freezes, micro, report, scale, waits
+from benchmarks import alternatives, dumps, freezes, marked, micro, report, scale, waits
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
     *micro.GROUPS,
     *waits.GROUPS,
     *freezes.GROUPS,
+    *marked.GROUPS,
     *scale.GROUPS,
     *dumps.GROUPS,
     *alternatives.GROUPS,
