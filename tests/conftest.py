@@ -58,6 +58,7 @@ def nothing_left_in_the_interpreter() -> Iterator[None]:
 def nobody_tracks_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """A freezer in debug mode has all locks noted from then on: here, until the test's end."""
     monkeypatch.setattr(ownership, "tracking", ownership.tracking)
+    monkeypatch.setattr(ownership, "_always", ownership._always)
 
 
 @pytest.fixture(autouse=True)

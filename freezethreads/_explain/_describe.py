@@ -119,6 +119,7 @@ class _Threads:
         self._threads = {thread.ident: thread for thread in threads if thread.ident}
         self._now = monotonic()
         self._owned: dict[int, list[LockReport]] = {}
+        self._seen: frozenset[int] = frozenset()
         self.library = tuple(
             ident for ident, thread in self._threads.items() if isinstance(thread, OwnThread)
         )
@@ -127,6 +128,7 @@ class _Threads:
         stacks = read_stacks()
         idents = dict.fromkeys([*self._records, *self._threads, *stacks])
         seen = [ident for ident in idents if ident not in self.library]
+        self._seen = frozenset(idents)
         self._note_owners(seen)
         return tuple(self._thread(ident, stacks.get(ident, ())) for ident in seen)
 
@@ -180,7 +182,9 @@ class _Threads:
         if ident == waiter:
             return ITSELF
         known = self._records.get(ident) or self._threads.get(ident)
-        return f"thread {ident}" if known is None else known.name
+        if known is not None:
+            return known.name
+        return f"thread {ident}" if ident in self._seen else f"thread {ident}, which has ended"
 
 
 def _acquired(lock: object) -> str | None:

@@ -192,7 +192,8 @@ def _describe_wait(record: Record, owners: Mapping[int, Record]) -> str | None:
     if ident is None:
         return None
     owner, place = owners.get(ident), acquired_at(lock)
-    who = f"thread {ident}, which this freeze does not cover"
+    ended = ident not in current_frames()
+    who = f"thread {ident}, which {'has ended' if ended else 'this freeze does not cover'}"
     if ident == record.ident:
         who = ITSELF
     elif owner is not None:

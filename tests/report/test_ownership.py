@@ -15,7 +15,7 @@ from fork_helpers import forked
 from freezethreads import Freezer, FreezeTimeout, SafepointViolation, State, sync
 from freezethreads._report import ownership
 from freezing import Puppet, puppet, puppets
-from helpers import WAIT, run_python, wait_for
+from helpers import WAIT, run_python, start, wait_for
 
 MUTEXES: list[Callable[[], Any]] = [sync.Lock, sync.RLock, sync.Condition]
 every_mutex = pytest.mark.parametrize("make", MUTEXES, ids=lambda make: make.__name__)
@@ -245,6 +245,23 @@ def test_a_lock_whose_owner_has_ended_may_bear_the_ident_of_who_waits_for_it() -
     assert waits_for.endswith(", held by itself, or by a thread that has ended")
     assert f"waits for {waits_for}\n" in late.getvalue()
     assert "  owns " not in late.getvalue()
+
+
+def test_a_lock_whose_owner_has_ended_is_said_to_have_none() -> None:
+    """Nobody else has got its ident: the waiter began before it ended."""
+    freezer = Freezer()
+    lock, late = sync.Lock(), io.StringIO()
+    with puppet(freezer) as waiter:
+        ended = start(lock.acquire)
+        ended.finish()
+
+        def release() -> None:
+            freezer.dump(late, timeout=0.05)
+            lock.release()
+
+        waits_for = stragglers_of(freezer, waiter, lock, release)
+    assert waits_for.endswith(f", held by thread {ended.ident}, which has ended")
+    assert f"waits for {waits_for}\n" in late.getvalue()
 
 
 def test_a_straggler_waits_for_a_lock_of_a_thread_that_is_not_covered() -> None:
