@@ -85,6 +85,10 @@ def check_python(arguments: Sequence[str]) -> None:
         check_pip(arguments)
 
 
+def check_cp(arguments: Sequence[str]) -> None:
+    assert arguments == ["-r", "data", "backup"]  # the reader's own
+
+
 def check_eval(arguments: Sequence[str]) -> None:
     assert arguments == ["$(register-python-argcomplete freezethreads)"]
     assert callable(argcomplete.autocomplete)
@@ -99,6 +103,7 @@ CHECKS: dict[str, Callable[[Sequence[str]], object]] = {
     "./tools/storm": check_storm,
     "./tools/transcript": _transcript.parse,
     "freezethreads": check_command,
+    "cp": check_cp,
     "eval": check_eval,
     "python": check_python,
     "pytest": check_pytest,
