@@ -138,14 +138,15 @@ def refuse_constant(name: str) -> None:
 
 
 def check_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> int:
-    """Run one: it ends with a status, and a line at most that says why. Its JSON is JSON."""
+    """Run one: it ends with a status, a line that says why, and one that says what next, at most.
+    Its JSON is JSON."""
     try:
         status = main([arguments[0], str(ME), *arguments[1:]])
     except SystemExit as ended:
         status = int(ended.code or 0)
     out, err = capsys.readouterr()
     assert status in (0, 1, 2)
-    assert err.count("\n") <= 1
+    assert err.count("\n") <= 2
     assert "\x1b" not in out + err
     if "--json" in arguments:
         assert isinstance(json.loads(out, parse_constant=refuse_constant), dict)
