@@ -184,7 +184,7 @@ def test_what_afters_raise_comes_at_the_end_of_the_thaw(log: Log) -> None:
     log.freezer.hook(after=raise_once(ValueError))
     with looping(log.freezer, 1) as loops:
         with (
-            pytest.raises(ExceptionGroup, match="2 `after`s of the hooks of <freeze by") as info,
+            pytest.raises(ExceptionGroup, match="2 afters of the hooks of <freeze by") as info,
             log.freezer.freeze(),
         ):
             log.calls.append("|")
