@@ -16,7 +16,7 @@ from fork_helpers import check_works, looping
 from freezethreads import ForkGuard, ForkUnsafe, Freezer, sync
 from freezethreads._install import _forks
 from guard_helpers import HAS_ENGINE, SOON, end_of, fork_and_exit, held, needs_engine
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, run_python, start
 
 
 @pytest.fixture
@@ -134,37 +134,43 @@ def test_who_went_on_is_named(freezer: Freezer) -> None:
     assert guard.last.unseen == ("goes on",)
 
 
-def test_a_recursive_lock_of_multiprocessing_is_given_back_by_the_child(freezer: Freezer) -> None:
+RECURSIVE = """
+import multiprocessing, os, sys, threading
+import freezethreads
+
+lock = multiprocessing.get_context("fork").RLock()
+has_it, enough = threading.Event(), threading.Event()
+
+def acquire():
+    lock.acquire()  # here and not in a section: as one that was got while its thread stood
+
+def hold():
+    acquire()
+    has_it.set()
+    enough.wait()
+    lock.release()
+
+holder = threading.Thread(target=hold)
+holder.start()
+has_it.wait()
+with freezethreads.guard_forks():
+    pid = os.fork()
+if pid == 0:
+    lock.acquire()
+    lock.release()
+    os._exit(0)
+enough.set()
+holder.join()
+assert os.waitpid(pid, 0)[1] == 0
+print(lock.acquire(timeout=3))
+"""
+
+
+def test_a_recursive_lock_of_multiprocessing_is_given_back_by_the_child() -> None:
     """1. A thread has acquired it, and counts so in this process; 2. the child is forked, with the
     count of a thread that is not there; 3. the thread releases it; 4. the child acquires it, and
     releases it: it has to be free then, for this process as well."""
-    import multiprocessing
-
-    lock = multiprocessing.get_context("fork").RLock()
-    has_it, enough = threading.Event(), threading.Event()
-
-    def acquire() -> None:
-        lock.acquire()  # here and not in a section: as one that was got while its thread stood
-
-    def hold() -> None:
-        acquire()
-        has_it.set()
-        enough.wait(WAIT)
-        lock.release()
-
-    holder = start(hold)
-    wait_for(has_it)
-    with freezer.guard_forks(timeout=WAIT):
-        pid = os.fork()
-    if pid == 0:
-        lock.acquire()
-        lock.release()
-        os._exit(0)
-    enough.set()
-    holder.finish()
-    assert end_of(pid) == 0
-    assert lock.acquire(timeout=WAIT)
-    lock.release()
+    assert run_python(RECURSIVE).stdout == "True\n"
 
 
 def test_an_interrupt_after_the_fork_tells_of_the_child(

@@ -20,6 +20,12 @@ SOON = 0.3
 """Seconds after which a fork is refused whose lock nobody releases."""
 
 
+made: list[None] = []
+"""Something for each fork of this process."""
+
+os.register_at_fork(after_in_parent=lambda: made.append(None))
+
+
 @contextmanager
 def held(lock: Any, freezer: Freezer | None = None, name: str = "holder") -> Iterator[None]:
     """A thread waits with the lock in its hands, and counts as stopped if there is a freezer."""
