@@ -48,10 +48,11 @@ def test_in_a_world_of_its_own(freezer: Freezer, where: Any) -> None:
 
 
 def test_in_a_world_in_which_one_stands_with_a_lock(freezer: Freezer) -> None:
+    """Nobody can go on before the fork, so that it is refused, though it has all the time."""
     lock = threading.Lock()
     with (
         held(lock, freezer),
-        freezer.guard_forks(timeout=SOON),
+        freezer.guard_forks(timeout=None),
         freezer.freeze(timeout=WAIT),
         pytest.raises(ForkUnsafe, match="holder"),
     ):
