@@ -16,6 +16,8 @@ SAID = {
     "%r was thawed by the freezer": "a freeze was thawed by the freezer",
     "%s": "a freeze stops nobody",
     "%s was replaced by somebody else since install()": "a name that `install()` replaced",
+    "forking all the same": "a fork is made although a lock is held",
+    "%s was replaced by somebody else since": "was replaced by somebody else",
     "at the thaw of %r": "afters of hooks raised at a thaw",
     "if a hook of %r hangs now": "no thread could be had",
     "%r was thawed": "afters of hooks raised as a hold",
@@ -34,6 +36,7 @@ SAID = {
     "%s is left where it is": "an old file could not be removed",
     "forked while unregistered threads were running": "threads that are not registered",
     "a checkpoint in the background failed": "a checkpoint in the background failed",
+    "%r": "a guarded fork was made",
 }
 
 
