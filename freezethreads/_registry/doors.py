@@ -37,11 +37,15 @@ def call_shut(call: Callable[[*Ts], T], *args: *Ts) -> T:
     parking = here.parking
     shut = parking.shut
     try:
-        parking.shut = shut + 1
-        result = call(*args)
-        parking.shut = shut
-        return result
-    except BaseException:
+        try:
+            parking.shut = shut + 1
+            result = call(*args)
+            parking.shut = shut
+            return result
+        except BaseException:
+            parking.shut = shut
+            raise
+    except BaseException:  # again: another one may have come before that was done
         parking.shut = shut
         raise
 

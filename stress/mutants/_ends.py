@@ -26,6 +26,7 @@ def request_left_behind() -> None:
             self._registry.recorder.timed_out()
 
     put(Controller, "give_up", give_up)
+    put(Controller, "drop_for", lambda self, freeze, user, error: None)
 
 
 @breaks("an exception gives the turn back", "timeouts", explored="controller-and-hold")

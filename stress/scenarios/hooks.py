@@ -11,6 +11,8 @@ from freezethreads.testing import Actor, Role, Scenario, Violation
 
 REST = 0.0005
 """Seconds between two steps of the workers, all together."""
+PAUSE = 0.00005
+"""Seconds that it takes to undo a hook."""
 PHASES = (-1, 0, 0, 1, 2.5)
 FAILS = 0.1
 """How often a freeze is ended by a `before`."""
@@ -137,7 +139,9 @@ class Hooks(Scenario):
             raise Violation(f"a hook of phase {phase} is undone, and another one is to be")
         if any(worker.steps != steps for worker, steps in self.steps):
             raise Violation("a thread has made a step before all hooks were undone")
-        self.pile.pop()
+        time.sleep(PAUSE)  # for another one that thaws, which must not undo meanwhile
+        if self.pile.pop()[1] is not key:
+            raise Violation(f"two threads undo at once: a hook of phase {phase} was overtaken")
         self.undone += 1
 
     def fail_before(self) -> None:

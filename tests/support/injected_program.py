@@ -6,6 +6,7 @@ import threading
 import time
 
 from freezethreads import Freezer, NotRegistered, State
+from freezethreads._registry.record import here
 from helpers import WAIT, start, wait_for
 from injection import Boom
 
@@ -74,6 +75,7 @@ def check_after(program: Program, boom: Boom) -> None:
     except NotRegistered:
         pass
     try:
+        assert here.parking.shut == 0, "the doors are left shut"
         program.check()
     except BaseException as error:
         error.add_note(f"after an exception {boom}")
