@@ -296,7 +296,8 @@ class Freezer(Unique):
         freeze = own or self._ask("freeze", group, reason, where, kinds)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         user = object()
-        try:
+
+        def stop() -> World:
             if own is None:
                 warn_of_nobody(self._registry, freeze, place)
                 warn_of_marks(freeze)
@@ -305,9 +306,8 @@ class Freezer(Unique):
             if hooks and own is None:
                 world._prepare(deadline)
             return world
-        except BaseException as error:
-            self._controller.give_up(freeze, user, error)
-            raise
+
+        return self._controller.or_give_up(freeze, user, stop)
 
     def _ask(
         self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
@@ -382,7 +382,8 @@ class Freezer(Unique):
         freeze = self._ask("hold", group, reason, check_where(where, self._registry.where), kinds)
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         user = object()
-        try:
+
+        def stop() -> Hold:
             warn_of_nobody(self._registry, freeze, place)
             warn_of_marks(freeze)
             self._controller.stop_and_leave(freeze, deadline, place)
@@ -390,9 +391,8 @@ class Freezer(Unique):
             if hooks:
                 hold._prepare(deadline)
             return hold
-        except BaseException as error:
-            self._controller.give_up(freeze, user, error)
-            raise
+
+        return self._controller.or_give_up(freeze, user, stop)
 
     def hook(
         self,

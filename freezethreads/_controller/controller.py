@@ -7,9 +7,9 @@ of the controller's thread or of the interpreter, and a world that nobody refers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from freezethreads._controller.hooks import note_errors, raise_errors, together
 from freezethreads._controller.lease import Lease
@@ -31,6 +31,8 @@ from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 from freezethreads._report.statistics import site_of
 from freezethreads._report.stragglers import report_stragglers, told_of_section
+
+T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.0005  # seconds between two looks at threads that have yet to arrive
 _LAST_PAUSE: Final = 0.02
@@ -183,6 +185,19 @@ class Controller:
                     lease.cancel()
         if not freeze.users:
             self.thaw(freeze)
+
+    def or_give_up(self, freeze: Freeze, user: object, stop: Callable[[], T]) -> T:
+        """Return `stop()`, which asks for `freeze`. By its controller. If it raises, nobody is kept
+        stopped, also if another exception comes in the middle of giving up."""
+        try:
+            try:
+                return stop()
+            except BaseException as error:
+                self.give_up(freeze, user, error)
+                raise
+        except BaseException as error:
+            self.drop_for(freeze, user, error)
+            raise
 
     def give_up(self, freeze: Freeze, user: object, error: BaseException) -> None:
         """Do the same for one that could not be had, and count it if the time ran out."""

@@ -36,7 +36,6 @@ from freezethreads._machine.marks import warn_of_marks
 from freezethreads._refrigerator.unentered import tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
-from freezethreads._registry.requests import Freeze
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -115,8 +114,7 @@ class FreezeRequest:
         self._armed = False
         self._tied = False
         self._user = object()
-        self._freeze = Freeze(self._registry, "freeze", group, reason)
-        self._freeze.settled = kinds
+        self._freeze = freezer._ask("freeze", group, reason, "safepoint", kinds)
         self._freeze.bell = Doorbell(notify)
         if place is not None:
             warn_of_nobody(self._registry, self._freeze, place)
@@ -130,24 +128,20 @@ class FreezeRequest:
         it stops here. Raises `FreezeTimeout`, which takes some 10 ms; `FreezeError` in a blocking
         region, or once it was given up. Whatever it raises, nobody is kept stopped then.
         """
-        try:
-            if not self._armed and not self._freeze.done and self._take_turn():
-                self._armed = True
-                self._controller._arm(self._freeze)
-            if self._freeze.done:
-                raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
-            if self._armed and self._controller.all_stand(self._freeze, self._deadline):
-                world = World(
-                    self._registry, self._controller, self._freeze, self._user, self._lease
-                )
-                if self._hooks:
-                    world._prepare(self._deadline)
-                return world
-            return None
-        except BaseException as error:
-            self._controller.give_up(self._freeze, self._user, error)
-            self.close()
-            raise
+        return self._controller.or_give_up(self._freeze, self._user, self._poll)
+
+    def _poll(self) -> World | None:
+        if not self._armed and not self._freeze.done and self._take_turn():
+            self._armed = True
+            self._controller._arm(self._freeze)
+        if self._freeze.done:
+            raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
+        if self._armed and self._controller.all_stand(self._freeze, self._deadline):
+            world = World(self._registry, self._controller, self._freeze, self._user, self._lease)
+            if self._hooks:
+                world._prepare(self._deadline)
+            return world
+        return None
 
     def close(self) -> None:
         """Thaw, or give up: nobody is kept stopped by this any more. From any thread, repeatable.
@@ -211,14 +205,11 @@ class HoldRequest:
         self._freezer = freezer
         self._user = object()
         self._freeze = freeze = freezer._ask("hold", group, reason, where, kinds)
-        try:
-            if isinstance(freeze.bar, Bar):
-                freezer._controller.put_up(freeze, freeze.bar)
-            else:
-                freezer._controller._arm(freeze)
-        except BaseException as error:
-            self.give_up(error)
-            raise
+        controller = freezer._controller
+        if isinstance(bar := freeze.bar, Bar):
+            controller.or_give_up(freeze, self._user, lambda: controller.put_up(freeze, bar))
+        else:
+            controller.or_give_up(freeze, self._user, lambda: controller._arm(freeze))
 
     def wait(self, seconds: float) -> Hold | None:
         """Wait for so long at most; the hold when all stand, None until then. By the same thread.
@@ -228,22 +219,20 @@ class HoldRequest:
         kept stopped then.
         """
         freeze, controller = self._freeze, self._freezer._controller
-        try:
-            if isinstance(freeze.bar, Bar):
-                stands = controller.wait_at_bar(
-                    freeze, freeze.bar, self._deadline, Deadline(seconds)
-                )
-            else:
-                stands = self._wait_for_doors(seconds)
-            if not stands:
-                return None
-            hold = Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
-            if self._hooks:
-                hold._prepare(self._deadline)
-            return hold
-        except BaseException as error:
-            self.give_up(error)
-            raise
+        return controller.or_give_up(freeze, self._user, lambda: self._wait(seconds))
+
+    def _wait(self, seconds: float) -> Hold | None:
+        freeze, controller = self._freeze, self._freezer._controller
+        if isinstance(freeze.bar, Bar):
+            stands = controller.wait_at_bar(freeze, freeze.bar, self._deadline, Deadline(seconds))
+        else:
+            stands = self._wait_for_doors(seconds)
+        if not stands:
+            return None
+        hold = Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
+        if self._hooks:
+            hold._prepare(self._deadline)
+        return hold
 
     def _wait_for_doors(self, seconds: float) -> bool:
         """Where threads stop by themselves, and ring."""

@@ -82,17 +82,11 @@ class _Stopped(Unique):
         """Have the hooks called, if there are any. By the controller, as soon as all stand.
 
         Raises what a `before` does, and what the end of the block would if somebody else has ended
-        it meanwhile; everybody has been let go then. (Whoever called this does that as well. Of two
-        exceptions one after the other the second may come before the caller does, and its traceback
-        has this world in it.)
+        it meanwhile.
         """
-        try:
-            if self._registry.hooks:
-                run_befores(self._registry, self._freeze, deadline)
-                self._check_that_it_stood()
-        except BaseException as error:
-            self._controller.drop_for(self._freeze, self._user, error)
-            raise
+        if self._registry.hooks:
+            run_befores(self._registry, self._freeze, deadline)
+            self._check_that_it_stood()
 
     def __repr__(self) -> str:
         freeze: Freeze | None = vars(self).get("_freeze")  # an exception may have cut `__init__`

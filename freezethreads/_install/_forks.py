@@ -283,14 +283,14 @@ def _hold_beside(freezer: Freezer, deadline: Deadline) -> Hold:
     """Stop all threads beside a world, which has the turn. Raises what `Freezer.hold` does."""
     freeze, user = freezer._ask("hold", "", _REASON, "unlocked", frozenset()), object()
     controller = freezer._controller
-    try:
+
+    def stop() -> Hold:
         assert isinstance(freeze.bar, Bar)
         controller.put_up(freeze, freeze.bar)
         controller.wait_at_bar(freeze, freeze.bar, deadline)
         return Hold(freezer._registry, controller, freeze, user, None)
-    except BaseException as error:
-        controller.give_up(freeze, user, error)
-        raise
+
+    return controller.or_give_up(freeze, user, stop)
 
 
 def _held_by_others(where: Where) -> tuple[str, ...]:
