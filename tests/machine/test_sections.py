@@ -30,7 +30,7 @@ from freezethreads._machine.sections import (
     value_of,
 )
 from freezethreads._machine.stacks import shelter_of
-from machine import InPython
+from machine import InPython, check_sheltered_while_held
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
 
@@ -313,33 +313,15 @@ def test_before_each_instruction_that_finds_it_held_it_is_in_a_section(
     function: Callable[..., Any], chain: str, make: Callable[[], Any], monkeypatch: Any
 ) -> None:
     """Asked in each instruction that is executed, also of the lock's own code."""
-    lock, missed, held = make(), [], [0]
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-    instruction = monitoring.events.INSTRUCTION
-    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
-
-    def look(code: CodeType, offset: int) -> None:
-        if code.co_filename in (__file__, "<string>") and lock.locked():
-            held[0] += 1
-            if shelter_of(sys._getframe(1), "unlocked", running=True) is None:
-                missed.append((code.co_name, offset))
-
+    lock = make()
     for space in (globals(), wide):
         for name in ("outside", "inside", "inside_too", "after"):
             monkeypatch.setitem(space, name, bool)
     monkeypatch.setitem(globals(), "Wrong", ValueError)
-    monitoring.use_tool_id(tool, "looks")
-    try:
-        monitoring.register_callback(tool, instruction, look)
-        monitoring.set_events(tool, instruction)
-        function(Owner(lock) if chain.startswith("self.") else lock)
-    finally:
-        monitoring.set_events(tool, 0)
-        monitoring.register_callback(tool, instruction, None)
-        monitoring.free_tool_id(tool)
-    assert held[0] > 2
-    assert not missed
-    assert not lock.locked()
+    owner = Owner(lock) if chain.startswith("self.") else lock
+    check_sheltered_while_held(
+        lock, lambda code: code.co_filename in (__file__, "<string>"), lambda: function(owner)
+    )
 
 
 def test_an_item_of_what_is_called_like_locks_is_taken_for_one() -> None:

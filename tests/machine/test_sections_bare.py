@@ -15,7 +15,7 @@ import pytest
 from freezethreads import Freezer
 from freezethreads._machine.stacks import shelter_of
 from helpers import WAIT, start, wait_for
-from machine import InPython
+from machine import InPython, check_sheltered_while_held
 
 freezer = Freezer()
 lock: Any = threading.Lock()
@@ -231,29 +231,8 @@ def test_before_each_instruction_that_finds_it_held(
     function: Callable[[], None], make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked in each instruction of the functions above that is executed."""
-    made, missed, held = make(), [], [0]
+    made = make()
     monkeypatch.setattr(sys.modules[__name__], "lock", made)
     monkeypatch.setattr(sys.modules[__name__], "inside", int)
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-    instruction = monitoring.events.INSTRUCTION
-    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
     code_of: CodeType = function.__code__
-
-    def look(code: CodeType, offset: int) -> None:
-        if code is code_of and made.locked():
-            held[0] += 1
-            if shelter_of(sys._getframe(1), "unlocked", running=True) is None:
-                missed.append((code.co_name, offset))
-
-    monitoring.use_tool_id(tool, "looks")
-    try:
-        monitoring.register_callback(tool, instruction, look)
-        monitoring.set_events(tool, instruction)
-        function()
-    finally:
-        monitoring.set_events(tool, 0)
-        monitoring.register_callback(tool, instruction, None)
-        monitoring.free_tool_id(tool)
-    assert held[0] > 2
-    assert not missed
-    assert not made.locked()
+    check_sheltered_while_held(made, lambda code: code is code_of, function)

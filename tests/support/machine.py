@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import pytest
 
 import freezethreads
+from freezethreads._machine.stacks import shelter_of
 from helpers import WAIT, Worker, start, wait_until
 
 needs_monitoring = pytest.mark.skipif(
@@ -189,3 +191,32 @@ class InPython:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def check_sheltered_while_held(
+    lock: Any, is_looked_at: Callable[[CodeType], bool], call: Callable[[], object]
+) -> None:
+    """Call it; before each instruction of such code that finds the lock held it is in a section."""
+    held, missed = [0], []
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    instruction = monitoring.events.INSTRUCTION
+    tool = next(tool for tool in range(6) if monitoring.get_tool(tool) is None)
+
+    def look(code: CodeType, offset: int) -> None:
+        if is_looked_at(code) and lock.locked():
+            held[0] += 1
+            if shelter_of(sys._getframe(1), "unlocked", running=True) is None:
+                missed.append((code.co_name, offset))
+
+    monitoring.use_tool_id(tool, "looks")
+    try:
+        monitoring.register_callback(tool, instruction, look)
+        monitoring.set_events(tool, instruction)
+        call()
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, instruction, None)
+        monitoring.free_tool_id(tool)
+    assert held[0] > 2
+    assert not missed
+    assert not lock.locked()
