@@ -30,11 +30,21 @@ def check_debug(debug: bool | None) -> bool:
 
 def check_group(group: object) -> str:
     """Return `group` if it is a dotted name or "", else raise TypeError or ValueError."""
-    if not isinstance(group, str):
-        raise TypeError(f"group must be a dotted name such as 'io.disk', not {group!r}")
-    if group and not all(part and part == part.strip() for part in group.split(".")):
-        raise ValueError(f"group must be a dotted name such as 'io.disk', not {group!r}")
-    return group
+    return "" if group == "" else _check_dotted("group", group, "io.disk")
+
+
+def check_kind(kind: object) -> str:
+    """Return `kind` if it is a dotted name, else raise TypeError or ValueError."""
+    return _check_dotted("kind", kind, "tx")
+
+
+def _check_dotted(name: str, value: object, example: str) -> str:
+    advice = f"{name} must be a dotted name such as {example!r}, not {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(advice)
+    if not all(part and part == part.strip() for part in value.split(".")):
+        raise ValueError(advice)
+    return value
 
 
 def check_callable(name: str, fn: object) -> None:
@@ -127,15 +137,6 @@ def check_todo(fn: object, priority: object) -> None:
 def _check_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise TypeError(f"{name} must be a number, not {value!r}")
-
-
-def check_kind(kind: object) -> str:
-    """Return `kind` if it is a dotted name, else raise TypeError or ValueError."""
-    if not isinstance(kind, str):
-        raise TypeError(f"kind must be a dotted name such as 'tx', not {kind!r}")
-    if not all(part and part == part.strip() for part in kind.split(".")):
-        raise ValueError(f"kind must be a dotted name such as 'tx', not {kind!r}")
-    return kind
 
 
 def check_settled(settled: object) -> frozenset[str]:

@@ -9,7 +9,6 @@ counted it there. It shrinks at any time, and those are told who have waited for
 from __future__ import annotations
 
 import sys
-from typing import ClassVar
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import get_ident
@@ -26,8 +25,6 @@ class PendingRegion:
 
     __slots__ = ("_kinds", "_registry")
 
-    _frames: ClassVar = 1  # how far out the program is that enters it
-
     def __init__(self, registry: Registry, kind: str) -> None:
         self._registry = registry
         self._kinds = with_all_above(kind)
@@ -36,7 +33,7 @@ class PendingRegion:
         parking, record = here.parking, self._registry.own.record
         before = parking.unfinished
         region = None if record is None else record.away
-        place = place_of(sys._getframe(self._frames), "safepoint", self._kinds[-1])
+        place = place_of(sys._getframe(1), "safepoint", self._kinds[-1])
         try:
             if record is None:
                 strangers[get_ident()] = parking

@@ -194,9 +194,8 @@ class Record:
             return True
         if status.commands and status.commands_in(self.registry):
             return False
-        place = self.away or self.parking.away
-        counts = place is not None and not (self.shut and self.away is None)
-        if place is not None and counts and not freeze.spares(closed_at(place)):
+        place = self.away or self._waits_at
+        if place is not None and not freeze.spares(closed_at(place)):
             return True
         return status.stay is not None and status.stands_for(freeze)
 

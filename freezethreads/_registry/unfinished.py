@@ -36,5 +36,8 @@ strangers: dict[int, Parking] = {}
 
 
 def with_all_above(kind: str) -> tuple[str, ...]:
-    """``("tx", "tx.write")`` for ``"tx.write"``: what a freeze may call it."""
+    """``("tx", "tx.write")`` for ``"tx.write"``: what a freeze may call it.
+
+    Made once for each region, so that a look at it calls nothing in Python: see `flat`.
+    """
     return tuple(accumulate(kind.split("."), "{}.{}".format))

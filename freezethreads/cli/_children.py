@@ -23,9 +23,6 @@ _FOLDER: Final = os.path.dirname(os.path.abspath(_startup.__file__))
 _VARIABLE: Final = "FREEZETHREADS_RUN"
 
 
-_guard: Final = freezethreads.guard_forks()  # which is in force until the process ends
-
-
 def begin(
     atomic: Iterable[str] = (),
     freezable: Iterable[str] = (),
@@ -40,7 +37,7 @@ def begin(
         freezethreads.freezable(name)
     freezethreads.install(**options).enrol()
     if guard:
-        _guard.__enter__()
+        freezethreads.guard_forks().__enter__()  # in force until the process ends
     if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
         _serve()
 

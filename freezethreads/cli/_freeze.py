@@ -126,9 +126,9 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         lease=arguments.lease,
         reason=arguments.reason,
         where=where_of(client, arguments),
-        hooks=arguments.hooks or None,  # which an older version does not know
+        settled=arguments.settled or None,  # these two an older version does not know
+        hooks=arguments.hooks or None,
         keep=not arguments.wait,
-        **({"settled": arguments.settled} if arguments.settled else {}),
     )
 
 

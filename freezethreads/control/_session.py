@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from freezethreads import Freezer, Hold, default_freezer
 from freezethreads._controller.nowait import HoldRequest
@@ -70,31 +71,18 @@ class Session:
         freezer: Freezer,
         *,
         group: str,
-        timeout: float,
         lease: float,
-        reason: str,
-        where: Where | None,
-        settled: Collection[str],
-        hooks: bool,
         keep: bool,
+        **what: Any,
     ) -> Hold:
         """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
 
-        Raises FreezeTimeout, `RequestError`, and `SessionOver` if the client went meanwhile; nobody
-        is kept stopped then.
+        What else is asked for, `hold` says. Raises FreezeTimeout, `RequestError`, and `SessionOver`
+        if the client went meanwhile; nobody is kept stopped then.
         """
         key = Key(None if keep else self, freezer, group)
         self._holds.check_room(key)
-        hold = self.hold(
-            freezer,
-            timeout=timeout,
-            reason=reason,
-            group=group,
-            lease=lease,
-            where=where,
-            settled=settled,
-            hooks=hooks,
-        )
+        hold = self.hold(freezer, group=group, lease=lease, **what)
         self._unanswered.append((key, hold))
         self._holds.put(key, hold, lease)
         return hold
