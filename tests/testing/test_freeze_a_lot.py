@@ -162,9 +162,9 @@ def test_a_worker_that_crashed_is_told(pytestconfig: pytest.Config) -> None:
 def test_what_it_freezes_was_not_left_behind(tmp_path: Path) -> None:
     """However long it stands: the fixture looks at a test's end, when it may stand."""
     freezer = Freezer("busy")
-    check = Check(freezer, timeout=0.01, root=tmp_path)
-    check.begin()
-    with actor() as background:
+    with actor() as background:  # a thread that the test has not started, so it is not told of that
+        check = Check(freezer, timeout=0.01, root=tmp_path)
+        check.begin()
         hold = background.do(freezer.hold, reason=REASON)
         check.end()
         check.finish()
