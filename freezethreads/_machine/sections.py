@@ -33,8 +33,8 @@ import dis
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, FrameType, ModuleType
-from typing import Any, Final, NamedTuple
+from types import CodeType, ModuleType
+from typing import Any, Final, NamedTuple, Protocol
 
 from freezethreads._ground.original import LockType, RLock
 
@@ -491,15 +491,26 @@ class _Reader:
         return {i}.union(*found) if found else None
 
 
-def value_of(chain: Chain, frame: FrameType) -> Any:
+class Names(Protocol):
+    """Where names are looked up: a frame, or what has the same of one that is not there yet."""
+
+    @property
+    def f_globals(self) -> Mapping[str, Any]: ...
+    @property
+    def f_locals(self) -> Mapping[str, Any]: ...
+    @property
+    def f_builtins(self) -> Mapping[str, Any]: ...
+
+
+def value_of(chain: Chain, names: Names) -> Any:
     """What the chain leads to now, without a call; `UNKNOWN` if nobody can tell.
 
-    By its thread, or while that cannot go on.
+    By the thread of the frame, or while that cannot go on.
     """
     kind, name, *attributes = chain
-    spaces: list[Any] = [frame.f_globals, frame.f_builtins]
+    spaces: list[Any] = [names.f_globals, names.f_builtins]
     if kind != "global":
-        spaces.insert(0, frame.f_locals)
+        spaces.insert(0, names.f_locals)
     value = next((space[name] for space in spaces if name in space), UNKNOWN)
     for attribute in attributes:
         if value is UNKNOWN:

@@ -44,6 +44,43 @@ class Shop:
     def opened(self) -> Iterator[None]:
         yield
 
+    @property
+    def mutex(self) -> Any:
+        return lock
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        with self.mutex:  # a property, which goes by its name
+            yield
+
+    @contextlib.contextmanager
+    def written(self) -> Iterator[None]:
+        with open("/dev/null"), self.file:
+            yield
+
+    file = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def entering(entered: contextlib.AbstractContextManager[None]) -> Iterator[None]:
+    with entered:
+        yield
+
+
+@contextlib.contextmanager
+def twice_removed() -> Iterator[None]:
+    with shop.entered():
+        yield
+
+
+def closing_over(held: Any) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    @contextlib.contextmanager
+    def closed_over() -> Iterator[None]:
+        with held:
+            yield
+
+    return closed_over
+
 
 class Holding:
     """Acquires a lock when it is entered."""
@@ -128,7 +165,26 @@ def by_local_names() -> None:
         release()
 
 
+def by_a_generator_s_property() -> None:
+    with shop.owned():
+        inside()
+
+
+def by_a_generator_in_another() -> None:
+    with twice_removed():
+        inside()
+
+
+def by_a_closure() -> None:
+    entered = closing_over(lock)
+    with entered():
+        inside()
+
+
 HELD = (
+    by_a_generator_s_property,
+    by_a_generator_in_another,
+    by_a_closure,
     by_a_call,
     by_a_generator,
     by_a_class,
@@ -143,6 +199,22 @@ HELD = (
 
 def by_a_call_that_locks_nothing() -> None:
     with shop.opened():
+        inside()
+
+
+def by_a_generator_with_files() -> None:
+    with shop.written():
+        inside()
+
+
+def by_a_closure_over_no_lock() -> None:
+    entered = closing_over(contextlib.nullcontext())
+    with entered():
+        inside()
+
+
+def by_a_generator_that_nobody_can_tell() -> None:
+    with entering(contextlib.nullcontext()):
         inside()
 
 
@@ -182,6 +254,9 @@ def acquired_by_nobody(mine: bool = False) -> None:
 
 FREE = (
     by_a_call_that_locks_nothing,
+    by_a_generator_with_files,
+    by_a_closure_over_no_lock,
+    by_a_generator_that_nobody_can_tell,
     by_open,
     in_a_region,
     before_acquire,

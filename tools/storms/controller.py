@@ -87,10 +87,10 @@ class Storm:
         self._random = random.Random(weather.seed)
         self._main = threading.main_thread().ident
         self._over = allocate_lock()
+        self._over.acquire()  # (in `__enter__` it would be the program's, which has it in hand)
         self._thread = threading.Thread(target=self._blow, name="storm", daemon=True)
 
     def __enter__(self) -> None:
-        self._over.acquire()
         self._thread.start()
 
     def __exit__(self, *exc_info: object) -> None:
