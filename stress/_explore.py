@@ -34,7 +34,7 @@ COLUMNS = (
     f"{'steps':>10}{'seconds':>9}"
 )
 COLUMNS_OF_MUTANTS = (
-    f"{'mutant':<28}{'verdict':<11}{'scenario':<22}{'schedules':>9}{'seconds':>9}  what"
+    f"{'mutant':<32}{'verdict':<11}{'scenario':<22}{'schedules':>9}{'seconds':>9}  what"
 )
 
 
@@ -148,7 +148,7 @@ def _write(options: argparse.Namespace, verdicts: object) -> None:
 def _row_of_mutant(mutant: Mutant, verdict: Verdict) -> str:
     what = "FOUND" if verdict.finding else "not found"
     return (
-        f"{mutant.name:<28}{what:<11}{verdict.scenario:<22}{verdict.schedules:>9}"
+        f"{mutant.name:<32}{what:<11}{verdict.scenario:<22}{verdict.schedules:>9}"
         f"{verdict.seconds:>9.2f}  {verdict.finding}"
     ).rstrip()
 

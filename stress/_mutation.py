@@ -45,7 +45,7 @@ HOW_TO_READ = """\
 Each row is a freezer that breaks one rule, tortured until a scenario has noticed, after how many
 seconds and by which check. The last rows are the same scenarios with the freezer as it is."""
 
-COLUMNS = f"{'mutant':<26}{'verdict':<17}{'scenario':<16}{'after':>8}  noticed by"
+COLUMNS = f"{'mutant':<32}{'verdict':<17}{'scenario':<16}{'after':>8}  noticed by"
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _row(name: str, verdict: str, result: Result) -> str:
     noticed = "" if finding is None else f"{finding.who}: {finding.what}"
     if len(noticed) > WIDTH:
         noticed = noticed[: WIDTH - 3] + "..."
-    return f"{name:<26}{verdict:<17}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
+    return f"{name:<32}{verdict:<17}{result.scenario:<16}{seconds:>6.2f} s  {noticed}".rstrip()
 
 
 def _foot(catches: list[Catch], controls: list[Result], seconds: float) -> str:

@@ -35,7 +35,7 @@ SHRINK = 30.0
 MARGIN = 60.0
 """Seconds that a process has besides: to start, for the last program, for threads that hang."""
 
-COLUMNS = f"{'freezer':<28}{'verdict':<10}{'after':>9}{'programs':>10}{'rounds':>9}{'seconds':>9}"
+COLUMNS = f"{'freezer':<32}{'verdict':<10}{'after':>9}{'programs':>10}{'rounds':>9}{'seconds':>9}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _row(job: Job, verdict: Verdict) -> str:
     after = f"{verdict.found_after:.2f}" if verdict.finding else "-"
     what = "FOUND" if verdict.finding else "passed"
     return (
-        f"{name:<28}{what:<10}{after:>9}{verdict.programs:>10}{verdict.rounds:>9}"
+        f"{name:<32}{what:<10}{after:>9}{verdict.programs:>10}{verdict.rounds:>9}"
         f"{verdict.seconds:>9.2f}"
     )
 

@@ -18,7 +18,7 @@ def commander_parks() -> None:
     put(Status, "commands_in", lambda self, registry: False)
 
 
-@breaks("worlds do not overlap", "controllers", explored="call-and-lease")
+@breaks("worlds do not overlap", "controllers", explored="two-worlds")
 def worlds_overlap() -> None:
     def take_at_once(self: Turns, freeze: Freeze, *_: object) -> None:
         self._join(freeze)

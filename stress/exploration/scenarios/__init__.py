@@ -15,9 +15,10 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `hooks-and-thaw`       park, arm, thaw, thaw, undo
 `abandoned`            park, hold, thaw, thaw
 `call-in-region`       call, block, arm, thaw
-`call-and-lease`       call, park, lease, hold, arm, thaw
-`call-for-two`         call, park, arm, thaw, two freezers
-`call-into-wait`       call, wait, notify, arm, thaw, two freezers
+`call-or-lease`        call, lease
+`call-and-lease`       call, lease, hold, arm, thaw
+`call-for-two`         call, park, arm, two freezers
+`call-into-wait`       call, wait, arm, two freezers
 `move`                 move, arm, thaw
 `moved`                move (by another), park, arm, thaw
 `moved-out`            move (by another), park, hold
@@ -42,7 +43,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `wait-in-pending`      pending, wait, notify, arm, thaw
 `region-in-pending`    pending, region, arm, thaw
 `pending-in-region`    region, pending, arm, thaw
-`pending-under-hold`   pending, park, hold, arm, thaw
+`pending-under-hold`   pending, hold, arm, thaw
 `todos`                todo, todo, no_freeze
 `region-and-lease`     block, lease, arm, thaw
 `leases`               lease, arm again inside, thaw, park

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from freezethreads import FreezeError, Freezer, LeaseExpired, ThreadBlocked
-from stress.exploration._stage import Stage, scenario
+from stress.exploration._stage import Gate, Stage, scenario
+from stress.exploration.scenarios.thaws import stand
 
 
 @scenario("a call is refused with ThreadBlocked only if it is never made")
@@ -32,10 +35,39 @@ def call_in_region(stage: Stage) -> None:
     stage.at_end(lambda: f"a call was {' and '.join(calls)}" if len(calls) > 1 else "")
 
 
+@scenario("a call is refused only if it is never made, also where a lease runs out")
+def call_or_lease(stage: Stage) -> None:
+    calls: list[str] = []
+    stands = stage.gate()
+
+    def call() -> None:
+        calls.append("made")
+        stage.pause()
+
+    def controller() -> None:
+        world = stage.freezer.freeze(timeout=None, lease=1)
+        stands.open()
+        stage.rise()
+        try:
+            world.call(stage.ident("T"), call)
+        except FreezeError:
+            calls.append("refused")
+        stage.leave()
+        world.thaw()
+
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("L", lambda: _expire_after(stage, stands), begins=False)
+    stage.at_end(lambda: f"a call was {' and '.join(calls)}" if len(calls) != 1 else "")
+
+
 @scenario("a thread that makes a call whose world has ended does not count as stopped")
 def call_and_lease(stage: Stage) -> None:
+    calls = stage.gate()
+
     def call() -> None:
-        stage.work("T")
+        calls.open()
+        stage.rise()
         stage.work("T")
 
     def controller() -> None:
@@ -45,58 +77,72 @@ def call_and_lease(stage: Stage) -> None:
                     world.call(stage.ident("T"), call)
             except (FreezeError, LeaseExpired):
                 pass
+            with stage.freeze("T"):
+                stage.leave()
 
-    def second() -> None:
-        with stage.freeze("T"):
-            pass
+    stage.actor("T", lambda: stand(stage), begins=False)
+    stage.actor("C", controller, begins=False)
+    stage.actor("L", lambda: _expire_after(stage, calls), begins=False)
 
-    stage.member("T", stage.freezer.safepoint)
-    stage.actor("C", controller)
-    stage.actor("L", stage.expire)
-    stage.actor("D", second)
+
+def _expire_after(stage: Stage, gate: Gate) -> None:
+    gate.wait()
+    stage.expire()
 
 
 @scenario("a call for one freezer's world is not made while another freezer's world stands")
 def call_for_two(stage: Stage) -> None:
-    others: Freezer = stage.new_freezer("other")
+    others = stage.new_freezer("other")
 
     def worker() -> None:
-        stage.freezer.safepoint()
-        others.safepoint()
+        with stage.freezer.register("T"), others.register("T"):
+            stage.until_armed()
+            stage.freezer.safepoint()
+            others.safepoint()
+            stage.work("T")
+            stage.bow()
 
-    def caller() -> None:
-        with stage.freezer.freeze(timeout=None) as world:
-            try:
-                world.call(stage.ident("T"), stage.work, "T")
-            except FreezeError:
-                pass
-
-    def other() -> None:
-        with stage.freeze("T", freezer=others):
-            pass
-
-    stage.member("T", worker, stage.freezer, others)
-    stage.actor("A", caller)
-    stage.actor("B", other)
+    stage.actor("T", worker, begins=False)
+    _call_for_one(stage, others)
 
 
 @scenario("a call into a freezable wait waits for the world of another freezer")
 def call_into_wait(stage: Stage) -> None:
-    others: Freezer = stage.new_freezer("other")
+    others = stage.new_freezer("other")
     lock = stage.taken_lock()
+
+    def waiter() -> None:
+        with stage.freezer.register("T"), others.register("T"):
+            lock.acquire()
+            stage.work("T")
+            stage.bow()
+
+    stage.actor("T", waiter, begins=False)
+    _call_for_one(stage, others, lock.release)
+
+
+def _call_for_one(
+    stage: Stage, others: Freezer, at_last: Callable[[], object] = lambda: None
+) -> None:
+    """Add a thread that calls T in a world of one freezer, which stands when the exploration
+    begins, and a thread that gets a world of the other one, and makes that call at last."""
+    stands = stage.gate()
 
     def caller() -> None:
         with stage.freezer.freeze(timeout=None) as world:
+            stands.open()
+            stage.rise()
             try:
                 world.call(stage.ident("T"), stage.work, "T")
             except FreezeError:
                 pass
+            stage.leave()
 
     def other() -> None:
+        stands.wait()
         with stage.freeze("T", freezer=others):
-            pass
-        lock.release()
+            stage.leave()
+        at_last()
 
-    stage.member("T", lock.acquire, stage.freezer, others)
-    stage.actor("A", caller)
-    stage.actor("B", other)
+    stage.actor("A", caller, begins=False)
+    stage.actor("B", other, begins=False)

@@ -67,18 +67,28 @@ def pending_in_region(stage: Stage) -> None:
 @scenario("a thread that stands for others in the middle of something does not stand for this one")
 def pending_under_hold(stage: Stage) -> None:
     inside: list[str] = []
+    stands = stage.gate()
 
     def worker() -> None:
-        with stage.freezer.pending("tx"):
-            inside.append("T")
-            stage.freezer.safepoint()
-            inside.clear()
+        with stage.freezer.register("T"):
+            with stage.freezer.pending("tx"):
+                inside.append("T")
+                stage.until_armed()
+                stage.freezer.safepoint()
+                inside.clear()
+            stage.bow()
+
+    def hold() -> None:
+        with stage.freezer.hold(timeout=None):
+            stands.open()
+            stage.rise()
 
     def controller() -> None:
+        stands.wait()
         with stage.freezer.freeze(timeout=None, settled="tx"):
             if inside:
                 stage.find("a world that is to find tx settled stands, and T is in the middle")
 
-    stage.member("T", worker)
-    stage.actor("H", lambda: stage.freezer.hold(timeout=None).thaw())
-    stage.actor("C", controller)
+    stage.actor("T", worker, begins=False)
+    stage.actor("H", hold, begins=False)
+    stage.actor("C", controller, begins=False)
