@@ -174,12 +174,13 @@ def _trace(frame: FrameType, event: str, arg: object) -> Any:
 
 
 @contextmanager
-def watching(*functions: Callable[..., object]) -> Iterator[None]:
+def watching(*functions: Callable[..., object], only: tuple[str, ...] = ("",)) -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
 
-    From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
+    Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
     """
-    _Watch.codes = frozenset((*core_codes(), *(_code_of(function) for function in functions)))
+    core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
+    _Watch.codes = frozenset((*core, *(_code_of(function) for function in functions)))
     _set_events(True)
     try:
         yield
