@@ -177,7 +177,8 @@ def _trace(frame: FrameType, event: str, arg: object) -> Any:
 def watching(*functions: Callable[..., object], only: tuple[str, ...] = ("",)) -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
 
-    Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on through `sys.monitoring`, since tracing passes over some bytecodes there.
+    Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on
+    through `sys.monitoring`, since tracing passes over some bytecodes there.
     """
     core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
     _Watch.codes = frozenset((*core, *(_code_of(function) for function in functions)))

@@ -17,11 +17,13 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `call-in-region`       call, block, arm, thaw
 `call-or-lease`        call, lease
 `call-and-lease`       call, lease, hold, arm, thaw
+`call-and-time-out`    call, park, arm, time-out, two freezers
 `call-for-two`         call, park, arm, two freezers
 `call-into-wait`       call, wait, arm, two freezers
 `move`                 move, arm, thaw
 `moved`                move (by another), park, arm, thaw
 `moved-out`            move (by another), park, hold
+`moved-and-lease`      move (by another), park, lease
 `moved-by-two`         move (by another), move (by another), park, arm
 `moved-back`           move (by another), twice, park, arm
 `register`             register, arm, thaw, exit
@@ -63,10 +65,10 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `foreign-lock`         wait, notify, hold, exception
 `thaw-in-handler`      thaw, thaw, park, signal handler
 `fork-in-wait`         wait, fork's reset, arm
+`fork-and-park`        block, park, fork's reset, arm
 =====================  ==========================================================
 
-Not there: a lease with a move; a time-out with a call; fork's reset with anything but a wait; two
-exceptions in a row.
+Not there: fork's reset with a call; two exceptions in a row.
 """
 
 from __future__ import annotations

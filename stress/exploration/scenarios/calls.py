@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads import FreezeError, Freezer, LeaseExpired, ThreadBlocked
+from freezethreads import FreezeError, FreezeTimeout, LeaseExpired, ThreadBlocked
 from stress.exploration._stage import Gate, Stage, scenario
 from stress.exploration.scenarios.thaws import stand
 
@@ -90,43 +90,43 @@ def _expire_after(stage: Stage, gate: Gate) -> None:
     stage.expire()
 
 
+@scenario("a freeze whose time is up while a thread makes another freezer's call leaves nothing")
+def call_and_time_out(stage: Stage) -> None:
+    _call_for_one(stage, timeout=5)
+
+
 @scenario("a call for one freezer's world is not made while another freezer's world stands")
 def call_for_two(stage: Stage) -> None:
-    others = stage.new_freezer("other")
-
-    def worker() -> None:
-        with stage.freezer.register("T"), others.register("T"):
-            stage.until_armed()
-            stage.freezer.safepoint()
-            others.safepoint()
-            stage.work("T")
-            stage.bow()
-
-    stage.actor("T", worker, begins=False)
-    _call_for_one(stage, others)
+    _call_for_one(stage)
 
 
 @scenario("a call into a freezable wait waits for the world of another freezer")
 def call_into_wait(stage: Stage) -> None:
-    others = stage.new_freezer("other")
     lock = stage.taken_lock()
-
-    def waiter() -> None:
-        with stage.freezer.register("T"), others.register("T"):
-            lock.acquire()
-            stage.work("T")
-            stage.bow()
-
-    stage.actor("T", waiter, begins=False)
-    _call_for_one(stage, others, lock.release)
+    _call_for_one(stage, lock.acquire, lock.release)
 
 
 def _call_for_one(
-    stage: Stage, others: Freezer, at_last: Callable[[], object] = lambda: None
+    stage: Stage,
+    wait: Callable[[], object] | None = None,
+    let_go: Callable[[], object] = lambda: None,
+    timeout: float | None = None,
 ) -> None:
-    """Add a thread that calls T in a world of one freezer, which stands when the exploration
-    begins, and a thread that gets a world of the other one, and makes that call at last."""
+    """Add T, of two freezers, which stops or waits; who calls it in a world of one of them, which
+    stands when the exploration begins; and who gets a world of the other, and lets T go at last."""
+    others = stage.new_freezer("other")
     stands = stage.gate()
+
+    def worker() -> None:
+        with stage.freezer.register("T"), others.register("T"):
+            if wait is not None:
+                wait()
+            else:
+                stage.until_armed()
+                stage.freezer.safepoint()
+                others.safepoint()
+            stage.work("T")
+            stage.bow()
 
     def caller() -> None:
         with stage.freezer.freeze(timeout=None) as world:
@@ -140,9 +140,13 @@ def _call_for_one(
 
     def other() -> None:
         stands.wait()
-        with stage.freeze("T", freezer=others):
-            stage.leave()
-        at_last()
+        try:
+            with stage.freeze("T", freezer=others, timeout=timeout):
+                stage.leave()
+        except FreezeTimeout:
+            pass
+        let_go()
 
+    stage.actor("T", worker, begins=False)
     stage.actor("A", caller, begins=False)
     stage.actor("B", other, begins=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from freezethreads import NotRegistered, Registration, State, ThreadExited, World
+from freezethreads import LeaseExpired, NotRegistered, Registration, State, ThreadExited, World
 from stress.exploration._stage import Stage, scenario
 
 
@@ -85,6 +85,43 @@ def moved_out(stage: Stage) -> None:
 
     stage.actor("M", mover)
     stage.actor("C", controller)
+
+
+@scenario("a thread that is moved into a frozen group while a lease runs out goes on after that")
+def moved_and_lease(stage: Stage) -> None:
+    stands, moved = stage.gate(), stage.gate()
+    registrations: list[Registration] = []
+
+    def worker() -> None:
+        with stage.freezer.register("T", group="a") as registration:
+            registrations.append(registration)
+            stands.wait()
+            stage.visit("T")
+            stage.bow()
+
+    def mover() -> None:
+        stands.wait()
+        registrations[0].move("b")
+        moved.open()
+
+    def lease() -> None:
+        stands.wait()
+        stage.expire()
+
+    def controller() -> None:
+        try:
+            with stage.freezer.freeze(timeout=None, group="b", lease=1):
+                stands.open()
+                stage.rise()
+                moved.wait()
+                stage.leave()
+        except LeaseExpired:
+            pass
+
+    stage.actor("T", worker, begins=False)
+    stage.actor("M", mover, begins=False)
+    stage.actor("L", lease, begins=False)
+    stage.actor("C", controller, begins=False)
 
 
 @scenario("a thread that two move at once is asked for what is asked where it is")
