@@ -1,5 +1,5 @@
-"""Rules that hold for every test: no thread is left behind, no thread's error goes unseen. And what
-several files want: a Python without a GIL.
+"""Rules that hold for every test: no thread or child is left behind, and no thread's error goes
+unseen. And what several files want: a Python without a GIL.
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ def no_thread_left() -> Iterator[None]:
     assert not left, f"the test left {len(left)} thread(s) behind:\n{stacks}"
     if Worker.failed:
         raise AssertionError(f"{Worker.failed[0].name} failed unseen") from Worker.failed[0].error
+
+
+@pytest.fixture(autouse=True)
+def no_child_left() -> Iterator[None]:
+    """Fail a test that leaves a child behind which has ended: it is the next `os.wait()`'s."""
+    yield
+    try:
+        left = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return
+    if left is not None:
+        os.waitpid(left.si_pid, 0)
+        raise AssertionError(f"the test left the process {left.si_pid} behind, which has ended")
 
 
 @pytest.fixture(autouse=True)

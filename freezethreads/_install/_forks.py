@@ -365,20 +365,20 @@ def _fork(original: Function, args: tuple[object, ...], caller: FrameType) -> An
             results.append(original(*args))
         finally:
             _let_go(stops)
+        if _pid_of(results[0]) == 0:
+            _mend_child()
+        elif is_safe:
+            times = stood_at - asked_at, monotonic() - stood_at
+            made = _describe(_pid_of(results[0]), *times, stops)
+            for guard in guards:
+                guard.note(made)
+            logger.debug("%r", made)
+        return results[0]
     except BaseException as error:
         _let_go(stops)
         if results and _pid_of(results[0]):
             error.add_note(f"The process {_pid_of(results[0])} was forked before.")
         raise
-    pid = _pid_of(results[0])
-    if pid == 0:
-        _mend_child()
-    elif is_safe:
-        made = _describe(pid, stood_at - asked_at, monotonic() - stood_at, stops)
-        for guard in guards:
-            guard.note(made)
-        logger.debug("%r", made)
-    return results[0]
 
 
 def _stop_all(guards: list[ForkGuard], stops: list[World | Hold], caller: FrameType) -> bool:
