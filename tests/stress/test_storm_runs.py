@@ -293,7 +293,6 @@ def test_storm_sees_who_moves(tmp_path: Path) -> None:
             sum(range(100))
 
     thread, storm = start(run_on), Storm(WEATHER, Journal(str(tmp_path / "journal")))
-    storm._over.acquire()
     try:
         moved = [storm._watch({thread.ident or 0: "runner"}) for _ in range(100)]
     finally:

@@ -2,16 +2,20 @@
 
 This is harsher than what CPython does: a signal handler or `PyThreadState_SetAsyncExc` is only
 heard at calls, at backward jumps and at the beginning of functions, and those are among the
-places where this raises. Nor is this ever raised where a function returns and has not just made a
-call: it has taken its last step then, and no handler in it would cover that. The same goes for the
-`NOT_TAKEN` that 3.14 has behind a jump: it does nothing, and that compiler leaves it outside the
-`try` that is all around it.
+places where this raises.
+
+It is not raised where that would be the same as at the bytecode before: if that one has only read
+something, or put it in order, and nothing else leads here, and the same handler covers both. Nor
+where a function returns and has not just made a call: it has taken its last step then, and no
+handler in it would cover that. The same goes for the `NOT_TAKEN` that 3.14 has behind a jump: it
+does nothing, and that compiler leaves it outside the `try` that is all around it.
 """
 
 from __future__ import annotations
 
 import dis
 import inspect
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -94,7 +98,8 @@ _deaf: dict[int, tuple[CodeType, frozenset[int]]] = {}
 
 
 def _deaf_in(code: CodeType) -> frozenset[int]:
-    """Where nothing is raised: at what returns, but not right after a call, and at `NOT_TAKEN`."""
+    """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, and
+    after what has no effect."""
     known = _deaf.get(id(code))
     if known is None:
         known = _deaf[id(code)] = code, frozenset(_find_deaf(code))
@@ -110,9 +115,25 @@ def _find_deaf(code: CodeType) -> set[int]:
             first = i - 1 if steps[i - 1].opname in _CONSTANTS else i
             if not steps[first - 1].opname.startswith(("CALL", "RESUME")):
                 offsets.update(each.offset for each in steps[first : i + 1])
+    handlers = list(dis.Bytecode(code).exception_entries)  # type: ignore[attr-defined]
+    targets = {each.offset for each in all_steps if each.is_jump_target}
+    for before, step in itertools.pairwise(steps):
+        same = _covering(handlers, before.offset) == _covering(handlers, step.offset)
+        if before.opname.startswith(_SILENT) and same and step.offset not in targets:
+            offsets.add(step.offset)
     return offsets
 
 
+def _covering(handlers: list[Any], offset: int) -> list[Any]:
+    return [(each.target, each.lasti) for each in handlers if each.start <= offset < each.end]
+
+
+# (A call is PRECALL and CALL on 3.11. What a jump does not lead to follows it without one.)
+_SILENT = (
+    *("LOAD_", "PUSH_NULL", "COPY", "SWAP", "KW_NAMES", "PRECALL", "MAKE_CELL", "RESUME"),
+    *("IS_OP", "CONTAINS_OP", "COMPARE_OP", "TO_BOOL", "UNARY_NOT", "BUILD_", "POP_JUMP"),
+    *("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE"),
+)
 _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
 _CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")  # 3.14's, and 3.15's `None`
 
