@@ -223,7 +223,7 @@ def test_a_mutant_that_is_not_found_fails() -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["no-such"], "no scenario no-such; there are call-in-region, "),
+        (["no-such"], "no scenario no-such; there are park, "),
         (["--mutants", "no-such"], "no mutant no-such; there are "),
         (["--mutants", "--schedule", "A"], "--schedule runs the freezer as it is: no --mutants"),
         (["--mutants", "child-inherits"], "no scenario is for child-inherits: name some"),

@@ -53,7 +53,7 @@ def stress(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_broken_freezer_is_found() -> None:
     result = stress("--program", "--mutants", "turn-kept", "--seconds", "40", "--seed", "m1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{'turn-kept':<28}FOUND" in result.stdout
+    assert f"{'turn-kept':<32}FOUND" in result.stdout
     assert "(an exception gives the turn back)" in result.stdout
 
 
