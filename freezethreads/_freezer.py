@@ -46,7 +46,7 @@ from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
-from freezethreads._registry.requests import Freeze, covers
+from freezethreads._registry.requests import Asked, Freeze, covers
 from freezethreads._registry.todos import Todo
 from freezethreads._report import ownership
 from freezethreads._report.statistics import Recorder, Site, Statistics
@@ -277,7 +277,7 @@ class Freezer(Unique):
         kinds = check_settled(settled)
         check_flag("hooks", hooks)
         own = self._controller.own_world()
-        if own is not None and not own.covers(group):
+        if own is not None and not own.asked.covers(group):
             raise FreezeError(
                 f"{own!r} does not cover group {group!r}: thaw it first, or begin with a group "
                 "that both are in, such as ''"
@@ -288,7 +288,7 @@ class Freezer(Unique):
                 f"{own!r} has stopped threads with where={own.where!r}, which does not promise "
                 f"what where={where!r} does: thaw it first, or ask for that at once"
             )
-        if own is not None and not all(own.settles(kind) for kind in kinds):
+        if own is not None and not all(own.asked.settles(kind) for kind in kinds):
             raise FreezeError(
                 f"{own!r} was not asked to find {', '.join(sorted(kinds))} settled: thaw it first, "
                 "or ask for that at once"
@@ -313,8 +313,7 @@ class Freezer(Unique):
         self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
     ) -> Freeze:
         """A request that is still to be made. Raises `FreezeError` if it cannot be had here."""
-        freeze = Freeze(self._registry, kind, group, reason)
-        freeze.settled = settled
+        freeze = Freeze(self._registry, Asked(kind, group, reason, settled))
         if where != "safepoint":
             check_available(where)
             freeze.bar = Bar(freeze, self._registry, where)

@@ -113,7 +113,7 @@ class Controller:
             return
         self._arm(freeze)
         wait_away(self._registry, place, wait_until_it_stands)
-        if record is not None and freeze.covers(record.group):
+        if record is not None and freeze.asked.covers(record.group):
             freeze.members[record] = None
             record.parking.word.ask(Status((freeze,)))
             record.call_waker()
@@ -305,7 +305,7 @@ class Controller:
         registry.active[freeze] = None
         open_doors(freeze)
         for record in list(registry.records.values()):
-            is_meant = not freeze.group or freeze.covers(record.group)
+            is_meant = not freeze.asked.group or freeze.asked.covers(record.group)
             if is_meant and not record.exited and record is not own:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
@@ -321,7 +321,7 @@ class Controller:
                 and freeze.awaited.pop(record, ABSENT) is not ABSENT
             ):
                 places.append(place or record.place)
-            if record.exited or (freeze.group and not freeze.covers(record.group)):
+            if record.exited or (freeze.asked.group and not freeze.asked.covers(record.group)):
                 registry.withdraw(freeze, record)
         registry.recorder.visited(*places)
         for record in members:
@@ -334,8 +334,8 @@ class Controller:
         If it does not stand or wait, it is told that something may be on its list: while it
         commanded it has passed its safepoints.
         """
-        record = self._registry.records.get(freeze.ident)
-        if record is not None and freeze.is_by(record):
+        record = self._registry.records.get(freeze.asked.ident)
+        if record is not None and freeze.asked.is_by(record):
             status = record.parking.word.change(settled)
             stopped = [
                 other
@@ -372,7 +372,7 @@ class Controller:
 
     def _note_stand(self, freeze: Freeze) -> None:
         freeze.stood_at = stood = monotonic()
-        call_shut(self._registry.recorder.stood, stood - freeze.asked_at)
+        call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
 
     def put_up(self, freeze: Freeze, bar: Bar) -> None:
         """Have every thread that is meant meet the bar, whether it is registered or not."""
@@ -427,7 +427,7 @@ def _timeout(
 ) -> FreezeTimeout:
     """Who is late. Of a freeze between two bytecodes, `shelters` are those that are to blame, and
     `late` is how many have not arrived at its bar: those who have are its members."""
-    waited = monotonic() - freeze.asked_at
+    waited = monotonic() - freeze.asked.at
     inside = {
         record.ident: (f"pending({region.kind!r})", site_of(region.place))
         for record in list(freeze.awaited)
@@ -452,8 +452,8 @@ def _timeout(
 
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:
     """Whether a thread that the interpreter waits for, and that is not frozen, will thaw it."""
-    record = registry.records.get(freeze.ident)
-    if record is not None and freeze.is_by(record) and record.is_asked_to_stop:
+    record = registry.records.get(freeze.asked.ident)
+    if record is not None and freeze.asked.is_by(record) and record.is_asked_to_stop:
         return False
-    thread = freeze.thread
+    thread = freeze.asked.thread
     return thread.is_alive() and not thread.daemon and thread is not main_thread()

@@ -25,17 +25,17 @@ _MOST = 100
 def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     """Before `freeze` is asked for at `place`: log a warning if it cannot stop anybody."""
     groups = registry.groups
-    if freeze.bar is not None and not freeze.group:
+    if freeze.bar is not None and not freeze.asked.group:
         return  # it stops all there are
-    if freeze.group in groups or is_own(code_of(place).co_filename):
+    if freeze.asked.group in groups or is_own(code_of(place).co_filename):
         return
     seen = list(groups)
-    if any(covers(freeze.group, group) for group in seen) or len(seen) == MOST_GROUPS:
+    if any(covers(freeze.asked.group, group) for group in seen) or len(seen) == MOST_GROUPS:
         return
-    key = freeze.group if seen else ""
+    key = freeze.asked.group if seen else ""
     if key in registry.warned or len(registry.warned) == _MOST:
         return
-    problem = _name_groups(registry, seen) if seen else name_threads(registry, {freeze.ident})
+    problem = _name_groups(registry, seen) if seen else name_threads(registry, {freeze.asked.ident})
     if problem and warn_if_quiet(f"{freeze!r} at {where(place)} stops nobody: {problem}"):
         registry.warned[key] = None
 

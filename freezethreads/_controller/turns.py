@@ -65,7 +65,7 @@ class Turns:
 
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it. From any thread."""
-        return next((freeze for freeze in list(self._queue) if freeze.ident == ident), None)
+        return next((freeze for freeze in list(self._queue) if freeze.asked.ident == ident), None)
 
     def take(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Wait for the turn as a stopped thread, and come back with it. By its thread.
@@ -117,10 +117,11 @@ class Turns:
         handler, or because it takes its turn without waiting.)
         """
         for request in self.waiting():
-            if request.keeps_turn or not request.is_by(record):
+            if request.keeps_turn or not request.asked.is_by(record):
                 continue
             keeps_its_place = (
-                request.kind == freeze.kind == "freeze" and request.registry is freeze.registry
+                request.asked.kind == freeze.asked.kind == "freeze"
+                and request.registry is freeze.registry
             )
             if not keeps_its_place:
                 self.leave(request)

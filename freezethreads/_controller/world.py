@@ -52,7 +52,7 @@ def remedy(registry: Registry, freeze: Freeze, place: Place | None, otherwise: s
     """What to write at `place` to have it thawed, or else; nothing where no place is known."""
     if place is None:
         return ""
-    written = f"with {registry.called}.{freeze.kind}():"
+    written = f"with {registry.called}.{freeze.asked.kind}():"
     return f"; it was made at {where(place)}: write `{written}`, or {otherwise}"
 
 
@@ -96,7 +96,7 @@ class _Stopped(Unique):
     @property
     def reason(self) -> str:
         """Why this was asked for: the argument of that name. From any thread."""
-        return self._freeze.reason
+        return self._freeze.asked.reason
 
     @property
     def threads(self) -> tuple[ThreadInfo, ...]:
@@ -141,7 +141,7 @@ class _Stopped(Unique):
     @property
     def waited(self) -> float:
         """Seconds from the request until all stood. From any thread."""
-        return (self._freeze.stood_at or self._freeze.asked_at) - self._freeze.asked_at
+        return (self._freeze.stood_at or self._freeze.asked.at) - self._freeze.asked.at
 
     @property
     def expired(self) -> bool:
@@ -183,8 +183,8 @@ class _Stopped(Unique):
         def __aenter__(self) -> NoReturn:
             self.thaw()
             raise TypeError(
-                f"{self._freeze.kind}() blocks, and is entered with `with`. In a coroutine write "
-                "`async with asyncio_loop.freeze()`, of freezethreads.integrations"
+                f"{self._freeze.asked.kind}() blocks, and is entered with `with`. In a coroutine "
+                "write `async with asyncio_loop.freeze()`, of freezethreads.integrations"
             )
 
         def __aexit__(self, *_: object) -> None:
@@ -217,7 +217,7 @@ class _Stopped(Unique):
         freeze: Freeze | None = vars(self).get("_freeze")
         if freeze is not None and not freeze.done and self._user in freeze.users:
             place = freeze.users.get(self._user)
-            keep = f"keep what {freeze.kind}() returns until you thaw it"
+            keep = f"keep what {freeze.asked.kind}() returns until you thaw it"
             why = f"nobody refers to it any more{remedy(self._registry, freeze, place, keep)}"
             freeze.users.pop(self._user, None)
             if not freeze.users:
@@ -245,7 +245,7 @@ class World(_Stopped):
         now, if only in a call of C, and the process has no interpreter but one.
         """
         covered = {record.ident for record in list(self._freeze.members)}
-        return other_threads({*covered, self._freeze.ident})
+        return other_threads({*covered, self._freeze.asked.ident})
 
     def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
         """Run `fn(*args)` in a frozen thread's own context, now, and return what it returns.

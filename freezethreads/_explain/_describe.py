@@ -60,7 +60,7 @@ def look(freezer: Freezer, timeout: float | None) -> Description:
 
 def _has_hold(record: Record) -> bool:
     return any(
-        freeze.registry is record.registry and not freeze.done and freeze.is_by(record)
+        freeze.registry is record.registry and not freeze.done and freeze.asked.is_by(record)
         for freeze in record.parking.word.value.freezes
     )
 

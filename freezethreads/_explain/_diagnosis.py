@@ -46,7 +46,7 @@ def diagnose(
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
             active = list(freezer._registry.active)
-            controllers = {freeze.ident for freeze in active}
+            controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
             strangers = look_at_strangers(hold.threads, controllers)
             warnings = _hangs(freezer, others, monotonic())

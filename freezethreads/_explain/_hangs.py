@@ -43,7 +43,7 @@ def look_at_hangs(
     known = {record.ident: record for record in records if not record.exited}
     standing = list(freezes)
     for freeze in standing:
-        lock = awaited_by(freeze.ident)
+        lock = awaited_by(freeze.asked.ident)
         owner = None if lock is None else known.get(lock.owner)
         if owner is not None and owner in freeze.members:
             yield _in_its_own_world(freeze, lock, owner.name)
@@ -71,16 +71,17 @@ def _of(record: Record, known: Mapping[int, Record], now: float) -> Hang | None:
 
 
 def _in_its_own_world(freeze: Freeze, lock: object, owner: str) -> Hang:
+    asked = freeze.asked
     return Hang(
-        freeze.thread.name,
-        freeze.ident,
-        freeze.native_id,
+        asked.thread.name,
+        asked.ident,
+        asked.native_id,
         None,
-        f"{freeze.thread.name} has a {'world' if freeze.kind == 'freeze' else freeze.kind}, and "
+        f"{asked.thread.name} has a {'world' if asked.kind == 'freeze' else asked.kind}, and "
         f"waits for {_name_of(lock)}, held by {owner}, which stands in it: a deadlock.",
         "Acquire the lock before the freeze, or release it before the safepoint, blocking region "
         "or wait where its owner stopped. A lease ends such a freeze.",
-        list(stack_of(freeze.ident)),
+        list(stack_of(asked.ident)),
     )
 
 

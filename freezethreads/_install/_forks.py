@@ -219,7 +219,7 @@ class ForkGuard(Unique):
         try:
             own = freezer._controller.own_world()
             world = own or _calling_world(freezer)
-            if world is None or (own and own.covers("") and includes(own.where, self._where)):
+            if world is None or (own and own.asked.covers("") and includes(own.where, self._where)):
                 timeout = None if left < 0 else left
                 return freezer._freeze(timeout, _REASON, "", None, self._where, (), False, caller)
             if self._where == "safepoint":
@@ -274,7 +274,7 @@ def _calling_world(freezer: Freezer) -> Freeze | None:
 
 def _share(freezer: Freezer, world: Freeze) -> World:
     """That world, also for the calling thread: it does not end before both are done with it."""
-    if not world.covers(""):
+    if not world.asked.covers(""):
         raise FreezeError(f"{world!r} does not cover all threads")
     return World(freezer._registry, freezer._controller, world, object(), None)
 

@@ -365,16 +365,16 @@ class Bar:
     def _is_meant(self, ident: int) -> bool:
         """Whether it stops that thread: all, or the registered ones of its group."""
         freeze = self.freeze
-        if ident == freeze.ident and not self._is_reused(ident):
+        if ident == freeze.asked.ident and not self._is_reused(ident):
             return False
-        if not freeze.group:
+        if not freeze.asked.group:
             return True
         record = self.registry.records.get(ident)
-        return record is not None and freeze.covers(record.group)
+        return record is not None and freeze.asked.covers(record.group)
 
     def _is_reused(self, ident: int) -> bool:
         """Whether another thread has the ident of its controller, which has ended."""
-        return ident == get_ident() and get_native_id() != self.freeze.native_id
+        return ident == get_ident() and get_native_id() != self.freeze.asked.native_id
 
     def _commands(self, ident: int) -> bool:
         """Whether a thread has a world, or freezes for one, that was there before this one.
@@ -383,14 +383,19 @@ class Bar:
         can do nothing before that is made.
         """
         own = self.registry.turns["freeze"].current
-        if own is not None and own.ident == ident and own.keeps_turn and own is not self.freeze:
+        if (
+            own is not None
+            and own.asked.ident == ident
+            and own.keeps_turn
+            and own is not self.freeze
+        ):
             return not self._is_called_by(own)
         for bar in list(trap.bars):
             if bar is self:
                 break
             freeze = bar.freeze
-            is_busy = not freeze.done and (freeze.kind == "freeze" or freeze.stood_at is None)
-            if freeze.ident == ident and is_busy:
+            is_busy = not freeze.done and (freeze.asked.kind == "freeze" or freeze.stood_at is None)
+            if freeze.asked.ident == ident and is_busy:
                 return not self._is_called_by(freeze)
         return False
 

@@ -275,8 +275,8 @@ def _switch_now() -> None:
     if up or _kept:
         traps.update(dict.fromkeys(BEFORE_EACH_INSTRUCTION, trap))
     if up and None not in codes and not _kept:
-        if len(up) == 1 and up[0].freeze.kind == "freeze":  # which ends with its thread
-            _free[up[0].freeze.ident] = None
+        if len(up) == 1 and up[0].freeze.asked.kind == "freeze":  # which ends with its thread
+            _free[up[0].freeze.asked.ident] = None
         switch(traps, {code for some in codes for code in some or ()})
     else:
         switch(traps)

@@ -59,10 +59,10 @@ def wait_flat(parking: Parking, place: Place) -> None:
                     is_closed = is_closed or (freeze.registry is registry and not freeze.done)
                 for freeze in () if is_closed else status.freezes:
                     is_spared = False
-                    is_looked_at = freeze.settled and freeze.bar is None  # as `Freeze.spares`
+                    is_looked_at = freeze.asked.settled and freeze.bar is None  # as `Freeze.spares`
                     for one in parking.unfinished if is_looked_at else ():
                         if one.registry is registry:
-                            is_spared = is_spared or not freeze.settled.isdisjoint(one.kinds)
+                            is_spared = is_spared or not freeze.asked.settled.isdisjoint(one.kinds)
                     if freeze.registry is registry and not (freeze.done or is_spared):
                         is_asked = True
                         if is_away and record in freeze.awaited:

@@ -346,10 +346,14 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
     """Who is not enrolled parks too while all are to stop; not who is stopping others, nor ours."""
     record = Record(registry, None, "", None)
     for freeze in list(registry.active):
-        if freeze.is_by(record):
+        if freeze.asked.is_by(record):
             if freeze.stood_at is None:
                 return
-        elif freeze.covers("") and freeze.bar is None and not isinstance(record.thread, OwnThread):
+        elif (
+            freeze.asked.covers("")
+            and freeze.bar is None
+            and not isinstance(record.thread, OwnThread)
+        ):
             parking.word.ask(Status((freeze,)))
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

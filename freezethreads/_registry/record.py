@@ -231,7 +231,7 @@ class Record:
         if status.stay is not None and self.registry not in status.stay.closed:
             return True
         for freeze in status.freezes:
-            is_meant = freeze.registry is self.registry and not freeze.is_by(self)
+            is_meant = freeze.registry is self.registry and not freeze.asked.is_by(self)
             if is_meant and freeze.stands and self not in freeze.newcomers:
                 return True
         return False

@@ -134,7 +134,7 @@ class Registry:
         self.note_group(group)
         self.submit_to_active(record)
         for freeze in record.parking.word.value.freezes:
-            if freeze.registry is self and (record.exited or not freeze.covers(record.group)):
+            if freeze.registry is self and (record.exited or not freeze.asked.covers(record.group)):
                 self.withdraw(freeze, record)
 
     def submit_to_active(self, record: Record) -> None:
@@ -156,7 +156,11 @@ class Registry:
     def _is_meant(self, freeze: Freeze, record: Record) -> bool:
         if freeze.bar is not None:
             return False  # it sees to that by itself
-        return not record.exited and freeze.covers(record.group) and not freeze.is_by(record)
+        return (
+            not record.exited
+            and freeze.asked.covers(record.group)
+            and not freeze.asked.is_by(record)
+        )
 
     def _take_off(self, record: Record, freezes: list[Freeze]) -> Status:
         """Do not ask its thread for those that do not mean it any more, in whatever enrolment.

@@ -5,7 +5,7 @@ See `status` for the word, and `_controller.controller` for a freeze's life.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell, Completion
@@ -40,25 +40,68 @@ class Barring(Protocol):
     def take_down(self) -> None: ...
 
 
+class Asked:
+    """What a controller has asked for, and who that is. Made by its thread, and never changed.
+
+    `settled` are the kinds of `pending()` in which nobody is stopped for it.
+    """
+
+    __slots__ = ("at", "group", "ident", "kind", "native_id", "reason", "settled", "thread")
+
+    def __init__(
+        self, kind: str, group: str = "", reason: str = "", settled: frozenset[str] = frozenset()
+    ) -> None:
+        self.kind: Final = kind
+        self.group: Final = group
+        self.reason: Final = reason
+        self.settled: Final = settled
+        self.thread: Final = current_thread()
+        self.ident: Final = get_ident()
+        self.native_id: Final = get_native_id()
+        self.at: Final = monotonic()
+
+    def __repr__(self) -> str:
+        why = f" for {self.reason!r}" if self.reason else ""
+        group = f" of group {self.group!r}" if self.group else ""
+        return f"<{self.kind}{group} by {self.thread.name}{why}>"
+
+    def covers(self, group: str) -> bool:
+        """Whether a thread of `group` is meant: the same group or one below it."""
+        return covers(self.group, group)
+
+    def settles(self, kind: str) -> bool:
+        """Whether nobody stands for it in a `pending()` region of that kind."""
+        return not self.settled.isdisjoint(with_all_above(kind))
+
+    def is_by(self, record: Record) -> bool:
+        """Whether `record` is the thread that has asked; idents alone are used again."""
+        return self.ident == record.ident and self.native_id == record.native_id
+
+
 class Freeze:
     """One request to stop a group of threads: the same object stands in every member's word.
 
-    Made by its controller: `thread`, `ident` and `native_id` are that thread, and `users` the
-    worlds that stand on it, each with the place where it was asked for, if that is known (freezing
-    again inside one's own world adds one). `keeps_turn` is its thread's own: see
-    `_controller.turns`.
-    `bar` is None if it stops threads at their doors alone. `settled` are the kinds of `pending()`
-    in which it stops nobody.
-    `members` are whom it was posted to, `awaited` those of them that have not stopped yet.
-    `newcomers` are those whom somebody has moved into its group since: it does not wait for them,
-    and they run until their next safepoint. `unwinding` is None unless hooks were called for it.
+    Made by its controller, of whose freezer `registry` is.
 
-    It is `done` when it was thawed, or given up: it holds nobody any more. A moment later
-    `completion` wakes those who stood for it.
+    *What was asked*: `asked`, and `bar`, which is None if it stops threads at their doors alone.
+    Neither ever changes.
+
+    *Who is awaited*: `members` are whom it was posted to, `awaited` those of them that have not
+    stopped yet; the last one of these rings `bell`, and then it has `stood_at` a time. `newcomers`
+    are those whom somebody has moved into its group since: it does not wait for them, and they run
+    until their next safepoint.
+
+    *The turn*: `users` are the worlds that stand on it, each with the place where it was asked for,
+    if that is known (freezing again inside one's own world adds one), with their `leases`, and the
+    `calls` that they make. `keeps_turn` is its thread's own: see `_controller.turns`.
+
+    *How it ended*: it is `done` when it was thawed, or given up; it holds nobody any more. A moment
+    later `completion` wakes those who stood for it. `ended_by` says what it was that ended it.
+    `unwinding` is None unless hooks were called for it, which are undone before.
     """
 
     __slots__ = (
-        "asked_at",
+        "asked",
         "awaited",
         "bar",
         "bell",
@@ -66,52 +109,36 @@ class Freeze:
         "completion",
         "done",
         "ending",
-        "group",
-        "ident",
         "keeps_turn",
-        "kind",
         "leases",
         "members",
-        "native_id",
         "newcomers",
-        "reason",
         "registry",
-        "settled",
         "stood_at",
-        "thread",
         "unwinding",
         "users",
     )
 
-    def __init__(self, registry: object, kind: str, group: str, reason: str) -> None:
+    def __init__(self, registry: object, asked: Asked) -> None:
         self.registry = registry
+        self.asked = asked
         self.bar: Barring | None = None
-        self.kind = kind
-        self.group = group
-        self.reason = reason
-        self.settled: frozenset[str] = frozenset()
-        self.thread = current_thread()
-        self.ident = get_ident()
-        self.native_id = get_native_id()
-        self.users: dict[object, Place | None] = {}
-        self.keeps_turn = False
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
-        self.calls: dict[Todo, None] = {}
-        self.leases: dict[Lease, None] = {}
         self.bell = Bell()
+        self.stood_at: float | None = None
+        self.users: dict[object, Place | None] = {}
+        self.leases: dict[Lease, None] = {}
+        self.calls: dict[Todo, None] = {}
+        self.keeps_turn = False
         self.done = False
         self.completion = Completion()
         self.ending: dict[int, Ending] = {}
-        self.asked_at = monotonic()
-        self.stood_at: float | None = None
         self.unwinding: Unwinding | None = None
 
     def __repr__(self) -> str:
-        why = f" for {self.reason!r}" if self.reason else ""
-        group = f" of group {self.group!r}" if self.group else ""
-        return f"<{self.kind}{group} by {self.thread.name}{why}>"
+        return repr(self.asked)
 
     @property
     def ended_by(self) -> Ending | None:
@@ -139,14 +166,6 @@ class Freeze:
             return True
         return self.unwinding is not None and (not self.users or self.unwinding.is_begun)
 
-    def covers(self, group: str) -> bool:
-        """Whether a thread of `group` is meant: the same group or one below it."""
-        return covers(self.group, group)
-
-    def settles(self, kind: str) -> bool:
-        """Whether nobody stands for it in a `pending()` region of that kind."""
-        return not self.settled.isdisjoint(with_all_above(kind))
-
     def spares(self, closed: tuple[object, ...]) -> bool:
         """Whether it neither counts nor holds a thread that is in these: a freezer stands for its
         `no_freeze()`. One that has a bar looks itself before it counts anybody."""
@@ -161,11 +180,7 @@ class Freeze:
 
     def minds(self, region: Unfinished) -> bool:
         """Whether it stops nobody in that region of `pending()`."""
-        return region.registry is self.registry and not self.settled.isdisjoint(region.kinds)
-
-    def is_by(self, record: Record) -> bool:
-        """Whether `record` is the thread that made this request; idents alone are used again."""
-        return self.ident == record.ident and self.native_id == record.native_id
+        return region.registry is self.registry and not self.asked.settled.isdisjoint(region.kinds)
 
     def end_in_child(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""

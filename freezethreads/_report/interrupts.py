@@ -24,7 +24,7 @@ def tell_interrupted(freezes: Iterable[Freeze]) -> None:
     descriptor, since a frozen thread may own the lock of `sys.stderr`, or that of a log.
     """
     for freeze in freezes:
-        if isinstance(freeze.thread, OwnThread) and not freeze.done:
+        if isinstance(freeze.asked.thread, OwnThread) and not freeze.done:
             try:
                 os.write(2, f"{clean(_line(freeze))}\n".encode(errors="backslashreplace"))
             except OSError:
@@ -33,7 +33,7 @@ def tell_interrupted(freezes: Iterable[Freeze]) -> None:
 
 
 def _line(freeze: Freeze) -> str:
-    seconds = monotonic() - (freeze.stood_at or freeze.asked_at)
+    seconds = monotonic() - (freeze.stood_at or freeze.asked.at)
     left = [lease.remaining() for lease in list(freeze.leases)]
     until = f", for {min(left):.1f} s more" if left else ""
     return (

@@ -76,11 +76,11 @@ class _AnyFreeze:
         """What there is to say of that one, and what else this class has."""
         running = None if freeze.unwinding is None else freeze.unwinding.running
         return cls(
-            kind=freeze.kind,
-            group=freeze.group,
-            reason=freeze.reason,
-            by=freeze.thread.name,
-            seconds=monotonic() - (freeze.stood_at or freeze.asked_at),
+            kind=freeze.asked.kind,
+            group=freeze.asked.group,
+            reason=freeze.asked.reason,
+            by=freeze.asked.thread.name,
+            seconds=monotonic() - (freeze.stood_at or freeze.asked.at),
             where=freeze.where,
             hook=None if running is None else HookReport.of(running),
             **more,

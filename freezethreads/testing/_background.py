@@ -135,7 +135,7 @@ class Background:
                 self.counts.stood[len(world.threads)] += 1
                 _wait(over, self._random.uniform(0, self._every / 2))
         except FreezeTimeout as error:
-            if not error.stragglers and any(each.reason == END for each in standing(freezer)):
+            if not error.stragglers and any(each.asked.reason == END for each in standing(freezer)):
                 return  # whom that one waits for, it tells itself
             self.counts.timeouts += 1
             places = [self._describe(straggler) for straggler in error.stragglers]

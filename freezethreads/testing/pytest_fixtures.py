@@ -79,7 +79,7 @@ class Check:
         In a world of a fixture the threads are stopped when that is over.
         """
         complaints = [] if self._before_call is None else self._tidy_up(self._before_call)
-        if not any(freeze.ident == get_ident() for freeze in self._since(self._before_setup)):
+        if not any(freeze.asked.ident == get_ident() for freeze in self._since(self._before_setup)):
             complaints += self._stop_all()
         _fail(complaints)
 
@@ -133,11 +133,11 @@ class Check:
     def _since(self, before: tuple[Freeze, ...]) -> list[Freeze]:
         """What stands now, and did not before."""
         now = standing(self._freezer)
-        return [each for each in now if each not in before and each.reason != REASON]
+        return [each for each in now if each not in before and each.asked.reason != REASON]
 
 
 def _is_anothers(freeze: Freeze) -> bool:
-    return not freeze.done and freeze.ident != get_ident() and freeze.thread.is_alive()
+    return not freeze.done and freeze.asked.ident != get_ident() and freeze.asked.thread.is_alive()
 
 
 def _fail(complaints: list[str]) -> None:

@@ -98,7 +98,7 @@ def _arm(self: Controller, freeze: Freeze) -> None:
     self._registry.announce(freeze)
     self._registry.active[freeze] = None
     for record in list(self._registry.records.values()):
-        if freeze.covers(record.group) and not freeze.is_by(record):
+        if freeze.asked.covers(record.group) and not freeze.asked.is_by(record):
             freeze.members[record] = None
 
 
@@ -108,7 +108,7 @@ def _wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
             raise _timeout(freeze)
         sleep(LOOK_EVERY)
     freeze.stood_at = monotonic()
-    self._registry.recorder.stood(freeze.stood_at - freeze.asked_at)
+    self._registry.recorder.stood(freeze.stood_at - freeze.asked.at)
 
 
 def records_of(wait: Waiting) -> list[Record]:

@@ -25,7 +25,7 @@ from stress.mutants._mutant import breaks, put
 def wait_for_nobody() -> None:
     def wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
         freeze.stood_at = monotonic()
-        self._registry.recorder.stood(freeze.stood_at - freeze.asked_at)
+        self._registry.recorder.stood(freeze.stood_at - freeze.asked.at)
 
     put(Controller, "_wait", wait)
 

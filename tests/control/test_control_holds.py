@@ -185,7 +185,7 @@ def test_of_one_group_there_is_one_at_a_time(loops: Loops, freezer: Freezer) -> 
         for reason in ("first", "second"):
             client.request("freeze", reason=reason, keep=True)
         (freeze,) = standing(freezer)
-        assert freeze.reason == "second"
+        assert freeze.asked.reason == "second"
         client.request("thaw")
     loops.progress()
 

@@ -18,7 +18,7 @@ from freezethreads import (
 )
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
-from freezethreads._registry.requests import Freeze
+from freezethreads._registry.requests import Asked, Freeze
 from freezethreads._registry.status import Status
 from freezing import (
     Pause,
@@ -54,7 +54,7 @@ def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> Non
     with puppet(freezer) as thread:
         with pytest.raises(FreezeTimeout):
             freezer.hold(timeout=0)
-        stale = Freeze(freezer._registry, "freeze", "", "stale")
+        stale = Freeze(freezer._registry, Asked("freeze", reason="stale"))
         word = thread.record.parking.word
         word.ask(Status((stale,)))
         assert thread.record.is_asked

@@ -58,7 +58,7 @@ class Standing:
     def _is_asked(self) -> bool:
         """Whether the controller has asked this thread to stop, or waits for its own turn."""
         turns = self.freezer._controller._turns.waiting()
-        own = [each for each in turns if each.thread is self.controller]
+        own = [each for each in turns if each.asked.thread is self.controller]
         record = self.freezer._registry.own.record
         asked = self.freezer._registry.active if record is None else record.todo
         return any(each in asked or each is not turns[0] for each in own)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer
-from freezethreads._registry.requests import Freeze
+from freezethreads._registry.requests import Asked, Freeze
 from freezethreads._registry.status import Link, Status, Word, settled
 from freezing import puppet
 from helpers import WAIT
@@ -82,7 +82,7 @@ def test_what_is_counted_and_not_shown_yet_has_not_happened() -> None:
     assert word.value is first
     assert not word.is_quiet()
     assert word.change(settled) is first
-    freeze = Freeze(Freezer("words")._registry, "freeze", "", "")
+    freeze = Freeze(Freezer("words")._registry, Asked("freeze"))
     asked = word.ask(Status((freeze,)))
     assert asked.freezes == (freeze,)
     assert word.value is asked
@@ -103,7 +103,7 @@ def test_a_change_that_changes_nothing_mends_the_hint() -> None:
     """An exception, or a thread that was slow, has left it behind: whoever asks whether anything is
     asked would take the long way for ever."""
     word = Word()
-    freeze = Freeze(Freezer("words")._registry, "freeze", "", "")
+    freeze = Freeze(Freezer("words")._registry, Asked("freeze"))
     word.ask(Status((freeze,)))
     behind = word._last
     freeze.done = True

@@ -8,16 +8,20 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._ground.original import OwnThread
-from freezethreads._registry.requests import Freeze
+from freezethreads._registry.requests import Asked, Freeze
 from freezethreads._report.interrupts import tell_interrupted
 
 
 @pytest.fixture
 def outside() -> Freeze:
     """A hold that somebody has asked for through the socket."""
-    freeze = Freeze(Freezer("x")._registry, "hold", "", "\x1b[2J\udc80")
-    freeze.thread = OwnThread(name="control")
-    return freeze
+    made: list[Asked] = []
+    thread = OwnThread(
+        target=lambda: made.append(Asked("hold", reason="\x1b[2J\udc80")), name="control"
+    )
+    thread.start()
+    thread.join()
+    return Freeze(Freezer("x")._registry, made[0])
 
 
 def test_where_nobody_reads_it_nothing_is_said(
