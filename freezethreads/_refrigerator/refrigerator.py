@@ -14,9 +14,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
+from typing import Final
 
 from freezethreads._ground.errors import ThreadBlocked
-from freezethreads._ground.original import OwnThread
+from freezethreads._ground.original import OwnThread, get_ident, main_thread
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.flat import wait_flat
 from freezethreads._registry.places import (
@@ -41,6 +42,8 @@ from freezethreads._registry.todos import Todo, pending_todos
 from freezethreads._registry.unfinished import Unfinished
 from freezethreads._report.interrupts import tell_interrupted
 from freezethreads._report.ownership import check_nothing_owned
+
+_LISTEN: Final = 1.0  # seconds after which a main thread that stands looks for signals
 
 
 def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
@@ -299,7 +302,9 @@ def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
     holder.completion.enter(parking.bell)
     is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
     if is_held and not parking.calls:
-        parking.bell.wait()
+        # Handlers of signals run in the main thread alone. One that comes just before the system
+        # call, or to another thread, does not wake it, as in any `acquire()`: so it looks.
+        parking.bell.wait(_LISTEN if get_ident() == main_thread().ident else -1)
     _step_out(parking)
     if parking.calls or parking.word.value.calling:
         _make_calls(parking, stay)

@@ -184,3 +184,25 @@ def test_alarm_handler_freezes_while_its_thread_computes() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
     assert set(states) == {State.FROZEN}
+
+
+def test_a_signal_that_does_not_wake_a_frozen_main_thread_is_handled_all_the_same() -> None:
+    """1. The main thread stands. 2. Another thread gets a signal, so that nothing wakes the main
+    thread, as if it came just before that waited. 3. The world ends when the handler has run."""
+    freezer, handled = Freezer(), threading.Event()
+
+    def control() -> bool:
+        with freezer.freeze(timeout=WAIT):
+            eventually(lambda: is_parked(freezer, threading.main_thread()))
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+            return handled.wait(WAIT)
+
+    previous = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+    try:
+        with freezer.register():
+            controller = start(control)
+            while controller.is_alive():
+                freezer.safepoint()
+            assert controller.finish()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
