@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from _pythons import Interpreter, ask_own, discover
@@ -23,10 +25,13 @@ from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 EXTRAS = ("cli", "plot", "test")
 LINT_EXTRAS = (*EXTRAS, "lint")
 
-# Runs of pytest that all the tests are dealt out to, and how many of them run side by side.
-# (Most of what is in them waits most of the time: so one more than there are processors.)
+# Runs of pytest that all the tests are dealt out to, and how many of them run side by side,
+# whichever Pythons they are for. (What is in them waits for half of the time.)
 PARTS = 12
-AT_ONCE = min(os.cpu_count() or 1, 2) + 1
+AT_ONCE = min(os.cpu_count() or 1, 2) + 2
+LANES = threading.Semaphore(AT_ONCE)
+PYTHONS_AT_ONCE = 2  # so that nobody waits for the last part of one, nor for the other's set-up
+interrupted = threading.Event()
 
 # The core's, and the rules on the tree: what --quick runs.
 QUICK = (
@@ -83,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
             runs += [run_mutants(own), *run_explorer(own), *run_models()]
-        runs += [try_tests(other, pytest_arguments) for other in others]
+        runs += try_all(others, pytest_arguments)
     status = summarize(runs, time.monotonic() - began)
     if lacking:
         announce(f"not tested, as not found on PATH: Python {', '.join(lacking)}")
@@ -114,7 +119,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "--all",
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
-        "(python3.11, python3.13t, ...), one after the other; without pytest's arguments also "
+        "(python3.11, python3.13t, ...); without pytest's arguments also "
         "stress --mutants, stress --explore (with --mutants too) and tools/model, once",
     )
     parser.add_argument(
@@ -208,6 +213,16 @@ def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
     return [files[part::PARTS] for part in range(PARTS)]
 
 
+def try_all(interpreters: Sequence[Interpreter], arguments: Sequence[str]) -> list[Run]:
+    """Run pytest on each of them; on several at a time, unless their output is to come as it is."""
+    with ThreadPoolExecutor(1 if arguments else PYTHONS_AT_ONCE) as pool:
+        try:
+            return list(pool.map(try_tests, interpreters, repeat(arguments)))
+        except BaseException:
+            interrupted.set()
+            raise
+
+
 def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
     """The same for one of several: that it cannot be set up must not hide what the others say."""
     try:
@@ -228,7 +243,7 @@ def run(commands: Sequence[Sequence[str]], name: str, counts: Iterable[Path] = (
         statuses = [run_shown(commands[0])]
     else:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            statuses = list(pool.map(run_quietly, commands))
+            statuses = list(pool.map(run_quietly, commands, repeat(name)))
     counted = [Counter(json.loads(path.read_text())) for path in counts if path.exists()]
     status = next(filter(None, statuses), 0)
     return Run(name, status, sum(counted, Counter()), time.monotonic() - began)
@@ -244,25 +259,28 @@ def run_shown(command: Sequence[str]) -> int:
             raise
 
 
-def run_quietly(command: Sequence[str]) -> int:
+def run_quietly(command: Sequence[str], name: str) -> int:
     """The same, its output in one piece at its end, but for a line about each file of tests."""
-    held: list[str] = []
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if FILE_DONE.match(line):
-                print(line, end="", flush=True)
-            else:
-                held.append(line)
-    print("".join(held), end="", flush=True)
-    return process.returncode
+    with LANES:
+        if interrupted.is_set():
+            return 1
+        held = [f"==== of {name} ====\n"]
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if FILE_DONE.match(line):
+                    print(f"{name}: {line}", end="", flush=True)
+                else:
+                    held.append(line)
+        print("".join(held), end="", flush=True)
+        return process.returncode
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:

@@ -152,9 +152,10 @@ class WatchedBlocking(Blocking):
         """Raise if the thread must not enter it here."""
 
     def __del__(self) -> None:
-        if self._made_at is not None:
+        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
+        if made_at is not None:
             call = f"blocking({'' if self._label is None else repr(self._label)})"
-            tell_of_unentered(self._registry, call, self._made_at, "stops nobody")
+            tell_of_unentered(self._registry, call, made_at, "stops nobody")
 
 
 class CheckedBlocking(WatchedBlocking):

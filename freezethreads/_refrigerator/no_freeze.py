@@ -91,5 +91,6 @@ class WatchedNoFreeze(NoFreeze):
         super().__enter__()
 
     def __del__(self) -> None:
-        if self._made_at is not None:
-            tell_of_unentered(self._registry, "no_freeze()", self._made_at, "keeps nobody going")
+        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
+        if made_at is not None:
+            tell_of_unentered(self._registry, "no_freeze()", made_at, "keeps nobody going")

@@ -221,8 +221,9 @@ class _Block(AbstractAsyncContextManager[World, None]):
             """Never called: nobody enters it so."""
 
     def __del__(self) -> None:
-        if self._made_at is not None:
-            tell_of_unasked(self._freezer, self._made_at)
+        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
+        if made_at is not None:
+            tell_of_unasked(self._freezer, made_at)
 
     async def __aenter__(self) -> World:
         self._made_at = None

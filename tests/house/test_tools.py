@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import pytest
 import _check
 import _venv
 from _pythons import Interpreter, ask, ask_own, discover
-from helpers import ROOT, run_python, start
+from helpers import ROOT, WAIT, run_python, start
 
 TOOLS = ROOT / "tools"
 SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
@@ -257,6 +258,30 @@ def test_what_one_part_says_is_not_lost(
     assert "test_part_1.py" in out
 
 
+def test_several_pythons_are_tested_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the other; what comes of them is in the order in which they were found."""
+    barrier = threading.Barrier(2, timeout=WAIT)
+
+    def test(interpreter: Interpreter, arguments: Sequence[str]) -> _check.Run:
+        barrier.wait()
+        return _check.Run(interpreter.executable, 0, Counter(), 0.0)
+
+    monkeypatch.setattr(_check, "try_tests", test)
+    runs = _check.try_all([replace(FAKE, executable=name) for name in "abcd"], [])
+    assert [run.name for run in runs] == ["a", "b", "c", "d"]
+
+
+def test_an_interrupt_begins_no_other_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(interpreter: Interpreter, arguments: Sequence[str]) -> _check.Run:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_check, "interrupted", threading.Event())
+    monkeypatch.setattr(_check, "try_tests", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        _check.try_all([FAKE], [])
+    assert _check.run_quietly(["no such command"], "a Python") != 0
+
+
 def test_no_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_check, "prepared", this_python)
     run = _check.run_tests(FAKE, [str(tmp_path)])
@@ -319,9 +344,10 @@ def test_of_a_part_that_runs_each_file_is_shown_at_once(
     reading, writing = os.pipe()
     with open(reading) as shown, open(writing, "w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
-        thread = start(lambda: _check.run_quietly([sys.executable, "-c", code]))
-        assert shown.readline() == f"{lines[1]}\n"
+        thread = start(lambda: _check.run_quietly([sys.executable, "-c", code], "Python 4"))
+        assert shown.readline() == f"Python 4: {lines[1]}\n"
         gate.write_text("")
         thread.finish()
         stdout.close()
-        assert shown.read() == f"{lines[0]}\n{lines[2]}\nend\n"
+        head = "==== of Python 4 ===="
+        assert shown.read() == f"{head}\n{lines[0]}\n{lines[2]}\nend\n"

@@ -32,8 +32,8 @@ class Subject:
     of C, which need hardly any room. Whoever is to find it there keeps the gate meanwhile.
     """
 
-    def __init__(self, call: Callable[[Subject], object]) -> None:
-        self.freezer = Freezer("depth")
+    def __init__(self, call: Callable[[Subject], object], debug: bool = False) -> None:
+        self.freezer = Freezer("depth", debug=debug)
         self.reached = queue.SimpleQueue[None]()
         self.gate = Lock()
         self.escaped = False
@@ -166,12 +166,16 @@ CALLS = [
 ]
 
 
+in_debug_mode_too = pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
+
+
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 @pytest.mark.parametrize("ask", [stand_while_it_is_there, ask_before], ids=lambda ask: ask.__name__)
+@in_debug_mode_too
 def test_a_thread_that_counts_as_stopped_waits_at_any_depth(
-    ask: Callable[[Subject, Actor], World], call: Callable[[Subject], object]
+    ask: Callable[[Subject, Actor], World], call: Callable[[Subject], object], debug: bool
 ) -> None:
-    subject = Subject(call)
+    subject = Subject(call, debug)
     with actor() as controller:
         for left in range(MOST_LEFT):
             with subject.gate:
@@ -264,7 +268,7 @@ def check(freezer: Freezer, loops: Loops) -> None:
         assert turns.current is None
     loops.progress()
     assert not registry.pending
-    assert not freezer.armed
+    assert freezer.armed is registry.debug
 
 
 @pytest.mark.parametrize(
@@ -283,8 +287,11 @@ def check(freezer: Freezer, loops: Loops) -> None:
     ],
     ids=lambda act: act.__name__,
 )
-def test_what_has_no_room_leaves_nothing_behind(act: Callable[[Freezer], object]) -> None:
-    freezer = Freezer("depth")
+@in_debug_mode_too
+def test_what_has_no_room_leaves_nothing_behind(
+    act: Callable[[Freezer], object], debug: bool
+) -> None:
+    freezer = Freezer("depth", debug=debug)
     with looping(freezer, 2) as loops:
         thread = start(depths, lambda: act(freezer), lambda: check(freezer, loops))
         assert thread.finish() == {True, False}
