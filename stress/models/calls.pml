@@ -147,7 +147,7 @@ inline stand() {
        :: atomic { LEFT(word, done) & bit(3) -> entered = bit(3) }
        :: !LEFT(word, done)
        fi;
-       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.calls" ; "bell.wait()" ; "_make_calls(" */
+       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "not parking.calls" ; "bell.wait(" ; "_make_calls(" */
        :: (word & STAY) && (entered & ~done) && !asked -> atomic { rung -> rung = false }
        :: else
        fi;

@@ -93,7 +93,7 @@ again:
        :: atomic { LEFT(word, done) & bit(2) -> entered = bit(2) }
        :: !LEFT(word, done)
        fi;
-       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "bell.wait()" ; "_step_out(" */
+       if                               /* code: _refrigerator/refrigerator._wait_at: ".enter(" ; "not holder.done" ; "bell.wait(" ; "_step_out(" */
        :: (word & STAY) && (entered & ~done) ->
           if
           :: atomic { rung -> rung = false }
