@@ -38,7 +38,7 @@ class Guarded(forks.Forks):
         self.made: dict[str, int] = {}
         self.guard = self.freezer.guard_forks(timeout=4 * self.freeze_timeout)
         if self.guard.where == "safepoint":  # it tries anew until all locks are free by chance
-            self.locks = {way: locks[-1:] for way, locks in self.locks.items()}
+            self.locks = {way: locks[:1] for way, locks in self.locks.items()}
             self.free_for = 4 * HELD_FOR
         self.guard.__enter__()
 
