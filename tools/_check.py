@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.quick:
             pytest_arguments = [f"tests/{name}" for name in QUICK]
         if not pytest_arguments:
-            announce("all tests: about a quarter of an hour on each Python (--quick: a minute)")
+            announce("all tests: five to ten minutes on each Python (--quick: one)")
         runs.append(run_tests(own, pytest_arguments))
         if options.all and not pytest_arguments:
             runs += [run_mutants(own), *run_explorer(own), *run_models()]
