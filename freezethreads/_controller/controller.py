@@ -295,8 +295,11 @@ class Controller:
     def _tie(self, freeze: Freeze) -> None:
         """Have the freezer thaw if the calling thread ends before it does."""
         own = self._registry.own
+        over = [tied for tied in own.worlds if tied[0].done]
+        for _, lifeline in over:
+            lifeline.cut()
         lifeline = Lifeline(self.thaw_abandoned, freeze, "thread gone", "its thread has ended")
-        own.worlds = (*(tied for tied in own.worlds if not tied[0].done), (freeze, lifeline))
+        own.worlds = (*[tied for tied in own.worlds if tied not in over], (freeze, lifeline))
 
     def _arm(self, freeze: Freeze) -> None:
         """Ask everybody who is meant but the calling thread, and note who has stopped already."""

@@ -189,4 +189,7 @@ def _leave(registry: Registry, record: Record) -> None:
     registry.leave(record)
     record.parking.remove(record)
     registry.own.record = None
-    registry.own.lifeline = None
+    lifeline = registry.own.lifeline
+    if lifeline is not None:
+        lifeline.cut()
+        registry.own.lifeline = None

@@ -27,8 +27,10 @@ whose release is a sequentially consistent exchange, as is that of the dict in `
 from __future__ import annotations
 
 import logging
+import operator
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from freezethreads._ground.completion import Bell, Completion
@@ -325,17 +327,30 @@ class Lifeline:
     It works for every thread that runs Python code, however it was started and however it ended.
     """
 
-    __slots__ = ("_args", "_at_end", "_pid")
+    __slots__ = ("_end",)
 
     def __init__(self, at_end: Callable[..., object], *args: object) -> None:
-        self._at_end = at_end
-        self._args = args
-        self._pid = getpid()
+        self._end: Callable[[], object] = partial(_end_unless_over, getpid(), at_end, args)
 
-    def __del__(self, _is_over: Callable[[], bool] = sys.is_finalizing) -> None:
-        # In the child of a fork, the locals of all other threads die before anything is in order.
-        # At the interpreter's end nobody is left who could be told, and a free-threaded build may
-        # have handed a dict's lock to a daemon thread that does not run any more.
-        # (It has no `_pid` if an exception came before it was made.)
-        if getattr(self, "_pid", None) == getpid() and not _is_over():
-            self._at_end(*self._args)
+    def cut(self) -> None:
+        """It has nothing to do any more. By its thread; may be repeated.
+
+        From here on its end is a function of C: a thread that goes on gets no exception from
+        others in there, where it would be printed and lost.
+        """
+        self._end = int
+
+    __del__ = property(operator.attrgetter("_end"))
+
+
+def _end_unless_over(
+    pid: int,
+    at_end: Callable[..., object],
+    args: tuple[object, ...],
+    _is_over: Callable[[], bool] = sys.is_finalizing,
+) -> None:
+    # In the child of a fork, the locals of all other threads die before anything is in order.
+    # At the interpreter's end nobody is left who could be told, and a free-threaded build may
+    # have handed a dict's lock to a daemon thread that does not run any more.
+    if pid == getpid() and not _is_over():
+        at_end(*args)

@@ -90,6 +90,7 @@ def test_an_exception_anywhere_leaves_nobody_frozen(
                 # Here, since what the traceback refers to is still alive.
                 check_after(program, boom)
             else:
-                program.check()  # if it was raised at all, then in a `__del__`
+                program.check()
+                assert injection.hit is None, f"lost: an exception at {injection.hit}"
             hits += injection.hit is not None
     assert hits > 100

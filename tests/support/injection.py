@@ -8,7 +8,9 @@ It is not raised where that would be the same as at the bytecode before: if that
 something, or put it in order, and nothing else leads here, and the same handler covers both. Nor
 where a function returns and has not just made a call: it has taken its last step then, and no
 handler in it would cover that. The same goes for the `NOT_TAKEN` that 3.14 has behind a jump: it
-does nothing, and that compiler leaves it outside the `try` that is all around it.
+does nothing, and that compiler leaves it outside the `try` that is all around it. And for the last
+handler of a generator: an exception is on its way there already. It is also all that CPython 3.12
+executes of a generator that was left in the middle, and it hears of nothing there.
 """
 
 from __future__ import annotations
@@ -98,8 +100,8 @@ _deaf: dict[int, tuple[CodeType, frozenset[int]]] = {}
 
 
 def _deaf_in(code: CodeType) -> frozenset[int]:
-    """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, and
-    after what has no effect."""
+    """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, in the
+    last handler of a generator, and after what has no effect."""
     known = _deaf.get(id(code))
     if known is None:
         known = _deaf[id(code)] = code, frozenset(_find_deaf(code))
@@ -109,6 +111,9 @@ def _deaf_in(code: CodeType) -> frozenset[int]:
 def _find_deaf(code: CodeType) -> set[int]:
     all_steps = list(dis.get_instructions(code))
     offsets = {each.offset for each in all_steps if each.opname == "NOT_TAKEN"}
+    for each, after in itertools.pairwise(all_steps):
+        if each.opname == "CALL_INTRINSIC_1" and "STOPITERATION" in each.argrepr:
+            offsets.update((each.offset, after.offset))
     steps = [each for each in all_steps if each.opname not in _NOTHING]
     for i, step in enumerate(steps):
         if step.opname in ("RETURN_VALUE", "RETURN_CONST"):
