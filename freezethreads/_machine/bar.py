@@ -149,10 +149,12 @@ class Bar:
                 if trap.is_in_child():
                     return False  # in the child of a fork, which has yet to be put in order
                 call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look
-            return self._decide(ident, frame)
-        finally:
-            if _claims.get(ident) == ident:
-                _claims.pop(ident, None)
+            result = self._decide(ident, frame)
+            _unclaim((ident,), ident)
+            return result
+        except BaseException:
+            _unclaim((ident,), ident)
+            raise
 
     def _is_as_before(self, ident: int, frame: FrameType) -> bool:
         """Whether the calling thread is in the section of which it has found that it is in it: the
@@ -228,6 +230,18 @@ class Bar:
 
         Unless somebody runs now, count who may be stopped.
         """
+        try:
+            arrived = self._count_all(quiet)
+            _unclaim(quiet, _LOOK)
+        except BaseException:
+            _unclaim(quiet, _LOOK)
+            raise
+        if arrived:
+            trap.change()
+        return arrived
+
+    def _count_all(self, quiet: Mapping[int, float | None]) -> bool:
+        """The same, but for the claims, which it leaves as they are."""
         frames: dict[int, FrameType] = {}
         try:
             if any([_claims.setdefault(ident, _LOOK) != _LOOK for ident in quiet]):
@@ -251,13 +265,9 @@ class Bar:
             if self.awaited:
                 return False
             self.codes = frozenset(_codes_to_watch(list(self.stopped)))
+            return True
         finally:
             frames.clear()
-            for ident in quiet:
-                if _claims.get(ident) == _LOOK:
-                    _claims.pop(ident, None)
-        trap.change()
-        return True
 
     def _glance(self) -> dict[int, float | None]:
         """Who has yet to arrive, and what each has had of a processor; None: nobody can tell."""
@@ -403,6 +413,13 @@ class Bar:
         """Whether the controller makes a call for that world just now."""
         is_calling = self.parking.word.value.calling
         return is_calling and world in list(self.parking.calls.values())
+
+
+def _unclaim(idents: Iterable[int], by: int) -> None:
+    """Whoever has claimed these decides about them no more. May be repeated."""
+    for ident in idents:
+        if _claims.get(ident) == by:
+            _claims.pop(ident, None)
 
 
 def _want_to_run(idents: Iterable[int]) -> bool:

@@ -178,8 +178,10 @@ def call_in_trap(call: Callable[[], T]) -> T:
     try:
         _calls[ident] = lambda: results.append(call())
         _knock()
-    finally:
         is_left = _calls.pop(ident, None) is not None
+    except BaseException:
+        _calls.pop(ident, None)
+        raise
     return call() if is_left else results[0]  # the former if everybody has been let go meanwhile
 
 

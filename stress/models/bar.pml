@@ -36,7 +36,7 @@ inline trap(t) {
        done;
        awake[t] = true
 #endif
-    :: up && !done && !stopped[t] ->    /* code: _machine/bar.Bar.stops: "in self.stopped" ; "_is_as_before(" ; "not in _claims" ; "_claims.setdefault(" ; "_decide(" ; "_claims.pop(" */
+    :: up && !done && !stopped[t] ->    /* code: _machine/bar.Bar.stops: "in self.stopped" ; "_is_as_before(" ; "not in _claims" ; "_claims.setdefault(" ; "_decide(" ; "_unclaim(" */
        if
        :: at[t] == IN && claim[t] == 0 -> break         /* it knows that it is in the section */
        :: atomic { claim[t] == 0 -> claim[t] = 1 };
@@ -120,7 +120,7 @@ proctype Controller() {
        :: QUIET(0);
           if
           :: QUIET(1);
-             CLAIM(0); CLAIM(1);        /* code: _machine/bar.Bar._look_at: "_claims.setdefault(" ; "self._glance()" ; "_want_to_run(" ; "self._shelter_of(" ; "self._all_wait(" ; "self._count(" ; "_claims.pop(" */
+             CLAIM(0); CLAIM(1);        /* code: _machine/bar.Bar._count_all: "_claims.setdefault(" ; "self._glance()" ; "_want_to_run(" ; "self._shelter_of(" ; "self._all_wait(" ; "self._count(" */
              if
              :: CLAIMED(0) && CLAIMED(1) && QUIET(0);
                 if
@@ -140,7 +140,7 @@ proctype Controller() {
                 fi
              :: else
              fi;
-             unclaim()
+             unclaim()                  /* code: _machine/bar.Bar._look_at: "self._count_all(" ; "_unclaim(" */
           :: else
           fi
        :: else
