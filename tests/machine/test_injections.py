@@ -1,5 +1,9 @@
 """An exception at every bytecode of the bar and the trap: nobody is left stopped, nothing is left
 in the interpreter, and the exception arrives.
+
+While a thread is in the trap the interpreter tells no tool of its bytecodes, and so nothing can be
+injected there. So some of these have threads that call the trap by hand, and the interpreter has no
+events of the engine's at all; the others have those, and what runs in the trap is left out.
 """
 
 from __future__ import annotations
