@@ -227,6 +227,11 @@ class Stage:
             worlds.clear()
         lease.run_out()
 
+    def expire_after(self, gate: Gate) -> None:
+        """The same, once the gate is open."""
+        gate.wait()
+        self.expire()
+
     def interrupt(self) -> None:
         """What comes to the scenario's target: its handler, or an exception if it has none."""
         if self.handler is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from freezethreads import FreezeError, FreezeTimeout, LeaseExpired, ThreadBlocked
-from stress.exploration._stage import Gate, Stage, scenario
+from stress.exploration._stage import Stage, scenario
 from stress.exploration.scenarios.thaws import stand
 
 
@@ -57,7 +57,7 @@ def call_or_lease(stage: Stage) -> None:
 
     stage.actor("T", lambda: stand(stage), begins=False)
     stage.actor("C", controller, begins=False)
-    stage.actor("L", lambda: _expire_after(stage, stands), begins=False)
+    stage.actor("L", lambda: stage.expire_after(stands), begins=False)
     stage.at_end(lambda: f"a call was {' and '.join(calls)}" if len(calls) != 1 else "")
 
 
@@ -82,12 +82,7 @@ def call_and_lease(stage: Stage) -> None:
 
     stage.actor("T", lambda: stand(stage), begins=False)
     stage.actor("C", controller, begins=False)
-    stage.actor("L", lambda: _expire_after(stage, calls), begins=False)
-
-
-def _expire_after(stage: Stage, gate: Gate) -> None:
-    gate.wait()
-    stage.expire()
+    stage.actor("L", lambda: stage.expire_after(calls), begins=False)
 
 
 @scenario("a freeze whose time is up while a thread makes another freezer's call leaves nothing")

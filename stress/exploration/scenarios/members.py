@@ -104,10 +104,6 @@ def moved_and_lease(stage: Stage) -> None:
         registrations[0].move("b")
         moved.open()
 
-    def lease() -> None:
-        stands.wait()
-        stage.expire()
-
     def controller() -> None:
         try:
             with stage.freezer.freeze(timeout=None, group="b", lease=1):
@@ -120,7 +116,7 @@ def moved_and_lease(stage: Stage) -> None:
 
     stage.actor("T", worker, begins=False)
     stage.actor("M", mover, begins=False)
-    stage.actor("L", lease, begins=False)
+    stage.actor("L", lambda: stage.expire_after(stands), begins=False)
     stage.actor("C", controller, begins=False)
 
 
