@@ -89,10 +89,33 @@ def _reach(code: CodeType) -> None:
 def interrupting(*functions: Callable[..., Any]) -> Iterator[None]:
     """Within this block interruptions come in the core, and in these functions.
 
-    Not in what the garbage collector calls, where CPython itself would lose them.
+    Not in what the garbage collector calls, where CPython itself would lose them, nor while an
+    exception is reported that one of the core's finalizers has let out.
     """
     watched = (*core_codes(), *(function.__code__ for function in functions))
     _Watch.codes = frozenset(code for code in watched if code.co_name != "_forget")
+    report = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_report_unwatched, report)
+    try:
+        with _sites_reached():
+            yield
+    finally:
+        sys.unraisablehook = report
+
+
+def _report_unwatched(
+    report: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs
+) -> None:
+    current, _Watch.current = _Watch.current, None
+    try:
+        report(unraisable)
+    finally:
+        _Watch.current = current
+
+
+@contextmanager
+def _sites_reached() -> Iterator[None]:
+    """Within this block `_reach` is called at each site of the codes that are watched."""
     if sys.version_info < (3, 12):
         yield
         return
