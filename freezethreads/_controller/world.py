@@ -187,6 +187,8 @@ class _Stopped(Unique):
                 "write `async with asyncio_loop.freeze()`, of freezethreads.integrations"
             )
 
+        __await__ = __aenter__
+
         def __aexit__(self, *_: object) -> None:
             """Never called: nobody enters it so."""
 

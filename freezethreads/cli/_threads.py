@@ -31,8 +31,10 @@ SUMMARY = "show what each thread of a process does"
 DESCRIPTION = """\
 One line a thread: its name, its state, the site where it stopped, its group, the seconds that it
 has been there, and the todos that it has still to make. Those come last that are not registered,
-and that no freeze at safepoints stops. With --watch the table stays and is kept up to date, and a
-key freezes (f), thaws (t), or quits (q), which thaws what was frozen by key.
+and that no freeze at safepoints stops. A thread is running unless it stands, or is blocked in a
+wait or region that this library knows: under `run --unpatched` it knows no waits. With --watch the
+table stays and is kept up to date, and a key freezes (f), thaws (t), or quits (q), which thaws what
+was frozen by key.
 """
 EPILOG = """\
 examples:

@@ -217,6 +217,8 @@ class _Block(AbstractAsyncContextManager[World, None]):
                 "`with freezethreads.freeze()`"
             )
 
+        __await__ = __enter__
+
         def __exit__(self, *_: object) -> None:
             """Never called: nobody enters it so."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import threading
@@ -130,6 +131,18 @@ def test_async_with_a_world_names_what_to_write(
             asyncio.run(wrong(stop))
         assert freezer.todo(worker, str).result(WAIT) == "", "it runs"
     assert not caplog.records
+
+
+def test_await_of_a_world_or_a_block_names_what_to_write(
+    freezer: Freezer, worker: Worker[None]
+) -> None:
+    async def wrong(stop: Callable[[], Any]) -> None:
+        await stop()
+
+    for stop in freezer.freeze, freezer.hold, functools.partial(asyncio_loop.freeze, freezer):
+        with pytest.raises(TypeError, match=r"`async with asyncio_loop\.freeze\(\)`"):
+            asyncio.run(wrong(stop))
+        assert freezer.todo(worker, str).result(WAIT) == "", "it runs"
 
 
 def test_with_a_block_of_a_loop_names_what_to_write(freezer: Freezer) -> None:
