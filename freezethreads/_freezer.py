@@ -33,7 +33,7 @@ from freezethreads._ground.errors import FreezeError, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
-from freezethreads._machine.marks import atomic, freezable, mark, warn_of_marks
+from freezethreads._machine.marks import atomic_for, freezable, mark, warn_of_marks
 from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
@@ -194,7 +194,7 @@ class Freezer(Unique):
 
     # From outside: what the program's code is, without an edit.
 
-    def atomic(self, target: T, /) -> T:
+    def atomic(self, target: T, /, *, kind: str | None = None) -> T:
         """Have nobody stopped in `target`, nor in what it calls; returns `target`.
 
         `target` is a function, a class, a module, or a name such as
@@ -202,11 +202,18 @@ class Freezer(Unique):
         as well. It is for freezes with ``where="unlocked"`` and ``"anywhere"``, and costs nothing
         while there is none. From any thread; it holds for all freezers, and cannot be taken back.
 
-        On CPython 3.11 a function is returned that runs `target` inside `no_freeze()`; anything
-        else raises `FreezeError` there. Raises TypeError or ValueError if `target` is nothing of
-        the kind, or if its module is there and has no such name.
+        With a `kind`, a dotted name, something of that kind is unfinished in there: it is as
+        `pending`, from outside. Nobody is stopped in it by a freeze that is to find that kind
+        *settled*, and others say so in `World.pending`. None means every kind, and every freeze.
+
+        On CPython 3.11 a function is returned that runs `target` inside `no_freeze()`, or
+        ``pending(kind)``; anything else raises `FreezeError` there. Raises TypeError or ValueError
+        if `target` or `kind` is nothing of the sort, or if its module is there and has no such
+        name.
         """
-        return mark(atomic, target, None, self._no_freeze_around)
+        if kind is not None:
+            check_kind(kind)
+        return mark(atomic_for(kind), target, kind, self._atomic_around)
 
     def freezable(self, target: T, /, *, label: str | None = None) -> T:
         """Have the entry of `target` and each turn of its loops be safepoints; returns `target`.
@@ -550,10 +557,10 @@ class Freezer(Unique):
 
         return serve(self)
 
-    def _no_freeze_around(self, fn: Callable[..., Any], label: str | None) -> Callable[..., Any]:
+    def _atomic_around(self, fn: Callable[..., Any], kind: str | None) -> Callable[..., Any]:
         @wraps(fn)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self.no_freeze():
+            with self.no_freeze() if kind is None else self.pending(kind):
                 return fn(*args, **kwargs)
 
         return call

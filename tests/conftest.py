@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from freezethreads._machine import marks as marks_module
 from freezethreads._machine.marks import atomic, freezable
 from freezethreads._report import ownership
 from freezethreads._report import stacks as stacks_module
@@ -77,6 +78,7 @@ def nobody_tracks_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def marks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test marks is marked until its end."""
+    monkeypatch.setattr(marks_module, "of_kinds", {})
     for marks in atomic, freezable:
         monkeypatch.setattr(marks, "_names", dict(marks._names))
         monkeypatch.setattr(marks, "_known", {})

@@ -125,18 +125,22 @@ class _Stopped(Unique):
 
     @property
     def pending(self) -> tuple[Pending, ...]:
-        """What the stopped threads have unfinished: their `pending()` regions of this freezer.
+        """What the stopped threads have unfinished: their `pending()` regions of this freezer, and
+        with ``where="unlocked"`` and ``"anywhere"`` what is `atomic` of some kind.
 
         From any thread. None is of a kind that this was to find settled.
         """
         if self._freeze.done:
             return ()
-        return tuple(
-            Pending(info_of(record), region.kind, site_of(region.place))
+        found = [
+            (record, region.kind, region.place)
             for record in list(self._freeze.members)
             for region in record.unfinished
             if region.registry is self._registry
-        )
+        ]
+        if isinstance(self._freeze.bar, Bar):
+            found += self._freeze.bar.pending()
+        return tuple(Pending(info_of(record), kind, site_of(at)) for record, kind, at in found)
 
     @property
     def waited(self) -> float:

@@ -16,7 +16,7 @@ from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import Thread, getpid, monotonic
-from freezethreads._machine.marks import atomic, freezable
+from freezethreads._machine.marks import all_marks
 from freezethreads._machine.monitoring import is_available
 from freezethreads._report.looks import Evidence
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
@@ -215,7 +215,7 @@ def _hang(hang: Hang) -> Finding:
 
 
 def _marks() -> Iterator[Finding]:
-    for problem in (*atomic.problems().values(), *freezable.problems().values()):
+    for problem in [one for marks in all_marks() for one in marks.problems().values()]:
         yield finding_of(
             Cause.MARK,
             None,

@@ -66,6 +66,7 @@ from freezethreads._ground.original import (
 )
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
+from freezethreads._machine.marks import heeded_by, kinds_in
 from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places, unfinished
@@ -96,10 +97,12 @@ class Bar:
     instruction are needed there alone, and the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
     what that refers to is not to live longer), its code, and the call that it has made there.
+    `caught` tells of a thread that has arrived in atomic code of some kind which kind, and where.
     """
 
     __slots__ = (
         "awaited",
+        "caught",
         "codes",
         "first_seen",
         "freeze",
@@ -119,6 +122,7 @@ class Bar:
         self.awaited: dict[int, Shelter | None] = {}
         self.strangers: dict[int, Record] = {}
         self.sheltered: dict[int, tuple[int, CodeType, int]] = {}
+        self.caught: dict[int, list[tuple[str, Place]]] = {}
         self.first_seen: dict[int, float] = {}
         self.codes: frozenset[CodeType] | None = None
         self.parking = here.parking
@@ -177,7 +181,7 @@ class Bar:
             return False
         if any([self.freeze.minds(region) for region in here.parking.unfinished]):
             return False
-        found = find_shelter(frame, self.where, running=True)
+        found = find_shelter(frame, self.where, True, heeded_by(self.freeze.asked))
         if found is not None:
             shelter, at = found
             if at is not frame:  # that one may be in it only for as long as it calls nobody
@@ -187,7 +191,7 @@ class Bar:
             return False
         if self._commands(ident) or trap.is_in_child():
             return False
-        self._arrive(ident, place_of(frame, "anywhere", None))
+        self._arrive(ident, frame, place_of(frame, "anywhere", None))
         return True
 
     def holds(self, ident: int) -> bool:
@@ -305,7 +309,7 @@ class Bar:
             if self.freeze.minds(region):
                 what = f"pending({region.kind!r})"
                 return Shelter(what, code_of(region.place), offset_of(region.place))
-        return shelter_of(frame, self.where, running)
+        return shelter_of(frame, self.where, running, heeded_by(self.freeze.asked))
 
     def _count(self, ident: int, frame: FrameType, kind: Kind) -> None:
         """Another thread has arrived: it does not run, and is in no section."""
@@ -314,10 +318,12 @@ class Bar:
             record = self.strangers[ident] = self._make_stranger(ident)
         record.parking.word.ask(Status((self.freeze,)))
         self.freeze.members[record] = None
-        self._arrive(ident, record.place or place_of(_programs(frame), kind, None))
+        self._arrive(ident, frame, record.place or place_of(_programs(frame), kind, None))
 
-    def _arrive(self, ident: int, place: Place) -> None:
-        """By whoever has claimed it."""
+    def _arrive(self, ident: int, frame: FrameType, place: Place) -> None:
+        """By whoever has claimed it; `frame` is its innermost one."""
+        for kind, at in kinds_in(frame).items():
+            self.caught.setdefault(ident, []).append((kind, place_at(at.f_code, at.f_lasti)))
         self.stopped[ident] = place
         others = self.awaited
         if others.pop(ident, None) is not None and not any(list(others.values())):
@@ -342,6 +348,16 @@ class Bar:
     def late(self) -> int:
         """How many have not arrived. By its controller."""
         return len(self._glance())
+
+    def pending(self) -> list[tuple[Record, str, Place]]:
+        """Who has arrived in atomic code of which kind, and where that is. From any thread."""
+        members = {record.ident: record for record in list(self.freeze.members)}
+        return [
+            (members[ident], kind, place)
+            for ident, caught in self.caught.copy().items()
+            if ident in members
+            for kind, place in caught
+        ]
 
     def held(self) -> list[tuple[Record, object, Place]]:
         """The locks that those who have arrived hold, for all one can tell, and where each was

@@ -1,5 +1,6 @@
-"""What the program has declared from outside: `atomic` code, in which nobody is stopped, and
-`freezable` code, whose entry and whose loops are safepoints.
+"""What the program has declared from outside: `atomic` code, in which nobody is stopped, or nobody
+for a freeze that is to find a kind settled; and `freezable` code, whose entry and whose loops are
+safepoints.
 
 A mark is a name, so that it can be made before there is what it names, and is looked up once for
 each code object: by the name of its module and by its own qualified name. What a name stands for
@@ -19,16 +20,18 @@ from typing import Any, Final, TypeVar
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.names import PROGRAM, check_name, look_up, names_of_module
 from freezethreads._registry.registry import warn_if_quiet
-from freezethreads._registry.requests import Freeze
+from freezethreads._registry.requests import Asked, Freeze
 
 T = TypeVar("T")
 
 
 class Marks:
-    """One kind of mark. From any thread: each step is one operation on a dict."""
+    """One sort of mark, of atomic code that of one `kind`. From any thread: each step is one
+    operation on a dict."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, kind: str | None = None) -> None:
         self.word = word
+        self.kind = kind
         self.warned: dict[str, None] = {}
         # By name: "module:Qualified.name", or "module" for all of it; and the label, if it has one.
         self._names: dict[str, str | None] = {}
@@ -109,6 +112,38 @@ class Marks:
 
 atomic: Final = Marks("atomic")
 freezable: Final = Marks("freezable")
+# Atomic code for the freezes that are to find a kind settled, by that kind.
+of_kinds: Final[dict[str, Marks]] = {}
+
+
+def atomic_for(kind: str | None) -> Marks:
+    """The marks of code that is atomic for freezes that find `kind` settled; None: for all."""
+    return atomic if kind is None else of_kinds.setdefault(kind, Marks("atomic", kind))
+
+
+def heeded_by(asked: Asked) -> list[Marks]:
+    """The marks in whose code nobody is stopped for what was asked for."""
+    marks = of_kinds.copy()
+    return [atomic, *[one for kind, one in marks.items() if asked.settles(kind)]]
+
+
+def all_marks() -> tuple[Marks, ...]:
+    """The marks of every sort."""
+    return (atomic, *of_kinds.copy().values(), freezable)
+
+
+def kinds_in(frame: FrameType) -> dict[str, FrameType]:
+    """Of which kinds the atomic code is that a thread with this innermost frame is in, and the
+    outermost frame that is in it. By its thread, or while that cannot go on."""
+    found = {}
+    marks = of_kinds.copy()
+    at: FrameType | None = frame if marks else None
+    while at is not None:
+        for kind, one in marks.items():
+            if one.name_in(at) is not None:
+                found[kind] = at
+        at = at.f_back
+    return found
 
 
 def mark(marks: Marks, target: T, label: str | None, wrap: Callable[[Any, str | None], Any]) -> T:
@@ -148,7 +183,7 @@ def name_of(target: Any) -> str:
 
 def warn_of_marks(freeze: Freeze) -> None:
     """Before `freeze` is asked for: log a warning for each mark that names nothing, once."""
-    marks = freezable if freeze.bar is None else atomic
-    for name, problem in marks.problems().items() if marks.sought else ():
-        if name not in marks.warned and warn_if_quiet(problem):
-            marks.warned[name] = None
+    for marks in [freezable] if freeze.bar is None else heeded_by(freeze.asked):
+        for name, problem in marks.problems().items() if marks.sought else ():
+            if name not in marks.warned and warn_if_quiet(problem):
+                marks.warned[name] = None

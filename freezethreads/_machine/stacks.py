@@ -14,7 +14,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import thread as pool
 from types import CodeType, FrameType
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -22,7 +22,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_own
 from freezethreads._machine.contexts import is_call, takes_a_lock
-from freezethreads._machine.marks import atomic
+from freezethreads._machine.marks import Marks, atomic
 from freezethreads._machine.sections import (
     UNKNOWN,
     Section,
@@ -118,17 +118,21 @@ def _classify(name: str) -> _Kind:
     return "program"
 
 
-def shelter_of(frame: FrameType, where: Where, running: bool) -> Shelter | None:
+def shelter_of(
+    frame: FrameType, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
+) -> Shelter | None:
     """What keeps a thread with this innermost frame from being stopped; None: it may be.
 
     `running` is whether it is about to execute an instruction there, and not in a call of C.
-    By its thread, or while that cannot go on.
+    `marks` are those that count. By its thread, or while that cannot go on.
     """
-    found = find_shelter(frame, where, running)
+    found = find_shelter(frame, where, running, marks)
     return None if found is None else found[0]
 
 
-def find_shelter(frame: FrameType, where: Where, running: bool) -> tuple[Shelter, FrameType] | None:
+def find_shelter(
+    frame: FrameType, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
+) -> tuple[Shelter, FrameType] | None:
     """The same, and the frame that is in it.
 
     While the thread runs, and that frame is in the same call, nothing changes about it.
@@ -142,12 +146,22 @@ def find_shelter(frame: FrameType, where: Where, running: bool) -> tuple[Shelter
         kind = kind_of(at.f_code)
         waits = waits and kind in ("own", "threading", "shared")
         passes = id(at.f_code) in _PASSING and not (running and at is frame)
-        shelter = _shelter_of_frame(at, kind, where, running, waits or passes, given_back)
+        shelter = _marked(at, marks)
+        if shelter is None:
+            shelter = _shelter_of_frame(at, kind, where, running, waits or passes, given_back)
         if shelter is not None:
             return shelter, at
         if not running and at.f_code.co_name == "wait":
             given_back += _given_back_by(at)
         at = at.f_back
+    return None
+
+
+def _marked(frame: FrameType, marks: Iterable[Marks]) -> Shelter | None:
+    for one in marks:
+        if (name := one.name_in(frame)) is not None:
+            what = "which is atomic" if one.kind is None else f"in which {one.kind!r} is pending"
+            return Shelter(f"{name}, {what}", frame.f_code, frame.f_lasti)
     return None
 
 
@@ -165,8 +179,6 @@ def _shelter_of_frame(
     is_shared = kind == "threading" or (kind == "shared" and where == "unlocked")
     if is_shared and not passes:
         return Shelter(f"code of {frame.f_globals.get('__name__')}", code, offset)
-    if (name := atomic.name_in(frame)) is not None:
-        return Shelter(f"{name}, which is atomic", code, offset)
     if not running and _reads_from_processes(frame):
         return None
     for section in sections_of(code):
