@@ -38,6 +38,7 @@ from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
+from freezethreads._refrigerator.groups import GroupRegion
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
 from freezethreads._refrigerator.pending import PendingRegion
@@ -132,7 +133,7 @@ class Freezer(Unique):
         that unregisters; a thread that ends without that is struck off all the same. Raises
         `AlreadyRegistered`, TypeError or ValueError, and has changed nothing then.
         """
-        return membership.register(self._registry, name, group, waker)
+        return membership.register(self._registry, name, group, waker, sys._getframe(1))
 
     def unregister(self) -> None:
         """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
@@ -191,6 +192,20 @@ class Freezer(Unique):
         beginning.
         """
         return PendingRegion(self._registry, check_kind(kind))
+
+    def group(self, name: str, /) -> AbstractContextManager[None]:
+        """A region in which the calling thread is in that group: a job of a pool, a request.
+
+        ``with freezer.group("migration"):``, by any thread; may be nested. `name` is a dotted name.
+        So one job can be stopped, and not the worker that has it. The beginning is a safepoint of
+        the group, and the end one of the group to which the thread goes back. If somebody else has
+        moved the thread meanwhile, it stays there. A thread that is not registered is, for as long.
+        In a coroutine it lasts while others run in its thread, too.
+
+        TypeError or ValueError if `name` is no dotted name; `FreezeError` inside `no_freeze()`, a
+        todo or a blocking region, and at an end without a beginning. Nothing was changed then.
+        """
+        return GroupRegion(self._registry, check_group(name))
 
     # From outside: what the program's code is, without an edit.
 

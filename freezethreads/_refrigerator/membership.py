@@ -82,22 +82,39 @@ class Registration(Unique):
             if record.is_asked:
                 record.call_waker()
             return
-        if record.shut or record.parking.shut:
-            raise FreezeError("a thread cannot move itself inside no_freeze() or a todo")
-        check_move(record.state, State.BLOCKED, Mover.THREAD)
-        place = place_of(sys._getframe(1), "safepoint", "move")
-        try:
-            self._registry.move(record, group)
-        finally:
-            come_back(record.parking, place, (self._registry,))
+        check_own_move(record)
+        move_oneself(self._registry, record, group, sys._getframe(1), "move")
 
     def _check_thread(self) -> None:
         if self._record.ident != get_ident():
             raise FreezeError(f"{self!r} belongs to another thread, which alone may end it")
 
 
+def check_own_move(record: Record) -> None:
+    """Raise `FreezeError` where the calling thread, which is enrolled so, cannot move itself."""
+    if record.shut or record.parking.shut:
+        raise FreezeError("a thread cannot move itself inside no_freeze() or a todo")
+    check_move(record.state, State.BLOCKED, Mover.THREAD)
+
+
+def move_oneself(
+    registry: Registry, record: Record, group: str, caller: FrameType, label: str
+) -> None:
+    """Put the calling thread into another group; returns when no freeze of that stands. May be
+    repeated."""
+    place = place_of(caller, "safepoint", label)
+    try:
+        registry.move(record, group)
+    finally:
+        come_back(record.parking, place, (registry,))
+
+
 def register(
-    registry: Registry, name: str | None, group: str, waker: Callable[[], object] | None
+    registry: Registry,
+    name: str | None,
+    group: str,
+    waker: Callable[[], object] | None,
+    caller: FrameType,
 ) -> Registration:
     """Enrol the calling thread; returns when no freeze of its group stands."""
     if name is not None and not isinstance(name, str):
@@ -110,11 +127,12 @@ def register(
     if own is not None and not (own.implicit or own.exited):
         raise AlreadyRegistered(
             f"{own.name!r} is registered with this freezer already: call register() once for each "
-            "thread, and not at all in a freezethreads.Thread or a worker of a pool"
+            "thread, and not at all in a freezethreads.Thread or a worker of a pool; `with "
+            "freezer.group(...):` puts it into a group for a while"
         )
     record = Record(registry, name, group, waker)
     try:
-        _enter(registry, record, sys._getframe(2))
+        _enter(registry, record, caller)
     except BaseException:
         _fall_back(registry)
         raise

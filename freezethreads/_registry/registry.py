@@ -47,6 +47,7 @@ class Own(local):
     lifeline: Lifeline | None = None
     worlds: tuple[tuple[Freeze, Lifeline], ...] = ()
     enrol_again: Callable[[], object] | None = None  # for an installation
+    groups: tuple[Any, ...] = ()  # the `group()` regions that it is in: see `groups`
 
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
