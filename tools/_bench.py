@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, dumps, freezes, micro, report, scale, waits
+from benchmarks import alternatives, dumps, freezes, micro, programs, report, scale, waits
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
@@ -22,11 +22,12 @@ GROUPS: tuple[Group, ...] = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print the table, write the JSON. A limit that is missed is no failure to measure."""
+    """Measure, print the table, write the JSON, compare. A limit that is missed is no failure."""
     options = parse(arguments)
-    groups = select(GROUPS, options.only)
+    groups = select(programs.GROUPS if options.programs else GROUPS, options.only)
     if not groups:
         sys.exit(f"no row has {' or '.join(options.only)} in its name")
+    before = None if options.compare is None else report.read(options.compare)
     size = Scale(options.rounds, options.quick)
     environment = report.facts(size)
     # Of two outputs that go to one place the JSON alone is left.
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         print(report.line(result), file=table, flush=True)
     if options.json is not None:
         write(json.dumps(report.as_json(environment, results), indent=1), options.json)
-    return 0
+    if before is None:
+        return 0
+    lost = report.lost(before, results)
+    print("\n".join(["", *lost] if lost else ["", "no row lost more than 5 %"]), file=table)
+    return 1 if lost else 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -53,6 +58,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: 9")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="the rows with NAME in their names"
+    )
+    parser.add_argument(
+        "--programs",
+        action="store_true",
+        help="whole programs, under install() and under run --unpatched, against plain Python",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="FILE",
+        help="show the rows that have lost more than 5 %% against what --json wrote there, and "
+        "have the exit status be 1 if there are any",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes and one round: shows only that it works"

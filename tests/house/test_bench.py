@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import _bench
-from benchmarks import report
+from benchmarks import programs, report, workloads
 from benchmarks.crowds import ring
 from benchmarks.rows import Group, Result, Row, Sample, Scale, measure, select
 from helpers import ROOT, WAIT
@@ -118,6 +118,63 @@ def test_json_alone_goes_to_the_output() -> None:
         "a registered thread, bytes"
     ]
     assert "a registered thread" in result.stderr
+
+
+def test_times_whole_programs_in_each_way() -> None:
+    result = run_bench("--programs", "--quick", "--only", "lock loop", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    assert [row["name"] for row in json.loads(result.stdout)["rows"]] == [
+        f"lock loop, 4 threads {kind}" for kind in ("under install()", "under run --unpatched")
+    ]
+
+
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_each_program_does_what_it_is_to(name: str) -> None:
+    program, _ = workloads.WORKLOADS[name]
+    program(24)
+
+
+def test_a_program_that_fails_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "_SCRIPT", str(ROOT / "no_such_file.py"))
+    group = programs.GROUPS[0]
+    with pytest.raises(RuntimeError, match="ended in the middle of 'queue, 4"):
+        next(measure([group], Scale(tiny=True)))
+
+
+def test_says_what_was_lost_since_an_earlier_run(tmp_path: Path) -> None:
+    rows = [Row(name, "what", "against") for name in ("same", "worse", "better", "hung", "new")]
+    old = [Result(row, [10.0], [1.0]) for row in rows[:-1]]
+    file = tmp_path / "before.json"
+    file.write_text(json.dumps(report.as_json({}, old)))
+    ratios = (10.5, 10.6, 1.0, math.inf, 99.0)
+    now = [Result(row, [ratio], [1.0]) for row, ratio in zip(rows, ratios, strict=True)]
+    assert report.lost(report.read(str(file)), now) == [
+        "worse: 10 before, 10.6 now (+6%)",
+        "hung: 10 before, gave up now (gave up)",
+    ]
+
+
+def test_the_status_tells_whether_anything_was_lost(tmp_path: Path) -> None:
+    file = tmp_path / "before.json"
+    for ratio, status, said in (1e-9, 1, "before, "), (1e9, 0, "no row lost more than 5 %"):
+        row = {"name": "a registered thread, bytes", "ratio": ratio}
+        file.write_text(json.dumps({"rows": [row]}))
+        result = run_bench("--quick", "--only", "bytes", "--compare", str(file))
+        assert result.returncode == status, result.stderr
+        assert said in result.stdout
+
+
+@pytest.mark.parametrize("text", [None, "no JSON", "[]", '{"rows": [3]}'])
+def test_what_it_cannot_compare_with_it_refuses_before_it_measures(
+    tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "before.json"
+    if text is not None:
+        file.write_text(text)
+    result = run_bench("--quick", "--compare", str(file))
+    assert result.returncode == 1
+    assert not result.stdout
+    assert "not what --json writes" in result.stderr
 
 
 @pytest.mark.parametrize(

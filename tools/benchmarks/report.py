@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -9,10 +10,12 @@ import statistics
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import Result, Scale
 
+_NOTABLE = 0.05
 _HEAD = f"{'what':<68} {'ratio':>8} {'quartiles':>17} {'must':>5} {'aim':>5}  verdict"
 
 
@@ -68,6 +71,31 @@ def verdict(result: Result) -> str:
 def as_json(environment: Mapping[str, Any], results: Sequence[Result]) -> dict[str, Any]:
     """All there is to know. What was given up or has no ratio is null."""
     return {"environment": dict(environment), "rows": [_row_as_json(each) for each in results]}
+
+
+def read(path: str) -> dict[str, float]:
+    """The ratios of an earlier run, by the names of rows, from what its --json wrote.
+
+    Ends the program if that is none.
+    """
+    try:
+        rows = json.loads(Path(path).read_text())["rows"]
+        return {row["name"]: row["ratio"] for row in rows if row["ratio"] is not None}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"--compare {path}: not what --json writes: {error!r}")
+
+
+def lost(before: Mapping[str, float], results: Sequence[Result]) -> list[str]:
+    """A line for each row whose ratio is worse than before by more than `_NOTABLE`."""
+    lines = []
+    for result in results:
+        old = before.get(result.row.name)
+        if old is not None and result.ratio > old * (1 + _NOTABLE):
+            change = "gave up" if math.isinf(result.ratio) else f"{result.ratio / old - 1:+.0%}"
+            lines.append(
+                f"{result.row.name}: {_number(old)} before, {_number(result.ratio)} now ({change})"
+            )
+    return lines
 
 
 def _row_as_json(result: Result) -> dict[str, Any]:
