@@ -31,8 +31,8 @@ def begin(
 ) -> None:
     """Mark what has these names, install, with the other arguments, enrol the calling thread, guard
     forks and serve if that is asked for."""
-    for name in atomic:
-        freezethreads.atomic(name)
+    for name, kind in map(split_mark, atomic):
+        freezethreads.atomic(name, kind=kind)
     for name in freezable:
         freezethreads.freezable(name)
     freezethreads.install(**options).enrol()
@@ -40,6 +40,12 @@ def begin(
         freezethreads.guard_forks().__enter__()  # in force until the process ends
     if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
         _serve()
+
+
+def split_mark(mark: str) -> tuple[str, str | None]:
+    """The name and the kind of ``NAME=KIND``; without ``=`` it is atomic for every freeze."""
+    name, equals, kind = mark.partition("=")
+    return name, kind if equals else None
 
 
 def hand_on(**options: Any) -> None:

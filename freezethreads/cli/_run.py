@@ -23,8 +23,9 @@ from importlib.machinery import (
 from types import CodeType, ModuleType, TracebackType
 
 from freezethreads import FreezeError
+from freezethreads._ground.arguments import check_kind
 from freezethreads._ground.names import check_name, look_up
-from freezethreads.cli._children import begin, hand_on, hand_on_nothing
+from freezethreads.cli._children import begin, hand_on, hand_on_nothing, split_mark
 from freezethreads.cli._parser import WrongUse
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
@@ -49,6 +50,7 @@ examples:
   FREEZETHREADS_CONTROL=1 freezethreads run server.py
   FREEZETHREADS_CONTROL=1 freezethreads run --unpatched server.py
   freezethreads run --unpatched --atomic shop.ledger:Book.move -m shop
+  FREEZETHREADS_CONTROL=1 freezethreads run --unpatched --atomic shop.ledger=tx -m shop
   freezethreads run --unpatched --guard-forks prefork_server.py
 """
 
@@ -69,9 +71,10 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--atomic",
         action="append",
         default=[],
-        metavar="NAME",
+        metavar="NAME[=KIND]",
         help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
-        "may be repeated, and needs CPython 3.12",
+        "with =KIND by the freezes with --settled KIND alone; may be repeated, and needs CPython "
+        "3.12",
     )
     add(
         "--freezable",
@@ -107,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    for name in (*arguments.atomic, *arguments.freezable):
+    for name in (*map(_check_kind, arguments.atomic), *arguments.freezable):
         _check_name(name, argv[0] if arguments.module is None else ".")
     options = {
         "patch": arguments.patch,
@@ -149,6 +152,17 @@ def _check_script(path: str) -> None:
         why = str(error)
     if why:
         raise WrongUse(f"cannot open {path!r}: {why}")
+
+
+def _check_kind(mark: str) -> str:
+    """Refuse a kind that is no dotted name; return the name of what is marked."""
+    name, kind = split_mark(mark)
+    try:
+        if kind is not None:
+            check_kind(kind)
+    except ValueError as error:
+        raise WrongUse(f"--atomic {mark}: {error}") from error
+    return name
 
 
 def _check_name(name: str, program: str) -> None:

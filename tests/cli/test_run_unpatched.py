@@ -258,6 +258,44 @@ def test_a_bad_name_is_refused_before_the_program_begins(
     assert len(result.stderr.splitlines()) == 1
 
 
+OPEN = """
+import threading
+import freezethreads
+opened, go_on = threading.Event(), threading.Event()
+def move():
+    opened.set()
+    go_on.wait()
+thread = threading.Thread(target=move)
+thread.start()
+opened.wait()
+with freezethreads.freeze(timeout=20) as world:
+    print([pending.kind for pending in world.pending])
+try:
+    freezethreads.freeze(settled="tx", timeout=0.1)
+except freezethreads.FreezeTimeout as error:
+    print("in which 'tx.write' is pending" in str(error))
+go_on.set()
+thread.join()
+"""
+
+
+@needs_monitoring
+def test_code_may_be_atomic_for_one_kind_alone(folder: Path) -> None:
+    (folder / "script.py").write_text(OPEN)
+    out = run("--unpatched", "--atomic", "script:move=tx.write", "script.py")
+    assert out == "['tx.write']\nTrue\n"
+
+
+@needs_monitoring
+@pytest.mark.parametrize("kind", ["", "tx."])
+def test_a_bad_kind_is_refused_before_the_program_begins(folder: Path, kind: str) -> None:
+    (folder / "script.py").write_text("print('it ran')")
+    result = python(*RUN, "--atomic", f"json:dumps={kind}", "script.py")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "kind must be" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 @needs_monitoring
 def test_what_the_program_alone_finds_can_be_marked(folder: Path) -> None:
     """Beside a script, in a directory, in the main module; none of it is imported before."""
