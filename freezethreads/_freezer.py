@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
 from freezethreads._controller.hooks import Hook
-from freezethreads._controller.nobody import warn_of_nobody
+from freezethreads._controller.nobody import warn_of_kinds, warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -191,7 +191,9 @@ class Freezer(Unique):
         TypeError or ValueError if `kind` is no dotted name; `FreezeError` at an end without a
         beginning.
         """
-        return PendingRegion(self._registry, check_kind(kind))
+        if check_kind(kind) not in self._registry.kinds:
+            self._registry.note_kind(kind)
+        return PendingRegion(self._registry, kind)
 
     def group(self, name: str, /) -> AbstractContextManager[None]:
         """A region in which the calling thread is in that group: a job of a pool, a request.
@@ -322,6 +324,7 @@ class Freezer(Unique):
         def stop() -> World:
             if own is None:
                 warn_of_nobody(self._registry, freeze, place)
+                warn_of_kinds(self._registry, freeze, place)
                 warn_of_marks(freeze)
                 self._controller.stop(freeze, deadline, place)
             world = World(self._registry, self._controller, freeze, user, lease, place)
@@ -406,6 +409,7 @@ class Freezer(Unique):
 
         def stop() -> Hold:
             warn_of_nobody(self._registry, freeze, place)
+            warn_of_kinds(self._registry, freeze, place)
             warn_of_marks(freeze)
             self._controller.stop_and_leave(freeze, deadline, place)
             hold = Hold(self._registry, self._controller, freeze, user, lease, place)

@@ -4,6 +4,9 @@ A misspelled group stops nobody, and a program whose threads have not registered
 stop. Both look like a world, and what is read there is torn. A program may also be right to do so:
 threads begin while it freezes, or have all ended. So this is a line in the log, never an error, and
 nothing is said of a group in which somebody was once.
+
+A misspelled kind is settled at once, and looks like one that is. Nothing is said of it as long as
+nothing of any kind was pending: a program may freeze before its first transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from freezethreads._ground.files import is_own
+from freezethreads._machine.marks import of_kinds
 from freezethreads._registry.places import Place, code_of
 from freezethreads._registry.registry import MOST_GROUPS, Registry, warn_if_quiet
 from freezethreads._registry.requests import Freeze, covers
@@ -38,6 +42,24 @@ def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     problem = _name_groups(registry, seen) if seen else name_threads(registry, {freeze.asked.ident})
     if problem and warn_if_quiet(f"{freeze!r} at {where(place)} stops nobody: {problem}"):
         registry.warned[key] = None
+
+
+def warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
+    """Before `freeze` is asked for at `place`: log a warning for each kind that it is to find
+    settled and of which nothing was ever pending, if something was of others."""
+    seen = [*registry.kinds.copy(), *of_kinds.copy()] if freeze.asked.settled else []
+    if not seen or len(seen) >= MOST_GROUPS:
+        return
+    for kind in sorted(freeze.asked.settled):
+        key = f"pending({kind!r})"  # no group is named so
+        if any(covers(kind, other) for other in seen):
+            continue
+        if key in registry.warned or len(registry.warned) == _MOST:
+            continue
+        names = ", ".join(map(repr, sorted(set(seen))))
+        was = f"nothing of {kind!r} was ever pending; there is {names}"
+        if warn_if_quiet(f"{freeze!r} at {where(place)} waits for nothing to be settled: {was}"):
+            registry.warned[key] = None
 
 
 def _name_groups(registry: Registry, seen: list[str]) -> str:

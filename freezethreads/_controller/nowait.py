@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from freezethreads._controller.nobody import warn_of_nobody
+from freezethreads._controller.nobody import warn_of_kinds, warn_of_nobody
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -118,6 +118,7 @@ class FreezeRequest:
         self._freeze.bell = Doorbell(notify)
         if place is not None:
             warn_of_nobody(self._registry, self._freeze, place)
+            warn_of_kinds(self._registry, self._freeze, place)
             warn_of_marks(self._freeze)
 
     def poll(self) -> World | None:

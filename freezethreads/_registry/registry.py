@@ -83,6 +83,7 @@ class Registry:
         self.own = Own()
         self.recorder = recorder
         self.groups: dict[str, None] = {}
+        self.kinds: dict[str, None] = {}
         self.warned: dict[str, None] = {}
         self._moves = RLock()
 
@@ -96,6 +97,11 @@ class Registry:
         """What is to be written for a thread that is not enrolled, in a sentence."""
         written = f"with {self.called}.register():"
         return f"a thread registers itself, with `{written}`, or is a freezethreads.Thread"
+
+    def note_kind(self, kind: str) -> None:
+        """Remember that something of that kind was pending once. From any thread."""
+        if len(self.kinds) < MOST_GROUPS:
+            self.kinds[kind] = None
 
     def note_group(self, group: str) -> None:
         """Remember that somebody was in this group: of the first thousand, so as not to grow."""

@@ -176,6 +176,30 @@ def test_a_block_of_a_loop_that_is_entered_says_nothing(
     assert not caplog.records
 
 
+# Kinds of which nothing is ever pending.
+
+
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
+def test_a_kind_of_which_nothing_was_ever_pending(
+    freezer: Freezer, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop: Callable[..., Any] = getattr(freezer, kind)
+    stop(settled="transction").thaw()
+    assert not caplog.records, "there may be nothing of any kind yet"
+    for known in "tx.write", "io":
+        with freezer.pending(known):
+            pass
+    for settled in "tx", "tx.write", "io", ("tx", "io"):
+        stop(settled=settled).thaw()
+    assert not caplog.records
+    for _ in range(2):  # it is said once
+        stop(settled=("tx", "transction")).thaw(), (line := here())
+    message = warning_of(caplog)
+    assert f"at {line} in" in message
+    said = "nothing of 'transction' was ever pending; there is 'io', 'tx.write'"
+    assert message.endswith(f"waits for nothing to be settled: {said}")
+
+
 # Arguments that have names.
 
 
