@@ -2,9 +2,10 @@
 
 A *section* begins after the call that acquires, and ends after the call that releases:
 
-* A `with` block whose context is a name or a chain of attributes. The compiler covers the block by
-  entries of the exception table whose handler begins with PUSH_EXC_INFO, WITH_EXCEPT_START. What is
-  in another `try` inside the block has that one's handler, which is covered by the block's in turn.
+* A `with` block whose context is a name or a chain of attributes, also with `:=` around it. The
+  compiler covers the block by entries of the exception table whose handler begins with
+  PUSH_EXC_INFO, WITH_EXCEPT_START. What is in another `try` inside the block has that one's
+  handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
 * A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
@@ -220,6 +221,8 @@ class _Reader:
             self._handling.add(release)
             if release != self._first_call(after) and not self._loads_acquire(chain):
                 continue  # it tidies up what others have acquired
+            if self._acquires_in(after, release, chain):
+                continue  # it has acquired that itself
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
             yield from self._sections(handler, release, covered, chain, first)
@@ -315,6 +318,8 @@ class _Reader:
         return None
 
     def _context(self, i: int) -> tuple[Chain | None] | None:
+        if self._opname(i).startswith("STORE_") and self._opname(i - 1) == "COPY":
+            i -= 2  # it is given a name on the way: `with (got := lock):`
         if self._opname(i) in ("CALL", "CALL_KW", "CALL_FUNCTION_EX"):
             called = self._called(i)
             if called is not None and called[-1] == "no_freeze()":
@@ -440,12 +445,17 @@ class _Reader:
     def _loads_acquire(self, chain: Chain) -> bool:
         return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
+    def _acquires_in(self, i: int, end: int, chain: Chain) -> bool:
+        return chain in [self._acquiring().get(k) for k in range(i, end)]
+
     def _call_of(self, i: int, depth: int) -> int | None:
         """The call of what is loaded there, which takes so much on the stack."""
         for k in range(i + 1, min(i + _ARGUMENTS, len(self._instructions))):
             depth += self._effect(k)
             if depth == 1 and self._opname(k).startswith("CALL"):
                 return k
+            if depth < 1:
+                break  # it is kept, under a name of its own
         return None
 
     def _acquiring(self) -> Mapping[int, Chain]:
@@ -472,22 +482,29 @@ class _Reader:
         """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
         its result is only looked at; and the instructions that do."""
         for call, acquired in self._acquiring().items():
-            looks = self._way(call + 1, start, _BETWEEN) if acquired == chain else None
+            looks = None if acquired != chain else self._way(call + 1, start, _BETWEEN, chain)
             if looks is not None:
                 yield call, sorted(looks)
 
-    def _way(self, i: int, start: int, most: int) -> set[int] | None:
+    def _way(
+        self, i: int, start: int, most: int, chain: Chain, branched: bool = False
+    ) -> set[int] | None:
         """The instructions from one to another, if all of them only look, or acquire one more;
-        None: there is more."""
+        None: there is more. Where it was looked whether that has been acquired (`branched`), and it
+        is acquired after that, it has not been before."""
         if i == start:
             return set()
-        name = self._opname(i)
-        if not most or not (name.startswith(_LOOKS) or i in self._acquiring()):
+        name, acquired = self._opname(i), self._acquiring().get(i)
+        if not most or not (name.startswith(_LOOKS) or acquired):
+            return None
+        if branched and acquired == chain:
             return None
         ways = [] if name == "JUMP_FORWARD" else [i + 1]
         if "JUMP" in name:
             ways.append(self._index[self._instructions[i].argval])
-        found = [way for k in ways if (way := self._way(k, start, most - 1)) is not None]
+        branched = branched or len(ways) > 1
+        tries = [self._way(k, start, most - 1, chain, branched) for k in ways]
+        found = [way for way in tries if way is not None]
         return {i}.union(*found) if found else None
 
 
