@@ -22,15 +22,14 @@ from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from freezethreads._machine.sections import (
+from freezethreads._machine.sections import Section, sections_of
+from freezethreads._machine.values import (
     UNKNOWN,
     Chain,
     Names,
-    Section,
     attribute_of,
     is_called_like_a_lock,
     is_lock,
-    sections_of,
     value_of,
 )
 

@@ -21,11 +21,9 @@ A *section* begins after the call that acquires, and ends after the call that re
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
 Python has been acquired a few instructions before its ``__enter__`` returns.
 
-Whether the context is a lock is found out when somebody asks, by evaluating the chain without
-calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
-told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
-is called like one. Most `with` blocks over a call (`open`, a pool, a runner of an event loop) are
-no sections, and last for as long as the program does.
+Whether the context is a lock is found out when somebody asks (see `values`). Most `with` blocks
+over a call (`open`, a pool, a runner of an event loop) are no sections, and last for as long as the
+program does.
 """
 
 from __future__ import annotations
@@ -34,13 +32,10 @@ import dis
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, ModuleType
-from typing import Any, Final, NamedTuple, Protocol
+from types import CodeType
+from typing import Final, NamedTuple
 
-from freezethreads._ground.original import LockType, RLock
-
-Chain = tuple[str, ...]
-"""The kind of the first name (`fast`, `global`, `name`), the name, and the attributes after it."""
+from freezethreads._machine.values import Chain
 
 
 class Section(NamedTuple):
@@ -67,10 +62,6 @@ class Section(NamedTuple):
         return running or not (self.entering or offset in self.waits)
 
 
-UNKNOWN: Final = object()
-
-_PLAIN: Final = (LockType, type(RLock()))
-
 _LOADS: Final = {
     "LOAD_FAST": "fast",
     "LOAD_FAST_CHECK": "fast",
@@ -86,7 +77,6 @@ _LOADS: Final = {
     "LOAD_FAST_LOAD_FAST": "fast",
     "LOAD_FAST_BORROW_LOAD_FAST_BORROW": "fast",
 }
-_LOCKLIKE: Final = ("lock", "mutex", "sem", "cond", "cv")
 _SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
 _LOOKS: Final = (
     "NOP",
@@ -506,79 +496,3 @@ class _Reader:
         tries = [self._way(k, start, most - 1, chain, branched) for k in ways]
         found = [way for way in tries if way is not None]
         return {i}.union(*found) if found else None
-
-
-class Names(Protocol):
-    """Where names are looked up: a frame, or what has the same of one that is not there yet."""
-
-    @property
-    def f_globals(self) -> Mapping[str, Any]: ...
-    @property
-    def f_locals(self) -> Mapping[str, Any]: ...
-    @property
-    def f_builtins(self) -> Mapping[str, Any]: ...
-
-
-def value_of(chain: Chain, names: Names) -> Any:
-    """What the chain leads to now, without a call; `UNKNOWN` if nobody can tell.
-
-    By the thread of the frame, or while that cannot go on.
-    """
-    kind, name, *attributes = chain
-    spaces: list[Any] = [names.f_globals, names.f_builtins]
-    if kind != "global":
-        spaces.insert(0, names.f_locals)
-    value = next((space[name] for space in spaces if name in space), UNKNOWN)
-    for attribute in attributes:
-        if value is UNKNOWN:
-            break
-        value = attribute_of(value, attribute)
-    return value
-
-
-def attribute_of(owner: Any, name: str) -> Any:
-    """An attribute, if it can be had without code of the program."""
-    kind = type(owner)
-    found = _in_type(kind, name)
-    if found is not UNKNOWN and type(found).__name__ in ("member_descriptor", "getset_descriptor"):
-        try:
-            return found.__get__(owner, kind)
-        except AttributeError:
-            return UNKNOWN
-    if found is not UNKNOWN and isinstance(found, property):
-        return UNKNOWN
-    try:
-        own = object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        own = {}
-    if isinstance(owner, (ModuleType, type)) or name in own:
-        own = own if name in own else {}
-        if name in own:
-            return own[name]
-        return _in_type(owner, name) if isinstance(owner, type) else UNKNOWN
-    return found
-
-
-def _in_type(kind: type, name: str) -> Any:
-    for base in type.__dict__["__mro__"].__get__(kind):
-        if name in (space := type.__dict__["__dict__"].__get__(base)):
-            return space[name]
-    return UNKNOWN
-
-
-def is_lock(value: Any) -> bool:
-    """Whether it looks like a lock of threads: it has `acquire` and `release`."""
-    if type(value).__module__.startswith("asyncio"):
-        return False
-    # A condition has these of its own, from the lock that it was made with.
-    return UNKNOWN not in (attribute_of(value, "acquire"), attribute_of(value, "release"))
-
-
-def is_called_like_a_lock(chain: Chain) -> bool:
-    """What is left to go by where its value cannot be told."""
-    return any(part in chain[-1].lower() for part in _LOCKLIKE)
-
-
-def is_free(lock: object) -> bool:
-    """Whether it is a lock of `threading` that nobody holds."""
-    return type(lock) in _PLAIN and repr(lock).startswith("<unlocked")

@@ -23,14 +23,13 @@ from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_own
 from freezethreads._machine.contexts import is_call, takes_a_lock
 from freezethreads._machine.marks import atomic
-from freezethreads._machine.sections import (
+from freezethreads._machine.sections import Section, sections_of
+from freezethreads._machine.values import (
     UNKNOWN,
-    Section,
     attribute_of,
     is_called_like_a_lock,
     is_free,
     is_lock,
-    sections_of,
     value_of,
 )
 from freezethreads._registry.places import place_at

@@ -22,36 +22,12 @@ from typing import Any
 
 import pytest
 
-from freezethreads._machine.sections import (
-    UNKNOWN,
-    is_called_like_a_lock,
-    is_lock,
-    sections_of,
-    value_of,
-)
+from freezethreads._machine.sections import sections_of
 from freezethreads._machine.stacks import shelter_of
-from machine import InPython, check_sheltered_while_held
+from freezethreads._machine.values import UNKNOWN, is_called_like_a_lock, is_lock, value_of
+from machine import InPython, called_in, check_sheltered_while_held, is_in
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
-
-
-def is_in(code: CodeType, offset: int, chain: str | None) -> bool:
-    """Whether the instruction there is in a section of that lock."""
-    return any(
-        section.start <= offset < section.end
-        and (section.chain and ".".join(section.chain[1:])) == chain
-        for section in sections_of(code)
-    )
-
-
-def called_in(function: Callable[..., object], chain: str | None) -> dict[str, bool]:
-    """Of each global that the function loads, whether that is in a section of that lock."""
-    code: CodeType = function.__code__
-    return {
-        one.argval: is_in(code, one.offset, chain)
-        for one in dis.get_instructions(code)
-        if one.opname == "LOAD_GLOBAL"
-    }
 
 
 inside: Any = None
@@ -118,73 +94,6 @@ def test_what_is_inside_is_in_the_section_and_nothing_else(function: Callable[..
 def test_a_chain_of_attributes() -> None:
     found = called_in(of_an_attribute, "self.a.lock")
     assert found == {"outside": False, "inside": True, "inside_too": True, "after": False}
-
-
-def given_a_name(lock: Any) -> None:
-    with (got := lock):
-        inside(got)
-    after()
-
-
-def test_a_context_that_is_given_a_name_on_the_way() -> None:
-    assert called_in(given_a_name, "lock") == {"inside": True, "after": False}
-
-
-def handled_with_a_lock(lock: Any) -> None:
-    try:
-        inside()
-    except Wrong:
-        lock.acquire()
-        try:
-            inside_too()
-        finally:
-            lock.release()
-
-
-def handled_under_other_names(lock: Any) -> None:
-    try:
-        inside()
-    except Wrong:
-        acquire = lock.acquire
-        release = lock.release
-        acquire()
-        try:
-            inside_too()
-        finally:
-            release()
-
-
-@pytest.mark.parametrize("function", [handled_with_a_lock, handled_under_other_names])
-def test_what_a_handler_acquires_itself_is_not_held_before(
-    function: Callable[..., object],
-) -> None:
-    assert called_in(function, "lock") == {"inside": False, "inside_too": True, "Wrong": False}
-
-
-def looked_at_twice(lock: Any) -> None:
-    if not lock.acquire(blocking=False):
-        lock.acquire(True, outside)
-    try:
-        inside()
-    finally:
-        lock.release()
-
-
-def test_a_look_that_has_failed_is_no_hold() -> None:
-    assert called_in(looked_at_twice, "lock") == {"outside": False, "inside": True}
-
-
-def entered_by_hand(lock: Any) -> None:
-    lock.__enter__()
-    try:
-        inside()
-    finally:
-        lock.__exit__(None, None, None)
-
-
-def test_who_enters_by_hand_is_not_seen() -> None:
-    """A stated rule: it is not even known that these are calls of a lock."""
-    assert called_in(entered_by_hand, "lock") == {"inside": False}
 
 
 def two_locks(first: Any, second: Any) -> None:
