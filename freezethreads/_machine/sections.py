@@ -208,11 +208,11 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
+            if self._acquires_in(after, release, chain):
+                continue  # what it has acquired itself is in a section of its own
             self._handling.add(release)
             if release != self._first_call(after) and not self._loads_acquire(chain):
                 continue  # it tidies up what others have acquired
-            if self._acquires_in(after, release, chain):
-                continue  # it has acquired that itself
             calls = list(self._acquires(chain, self._index[start]))
             first = self._end(calls[0][0]) or start if calls else start
             yield from self._sections(handler, release, covered, chain, first)
@@ -436,7 +436,16 @@ class _Reader:
         return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
     def _acquires_in(self, i: int, end: int, chain: Chain) -> bool:
-        return chain in [self._acquiring().get(k) for k in range(i, end)]
+        """Whether X is acquired on each way from one instruction to another."""
+        return any(
+            self._acquiring().get(k) == chain and not self._is_jumped_over(k, i, end)
+            for k in range(i, end)
+        )
+
+    def _is_jumped_over(self, i: int, start: int, end: int) -> bool:
+        """Whether there is a way from the start to the end that leaves that instruction out."""
+        jumps = (one for one in self._instructions[start:i] if one.opcode in dis.hasjrel)
+        return any(i < self._index[one.argval] <= end for one in jumps)
 
     def _call_of(self, i: int, depth: int) -> int | None:
         """The call of what is loaded there, which takes so much on the stack."""

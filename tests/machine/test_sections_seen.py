@@ -59,6 +59,67 @@ def test_what_a_handler_acquires_itself_is_not_held_before(
     assert called_in(function, "lock") == {"inside": False, "inside_too": True, "Wrong": False}
 
 
+def handled_without_a_try(lock: Any) -> None:
+    try:
+        inside()
+    except Wrong:
+        outside()
+        lock.acquire()
+        inside_too()
+        lock.release()
+        after()
+
+
+def test_what_a_handler_acquires_is_held_until_it_releases_that() -> None:
+    assert called_in(handled_without_a_try, "lock") == {
+        "inside": False,
+        "Wrong": False,
+        "outside": False,
+        "inside_too": True,
+        "after": False,
+    }
+
+
+def handled_once_more(lock: Any) -> None:
+    lock.acquire()
+    try:
+        inside()
+    except Wrong:
+        lock.release()
+        outside()
+        lock.acquire()
+        inside_too()
+        lock.release()
+
+
+def test_what_a_handler_has_released_and_acquires_again() -> None:
+    assert called_in(handled_once_more, "lock") == {
+        "inside": True,
+        "Wrong": True,
+        "outside": False,
+        "inside_too": True,
+    }
+
+
+def acquired_last_if_need_be(lock: Any) -> None:
+    try:
+        lock.acquire()
+        inside()
+    finally:
+        if after:
+            lock.acquire()
+        inside_too()
+        lock.release()
+
+
+def test_what_a_handler_may_have_acquired_itself_may_be_held_before() -> None:
+    assert called_in(acquired_last_if_need_be, "lock") == {
+        "inside": True,
+        "after": True,
+        "inside_too": True,
+    }
+
+
 def looked_at_twice(lock: Any) -> None:
     if not lock.acquire(blocking=False):
         lock.acquire(True, outside)
