@@ -155,6 +155,11 @@ class Source:
         self._inside()
         caught = self._dice.random() < 0.6
         if caught:
+            if self._dice.random() < 0.5:  # mostly nobody else comes to the handler
+                self._depth += 1
+                self._line("if chance():")
+                self._line("    raise Wrong")
+                self._depth -= 1
             self._line(self._dice.choice(("except Wrong:", "except Wrong as error:")))
             self._depth += 1
             if self._dice.random() < 0.5:  # what a handler has acquired itself is easily mistaken

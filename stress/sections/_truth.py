@@ -13,6 +13,7 @@ from typing import Any, Final
 from freezethreads._machine.stacks import held_by, shelter_of
 from stress.sections._source import LOCKS, Source, can_be_told
 
+_FILE: Final = "<random>"  # from which the module is said to be
 RUNS: Final = 4  # of each module, with other chances
 _CHANCES: Final = 60  # in one run, after which nothing is done by chance any more
 
@@ -79,11 +80,11 @@ class Module:
             "Wrong": Wrong,
             "__name__": "random_module",
         }
-        self._code = compile(self.text, "<random>", "exec")
+        self._code = compile(self.text, _FILE, "exec")
         self._codes = list(_codes_in(self._code))
         self._locks: dict[str, Any] = {}
-        self._functions = {code: code.co_name for code in self._codes if code.co_name in LOCKS}
         self._chances = 0
+        self._seen: set[object] = set()  # in this run: where somebody has asked, and what was held
 
     def run(self) -> None:
         """With locks of each kind, several times. Appends what was wrong to `wrong`."""
@@ -92,6 +93,7 @@ class Module:
         with self._asked_at_each():
             for _ in range(RUNS):
                 self._locks = {one: self._make_lock() for one in written}
+                self._seen.clear()
                 self._run_once()
                 left = [one for one, lock in self._locks.items() if is_held(lock)]
                 if left:
@@ -127,13 +129,19 @@ class Module:
     def _held(self, frame: FrameType) -> set[str]:
         """The locks that the functions on this stack hold. (A generator that is suspended is on no
         stack, which is a stated rule.)"""
-        held: set[str] = set()
-        at: FrameType | None = frame
-        while at is not None:
-            names = LOCKS.get(self._functions.get(at.f_code, ""), ())
-            held.update(one for one in names if is_held(self._locks[one]))
-            at = at.f_back
-        return held
+        names = [one for at in _frames_of_module(frame) for one in LOCKS.get(at.f_code.co_name, ())]
+        return {one for one in names if is_held(self._locks[one])}
+
+    def _is_new(self, frame: FrameType, held: set[str], running: bool) -> bool:
+        """Whether nobody has asked there in this run while the same locks were held: the answer
+        would be the same."""
+        stack = tuple((at.f_code.co_name, at.f_lasti) for at in _frames_of_module(frame))
+        case = (frame.f_code.co_name, frame.f_lasti, stack, frozenset(held), running)
+        if case in self._seen:
+            return False
+        self._seen.add(case)
+        self.asked += 1
+        return True
 
     @contextmanager
     def _asked_at_each(self) -> Iterator[None]:
@@ -141,7 +149,9 @@ class Module:
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
         instruction = monitoring.events.INSTRUCTION
         tool = next(tool for tool in (5, 4, 3, 2, 1, 0) if monitoring.get_tool(tool) is None)
-        codes = [*self._codes, *[code for one in vars(Told).values() for code in _code_of(one)]]
+        # (Not in `locked`, which is called at each of them to find out.)
+        told = (Told.acquire, Told.release, Told.__enter__, Told.__exit__)
+        codes = [*self._codes, *[method.__code__ for method in told]]
         monitoring.use_tool_id(tool, "sections")
         try:
             monitoring.register_callback(tool, instruction, self._ask_running)
@@ -158,14 +168,16 @@ class Module:
         """Nobody may be stopped before an instruction that finds a lock held."""
         frame = sys._getframe(1)
         held = self._held(frame)
-        self.asked += 1
-        if held and shelter_of(frame, "unlocked", running=True) is None:
+        if not held or not self._is_new(frame, held, running=True):
+            return
+        if shelter_of(frame, "unlocked", running=True) is None:
             self._note(frame, f"holds {sorted(held)}, and may be stopped")
 
     def _ask_waiting(self, frame: FrameType) -> None:
         """Who waits there may be stopped unless it holds something, and it is known what."""
         held = self._held(frame)
-        self.asked += 1
+        if not self._is_new(frame, held, running=False):
+            return
         shelter = shelter_of(frame, "unlocked", running=False)
         if (shelter is not None) != bool(held):
             self._note(frame, f"holds {sorted(held)}, and waits in {shelter}")
@@ -176,11 +188,19 @@ class Module:
             self._note(frame, f"holds {sorted(held)}, and is said to hold {names}")
 
     def _note(self, frame: FrameType, what: str) -> None:
-        at: FrameType | None = frame
-        while at is not None and at.f_code not in self._codes:
-            at = at.f_back
-        where = "nowhere" if at is None else f"line {at.f_lineno}, offset {at.f_lasti}"
+        at = next(_frames_of_module(frame))
+        where = f"line {at.f_lineno}, offset {at.f_lasti}"
         self.wrong.append(f"at {where} in {frame.f_code.co_name}: {what}")
+
+
+def _frames_of_module(frame: FrameType | None) -> Iterator[FrameType]:
+    """Those of a module's own functions, from the innermost on."""
+    while frame is not None:
+        if frame.f_code.co_filename == _FILE:
+            yield frame
+            if frame.f_code.co_name == "main":
+                return
+        frame = frame.f_back
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:
@@ -188,9 +208,3 @@ def _codes_in(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _codes_in(constant)
-
-
-def _code_of(member: object) -> Iterator[CodeType]:
-    code = getattr(member, "__code__", None)
-    if isinstance(code, CodeType):
-        yield code
