@@ -1,12 +1,15 @@
 """What a chain of names leads to, and whether that is a lock, found out without calling anything.
 
-A lock is what has ``acquire`` and ``release``. A name whose value cannot be told (a property, say,
-or an item of something), or is no lock any more, is taken for a lock if it is called like one.
+A lock is what has ``acquire`` and ``release``. Where the value of a name cannot be told (a property
+or an item, say), or is by now what nobody can have acquired or entered (None), it is words that
+count: ``write_lock`` is called like a lock, and ``block`` and ``clock`` are not.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final, Protocol
 
@@ -18,7 +21,12 @@ Chain = tuple[str, ...]
 UNKNOWN: Final = object()
 
 _PLAIN: Final = (LockType, type(RLock()))
-_LOCKLIKE: Final = ("lock", "mutex", "sem", "cond", "cv")
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_LOCKLIKE: Final = {
+    *("locks", "locked", "locking", "mutexes", "semaphore", "semaphores", "sem", "sema", "cv"),
+    *("condition", "conditions", "cond", "condvar", "synchronized", "exclusive"),
+}
+_ENDS_LIKE_A_LOCK: Final = re.compile("((?<![bc])(?<!un)lock|mutex)$")  # rlock, and not unlock
 
 
 class Names(Protocol):
@@ -38,9 +46,9 @@ def value_of(chain: Chain, names: Names) -> Any:
     By the thread of the frame, or while that cannot go on.
     """
     kind, name, *attributes = chain
-    spaces: list[Any] = [names.f_globals, names.f_builtins]
-    if kind != "global":
-        spaces.insert(0, names.f_locals)
+    spaces: list[Any] = [] if kind == "global" else [names.f_locals]
+    if kind != "fast":
+        spaces += [names.f_globals, names.f_builtins]
     value = next((space[name] for space in spaces if name in space), UNKNOWN)
     for attribute in attributes:
         if value is UNKNOWN:
@@ -79,6 +87,16 @@ def _in_type(kind: type, name: str) -> Any:
     return UNKNOWN
 
 
+def lock_of(chain: Chain, names: Names) -> object | None:
+    """The lock that the chain leads to; `UNKNOWN`: one of which nobody can tell more; None: no
+    lock."""
+    value: object = value_of(chain, names)
+    if is_lock(value):
+        return value
+    is_another = any(attribute_of(value, one) is not UNKNOWN for one in ("acquire", "__enter__"))
+    return UNKNOWN if not is_another and is_called_like_a_lock(chain[-1]) else None
+
+
 def is_lock(value: Any) -> bool:
     """Whether it looks like a lock of threads: it has `acquire` and `release`."""
     if type(value).__module__.startswith("asyncio"):
@@ -87,9 +105,11 @@ def is_lock(value: Any) -> bool:
     return UNKNOWN not in (attribute_of(value, "acquire"), attribute_of(value, "release"))
 
 
-def is_called_like_a_lock(chain: Chain) -> bool:
+@lru_cache(1000)
+def is_called_like_a_lock(name: str) -> bool:
     """What is left to go by where its value cannot be told."""
-    return any(part in chain[-1].lower() for part in _LOCKLIKE)
+    words = [word.lower() for word in _WORD.findall(name)]
+    return any(word in _LOCKLIKE or _ENDS_LIKE_A_LOCK.search(word) for word in words)
 
 
 def is_free(lock: object) -> bool:
