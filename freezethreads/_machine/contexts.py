@@ -1,4 +1,4 @@
-"""Whether a `with` block over a call, `with self.locked():`, holds a lock.
+"""Which lock a section is about, also if it is a `with` block over a call, `with self.locked():`.
 
 What the call has returned nobody can tell any more: the interpreter keeps it where Python does not
 look. So what is called has to tell, without being called:
@@ -7,44 +7,32 @@ look. So what is called has to tell, without being called:
   block, a `yield`, is in a section of its own. What the names there lead to is looked up as far as
   it can be while the function does not run: globals, what it closes over, and its `self`.
 * A class does, if its ``__enter__`` calls ``acquire``.
-* Anything else, if it is called like a lock: ``get_lock()``, ``write_mutex()``. It is words that
-  count: nothing is locked by ``blocking()``, nor by ``clock()``.
+* Anything else, if it is called like a lock: ``get_lock()``, ``write_mutex()``.
 """
 
 from __future__ import annotations
 
 import builtins
 import dis
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from freezethreads._machine.sections import (
+from freezethreads._machine.sections import Section, sections_of
+from freezethreads._machine.values import (
     UNKNOWN,
     Chain,
     Names,
-    Section,
     attribute_of,
     is_called_like_a_lock,
-    is_lock,
-    sections_of,
+    is_free,
+    lock_of,
     value_of,
 )
 
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _DEPTH: Final = 3  # context managers whose block is in another one's
-_WORDS: Final = {
-    *("lock", "locks", "locked", "locking", "rlock", "rwlock", "mutex", "mutexes", "cv"),
-    *("semaphore", "semaphores", "sem", "condition", "cond", "synchronized", "exclusive"),
-}
-
-
-def is_call(chain: Chain) -> bool:
-    """Whether the chain leads to what is called."""
-    return chain[-1].endswith("()")
 
 
 @dataclass(frozen=True)
@@ -56,7 +44,18 @@ class _Idle:
     f_builtins: Mapping[str, Any] = field(default_factory=lambda: vars(builtins))
 
 
-def takes_a_lock(chain: Chain, names: Names, depth: int = _DEPTH) -> bool:
+def lock_in(section: Section, names: Names, depth: int = _DEPTH) -> object | None:
+    """The lock that is held in a section, as far as these names tell; `UNKNOWN`: one of which
+    nobody can tell more, or there is no lock and it is one all the same; None: none is held."""
+    if section.chain is None:
+        return UNKNOWN
+    if section.chain[-1].endswith("()"):
+        return UNKNOWN if takes_a_lock(section.chain, names, depth) else None
+    lock = lock_of(section.chain, names)
+    return None if section.guessed and is_free(lock) else lock
+
+
+def takes_a_lock(chain: Chain, names: Names, depth: int) -> bool:
     """Whether what is called there returns a lock, or what holds one. Nothing is called."""
     *before, last = chain
     called = value_of((*before, last.removesuffix("()")), names)
@@ -68,9 +67,10 @@ def takes_a_lock(chain: Chain, names: Names, depth: int = _DEPTH) -> bool:
     if type(inner) is FunctionType and depth:
         owner = value_of(tuple(before), names) if len(before) > 1 else UNKNOWN
         idle = _Idle(inner.__globals__, _known_locals(inner, owner))
-        if any(_is_held(section, idle, depth - 1) for section in _around_yields(inner.__code__)):
+        found = _around_yields(inner.__code__)
+        if any(lock_in(section, idle, depth - 1) is not None for section in found):
             return True
-    return _is_called_like_one(last)
+    return is_called_like_a_lock(last)
 
 
 def _known_locals(function: FunctionType, owner: object) -> dict[str, Any]:
@@ -84,21 +84,6 @@ def _known_locals(function: FunctionType, owner: object) -> dict[str, Any]:
         except ValueError:  # nobody has given it a value yet
             continue
     return known
-
-
-def _is_held(section: Section, names: Names, depth: int) -> bool:
-    """Whether a function that is in that section holds a lock, as far as these names tell."""
-    if section.chain is None:
-        return True
-    if is_call(section.chain):
-        return takes_a_lock(section.chain, names, depth)
-    value = value_of(section.chain, names)
-    return is_called_like_a_lock(section.chain) if value is UNKNOWN else is_lock(value)
-
-
-@lru_cache(1000)
-def _is_called_like_one(name: str) -> bool:
-    return not _WORDS.isdisjoint(word.lower() for word in _WORD.findall(name))
 
 
 @lru_cache(1000)

@@ -2,9 +2,10 @@
 
 A *section* begins after the call that acquires, and ends after the call that releases:
 
-* A `with` block whose context is a name or a chain of attributes. The compiler covers the block by
-  entries of the exception table whose handler begins with PUSH_EXC_INFO, WITH_EXCEPT_START. What is
-  in another `try` inside the block has that one's handler, which is covered by the block's in turn.
+* A `with` block whose context is a name or a chain of attributes, also with `:=` around it. The
+  compiler covers the block by entries of the exception table whose handler begins with
+  PUSH_EXC_INFO, WITH_EXCEPT_START. What is in another `try` inside the block has that one's
+  handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
 * A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
@@ -20,11 +21,9 @@ A *section* begins after the call that acquires, and ends after the call that re
 The call that acquires belongs to it while the thread runs in there: a lock that is written in
 Python has been acquired a few instructions before its ``__enter__`` returns.
 
-Whether the context is a lock is found out when somebody asks, by evaluating the chain without
-calling anything: its value has to have ``acquire`` and ``release``. A name whose value cannot be
-told (a property, say, or an item of something), or is no lock any more, is taken for a lock if it
-is called like one. Most `with` blocks over a call (`open`, a pool, a runner of an event loop) are
-no sections, and last for as long as the program does.
+Whether the context is a lock is found out when somebody asks (see `values`). Most `with` blocks
+over a call (`open`, a pool, a runner of an event loop) are no sections, and last for as long as the
+program does.
 """
 
 from __future__ import annotations
@@ -33,13 +32,10 @@ import dis
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, ModuleType
-from typing import Any, Final, NamedTuple, Protocol
+from types import CodeType
+from typing import Final, NamedTuple
 
-from freezethreads._ground.original import LockType, RLock
-
-Chain = tuple[str, ...]
-"""The kind of the first name (`fast`, `global`, `name`), the name, and the attributes after it."""
+from freezethreads._machine.values import Chain
 
 
 class Section(NamedTuple):
@@ -66,10 +62,6 @@ class Section(NamedTuple):
         return running or not (self.entering or offset in self.waits)
 
 
-UNKNOWN: Final = object()
-
-_PLAIN: Final = (LockType, type(RLock()))
-
 _LOADS: Final = {
     "LOAD_FAST": "fast",
     "LOAD_FAST_CHECK": "fast",
@@ -85,7 +77,6 @@ _LOADS: Final = {
     "LOAD_FAST_LOAD_FAST": "fast",
     "LOAD_FAST_BORROW_LOAD_FAST_BORROW": "fast",
 }
-_LOCKLIKE: Final = ("lock", "mutex", "sem", "cond", "cv")
 _SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
 _LOOKS: Final = (
     "NOP",
@@ -217,6 +208,8 @@ class _Reader:
                     yield self._entering(self._index[start] - 1, chain, start)
             return
         for release, chain in self._releases_after(after):
+            if self._acquires_in(after, release, chain):
+                continue  # what it has acquired itself is in a section of its own
             self._handling.add(release)
             if release != self._first_call(after) and not self._loads_acquire(chain):
                 continue  # it tidies up what others have acquired
@@ -315,6 +308,8 @@ class _Reader:
         return None
 
     def _context(self, i: int) -> tuple[Chain | None] | None:
+        if self._opname(i).startswith("STORE_") and self._opname(i - 1) == "COPY":
+            i -= 2  # it is given a name on the way: `with (got := lock):`
         if self._opname(i) in ("CALL", "CALL_KW", "CALL_FUNCTION_EX"):
             called = self._called(i)
             if called is not None and called[-1] == "no_freeze()":
@@ -440,12 +435,26 @@ class _Reader:
     def _loads_acquire(self, chain: Chain) -> bool:
         return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
 
+    def _acquires_in(self, i: int, end: int, chain: Chain) -> bool:
+        """Whether X is acquired on each way from one instruction to another."""
+        return any(
+            self._acquiring().get(k) == chain and not self._is_jumped_over(k, i, end)
+            for k in range(i, end)
+        )
+
+    def _is_jumped_over(self, i: int, start: int, end: int) -> bool:
+        """Whether there is a way from the start to the end that leaves that instruction out."""
+        jumps = (one for one in self._instructions[start:i] if one.opcode in dis.hasjrel)
+        return any(i < self._index[one.argval] <= end for one in jumps)
+
     def _call_of(self, i: int, depth: int) -> int | None:
         """The call of what is loaded there, which takes so much on the stack."""
         for k in range(i + 1, min(i + _ARGUMENTS, len(self._instructions))):
             depth += self._effect(k)
             if depth == 1 and self._opname(k).startswith("CALL"):
                 return k
+            if depth < 1:
+                break  # it is kept, under a name of its own
         return None
 
     def _acquiring(self) -> Mapping[int, Chain]:
@@ -472,96 +481,27 @@ class _Reader:
         """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
         its result is only looked at; and the instructions that do."""
         for call, acquired in self._acquiring().items():
-            looks = self._way(call + 1, start, _BETWEEN) if acquired == chain else None
+            looks = None if acquired != chain else self._way(call + 1, start, _BETWEEN, chain)
             if looks is not None:
                 yield call, sorted(looks)
 
-    def _way(self, i: int, start: int, most: int) -> set[int] | None:
+    def _way(
+        self, i: int, start: int, most: int, chain: Chain, branched: bool = False
+    ) -> set[int] | None:
         """The instructions from one to another, if all of them only look, or acquire one more;
-        None: there is more."""
+        None: there is more. Where it was looked whether that has been acquired (`branched`), and it
+        is acquired after that, it has not been before."""
         if i == start:
             return set()
-        name = self._opname(i)
-        if not most or not (name.startswith(_LOOKS) or i in self._acquiring()):
+        name, acquired = self._opname(i), self._acquiring().get(i)
+        if not most or not (name.startswith(_LOOKS) or acquired):
+            return None
+        if branched and acquired == chain:
             return None
         ways = [] if name == "JUMP_FORWARD" else [i + 1]
         if "JUMP" in name:
             ways.append(self._index[self._instructions[i].argval])
-        found = [way for k in ways if (way := self._way(k, start, most - 1)) is not None]
+        branched = branched or len(ways) > 1
+        tries = [self._way(k, start, most - 1, chain, branched) for k in ways]
+        found = [way for way in tries if way is not None]
         return {i}.union(*found) if found else None
-
-
-class Names(Protocol):
-    """Where names are looked up: a frame, or what has the same of one that is not there yet."""
-
-    @property
-    def f_globals(self) -> Mapping[str, Any]: ...
-    @property
-    def f_locals(self) -> Mapping[str, Any]: ...
-    @property
-    def f_builtins(self) -> Mapping[str, Any]: ...
-
-
-def value_of(chain: Chain, names: Names) -> Any:
-    """What the chain leads to now, without a call; `UNKNOWN` if nobody can tell.
-
-    By the thread of the frame, or while that cannot go on.
-    """
-    kind, name, *attributes = chain
-    spaces: list[Any] = [names.f_globals, names.f_builtins]
-    if kind != "global":
-        spaces.insert(0, names.f_locals)
-    value = next((space[name] for space in spaces if name in space), UNKNOWN)
-    for attribute in attributes:
-        if value is UNKNOWN:
-            break
-        value = attribute_of(value, attribute)
-    return value
-
-
-def attribute_of(owner: Any, name: str) -> Any:
-    """An attribute, if it can be had without code of the program."""
-    kind = type(owner)
-    found = _in_type(kind, name)
-    if found is not UNKNOWN and type(found).__name__ in ("member_descriptor", "getset_descriptor"):
-        try:
-            return found.__get__(owner, kind)
-        except AttributeError:
-            return UNKNOWN
-    if found is not UNKNOWN and isinstance(found, property):
-        return UNKNOWN
-    try:
-        own = object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        own = {}
-    if isinstance(owner, (ModuleType, type)) or name in own:
-        own = own if name in own else {}
-        if name in own:
-            return own[name]
-        return _in_type(owner, name) if isinstance(owner, type) else UNKNOWN
-    return found
-
-
-def _in_type(kind: type, name: str) -> Any:
-    for base in type.__dict__["__mro__"].__get__(kind):
-        if name in (space := type.__dict__["__dict__"].__get__(base)):
-            return space[name]
-    return UNKNOWN
-
-
-def is_lock(value: Any) -> bool:
-    """Whether it looks like a lock of threads: it has `acquire` and `release`."""
-    if type(value).__module__.startswith("asyncio"):
-        return False
-    # A condition has these of its own, from the lock that it was made with.
-    return UNKNOWN not in (attribute_of(value, "acquire"), attribute_of(value, "release"))
-
-
-def is_called_like_a_lock(chain: Chain) -> bool:
-    """What is left to go by where its value cannot be told."""
-    return any(part in chain[-1].lower() for part in _LOCKLIKE)
-
-
-def is_free(lock: object) -> bool:
-    """Whether it is a lock of `threading` that nobody holds."""
-    return type(lock) in _PLAIN and repr(lock).startswith("<unlocked")

@@ -21,18 +21,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import is_own
-from freezethreads._machine.contexts import is_call, takes_a_lock
+from freezethreads._machine.contexts import lock_in
 from freezethreads._machine.marks import Marks, atomic
-from freezethreads._machine.sections import (
-    UNKNOWN,
-    Section,
-    attribute_of,
-    is_called_like_a_lock,
-    is_free,
-    is_lock,
-    sections_of,
-    value_of,
-)
+from freezethreads._machine.sections import Section, sections_of
+from freezethreads._machine.values import UNKNOWN, attribute_of, is_lock
 from freezethreads._registry.places import place_at
 from freezethreads._report.ownership import where
 
@@ -201,18 +193,10 @@ def _lock_of(
     section: Section, frame: FrameType, where: Where, given_back: list[object]
 ) -> object | None:
     """The lock that a section is about, `UNKNOWN`, or None if nothing is held there."""
-    if section.chain is None:
-        return UNKNOWN
-    if where != "unlocked":
+    if where != "unlocked" and section.chain is not None:
         return None
-    if is_call(section.chain):
-        return UNKNOWN if takes_a_lock(section.chain, frame) else None
-    value: object = value_of(section.chain, frame)
-    if section.guessed and is_free(value):
-        return None
-    if value is UNKNOWN or not is_lock(value):  # the latter: it may be another one by now
-        return UNKNOWN if is_called_like_a_lock(section.chain) else None
-    return None if any(one is held for held in _same(value) for one in given_back) else value
+    lock = lock_in(section, frame)
+    return None if any(one is held for held in _same(lock) for one in given_back) else lock
 
 
 def _name(section: Section) -> str:

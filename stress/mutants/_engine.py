@@ -9,15 +9,18 @@ from typing import Any
 
 from freezethreads._machine import bar, monitoring, sections, stacks
 from freezethreads._machine.bar import Bar
+from freezethreads._machine.sections import Section
 from stress.mutants._mutant import breaks, put, replace
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-def breaks_if(can_fail: bool, rule: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def breaks_if(
+    can_fail: bool, rule: str, scenario: str = "engine"
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """`breaks`, if there is a second engine here, and the rule can be seen to be broken."""
     if can_fail and sys.version_info >= (3, 12):
-        return breaks(rule, "engine")
+        return breaks(rule, scenario)
     return lambda apply: apply
 
 
@@ -65,6 +68,38 @@ def code_not_watched() -> None:
         return iter(())
 
     replace(bar._codes_to_watch, watch)
+
+
+@breaks_if(True, "what comes after a block, up to its `__exit__`, belongs to it", "sections")
+def way_out_forgotten() -> None:
+    put(sections._Reader, "_call_of_exit", lambda self, i: None)
+
+
+@breaks_if(True, "what is left by a jump is left where that leads", "sections")
+def jump_out_forgotten() -> None:
+    put(sections._Reader, "_jumps_out", lambda self, covered: set())
+
+
+@breaks_if(True, "a lock is held from the call of `acquire` on, before the `try`", "sections")
+def way_in_forgotten() -> None:
+    put(sections._Reader, "_acquires", lambda self, chain, start: iter(()))
+
+
+@breaks_if(True, "a handler that releases what it has acquired itself ends no block", "sections")
+def own_release_mistaken() -> None:
+    put(sections._Reader, "_acquires_in", lambda self, i, end, chain: False)
+
+
+@breaks_if(True, "what is acquired once more after a look has not been acquired before", "sections")
+def branch_forgotten() -> None:
+    original = sections._Reader._way
+    put(sections._Reader, "_way", lambda self, *args: original(self, *args[:4]))
+
+
+@breaks_if(True, "who waits in the call of `acquire` has not got the lock", "sections")
+def waiting_taken_for_holding() -> None:
+    original = Section.covers
+    put(Section, "covers", lambda self, offset, running: original(self, offset, True))
 
 
 @breaks_if(True, "after the last thaw nothing is left in the interpreter")

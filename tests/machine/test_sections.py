@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import concurrent.futures
+import contextlib
 import dis
 import functools
 import gc
@@ -22,36 +23,18 @@ from typing import Any
 
 import pytest
 
-from freezethreads._machine.sections import (
+from freezethreads._machine.sections import sections_of
+from freezethreads._machine.stacks import shelter_of
+from freezethreads._machine.values import (
     UNKNOWN,
     is_called_like_a_lock,
     is_lock,
-    sections_of,
+    lock_of,
     value_of,
 )
-from freezethreads._machine.stacks import shelter_of
-from machine import InPython, check_sheltered_while_held
+from machine import InPython, called_in, check_sheltered_while_held, is_in
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
-
-
-def is_in(code: CodeType, offset: int, chain: str | None) -> bool:
-    """Whether the instruction there is in a section of that lock."""
-    return any(
-        section.start <= offset < section.end
-        and (section.chain and ".".join(section.chain[1:])) == chain
-        for section in sections_of(code)
-    )
-
-
-def called_in(function: Callable[..., object], chain: str | None) -> dict[str, bool]:
-    """Of each global that the function loads, whether that is in a section of that lock."""
-    code: CodeType = function.__code__
-    return {
-        one.argval: is_in(code, one.offset, chain)
-        for one in dis.get_instructions(code)
-        if one.opname == "LOAD_GLOBAL"
-    }
 
 
 inside: Any = None
@@ -458,8 +441,41 @@ def test_what_is_a_lock() -> None:
         assert is_lock(lock)
     for other in (None, 3, "lock", asyncio.Lock(), tempfile, Account(), threading.Event()):
         assert not is_lock(other)
-    assert is_called_like_a_lock(("fast", "self", "_write_lock"))
-    assert not is_called_like_a_lock(("fast", "lock", "connection"))
+
+
+@pytest.mark.parametrize(
+    "name", ["_write_lock", "get_lock()", "locks[]", "RLock", "filelock", "mutex", "_cv", "locked"]
+)
+def test_what_is_called_like_a_lock(name: str) -> None:
+    assert is_called_like_a_lock(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["connection", "block", "clock", "unlock", "seconds", "blocking()", "assembly", "recv"]
+)
+def test_what_is_not_called_like_a_lock(name: str) -> None:
+    assert not is_called_like_a_lock(name)
+
+
+def with_values(lock: Any, other: Any, unset: Any) -> FrameType:
+    del unset  # so that the global one is not what is meant
+    return sys._getframe()
+
+
+unset = threading.Lock()
+
+
+def test_what_a_name_says_counts_only_where_its_value_does_not_tell() -> None:
+    for nothing in (None, 3):  # nobody can have entered that: the name led elsewhere before
+        frame = with_values(nothing, nothing, None)
+        assert lock_of(("fast", "lock"), frame) is UNKNOWN
+        assert lock_of(("fast", "other"), frame) is None
+    for other in (contextlib.nullcontext(), asyncio.Lock()):
+        assert lock_of(("fast", "lock"), with_values(other, other, None)) is None
+    held = threading.Lock()
+    frame = with_values(held, held, None)
+    assert lock_of(("fast", "other"), frame) is held
+    assert lock_of(("fast", "unset"), frame) is None
 
 
 def test_nothing_is_kept_of_code_that_is_gone() -> None:

@@ -82,6 +82,15 @@ def closing_over(held: Any) -> Callable[[], contextlib.AbstractContextManager[No
     return closed_over
 
 
+@contextlib.contextmanager
+def acquired_if(mine: bool) -> Iterator[None]:
+    if mine:
+        lock.acquire()
+    yield
+    if mine:
+        lock.release()
+
+
 class Holding:
     """Acquires a lock when it is entered."""
 
@@ -110,6 +119,11 @@ def by_a_generator() -> None:
 
 def by_a_class() -> None:
     with Holding(lock, why="for a while"):
+        inside()
+
+
+def by_a_generator_without_a_block() -> None:
+    with acquired_if(True):
         inside()
 
 
@@ -189,6 +203,7 @@ HELD = (
     by_a_generator,
     by_a_class,
     by_a_call_in_a_call,
+    by_a_generator_without_a_block,
     bare,
     bare_in_branches,
     released_in_a_handler_too,
@@ -215,6 +230,11 @@ def by_a_closure_over_no_lock() -> None:
 
 def by_a_generator_that_nobody_can_tell() -> None:
     with entering(contextlib.nullcontext()):
+        inside()
+
+
+def by_a_generator_that_has_not_acquired_it() -> None:
+    with acquired_if(False):
         inside()
 
 
@@ -257,6 +277,7 @@ FREE = (
     by_a_generator_with_files,
     by_a_closure_over_no_lock,
     by_a_generator_that_nobody_can_tell,
+    by_a_generator_that_has_not_acquired_it,
     by_open,
     in_a_region,
     before_acquire,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sqlite3
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import freezethreads
+from freezethreads._machine.sections import sections_of
 from freezethreads._machine.stacks import shelter_of
 from helpers import WAIT, Worker, start, wait_until
 
@@ -191,6 +193,25 @@ class InPython:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def is_in(code: CodeType, offset: int, chain: str | None) -> bool:
+    """Whether the instruction there is in a section of that lock."""
+    return any(
+        section.start <= offset < section.end
+        and (section.chain and ".".join(section.chain[1:])) == chain
+        for section in sections_of(code)
+    )
+
+
+def called_in(function: Callable[..., object], chain: str | None) -> dict[str, bool]:
+    """Of each global that the function loads, whether that is in a section of that lock."""
+    code: CodeType = function.__code__
+    return {
+        one.argval: is_in(code, one.offset, chain)
+        for one in dis.get_instructions(code)
+        if one.opname == "LOAD_GLOBAL"
+    }
 
 
 def check_sheltered_while_held(
