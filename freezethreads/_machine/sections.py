@@ -13,8 +13,9 @@ A *section* begins after the call that acquires, and ends after the call that re
   (``if X.acquire(timeout=1):``) or kept, or more locks are acquired.
 * (A local name for these, as in ``acquire = X.acquire``, is as good.)
 * What is between ``X.acquire()`` and the last ``X.release()`` after it, of those that are not there
-  for an exception, if there is no such `try`. As somebody may come there without having acquired
-  it, a lock of `threading` that is free is not held.
+  for an exception, if there is no such `try`; and the handlers of what is in between, which the
+  compiler puts behind all else. As somebody may come there without having acquired it, a lock of
+  `threading` that is free is not held.
 * A `with` block over a call of ``no_freeze()``, whoever's it is; and over any other call that
   `contexts` takes for one that acquires a lock.
 
@@ -94,6 +95,7 @@ _LOOKS: Final = (
     "PUSH_NULL",
     "KW_NAMES",
 )
+_NEVER_FOLLOWED: Final = ("JUMP", "RETURN_V", "RETURN_C", "RERAISE", "RAISE")
 _ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", "SEND", "FOR_ITER")
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
 _BETWEEN: Final = 24  # between the call that acquires and the `try`, at most
@@ -231,8 +233,39 @@ class _Reader:
                 continue
             first = self._end(call) or 0
             waits = frozenset(self._calls_of_acquire(chain))
-            yield Section(first, end, chain, first, waits=waits, guessed=True)
+            for begin, out in ((first, end), *self._handlers_of(first, end, chain)):
+                yield Section(begin, out, chain, first, waits=waits, guessed=True)
             yield self._entering(call, chain, first)
+
+    def _handlers_of(self, first: int, end: int, chain: Chain) -> Iterator[tuple[int, int]]:
+        """What is executed between two instructions, and lies after them: the handlers of each
+        `try` that begins there, up to the call of `X.release()` if there is one."""
+        handlers = {to: covered for to, covered in _blocks(self._code).items() if to >= end}
+        releases = {
+            self._call_of(i, self._loads_of(i))
+            for i in self._loads("release")
+            if self._method(i, "release") == chain
+        }
+        tries = {to: min(covered)[0] for to, covered in handlers.items()}
+        left = [self._index[to] for to, begin in tries.items() if first <= begin < end]
+        reached: set[int] = set()
+        while left:
+            i = left.pop()
+            if i in reached or not self._opname(i) or self._instructions[i].offset < end:
+                continue
+            reached.add(i)
+            one = self._instructions[i]
+            if i not in releases and not one.opname.startswith(_NEVER_FOLLOWED):
+                left.append(i + 1)
+            if i not in releases and one.opcode in dis.hasjrel:
+                left.append(self._index[one.argval])
+            for to, covered in handlers.items():
+                if tries[to] >= first and any(a <= one.offset < b for a, b in covered):
+                    left.append(self._index[to])
+        begins = [i for i in sorted(reached) if i - 1 not in reached]
+        ends = [i for i in sorted(reached) if i + 1 not in reached]
+        for i, last in zip(begins, ends, strict=True):
+            yield self._instructions[i].offset, self._end(last) or 0
 
     def _last_release(self, acquire: int, chain: Chain) -> int | None:
         """Where the last release ends that may belong to that call of `acquire`: before the next
@@ -421,12 +454,14 @@ class _Reader:
 
     def _releases_after(self, i: int) -> Iterator[tuple[int, Chain]]:
         """Each call of `X.release()` from there to where that ends, and the chain of X."""
-        for k in range(i, min(i + _FINALLY, len(self._instructions))):
+        last = min(i + _FINALLY, len(self._instructions))
+        for k in range(i, last):
             chain = self._method(k, "release")
             call = None if chain is None else self._call_of(k, self._loads_of(k))
             if chain is not None and call is not None:
                 yield call, chain
-            if self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP")):
+            ends = self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP"))
+            if ends and not self._is_jumped_over(k, i, last):
                 return
 
     def _first_call(self, i: int) -> int:

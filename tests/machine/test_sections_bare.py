@@ -159,6 +159,35 @@ def released_in_a_handler_too() -> None:
     lock.release()
 
 
+def in_a_handler_in_between(fails: bool = True) -> None:
+    """What the compiler puts behind the release."""
+    lock.acquire()
+    try:
+        if fails:
+            raise KeyError
+    except KeyError:
+        inside()
+    finally:
+        [1].append(2)
+    try:
+        [1].append(2)
+    finally:
+        [1].append(3)
+    lock.release()
+    for _ in range(2):  # so much that it is not there once more after the handler
+        [1].append(2)
+
+
+def in_a_loop_if_it_was_acquired() -> None:
+    for _ in range(1):
+        got = lock.acquire()
+        try:
+            inside()
+        finally:
+            if got:
+                lock.release()
+
+
 def with_more_before_the_try() -> None:
     lock.acquire()
     numbers = [1]
@@ -207,6 +236,8 @@ HELD = (
     bare,
     bare_in_branches,
     released_in_a_handler_too,
+    in_a_handler_in_between,
+    in_a_loop_if_it_was_acquired,
     with_more_before_the_try,
     by_local_names,
 )
@@ -264,6 +295,15 @@ def after_release() -> None:
         inside()
 
 
+def in_a_handler_after_release() -> None:
+    try:
+        lock.acquire()
+        lock.release()
+        raise KeyError
+    except KeyError:
+        inside()
+
+
 def acquired_by_nobody(mine: bool = False) -> None:
     if mine:
         lock.acquire()
@@ -282,6 +322,7 @@ FREE = (
     in_a_region,
     before_acquire,
     after_release,
+    in_a_handler_after_release,
     acquired_by_nobody,
 )
 
