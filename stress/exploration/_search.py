@@ -129,6 +129,7 @@ class Explorer:
         run.go(set_stage)
         if not run.finding:
             stages[0].check_end()
+            run.dismiss()
         if run.sites is not None:
             run.interrupted_at = run.sites.reached
             self._sites = max(self._sites, run.sites.count)

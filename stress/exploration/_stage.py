@@ -217,6 +217,13 @@ class Stage:
         actors = (actor for actor in self.run.actors if actor.name == name)
         return not any(actor.can_go_on() for actor in actors)
 
+    def fork(self, *names: str) -> None:
+        """Go on as the child of a fork that the acting thread makes, without the actors of these
+        names. Those that are left have yet to begin: they are threads of the child."""
+        for name in names:
+            self.run.lose(name)
+        self.freezer._controller.reset()
+
     def expire(self) -> None:
         """Wait until there is a lease, and let it run out, as its timer does."""
         run = self.run

@@ -66,9 +66,12 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `thaw-in-handler`      thaw, thaw, park, signal handler
 `fork-in-wait`         wait, fork's reset, arm
 `fork-and-park`        block, park, fork's reset, arm
+`fork-and-call`        call, fork's reset, arm
+`fork-in-call`         call, wait, fork's reset, notify, arm
+`fork-of-caller`       call, fork's reset of the other thread
 =====================  ==========================================================
 
-Not there: fork's reset with a call; two exceptions in a row.
+Not there: two exceptions in a row.
 """
 
 from __future__ import annotations
