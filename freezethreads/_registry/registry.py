@@ -288,8 +288,12 @@ class Registry:
         for item in self.pending:
             if type(item) is Freeze:
                 item.end_in_child()  # one, perhaps, whose thaw was under way
-            elif type(item) is Todo and not (item.is_begun() and record and item in record.todo):
-                item.orphan(ThreadExited("the process was forked before the call was made"))
+            elif type(item) is Todo and item.is_begun() and record and item in record.todo:
+                item.free_future()
+            elif type(item) is Todo:
+                item.orphan()
+        for call in parking.calls:
+            call.orphan()
         self.records, self.active, self.pending = {}, {}, {}
         self.recorder.reset()
         self._show()

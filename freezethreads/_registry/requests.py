@@ -183,12 +183,15 @@ class Freeze:
         return region.registry is self.registry and not self.asked.settled.isdisjoint(region.kinds)
 
     def end_in_child(self) -> None:
-        """In the child of a fork: whoever waits for it, or in it, is to wait no longer."""
+        """In the child of a fork: whoever waits for it, or in it, or for a call of its world, is to
+        wait no longer."""
         self.end_by("fork")
         self.done = self.completion.done = True
         self.members.clear()
         self.awaited.clear()
         self.leases.clear()
+        for call in self.calls:
+            call.orphan()
         if self.unwinding is not None:
             self.unwinding.cancel()
         self.bell.ring()

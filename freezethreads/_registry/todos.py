@@ -13,11 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from freezethreads._ground.errors import FreezeError
-from freezethreads._ground.original import (
-    Condition,
-    allocate_lock,
-)
+from freezethreads._ground.errors import FreezeError, ThreadExited
+from freezethreads._ground.original import allocate_lock
 from freezethreads._ground.uninterruptible import covered
 
 if TYPE_CHECKING:
@@ -72,10 +69,20 @@ class Todo:
             raise
         return True
 
-    def orphan(self, error: Exception) -> None:
-        """In the child of a fork: fail the future, whose lock a thread that is gone may hold."""
-        self.future._condition = Condition()
-        self._fail(error)
+    def orphan(self) -> None:
+        """In the child of a fork: fail it, and let nobody make it who has not begun."""
+        self._claim.acquire(False)
+        self.free_future()
+        self._fail(ThreadExited("the process was forked before the call was made"))
+
+    def free_future(self) -> None:
+        """In the child of a fork: a thread that is gone does not hold the future's lock.
+
+        Not another lock in its place: the calling thread may wait for the future just now.
+        """
+        condition: Any = self.future._condition
+        if not condition._is_owned():
+            condition._lock._at_fork_reinit()
 
     def is_begun(self) -> bool:
         """Whether its thread has begun to make the call."""

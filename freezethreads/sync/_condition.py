@@ -70,7 +70,11 @@ class Condition(threading.Condition):
                 _discard(waiters, waiter)
             return waiter.done
         except BaseException:
-            _withdraw(self, waiter, grip)
+            try:
+                _withdraw(self, waiter, grip)
+            except BaseException:
+                _withdraw(self, waiter, grip)
+                raise
             raise
 
     def notify(self, n: int = 1) -> None:
@@ -96,9 +100,11 @@ _notify = threading.Condition.notify
 
 
 def _withdraw(condition: Any, waiter: Waiter, grip: _Grip | _ForeignGrip) -> None:
-    """An exception has cut a wait short: acquire the lock again, and leave the list.
+    """An exception has cut a wait short: acquire the lock again, and leave the list. May be
+    repeated.
 
-    A notification is of no use to an exception: the next one has it.
+    A notification is of no use to an exception: the next one has it, or perhaps the next two if
+    another exception comes as it is handed on.
     """
     grip.acquire_again()
     if not waiter.done:

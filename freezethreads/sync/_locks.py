@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import allocate_lock, get_ident
@@ -40,6 +40,7 @@ from freezethreads.sync._waitable import Waitable
 plumbing.add(__file__)
 
 _STARVING = 0.001  # seconds of waiting in vain
+DONE: Final = object()  # what `release` has in its first parameter when it has released the lock
 
 
 class Mutex(Waitable):
@@ -90,6 +91,11 @@ class Mutex(Waitable):
         finally:
             ownership.note_waiting(before)
 
+    def _ring_all(self) -> None:
+        """Have all who wait look, after a second exception in the middle of that."""
+        for waiter in filter(None, list(self._waiters)):
+            waiter.bell.ring()
+
     def _note_acquired(self) -> None:
         place = place_of(caller_of(sys._getframe(1)), "wait", "acquire")
         ownership.note_acquired(self, place)
@@ -121,8 +127,13 @@ class Lock(Mutex):
                 self._note_acquired()
             return True
         except BaseException:
-            if self._waiters.get(0) is me:
-                self.release()
+            try:
+                if self._waiters.get(0) is me:
+                    self.release()
+            except BaseException:  # another one, as the first is handled
+                if self._waiters.get(0) is me:
+                    self.release()
+                raise
             raise
 
     @exit_too
@@ -133,20 +144,25 @@ class Lock(Mutex):
             if ownership.tracking:
                 ownership.note_released(self)
             del self._waiters[0]
-            done = True  # not interrupted in between, since that is no call
+            kind = DONE  # not interrupted in between, since that is no call
             if self._waiters:
                 self._wake_next()
         except BaseException as error:
-            # Without a call of anything in Python: it may be a RecursionError.
-            if "done" not in locals():
-                if type(error) is KeyError and error.args == (0,):
-                    raise RuntimeError("release unlocked lock") from None
-                self._waiters.pop(0, None)
-            for waiter in filter(None, list(self._waiters)):
-                try:
-                    waiter.bell._lock.release()
-                except RuntimeError:
-                    pass  # it rings already
+            # Without a call of anything in Python: it may be a RecursionError. And with none at all
+            # before it is released: after a call another exception may come.
+            try:
+                if kind is not DONE:
+                    if error.__class__ is KeyError and error.args == (0,):
+                        raise RuntimeError("release unlocked lock") from None
+                    self._waiters.pop(0, None)
+                for waiter in filter(None, list(self._waiters)):
+                    try:
+                        waiter.bell._lock.release()
+                    except RuntimeError:
+                        pass  # it rings already
+            except BaseException:
+                self._ring_all()
+                raise
             raise
 
     __enter__ = acquire
@@ -198,29 +214,38 @@ class Latch(Lock):
             here.parking.shut = shut
             return False
         except BaseException:
-            if self.owner == get_ident():
-                super().release()
-            here.parking.shut = shut
+            try:
+                self._give_back(shut)
+            except BaseException:
+                self._give_back(shut)
+                raise
             raise
 
     @exit_too
     @covered
-    def release(self, kind: object = None, error: object = None, traceback: object = None) -> None:
+    def release(self, kind: Any = None, error: object = None, traceback: object = None) -> None:
         """As a lock's."""
         try:
-            shut = here.parking.shut
+            kind = here.parking.shut
             Lock.release(self)
-            here.parking.shut = shut - 1
+            here.parking.shut = kind - 1
         except BaseException:
-            if "shut" not in locals():
-                shut = here.parking.shut
-            if self.owner == get_ident():
-                Lock.release(self)
-            here.parking.shut = shut - 1
+            shut = kind if kind.__class__ is int else here.parking.shut
+            try:
+                self._give_back(shut - 1)
+            except BaseException:
+                self._give_back(shut - 1)
+                raise
             raise
 
     __enter__ = acquire
     __exit__ = release
+
+    def _give_back(self, shut: int) -> None:
+        """Release it if the calling thread has it, and then leave the doors so. May be repeated."""
+        if self.owner == get_ident():
+            Lock.release(self)
+        here.parking.shut = shut
 
 
 def timeout_of(blocking: bool, timeout: float) -> float:

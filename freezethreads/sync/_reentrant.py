@@ -9,7 +9,7 @@ from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import covered, exit_too
 from freezethreads._refrigerator.waits import plumbing
 from freezethreads._report import ownership
-from freezethreads.sync._locks import Mutex, timeout_of
+from freezethreads.sync._locks import DONE, Mutex, timeout_of
 from freezethreads.sync._waitable import ORDERED
 
 plumbing.add(__file__)
@@ -52,8 +52,13 @@ class RLock(Mutex):
                 self._note_acquired()
             return True
         except BaseException:
-            if self._raw._recursion_count() > before:
-                self.release()
+            try:
+                if self._raw._recursion_count() > before:
+                    self.release()
+            except BaseException:  # another one, as the first is handled
+                if self._raw._recursion_count() > before:
+                    self.release()
+                raise
             raise
 
     @exit_too
@@ -63,21 +68,29 @@ class RLock(Mutex):
         try:
             if ownership.tracking:
                 self._note_released()
-            done = True  # not interrupted before the call, which does it or raises
+            kind = DONE  # not interrupted before the call, which does it or raises
             self._raw.release()
             if not ORDERED:
                 self._waiters.pop(None, None)
             if self._waiters:
                 self._wake_next()
         except BaseException:
-            # Without a call of anything in Python: it may be a RecursionError.
-            if "done" not in locals() and self._raw._is_owned():
-                self._raw.release()
-            for waiter in list(self._waiters):
-                try:
-                    waiter.bell._lock.release()
-                except RuntimeError:
-                    pass  # it rings already
+            # Without a call of anything in Python: it may be a RecursionError. And with none at all
+            # before it is released: after a call another exception may come.
+            try:
+                if kind is not DONE:
+                    try:
+                        self._raw.release()
+                    except RuntimeError:
+                        pass  # the calling thread does not have it
+                for waiter in list(self._waiters):
+                    try:
+                        waiter.bell._lock.release()
+                    except RuntimeError:
+                        pass  # it rings already
+            except BaseException:
+                self._ring_all()
+                raise
             raise
 
     __enter__ = acquire

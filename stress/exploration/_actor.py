@@ -56,18 +56,24 @@ class Actor:
         self.bowed = False
         self.on_stage = False
         self.has_left = False
+        self.lost = False
         self.is_main = False
         self.named = 0
         self.error: BaseException | None = None
         self.thread: threading.Thread | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether it makes no steps any more."""
+        return self.ended or self.lost
+
     def can_go_on(self) -> bool:
         """Whether it does not wait, or what it waits for has come."""
-        return not self.ended and (self.ready is None or self.ready())
+        return not self.over and (self.ready is None or self.ready())
 
     def can_expire(self) -> bool:
         """Whether the time of its wait may be up now."""
-        return not self.ended and self.ready is not None and self.seconds is not None
+        return not self.over and self.ready is not None and self.seconds is not None
 
 
 def of_interest(stack: list[str]) -> list[str]:

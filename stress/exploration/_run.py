@@ -48,6 +48,10 @@ def current_run() -> Run | None:
     return run
 
 
+class Lost(BaseException):
+    """Ends the thread of an actor that is lost, when the run is over."""
+
+
 class Run:
     """One run of one schedule. `trace` and `finding` are what came of it.
 
@@ -95,7 +99,7 @@ class Run:
                     target=self._main, args=(actor,), name=actor.name, daemon=True
                 )
                 actor.thread.start()
-            while not self._over and not all(actor.ended for actor in self.actors):
+            while not self._over and not all(actor.over for actor in self.actors):
                 following = self._choose(None)
                 if following is None:
                     break
@@ -113,6 +117,21 @@ class Run:
                     actor.turn.release()
             self.acting = self._director
             _run = None
+
+    def lose(self, name: str) -> None:
+        """That actor makes no step any more: it is not in the child of a fork. By another one."""
+        for actor in self.actors:
+            actor.lost = actor.lost or actor.name == name
+
+    def dismiss(self) -> None:
+        """End the threads of actors that are lost, each where it is. When all has been looked at.
+
+        What they do on their way out nobody sees, and nobody is there who could mind it.
+        """
+        for actor in self.actors:
+            if actor.lost and actor.begun and not actor.ended and actor.thread is not None:
+                actor.turn.release()
+                actor.thread.join()
 
     def forget(self) -> None:
         """It is over, and only its trace is wanted: so that not all of it is left to the collector
@@ -217,7 +236,7 @@ class Run:
         """The acting thread is at its end. When all are, the rest is done in one way, unseen."""
         actor = self.acting
         actor.bowed = True
-        self.wait(lambda: all(one.bowed or one.ended for one in self.actors))
+        self.wait(lambda: all(one.bowed or one.over for one in self.actors))
         actor.on_stage = False
         sys.settrace(None)
 
@@ -252,11 +271,12 @@ class Run:
             sys.settrace(None)
             actor.ended = True
             actor.on_stage = False
-            if actor.error is not None:
+            if actor.error is not None and not actor.lost:
                 what = "".join(traceback.format_exception(actor.error))
                 self.find(f"{actor.name} ended in {actor.error!r}")
                 self.stacks[actor.name] = what
-            self._back.release()
+            if not actor.lost:
+                self._back.release()
 
     def _enter(self, actor: Actor) -> None:
         """From now on it makes steps."""
@@ -315,6 +335,8 @@ class Run:
     def _switch(self, actor: Actor, following: Actor) -> None:
         self._begin(following)
         actor.turn.acquire()
+        if actor.lost:
+            raise Lost
 
     def _stop(self, actor: Actor) -> None:
         """Something was found: this run goes no further, and its threads stay where they are."""

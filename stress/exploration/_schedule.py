@@ -19,31 +19,28 @@ class Segment:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The segments in their order, and the visit of an actor that an interruption comes at.
+    """The segments in their order, and at which visits of an actor interruptions come.
 
     What is not said any more goes by the rule: an actor runs until it cannot, and then the first
-    of those that can. `site` counts the places where CPython may interrupt the scenario's target.
+    of those that can. `sites` count the places where CPython may interrupt the scenario's target.
     """
 
     segments: tuple[Segment, ...] = ()
-    site: int | None = None
+    sites: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        words = [str(segment) for segment in self.segments]
-        if self.site is not None:
-            words.append(f"!{self.site}")
-        return " ".join(words)
+        return " ".join([*map(str, self.segments), *(f"!{site}" for site in self.sites)])
 
 
 def parse(text: str) -> Schedule:
     """The contrary of `str`. Raises ValueError."""
     segments: list[Segment] = []
-    site = None
+    sites: list[int] = []
     for word in text.split():
         if word.startswith("!") and word[1:].isdigit():
-            site = int(word[1:])
+            sites.append(int(word[1:]))
         elif found := re.fullmatch(r"([A-Za-z]\w*)(?::(\d+))?", word):
             segments.append(Segment(found[1], None if found[2] is None else int(found[2])))
         else:
             raise ValueError(f"{word!r} is no part of a schedule such as 'T:12 C !3'")
-    return Schedule(tuple(segments), site)
+    return Schedule(tuple(segments), tuple(sites))

@@ -16,6 +16,7 @@ import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TypeAlias
 
 from stress.exploration._interruption import Sites
 from stress.exploration._run import MISFIT, Run
@@ -23,8 +24,13 @@ from stress.exploration._schedule import Schedule, Segment
 from stress.exploration._stage import Scenario, Stage
 from stress.exploration._trace import Analysis, Analyst, Race, Trace, bits
 
+FURTHER = 4
+"""Sites after the first interruption, at each of which a second one may come."""
 COLLECT = 100
 """Runs between two collections of garbage, of which there is none during a run."""
+
+Key: TypeAlias = tuple[tuple[int, ...], int, int]
+"""Where interruptions come, the state, and the actor that goes on in it."""
 
 
 @dataclass
@@ -66,8 +72,9 @@ class Explorer:
         self._scenario = scenario
         self._analyst = Analyst()
         self._sites = 0
+        self._hits = 0
         self._waiting: list[list[Branch]] = []
-        self._seen: dict[tuple[int | None, int, int], int] = {}
+        self._seen: dict[Key, int] = {}
 
     def explore(self, preemptions: int, seconds: float) -> Verdict:
         """Run every schedule with so many preemptions, for so long at most, until one fails."""
@@ -121,17 +128,19 @@ class Explorer:
 
         def set_stage() -> None:
             stages.append(stage := Stage(run))
-            if schedule.site is not None:
-                run.sites = Sites(run, self._scenario.target, schedule.site)
+            if schedule.sites:
+                run.sites = Sites(run, self._scenario.target, schedule.sites)
                 run.sites.interrupt = stage.interrupt
             self._scenario.set_stage(stage)
 
         run.go(set_stage)
         if not run.finding:
             stages[0].check_end()
+            run.dismiss()
         if run.sites is not None:
-            run.interrupted_at = run.sites.reached
+            run.interrupted_at = " and in ".join(run.sites.reached)
             self._sites = max(self._sites, run.sites.count)
+            self._hits = len(run.sites.reached)
         return run
 
     def _branches(self, preemptions: int) -> Iterator[tuple[int, Branch]]:
@@ -143,21 +152,31 @@ class Explorer:
         self._seen.clear()
         self._waiting = [[] for _ in range(preemptions + 1)]
         if self._scenario.target:
-            site = 0
-            while site == 0 or site <= self._sites:
-                yield 0, Branch(Schedule((), site))
-                site += 1
+            for sites in self._interruptions():
+                yield 0, Branch(Schedule((), sites))
         else:
             self._waiting[0].append(Branch(Schedule()))
         while any(self._waiting):
             bound = next(bound for bound, waiting in enumerate(self._waiting) if waiting)
             yield bound, self._waiting[bound].pop()
 
+    def _interruptions(self) -> Iterator[tuple[int, ...]]:
+        """Each site, or each and one of those that are next, as the first one is handled."""
+        first = 0
+        while first == 0 or first <= self._sites:
+            if self._scenario.interruptions == 1:
+                yield (first,)
+            for further in range(FURTHER) if self._scenario.interruptions == 2 else ():
+                yield (first, first + 1 + further)
+                if self._hits < 2:
+                    break
+            first += 1
+
     def _branch_off(self, trace: Trace, branch: Branch) -> None:
         """Note how it could have gone otherwise."""
         known = len(branch.known.steps)
         analysis = self._analyst.analyse(trace.steps, len(trace.actors), known)
-        fork = _Fork(trace, analysis, branch.schedule.site)
+        fork = _Fork(trace, analysis, branch.schedule.sites)
         for at in fork.passed(known):
             actor = trace.steps[at].actor
             self._is_new(fork.key(at, actor), fork.used(at, actor))
@@ -174,7 +193,7 @@ class Explorer:
         if self._is_new(fork.key(at, actor), used):
             self._waiting[used].append(fork.branch(at, actor))
 
-    def _is_new(self, key: tuple[int | None, int, int], used: int) -> bool:
+    def _is_new(self, key: Key, used: int) -> bool:
         """Whether nobody has gone on in that way after so few preemptions; now somebody has."""
         if self._seen.get(key, used + 1) <= used:
             return False
@@ -185,13 +204,13 @@ class Explorer:
 class _Fork:
     """A trace, and the ways that lead away from it."""
 
-    def __init__(self, trace: Trace, analysis: Analysis, site: int | None) -> None:
+    def __init__(self, trace: Trace, analysis: Analysis, sites: tuple[int, ...]) -> None:
         self._trace = trace
         self._analysis = analysis
-        self._site = site
+        self._sites = sites
         self._segments = trace.segments()
         self._numbers: list[int] = []
-        self._used = [0 if site is None else 1]  # before each stretch; an interruption is one
+        self._used = [len(sites)]  # before each stretch; an interruption is one
         for segment in self._segments:
             self._used.append(self._used[-1] + (segment.steps is not None))
         self._starts = [stretch.start for stretch in trace.stretches[trace.opened :]]
@@ -205,9 +224,9 @@ class _Fork:
         starts = [start for start in self._starts if start < race.first]
         return [*starts, race.first]
 
-    def key(self, at: int, actor: int) -> tuple[int | None, int, int]:
+    def key(self, at: int, actor: int) -> Key:
         """For an actor that goes on in the state before that step."""
-        return self._site, self._analysis.states[at], actor
+        return self._sites, self._analysis.states[at], actor
 
     def passed(self, known: int) -> Iterator[int]:
         """The steps before which another actor might have been chosen, but those known before."""
@@ -250,7 +269,7 @@ class _Fork:
         if self._is_preempted(at, actor):
             before = (*before, Segment(self._trace.actors[stretch.actor], at - stretch.start))
         segments = (*before, Segment(self._trace.actors[actor]))
-        return Branch(Schedule(segments, self._site), self._trace.until(len(before), at))
+        return Branch(Schedule(segments, self._sites), self._trace.until(len(before), at))
 
     def _is_preempted(self, at: int, actor: int) -> bool:
         """Whether the one that went on before that step is preempted, if this actor does."""

@@ -114,13 +114,17 @@ class Stage:
 
     def bow(self) -> None:
         """At the end of a registered actor: wait in a region until all have come to their ends."""
-        sites = self.run.sites
-        if sites is not None and sites.target == self.run.acting.name:
-            sites.closed = True
+        self.close_sites()
         with ExitStack() as stack:
             for freezer in self._freezers:
                 stack.enter_context(freezer.blocking("the end"))
             self.run.finale()
+
+    def close_sites(self) -> None:
+        """The acting thread is interrupted no more."""
+        sites = self.run.sites
+        if sites is not None and sites.target == self.run.acting.name:
+            sites.closed = True
 
     def until_armed(self) -> None:
         """Wait until somebody is asked for something by the stage's freezer."""
@@ -217,6 +221,13 @@ class Stage:
         actors = (actor for actor in self.run.actors if actor.name == name)
         return not any(actor.can_go_on() for actor in actors)
 
+    def fork(self, *names: str) -> None:
+        """Go on as the child of a fork that the acting thread makes, without the actors of these
+        names. Those that are left have yet to begin: they are threads of the child."""
+        for name in names:
+            self.run.lose(name)
+        self.freezer._controller.reset()
+
     def expire(self) -> None:
         """Wait until there is a lease, and let it run out, as its timer does."""
         run = self.run
@@ -260,9 +271,10 @@ class Stage:
 class Scenario:
     """A few actors and what they do. `set_stage` is called for each run.
 
-    `target` is the actor that is interrupted once, by an exception or by the stage's handler. An
-    interruption counts as a preemption, and there are `preemptions` at most unless asked for more.
-    If `preempted` names any actors, only those are preempted.
+    `target` is the actor that is interrupted, by an exception or by the stage's handler: once, or
+    by two `interruptions` of which the second comes as the first one is handled. Each counts as a
+    preemption, and there are `preemptions` at most unless asked for more. If `preempted` names any
+    actors, only those are preempted.
     """
 
     name: str
@@ -271,6 +283,7 @@ class Scenario:
     target: str = ""
     preemptions: int = 2
     preempted: tuple[str, ...] = ()
+    interruptions: int = 1
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -278,13 +291,20 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    promise: str, *, target: str = "", preemptions: int = 2, preempted: tuple[str, ...] = ()
+    promise: str,
+    *,
+    target: str = "",
+    preemptions: int = 2,
+    preempted: tuple[str, ...] = (),
+    interruptions: int = 1,
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Add the function to `SCENARIOS`, under its own name, as one that tests `promise`."""
 
     def add(set_stage: Callable[[Stage], None]) -> Callable[[Stage], None]:
         name = set_stage.__name__.replace("_", "-")
-        SCENARIOS[name] = Scenario(name, promise, set_stage, target, preemptions, preempted)
+        SCENARIOS[name] = Scenario(
+            name, promise, set_stage, target, preemptions, preempted, interruptions
+        )
         return set_stage
 
     return add

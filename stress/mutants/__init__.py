@@ -11,6 +11,7 @@ from stress.mutants import (
     _ends,
     _engine,
     _flags,
+    _forks,
     _guards,
     _hooks,
     _members,
@@ -41,5 +42,6 @@ FAMILIES = (
     _engine,
     _guards,
     _hooks,
+    _forks,
 )
 """The modules of this package that have filled the table."""

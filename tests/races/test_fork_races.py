@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -17,10 +19,12 @@ from fork_helpers import (
     forked,
     had_by_another,
     in_child,
+    looping,
 )
-from freezethreads import Freezer
+from freezethreads import Freezer, ThreadExited
 from freezethreads._controller import fork as fork_module
 from freezethreads._ground.completion import Bell
+from freezethreads._registry.todos import Todo
 from freezing import Pause, RiggedDict, actor, before, puppet
 from helpers import WAIT, start, wait_for, wait_until
 
@@ -273,3 +277,88 @@ def test_the_child_of_a_parked_thread_runs_although_a_thaw_was_under_way(
         thaws.go()
         thawing.result(WAIT)
         standing.result(WAIT)
+
+
+def test_the_child_makes_no_call_of_a_world_that_its_thread_had_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    1. a thread stands, is called, and has said that it makes the call
+    2. a signal handler in the thread forks
+    3. the parent makes the call, and the child, which has no such world, does not
+    """
+    freezer = Freezer()
+    made: list[int] = []
+    with puppet(freezer) as thread, actor() as controller:
+
+        def stand(fork: Fork) -> None:
+            def handler(*_: object) -> None:
+                if threading.current_thread() is thread.worker:
+                    fork()
+
+            before(monkeypatch, Todo, "run", handler)
+            freezer.safepoint()
+
+        def call() -> None:
+            with freezer.freeze(timeout=WAIT) as world:
+                world.call(thread.worker, lambda: made.append(os.getpid()))
+
+        def check() -> None:
+            assert made == []
+            check_alone(freezer, registered=True)
+
+        calling = controller.tell(call)
+        wait_until(lambda: freezer.armed)
+        thread.tell(forked, stand, check).result(2 * WAIT)
+        calling.result(WAIT)
+        assert made == [os.getpid()]
+
+
+def test_a_call_of_a_world_in_a_thread_that_is_gone_ends_in_the_child() -> None:
+    freezer = Freezer()
+    done = threading.Event()
+
+    def body(fork: Fork) -> None:
+        with (
+            looping(freezer, "loop") as worker,
+            forking_once(fork, done),
+            freezer.freeze(timeout=WAIT) as world,
+        ):
+            try:
+                world.call(worker, signal_main_thread_until, done)
+            except ThreadExited:
+                assert in_child()
+            else:
+                assert not in_child()
+
+    forked(body, lambda: check_alone(freezer, registered=False))
+
+
+def test_the_result_of_a_todo_is_set_in_the_child_although_others_looked_at_it() -> None:
+    """The todo forks, while another thread holds the lock of its future."""
+    freezer = Freezer()
+    asked, looking, looked = threading.Event(), threading.Event(), threading.Event()
+
+    futures: list[Future[None]] = []
+
+    def look() -> None:
+        wait_for(asked)
+        with futures[0]._condition:  # what `future.done()` does, stopped in the middle
+            looking.set()
+            wait_for(looked)
+
+    def body(fork: Fork) -> None:
+        def fork_while_it_looks() -> None:
+            asked.set()
+            wait_for(looking)
+            fork()
+            looked.set()
+
+        futures.append(freezer.todo(threading.current_thread(), fork_while_it_looks))
+        freezer.safepoint()
+
+    watcher = start(look)
+    with freezer.register():
+        forked(body, lambda: futures[0].result(0))
+    watcher.finish()
+    assert futures[0].result(WAIT) is None

@@ -153,13 +153,13 @@ def test_a_schedule_that_does_not_fit_is_no_finding_about_the_program() -> None:
     assert verdict.finding == "the schedule does not fit this program: nobody cannot go on there"
 
 
-@pytest.mark.parametrize("text", ["", "A", "A B:3 A", "A:12 B !7"])
+@pytest.mark.parametrize("text", ["", "A", "A B:3 A", "A:12 B !7", "!7 !9"])
 def test_a_schedule_is_read_as_it_was_printed(text: str) -> None:
     assert str(parse(text)) == text
 
 
 def test_a_schedule_has_its_parts() -> None:
-    assert parse("A:2 B !3") == Schedule((Segment("A", 2), Segment("B")), 3)
+    assert parse("A:2 B !3") == Schedule((Segment("A", 2), Segment("B")), (3,))
     with pytest.raises(ValueError, match="no part of a schedule"):
         parse("A:x")
 
