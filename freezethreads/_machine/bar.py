@@ -376,8 +376,8 @@ class Bar:
                     below, _ = trap.below_trap(frame)
                     # Who has come back from its call since has done nothing more.
                     running = places.kind_of(at) == "anywhere"
-                    for lock, code, offset in held_by(below, running):
-                        found.append((record, lock, place_at(code, offset)))
+                    for lock, at_frame, offset in held_by(below, running):
+                        found.append((record, lock, place_at(at_frame.f_code, offset)))
             return found
         finally:
             frames.clear()

@@ -20,12 +20,13 @@ from types import CodeType, FrameType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from freezethreads._ground.arguments import Where
-from freezethreads._ground.files import is_own
+from freezethreads._ground.files import is_own, remoteness
+from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._machine.contexts import lock_in
 from freezethreads._machine.marks import Marks, atomic
 from freezethreads._machine.sections import Section, sections_of
 from freezethreads._machine.values import UNKNOWN, attribute_of, is_lock
-from freezethreads._registry.places import place_at
+from freezethreads._registry.places import Place, place_at
 from freezethreads._report.ownership import where
 
 _Kind: TypeAlias = Literal["own", "import", "threading", "shared", "program"]
@@ -216,8 +217,9 @@ def _same(lock: object) -> list[object]:
     return [lock] if inner is UNKNOWN else [lock, inner]
 
 
-def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, CodeType, int]]:
-    """The locks that a thread holds, as far as its stack tells, and where it acquired each.
+def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, FrameType, int]]:
+    """The locks that a thread holds, as far as its stack tells, with the frame and the offset at
+    which it acquired each.
 
     By its thread, or while that cannot go on.
     """
@@ -228,7 +230,33 @@ def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, CodeType,
             if section.covers(at.f_lasti, running=False) and section.chain is not None:
                 lock = _lock_of(section, at, "unlocked", given_back)
                 if lock is not None and lock is not UNKNOWN:
-                    yield lock, at.f_code, section.entered
+                    yield lock, at, section.entered
         if not running and at.f_code.co_name == "wait":
             given_back += _given_back_by(at)
         at = at.f_back
+
+
+def acquired_by(ident: int, lock: object) -> Place | None:
+    """Where a thread that stands has acquired `lock`, in the program's own code; None if its stack
+    does not tell, or if there is no GIL: then nobody can be sure that it has come to sleep."""
+    return uncollected(lambda: _acquired_by(ident, lock)) if HAS_GIL else None
+
+
+def _acquired_by(ident: int, lock: object) -> Place | None:
+    frame = current_frames().get(ident)
+    for held, at, offset in () if frame is None else held_by(frame, running=False):
+        if any(one is lock for one in (*_same(held), attribute_of(held, "lock"))):
+            return programs_place(at, offset)
+    return None
+
+
+def programs_place(frame: FrameType, offset: int | None = None) -> Place:
+    """Where the code is that is nearest to the reader, from that frame on outwards: an offset of
+    the frame itself, or the call that another one makes."""
+    nearest, at = frame, frame.f_back
+    while at is not None:
+        if remoteness(at.f_code.co_filename) < remoteness(nearest.f_code.co_filename):
+            nearest = at
+        at = at.f_back
+    is_itself = offset is not None and nearest is frame
+    return place_at(nearest.f_code, offset if is_itself and offset is not None else nearest.f_lasti)

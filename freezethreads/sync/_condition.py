@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.deadline import Deadline
-from freezethreads._ground.original import LockType, get_ident
+from freezethreads._ground.original import TIMEOUT_MAX, LockType, get_ident
 from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import Unbound, need_depth
 from freezethreads._refrigerator.waits import Waiter, Waiting, plumbing
@@ -133,7 +133,7 @@ class _Grip:
         if isinstance(self._lock, RLock):
             self._lock._acquire_restore(self._count)
         elif self._lock.owner != get_ident():
-            self._lock.acquire()
+            self._lock.acquire(True, TIMEOUT_MAX)  # with one, it is never refused: `_own_world`
 
 
 class _ForeignGrip:

@@ -35,6 +35,7 @@ from freezethreads._refrigerator.waits import caller_of, plumbing
 from freezethreads._registry.places import place_of
 from freezethreads._registry.record import here
 from freezethreads._report import ownership
+from freezethreads.sync._own_world import refuse_for_ever
 from freezethreads.sync._waitable import Waitable
 
 plumbing.add(__file__)
@@ -80,9 +81,14 @@ class Mutex(Waitable):
             self._try = self._look_first
 
     def _wait_to_take(self, take: Callable[[], bool], timeout: float) -> bool:
-        """Somebody else has it: wait. `timeout` in seconds, -1 for ever, 0 not at all."""
+        """Somebody else has it: wait. `timeout` in seconds, -1 for ever, 0 not at all.
+
+        Raises `FreezeError` if the calling thread has frozen the owner, and would wait for ever.
+        """
         if timeout == 0:
             return take()
+        if timeout < 0:
+            refuse_for_ever(self)
         deadline = Deadline(None if timeout < 0 else timeout)
         label = f"{type(self).__name__}.acquire"
         before = ownership.note_waiting(self)
@@ -115,7 +121,8 @@ class Lock(Mutex):
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire it; returns whether that succeeded. `timeout` in seconds, -1 for ever.
 
-        Raises ValueError or OverflowError as the standard lock does.
+        Raises ValueError or OverflowError as the standard lock does; and `FreezeError` for a wait
+        that would never end, since the calling thread has itself frozen the owner.
         """
         me = get_ident()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from freezethreads._ground.original import TIMEOUT_MAX
 from freezethreads._ground.original import RLock as ReentrantLock
 from freezethreads._ground.uninterruptible import covered, exit_too
 from freezethreads._refrigerator.waits import plumbing
@@ -40,7 +41,9 @@ class RLock(Mutex):
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire it, perhaps again; returns whether that succeeded.
 
-        `timeout` in seconds, -1 for ever. Raises ValueError or OverflowError as the standard one.
+        `timeout` in seconds, -1 for ever. Raises ValueError or OverflowError as the standard one;
+        and `FreezeError` for a wait that would never end, since the calling thread has itself
+        frozen the owner.
         """
         before = self._raw._recursion_count()
         try:
@@ -139,4 +142,4 @@ class RLock(Mutex):
 
     def _acquire_restore(self, count: int) -> None:
         while self._raw._recursion_count() < count:  # so it may be repeated
-            self.acquire()
+            self.acquire(True, TIMEOUT_MAX)  # with one, it is never refused: see `_own_world`

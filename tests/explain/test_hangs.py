@@ -115,7 +115,7 @@ def test_a_controller_that_waits_for_what_it_has_stopped(
 
     def control() -> None:
         with getattr(freezer, kind)(timeout=WAIT):
-            keeper.lock.acquire()  # there
+            keeper.lock.acquire(timeout=WAIT)  # there
         keeper.lock.release()
 
     controller = start(control, name="controller")
@@ -125,7 +125,10 @@ def test_a_controller_that_waits_for_what_it_has_stopped(
         freezer._controller.thaw(freeze)
     keeper.over.set()
     controller.finish()
-    assert (warning.thread, warning.line) == ("controller", "keeper.lock.acquire()  # there")
+    assert (warning.thread, warning.line) == (
+        "controller",
+        "keeper.lock.acquire(timeout=WAIT)  # there",
+    )
     assert f"has a {'world' if kind == 'freeze' else 'hold'}, and waits for <locked " in warning.why
     assert "held by keeper, which stands in it: a deadlock" in warning.why
     assert "before the freeze" in warning.advice

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 import freezethreads
-from freezethreads import Freezer, FreezeTimeout
-from helpers import WAIT, start, wait_for
+from freezethreads import FreezeError, Freezer, FreezeTimeout
+from helpers import HAS_GIL, WAIT, start, wait_for
 
 
 class Handler(logging.Handler):
@@ -109,3 +109,25 @@ def test_a_record_of_a_library_that_others_wait_for_stops_nobody(
         freezer.freeze(timeout=0.05),
     ):
         pass
+
+
+def test_a_controller_that_logs_to_a_handler_whose_thread_stands_is_told(freezer: Freezer) -> None:
+    """It would wait for ever for the handler's lock. The next freeze is as good as any."""
+    begun, over = threading.Event(), threading.Event()
+
+    def take_long() -> None:
+        begun.set()
+        over.wait(WAIT)
+
+    logger = make_logger("slow", Handler(take_long))
+    thread = start(lambda: logger.info("goes on for long"), name="logs")
+    wait_for(begun)
+    for _ in range(2):
+        with pytest.raises(FreezeError) as caught, freezer.freeze(timeout=WAIT):
+            logger.info("hangs")
+        message = str(caught.value)
+        assert message.startswith("logs owns <locked ")
+        assert f"for ever at {__file__}:" in message
+        assert (f", acquired at {__file__}:" in message) is HAS_GIL
+    over.set()
+    thread.finish()
