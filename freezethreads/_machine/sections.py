@@ -32,7 +32,7 @@ from __future__ import annotations
 import dis
 import sys
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Final, NamedTuple
 
@@ -164,6 +164,16 @@ def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
     return blocks
 
 
+def _reach(starts: Iterable[int], after: Callable[[int], Iterable[int]]) -> set[int]:
+    """What comes after these, and after that, and so on."""
+    left, reached = list(starts), set[int]()
+    while left:
+        if (one := left.pop()) not in reached:
+            reached.add(one)
+            left += after(one)
+    return reached
+
+
 class _Reader:
     """The instructions of one code object."""
 
@@ -240,44 +250,53 @@ class _Reader:
     def _handlers_of(self, first: int, end: int, chain: Chain) -> Iterator[tuple[int, int]]:
         """What is executed between two instructions, and lies after them: the handlers of each
         `try` that begins there, up to the call of `X.release()` if there is one."""
-        handlers = {to: covered for to, covered in _blocks(self._code).items() if to >= end}
-        releases = {
-            self._call_of(i, self._loads_of(i))
-            for i in self._loads("release")
-            if self._method(i, "release") == chain
+        handlers = {
+            self._index[to]: covered
+            for to, covered in _blocks(self._code).items()
+            if to >= end and min(covered)[0] >= first
         }
-        tries = {to: min(covered)[0] for to, covered in handlers.items()}
-        left = [self._index[to] for to, begin in tries.items() if first <= begin < end]
-        reached: set[int] = set()
-        while left:
-            i = left.pop()
-            if i in reached or not self._opname(i) or self._instructions[i].offset < end:
-                continue
-            reached.add(i)
-            one = self._instructions[i]
-            if i not in releases and not one.opname.startswith(_NEVER_FOLLOWED):
-                left.append(i + 1)
-            if i not in releases and one.opcode in dis.hasjrel:
-                left.append(self._index[one.argval])
+        begun = [to for to, covered in handlers.items() if min(covered)[0] < end]
+        releases = self._calls_of_release(chain)
+
+        def after(i: int) -> Iterator[int]:
+            offset = self._instructions[i].offset
             for to, covered in handlers.items():
-                if tries[to] >= first and any(a <= one.offset < b for a, b in covered):
-                    left.append(self._index[to])
-        begins = [i for i in sorted(reached) if i - 1 not in reached]
-        ends = [i for i in sorted(reached) if i + 1 not in reached]
+                if any(begin <= offset < out for begin, out in covered):
+                    yield to
+            if i not in releases:
+                yield from (k for k in self._after(i) if k >= self._index[end])
+
+        reached = sorted(_reach(begun, after))
+        begins = [i for i in reached if i - 1 not in reached]
+        ends = [i for i in reached if i + 1 not in reached]
         for i, last in zip(begins, ends, strict=True):
             yield self._instructions[i].offset, self._end(last) or 0
 
+    def _after(self, i: int) -> Iterator[int]:
+        """What is executed next, if nothing is raised."""
+        one = self._instructions[i]
+        if not one.opname.startswith(_NEVER_FOLLOWED) and i + 1 < len(self._instructions):
+            yield i + 1
+        if one.opcode in dis.hasjrel:
+            yield self._index[one.argval]
+
     def _last_release(self, acquire: int, chain: Chain) -> int | None:
         """Where the last release ends that may belong to that call of `acquire`: before the next
-        one that comes after a release."""
-        end = None
-        for i in range(acquire + 1, len(self._instructions)):
+        one that comes after a release, and not in the handler of another `try`."""
+        end, releases = None, self._calls_of_release(chain) - self._handling
+        reached = _reach([acquire + 1], self._after) if releases else ()
+        for i in sorted(one for one in reached if one > acquire):
             if end is not None and self._acquiring().get(i) == chain:
                 break
-            if self._method(i, "release") == chain:
-                call = self._call_of(i, self._loads_of(i))
-                end = end if call is None or call in self._handling else self._end(call)
+            if i in releases:
+                end = self._end(i)
         return end
+
+    def _calls_of_release(self, chain: Chain) -> set[int]:
+        """The calls of `X.release()`."""
+        loads = (i for i in range(len(self._instructions)) if self._method(i, "release") == chain)
+        calls = {self._call_of(i, self._loads_of(i)) for i in loads}
+        return {call for call in calls if call is not None}
 
     def _sections(
         self,
