@@ -14,6 +14,7 @@ from stress.mutants import (
     _forks,
     _guards,
     _hooks,
+    _in_a_row,
     _members,
     _programs,
     _sockets,
@@ -43,5 +44,6 @@ FAMILIES = (
     _guards,
     _hooks,
     _forks,
+    _in_a_row,
 )
 """The modules of this package that have filled the table."""

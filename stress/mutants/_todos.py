@@ -6,10 +6,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from freezethreads import World
+from freezethreads import FreezeError, World
+from freezethreads._controller.controller import Controller
 from freezethreads._refrigerator.refrigerator import make, visit_safepoint
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Freeze
 from freezethreads._registry.todos import Todo, TodoList, pending_todos
 from stress.mutants._mutant import breaks, put, replace
 
@@ -78,3 +80,29 @@ def call_by_controller() -> None:
         return fn(*args)
 
     put(World, "call", call)
+
+
+@breaks("who waits for a call is told when its world is over", explored="call-or-lease")
+def call_waited_for_in_vain() -> None:
+    thaw = Controller._thaw
+
+    def thaw_without_a_word(self: Controller, freeze: Freeze) -> bool:
+        freeze.calls = {}
+        return thaw(self, freeze)
+
+    put(Controller, "_thaw", thaw_without_a_word)
+
+
+@breaks(
+    "a freeze that ends refuses the calls of its own worlds alone", explored="call-and-time-out"
+)
+def calls_of_others_refused() -> None:
+    thaw = Controller._thaw
+
+    def thaw_and_refuse(self: Controller, freeze: Freeze) -> bool:
+        for record in list(freeze.members):
+            for call in list(record.parking.calls):
+                call.refuse(FreezeError("the world was thawed before the call was made"))
+        return thaw(self, freeze)
+
+    put(Controller, "_thaw", thaw_and_refuse)

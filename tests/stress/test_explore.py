@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -187,6 +188,28 @@ def explore_by_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``python -m stress --explore`` with these arguments."""
     command = [sys.executable, "-m", "stress", "--explore", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+def test_an_actor_that_is_lost_makes_no_step_any_more_and_leaves_no_thread() -> None:
+    made: list[str] = []
+
+    def set_stage(stage: Stage) -> None:
+        def lose() -> None:
+            stage.run.lose("A")
+            stage.pause()
+
+        def go_on() -> None:
+            stage.pause()
+            made.append("a step")
+
+        stage.actor("A", go_on)
+        stage.actor("B", lose)
+
+    before = threading.active_count()
+    verdict = Explorer(Scenario("a test's", "", set_stage)).replay(parse("A B A:1 B"))
+    assert not verdict.finding
+    assert not made
+    assert threading.active_count() == before
 
 
 def test_the_command_line_writes_what_it_found(tmp_path: Path) -> None:
