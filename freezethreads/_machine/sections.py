@@ -8,14 +8,15 @@ A *section* begins after the call that acquires, and ends after the call that re
   handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
-* A `try` whose `finally` calls ``X.release()``, before anything else or in a function that calls
-  ``X.acquire()``; from that call on if between the two its result is only looked at
-  (``if X.acquire(timeout=1):``) or kept, or more locks are acquired.
+* What is on a way from ``X.acquire()`` to ``X.release()``: each instruction to which one comes from
+  the former without the latter, by jumps and by exceptions as well, and from which one comes to the
+  latter without the former. (One that looks whether it was acquired, and then does without, does
+  not.) As somebody may come there without having acquired it, a lock of `threading` that is free is
+  not held. A lock that is acquired twice in one function counts from the second time to the first
+  release.
+* What is on a way from the beginning of a `try` to ``X.release()``, if that is the first call in
+  its handler, and no ``X.acquire()`` leads there: somebody else has acquired it.
 * (A local name for these, as in ``acquire = X.acquire``, is as good.)
-* What is between ``X.acquire()`` and the last ``X.release()`` after it, of those that are not there
-  for an exception, if there is no such `try`; and the handlers of what is in between, which the
-  compiler puts behind all else. As somebody may come there without having acquired it, a lock of
-  `threading` that is free is not held.
 * A `with` block over a call of ``no_freeze()``, whoever's it is; and over any other call that
   `contexts` takes for one that acquires a lock.
 
@@ -32,9 +33,9 @@ from __future__ import annotations
 import dis
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from freezethreads._machine.values import Chain
 
@@ -79,27 +80,8 @@ _LOADS: Final = {
     "LOAD_FAST_BORROW_LOAD_FAST_BORROW": "fast",
 }
 _SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
-_LOOKS: Final = (
-    "NOP",
-    "NOT_TAKEN",
-    "POP_",
-    "JUMP_FORWARD",
-    "TO_BOOL",
-    "UNARY_NOT",
-    "COMPARE_OP",
-    "IS_OP",
-    "COPY",
-    "SWAP",
-    "STORE_",
-    "LOAD_",
-    "PUSH_NULL",
-    "KW_NAMES",
-)
-_NEVER_FOLLOWED: Final = ("JUMP", "RETURN_V", "RETURN_C", "RERAISE", "RAISE")
 _ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", "SEND", "FOR_ITER")
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
-_BETWEEN: Final = 24  # between the call that acquires and the `try`, at most
-_FINALLY: Final = 40  # of a `finally`, up to the call that releases, at most
 _ATTR_HAS_PLACE: Final = sys.version_info >= (3, 12)  # LOAD_ATTR is LOAD_METHOD as well
 _ARGUMENTS: Final = 40  # of the arguments of `acquire`, or of an index, at most
 
@@ -135,10 +117,10 @@ def is_on_the_way_out(code: CodeType, offset: int) -> bool:
 
 def _find(code: CodeType) -> Iterator[Section]:
     reader = _reader_of(code)
-    for handler, covered in _blocks(code).items():
+    for handler, covered in reader.blocks.items():
         if reader.begins_handler(handler):
-            yield from reader.sections(handler, sorted(covered))
-    yield from reader.bare_sections()
+            yield from reader.block(handler, sorted(covered))
+    yield from reader.acquired()
 
 
 def _reader_of(code: CodeType) -> _Reader:
@@ -151,9 +133,8 @@ def _reader_of(code: CodeType) -> _Reader:
     return _Reader(code, instructions, index)
 
 
-def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
+def _blocks(entries: Sequence[Any]) -> dict[int, list[tuple[int, int]]]:
     """By handler: from where to where an exception comes to it, if none further inside keeps it."""
-    entries = list(dis.Bytecode(code).exception_entries)  # type: ignore[attr-defined]
     blocks: dict[int, list[tuple[int, int]]] = {}
     for entry in entries:
         handler, seen = entry.target, set()
@@ -162,16 +143,6 @@ def _blocks(code: CodeType) -> dict[int, list[tuple[int, int]]]:
             blocks.setdefault(handler, []).append((entry.start, entry.end))
             handler = next((e.target for e in entries if e.start <= handler < e.end), None)
     return blocks
-
-
-def _reach(starts: Iterable[int], after: Callable[[int], Iterable[int]]) -> set[int]:
-    """What comes after these, and after that, and so on."""
-    left, reached = list(starts), set[int]()
-    while left:
-        if (one := left.pop()) not in reached:
-            reached.add(one)
-            left += after(one)
-    return reached
 
 
 class _Reader:
@@ -183,17 +154,18 @@ class _Reader:
         self._code = code
         self._instructions = instructions
         self._index = index
-        self._acquires_at: Mapping[int, Chain] | None = None
         self._aliases = dict(self._find_aliases())  # by the local name, and that of the method
-        self._covered_acquires: set[int] = set()
-        self._handling: set[int] = set()  # calls of `release` in handlers
+        self._entries = list(dis.Bytecode(code).exception_entries)  # type: ignore[attr-defined]
+        self.blocks = _blocks(self._entries)
+        self._acquiring = self._calls_of("acquire")
+        self._releasing = self._calls_of("release")
 
     def begins_handler(self, offset: int) -> bool:
         return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"
 
     def ways_out(self) -> Iterator[tuple[int, int]]:
         """From where to where a block is left, or its handler entered, and no call made yet."""
-        for handler, covered in _blocks(self._code).items():
+        for handler, covered in self.blocks.items():
             if self.begins_handler(handler):
                 for out in (handler, *(end for _, end in covered), *self._jumps_out(covered)):
                     yield out, self._end(self._first_step(self._index.get(out, -1))) or out
@@ -207,96 +179,77 @@ class _Reader:
                 break
         return last
 
-    def sections(self, handler: int, covered: list[tuple[int, int]]) -> Iterator[Section]:
-        """What the blocks with this handler are, if they hold anything."""
-        start = covered[0][0]
-        after = self._index[handler] + 1
-        if self._opname(after) == "WITH_EXCEPT_START":
-            context = self._context_before(self._index[start])
-            if context is not None:
-                chain = context[0]
-                yield from self._sections(handler, after, covered, chain, start)
-                if chain is not None:
-                    yield self._entering(self._index[start] - 1, chain, start)
+    def block(self, handler: int, covered: list[tuple[int, int]]) -> Iterator[Section]:
+        """What the `with` block with this handler is, if it holds anything."""
+        start, after = covered[0][0], self._index[handler] + 1
+        if self._opname(after) != "WITH_EXCEPT_START":
             return
-        for release, chain in self._releases_after(after):
-            if self._acquires_in(after, release, chain):
-                continue  # what it has acquired itself is in a section of its own
-            self._handling.add(release)
-            if release != self._first_call(after) and not self._loads_acquire(chain):
-                continue  # it tidies up what others have acquired
-            calls = list(self._acquires(chain, self._index[start]))
-            first = self._end(calls[0][0]) or start if calls else start
-            yield from self._sections(handler, release, covered, chain, first)
-            for call, looks in calls:
-                self._covered_acquires.add(call)
+        context = self._context_before(self._index[start])
+        if context is not None:
+            chain = context[0]
+            yield from self._sections(handler, after, covered, chain, start)
+            if chain is not None:
+                yield self._entering(self._index[start] - 1, chain, start)
+
+    def acquired(self) -> Iterator[Section]:
+        """What is on a way to a call of `release`."""
+        reached = set[int]()
+        for call, chain in self._acquiring.items():
+            held = self._held_from([call + 1], chain)
+            reached |= held
+            if held:
+                first = self._end(call) or 0
+                yield from self._runs(held, chain, first)
                 yield self._entering(call, chain, first)
-                for i in looks:
-                    one = self._instructions[i].offset
-                    yield Section(one, self._end(i) or one, chain, first)
+        for handler, covered in self.blocks.items():
+            release = self._first_call(self._index[handler])
+            if self.begins_handler(handler) and release in self._releasing.keys() - reached:
+                chain, start = self._releasing[release], min(covered)[0]
+                held = self._held_from([self._index[begin] for begin, _ in covered], chain)
+                yield from self._runs(held, chain, start)
 
-    def bare_sections(self) -> Iterator[Section]:
-        """What is between other calls of `acquire` and of `release`. After all `sections`."""
-        acquired = self._acquiring()
-        for call, chain in acquired.items():
-            if call in self._covered_acquires or not (end := self._last_release(call, chain)):
-                continue
-            first = self._end(call) or 0
-            waits = frozenset(self._calls_of_acquire(chain))
-            for begin, out in ((first, end), *self._handlers_of(first, end, chain)):
-                yield Section(begin, out, chain, first, waits=waits, guessed=True)
-            yield self._entering(call, chain, first)
+    def _held_from(self, starts: list[int], chain: Chain) -> set[int]:
+        """The instructions to which one comes from these before a call of `X.release()`, and from
+        which one comes to such a call before one of `X.acquire()`."""
+        came_from: dict[int, list[int]] = {}
+        ways, found = list(starts), set[int]()
+        while ways:
+            i = ways.pop()
+            if i not in found and self._opname(i):
+                found.add(i)
+                for k in () if self._releasing.get(i) == chain else self._next(i):
+                    came_from.setdefault(k, []).append(i)
+                    ways.append(k)
+        held = set[int]()
+        back = [i for i in found if self._releasing.get(i) == chain]
+        while back:
+            i = back.pop()
+            if i not in held and self._acquiring.get(i) != chain:
+                held.add(i)
+                back += came_from.get(i, [])
+        return held
 
-    def _handlers_of(self, first: int, end: int, chain: Chain) -> Iterator[tuple[int, int]]:
-        """What is executed between two instructions, and lies after them: the handlers of each
-        `try` that begins there, up to the call of `X.release()` if there is one."""
-        handlers = {
-            self._index[to]: covered
-            for to, covered in _blocks(self._code).items()
-            if to >= end and min(covered)[0] >= first
-        }
-        begun = [to for to, covered in handlers.items() if min(covered)[0] < end]
-        releases = self._calls_of_release(chain)
-
-        def after(i: int) -> Iterator[int]:
-            offset = self._instructions[i].offset
-            for to, covered in handlers.items():
-                if any(begin <= offset < out for begin, out in covered):
-                    yield to
-            if i not in releases:
-                yield from (k for k in self._after(i) if k >= self._index[end])
-
-        reached = sorted(_reach(begun, after))
-        begins = [i for i in reached if i - 1 not in reached]
-        ends = [i for i in reached if i + 1 not in reached]
-        for i, last in zip(begins, ends, strict=True):
-            yield self._instructions[i].offset, self._end(last) or 0
-
-    def _after(self, i: int) -> Iterator[int]:
-        """What is executed next, if nothing is raised."""
+    def _next(self, i: int) -> Iterator[int]:
+        """The instructions that may come after that one."""
         one = self._instructions[i]
-        if not one.opname.startswith(_NEVER_FOLLOWED) and i + 1 < len(self._instructions):
+        if not one.opname.startswith(("JUMP", "RETURN", "RAISE", "RERAISE")):
             yield i + 1
         if one.opcode in dis.hasjrel:
             yield self._index[one.argval]
+        for entry in self._entries:
+            if entry.start <= one.offset < entry.end:
+                yield self._index[entry.target]
 
-    def _last_release(self, acquire: int, chain: Chain) -> int | None:
-        """Where the last release ends that may belong to that call of `acquire`: before the next
-        one that comes after a release, and not in the handler of another `try`."""
-        end, releases = None, self._calls_of_release(chain) - self._handling
-        reached = _reach([acquire + 1], self._after) if releases else ()
-        for i in sorted(one for one in reached if one > acquire):
-            if end is not None and self._acquiring().get(i) == chain:
-                break
-            if i in releases:
-                end = self._end(i)
-        return end
-
-    def _calls_of_release(self, chain: Chain) -> set[int]:
-        """The calls of `X.release()`."""
-        loads = (i for i in range(len(self._instructions)) if self._method(i, "release") == chain)
-        calls = {self._call_of(i, self._loads_of(i)) for i in loads}
-        return {call for call in calls if call is not None}
+    def _runs(self, held: set[int], chain: Chain, first: int) -> Iterator[Section]:
+        """These instructions, as few sections."""
+        waits = frozenset(self._calls_that_wait(chain))
+        begin = None
+        for i in sorted(held):
+            begin = i if begin is None else begin
+            if i + 1 not in held:
+                start, end = self._instructions[begin].offset, self._end(i) or 0
+                yield Section(start, end, chain, first, waits=waits, guessed=True)
+                begin = None
 
     def _sections(
         self,
@@ -307,15 +260,13 @@ class _Reader:
         first: int,
     ) -> Iterator[Section]:
         """The blocks, each up to what releases after it, and the handler up to `handled`."""
-        is_with = self._opname(handled) == "WITH_EXCEPT_START"
 
         def end_of(end: int) -> int | None:
             """Where it ends that is left there."""
             i = self._index.get(end)
-            call = self._call_of_exit(i) if is_with else self._call_of_release(i, chain)
-            return self._end(call) or self._end(self._last_silent(i))
+            return self._end(self._call_of_exit(i)) or self._end(self._last_silent(i))
 
-        waits = frozenset(self._calls_of_acquire(chain))
+        waits = frozenset(self._calls_that_wait(chain))
         for begin, end in covered:
             yield Section(begin, end_of(end) or end, chain, first, waits=waits)
         for out in self._jumps_out(covered):
@@ -324,10 +275,12 @@ class _Reader:
 
     def _jumps_out(self, covered: list[tuple[int, int]]) -> set[int]:
         """Where a jump leads that leaves the block."""
+        ends = [self._end(self._last_silent(self._index.get(b))) or b for _, b in covered]
+        left = [(a, end) for (a, _), end in zip(covered, ends, strict=True)]
         targets = {
             one.argval
             for one in self._instructions
-            if one.opcode in dis.hasjrel and any(a <= one.offset < b for a, b in covered)
+            if one.opcode in dis.hasjrel and any(a <= one.offset < b for a, b in left)
         }
         return {to for to in targets if not any(a <= to < b for a, b in covered)}
 
@@ -439,9 +392,11 @@ class _Reader:
     def _find_aliases(self) -> Iterator[tuple[tuple[str, str], Chain]]:
         """Locals that are such a method: ``acquire = X.acquire``."""
         for i in (*self._loads("acquire"), *self._loads("release")):
-            if self._opname(i + 1) == "STORE_FAST" and (chain := self._chain(i - 1)) is not None:
-                name = self._instructions[i].argval
-                yield (self._instructions[i + 1].argval, name), chain
+            stored = self._opname(i + 1) in ("STORE_FAST", "STORE_FAST_LOAD_FAST")
+            if stored and (chain := self._chain(i - 1)) is not None:
+                local = self._instructions[i + 1].argval
+                name = local[0] if isinstance(local, tuple) else local
+                yield (name, self._instructions[i].argval), chain
 
     def _call_of_exit(self, i: int | None) -> int | None:
         """The call of `__exit__(None, None, None)` on the way out of a block that ends there."""
@@ -465,41 +420,9 @@ class _Reader:
             last, i = i, i + 1
         return last
 
-    def _call_of_release(self, i: int | None, chain: Chain | None) -> int | None:
-        """The call of `X.release()` after a block that ends there, in the same line of
-        instructions."""
-        found = () if i is None else self._releases_after(i)
-        return next((call for call, released in found if released == chain), None)
-
-    def _releases_after(self, i: int) -> Iterator[tuple[int, Chain]]:
-        """Each call of `X.release()` from there to where that ends, and the chain of X."""
-        last = min(i + _FINALLY, len(self._instructions))
-        for k in range(i, last):
-            chain = self._method(k, "release")
-            call = None if chain is None else self._call_of(k, self._loads_of(k))
-            if chain is not None and call is not None:
-                yield call, chain
-            ends = self._opname(k).startswith(("RERAISE", "RAISE", "RETURN", "JUMP"))
-            if ends and not self._is_jumped_over(k, i, last):
-                return
-
-    def _first_call(self, i: int) -> int:
-        return next(k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
-
-    def _loads_acquire(self, chain: Chain) -> bool:
-        return any(self._method(i, "acquire") == chain for i in range(len(self._instructions)))
-
-    def _acquires_in(self, i: int, end: int, chain: Chain) -> bool:
-        """Whether X is acquired on each way from one instruction to another."""
-        return any(
-            self._acquiring().get(k) == chain and not self._is_jumped_over(k, i, end)
-            for k in range(i, end)
-        )
-
-    def _is_jumped_over(self, i: int, start: int, end: int) -> bool:
-        """Whether there is a way from the start to the end that leaves that instruction out."""
-        jumps = (one for one in self._instructions[start:i] if one.opcode in dis.hasjrel)
-        return any(i < self._index[one.argval] <= end for one in jumps)
+    def _first_call(self, i: int) -> int | None:
+        calls = (k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
+        return next(calls, None)
 
     def _call_of(self, i: int, depth: int) -> int | None:
         """The call of what is loaded there, which takes so much on the stack."""
@@ -511,51 +434,20 @@ class _Reader:
                 break  # it is kept, under a name of its own
         return None
 
-    def _acquiring(self) -> Mapping[int, Chain]:
-        """The calls of `X.acquire()`, each with the chain of X."""
-        if self._acquires_at is None:
-            found = [
-                (self._call_of(i, self._loads_of(i)), x)
-                for i in range(len(self._instructions))
-                if (x := self._method(i, "acquire")) is not None
-            ]
-            self._acquires_at = {call: x for call, x in found if call is not None}
-        return self._acquires_at
+    def _calls_of(self, name: str) -> Mapping[int, Chain]:
+        """The calls of such a method, `X.acquire()`, each with the chain of X."""
+        found = [
+            (self._call_of(i, self._loads_of(i)), x)
+            for i in range(len(self._instructions))
+            if (x := self._method(i, name)) is not None
+        ]
+        return {call: x for call, x in found if call is not None}
 
     def _loads(self, name: str) -> list[int]:
         return [i for i, one in enumerate(self._instructions) if one.argval == name]
 
-    def _calls_of_acquire(self, chain: Chain | None) -> Iterator[int]:
+    def _calls_that_wait(self, chain: Chain | None) -> Iterator[int]:
         """Where `X.acquire()` is called: whoever waits there does not hold it yet."""
-        for call, acquired in self._acquiring().items():
+        for call, acquired in self._acquiring.items():
             if acquired == chain:
                 yield self._instructions[call].offset
-
-    def _acquires(self, chain: Chain, start: int) -> Iterator[tuple[int, list[int]]]:
-        """Each call of `X.acquire()` after which comes the `try` that begins there, if on the way
-        its result is only looked at; and the instructions that do."""
-        for call, acquired in self._acquiring().items():
-            looks = None if acquired != chain else self._way(call + 1, start, _BETWEEN, chain)
-            if looks is not None:
-                yield call, sorted(looks)
-
-    def _way(
-        self, i: int, start: int, most: int, chain: Chain, branched: bool = False
-    ) -> set[int] | None:
-        """The instructions from one to another, if all of them only look, or acquire one more;
-        None: there is more. Where it was looked whether that has been acquired (`branched`), and it
-        is acquired after that, it has not been before."""
-        if i == start:
-            return set()
-        name, acquired = self._opname(i), self._acquiring().get(i)
-        if not most or not (name.startswith(_LOOKS) or acquired):
-            return None
-        if branched and acquired == chain:
-            return None
-        ways = [] if name == "JUMP_FORWARD" else [i + 1]
-        if "JUMP" in name:
-            ways.append(self._index[self._instructions[i].argval])
-        branched = branched or len(ways) > 1
-        tries = [self._way(k, start, most - 1, chain, branched) for k in ways]
-        found = [way for way in tries if way is not None]
-        return {i}.union(*found) if found else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -80,20 +80,34 @@ def jump_out_forgotten() -> None:
     put(sections._Reader, "_jumps_out", lambda self, covered: set())
 
 
-@breaks_if(True, "a lock is held from the call of `acquire` on, before the `try`", "sections")
+@breaks_if(True, "the call that acquires belongs to it", "sections")
 def way_in_forgotten() -> None:
-    put(sections._Reader, "_acquires", lambda self, chain, start: iter(()))
+    put(sections._Reader, "_entering", lambda self, i, *args: Section(0, 0, *args))
 
 
-@breaks_if(True, "a handler that releases what it has acquired itself ends no block", "sections")
-def own_release_mistaken() -> None:
-    put(sections._Reader, "_acquires_in", lambda self, i, end, chain: False)
+@breaks_if(True, "a lock is held in what handles an exception, too", "sections")
+def handlers_forgotten() -> None:
+    original = sections._Reader._next
+
+    def following(self: sections._Reader, i: int) -> Iterator[int]:
+        handlers = {self._index[entry.target] for entry in self._entries}
+        return (k for k in original(self, i) if k not in handlers)
+
+    put(sections._Reader, "_next", following)
 
 
-@breaks_if(True, "what is acquired once more after a look has not been acquired before", "sections")
-def branch_forgotten() -> None:
-    original = sections._Reader._way
-    put(sections._Reader, "_way", lambda self, *args: original(self, *args[:4]))
+@breaks_if(True, "what leads to another acquire has not acquired it before", "sections")
+def second_acquire_forgotten() -> None:
+    original = sections._Reader._held_from
+
+    def held_from(self: sections._Reader, *args: Any) -> set[int]:
+        acquiring, self._acquiring = self._acquiring, {}
+        try:
+            return original(self, *args)
+        finally:
+            self._acquiring = acquiring
+
+    put(sections._Reader, "_held_from", held_from)
 
 
 @breaks_if(True, "who waits in the call of `acquire` has not got the lock", "sections")

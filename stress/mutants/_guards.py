@@ -19,7 +19,7 @@ def owners_not_looked_for() -> None:
 
 @breaks("from acquire() to release() is a section, without a try, too", "guarded")
 def bare_section_forgotten() -> None:
-    put(sections._Reader, "bare_sections", lambda self: iter(()))
+    put(sections._Reader, "acquired", lambda self: iter(()))
 
 
 @breaks("a block over a call that hands out a lock is a section", "guarded")

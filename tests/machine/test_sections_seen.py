@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from machine import called_in, needs_monitoring
+from machine import InPython, called_in, check_sheltered_while_held, needs_monitoring
 
 pytestmark = needs_monitoring
 
@@ -118,6 +118,46 @@ def test_what_a_handler_may_have_acquired_itself_may_be_held_before() -> None:
         "after": True,
         "inside_too": True,
     }
+
+
+def without_a_try_around_one(lock: Any) -> None:
+    lock.acquire()
+    try:
+        inside()
+    except Wrong:
+        inside_too()
+    lock.release()
+    after()
+
+
+def left_at_the_end_of_a_loop(lock: Any) -> object:
+    lock.acquire()
+    try:
+        while inside():
+            if inside_too():
+                return None
+    finally:
+        lock.release()
+    return after()
+
+
+@pytest.mark.parametrize("function", [without_a_try_around_one, left_at_the_end_of_a_loop])
+def test_what_handles_or_leaves_is_inside_as_well(function: Callable[..., object]) -> None:
+    found = called_in(function, "lock")
+    assert found.pop("after") is False
+    assert all(found.values())
+
+
+@pytest.mark.parametrize("chance", [True, False])
+def test_the_release_on_each_way_out_is_inside(
+    chance: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("inside", "inside_too", "after"):
+        monkeypatch.setitem(globals(), name, lambda: chance)
+    lock = InPython()
+    check_sheltered_while_held(
+        lock, lambda code: code.co_filename == __file__, lambda: left_at_the_end_of_a_loop(lock)
+    )
 
 
 def looked_at_twice(lock: Any) -> None:

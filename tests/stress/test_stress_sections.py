@@ -18,8 +18,8 @@ from stress.sections import Module
 pytestmark = needs_monitoring
 
 BROKEN = [mutant.name for mutant in MUTANTS.values() if "sections" in mutant.scenarios]
-SEEDS = (8, 22, 46, *range(4))
-"""Each rule matters in one of the first three modules."""
+SEEDS = (8, 9, 1069, 1211, 1275, 5084)
+"""Each rule matters in one of the first two modules; the others have shown faults."""
 
 
 def test_there_is_a_mutant_for_each_rule() -> None:
