@@ -10,7 +10,7 @@ from freezethreads._registry.record import here
 from helpers import WAIT, start, wait_for
 from injection import Boom
 
-PAUSE = 0.0001
+PAUSE = 0.0005
 """Seconds between two rounds of a thread: each bytecode costs a call while it is watched."""
 
 
@@ -44,12 +44,12 @@ class Program:
         deadline = time.monotonic() + WAIT
         while any(was == now for was, now in zip(before, self.counts, strict=True)):
             assert time.monotonic() < deadline, f"left frozen: {self.freezer.threads()}"
-            time.sleep(0)
+            time.sleep(PAUSE)
         assert not self.freezer._registry.active
         # A todo, perhaps: its thread is about to make it, and the flag is lowered after that.
         while self.freezer._registry.pending or self.freezer.armed:
             assert time.monotonic() < deadline, f"still asked: {self.freezer._registry.pending}"
-            time.sleep(0)
+            time.sleep(PAUSE)
         assert self.freezer._controller._turns.current is None
         with self.freezer.freeze(timeout=WAIT) as world:
             frozen = list(self.counts)

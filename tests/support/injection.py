@@ -16,11 +16,12 @@ executes of a generator that was left in the middle, and it hears of nothing the
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
@@ -30,6 +31,10 @@ from typing import Any
 import freezethreads
 
 TURNS = 2
+# What a callback returns that is not to be called there again.
+DISABLE: object = None
+if sys.version_info >= (3, 12):
+    DISABLE = sys.monitoring.DISABLE
 
 Chain = tuple[tuple[CodeType, int], ...]
 """Where a thread is: each function of those that are watched, and how far it has come."""
@@ -66,7 +71,7 @@ class Injection:
         _Watch.current = self
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
-        else:
+        elif _Watch.restarted:
             sys.monitoring.restart_events()
         return self
 
@@ -76,10 +81,8 @@ class Injection:
             sys.settrace(None)
 
     def reach(self, code: CodeType, offset: int) -> None:
-        """The bytecode at `offset` is about to be executed, by any thread."""
+        """A bytecode that is not deaf is about to be executed, at `offset`, by any thread."""
         if get_ident() != self._ident or self.hit is not None:
-            return
-        if offset in _deaf_in(code):
             return
         if self._left:
             self._left -= 1
@@ -95,20 +98,27 @@ class Injection:
         raise Boom(f"at {code.co_qualname} +{offset}")
 
 
-# By id, since the hash of a code object takes a while; with the code, which so stays alive.
-_deaf: dict[int, tuple[CodeType, frozenset[int]]] = {}
+def of_code(find: Callable[[CodeType], Iterable[int]]) -> Callable[[CodeType], frozenset[int]]:
+    """A decorator: the offsets that `find` finds in a code object are looked for once.
+
+    By its id, since the hash of one takes a while; kept with it, so the id stays its own.
+    """
+    known: dict[int, tuple[CodeType, frozenset[int]]] = {}
+
+    @functools.wraps(find)
+    def offsets(code: CodeType) -> frozenset[int]:
+        found = known.get(id(code))
+        if found is None:
+            found = known[id(code)] = code, frozenset(find(code))
+        return found[1]
+
+    return offsets
 
 
-def _deaf_in(code: CodeType) -> frozenset[int]:
+@of_code
+def _deaf_in(code: CodeType) -> set[int]:
     """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, in the
     last handler of a generator, and after what has no effect."""
-    known = _deaf.get(id(code))
-    if known is None:
-        known = _deaf[id(code)] = code, frozenset(_find_deaf(code))
-    return known[1]
-
-
-def _find_deaf(code: CodeType) -> set[int]:
     all_steps = list(dis.get_instructions(code))
     offsets = {each.offset for each in all_steps if each.opname == "NOT_TAKEN"}
     for each, after in itertools.pairwise(all_steps):
@@ -162,7 +172,7 @@ def injections() -> Iterator[Injection]:
 def _chain_of(frame: FrameType | None) -> Chain:
     chain = []
     while frame is not None:
-        if frame.f_code in _Watch.codes:
+        if id(frame.f_code) in _Watch.codes:
             chain.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(chain)
@@ -172,22 +182,23 @@ class _Watch:
     """Who is told of bytecodes, and whose. One at a time in a process."""
 
     current: Injection | None = None
-    codes: frozenset[CodeType] = frozenset()
+    codes: dict[int, CodeType] = {}  # noqa: RUF012 - by id, as in of_code
+    restarted = False
 
     @classmethod
     def reach(cls, code: CodeType, offset: int) -> object:
+        if offset in _deaf_in(code):
+            return DISABLE  # here, from now on
         current = cls.current
         if current is not None:
             current.reach(code, offset)
-        elif sys.version_info >= (3, 12):
-            return sys.monitoring.DISABLE  # here, until there is an injection again
         return None
 
 
 # Functions of the module and not methods: CPython 3.11 keeps no reference of its own to what it
 # calls here, and crashes if that goes away when it raises.
 def _trace_call(frame: FrameType, event: str, arg: object) -> Any:
-    if frame.f_code not in _Watch.codes:
+    if id(frame.f_code) not in _Watch.codes:
         return None
     frame.f_trace_opcodes = True
     return _trace
@@ -200,14 +211,19 @@ def _trace(frame: FrameType, event: str, arg: object) -> Any:
 
 
 @contextmanager
-def watching(*functions: Callable[..., object], only: tuple[str, ...] = ("",)) -> Iterator[None]:
+def watching(
+    *functions: Callable[..., object], only: tuple[str, ...] = ("",), restart: bool = False
+) -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
 
     Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on
-    through `sys.monitoring`, since tracing passes over some bytecodes there.
+    through `sys.monitoring`, since tracing passes over some bytecodes there. `restart` is for what
+    switches the second engine's events: with these go some of ours, until all are restarted.
     """
     core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
-    _Watch.codes = frozenset((*core, *(_code_of(function) for function in functions)))
+    codes = [*core, *map(_code_of, functions)]
+    _Watch.codes = {id(code): code for code in codes}
+    _Watch.restarted = restart
     _set_events(True)
     try:
         yield
@@ -222,7 +238,7 @@ def _set_events(on: bool) -> None:
         if on:
             monitoring.use_tool_id(tool, "injection")
             monitoring.register_callback(tool, instruction, _Watch.reach)
-        for code in _Watch.codes:
+        for code in _Watch.codes.values():
             monitoring.set_local_events(tool, code, instruction if on else 0)
         if not on:
             monitoring.free_tool_id(tool)

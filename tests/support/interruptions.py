@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from injection import Boom, core_codes
+from injection import DISABLE, Boom, core_codes, of_code
 
 FURTHER = 4
 """A second exception comes at each of so many sites after the first: as its handler runs."""
@@ -76,12 +76,12 @@ class _Watch:
     """Who is told of sites, and of those in which code. One at a time in a process."""
 
     current: Interruptions | None = None
-    codes: frozenset[CodeType] = frozenset()
+    codes: dict[int, CodeType] = {}  # noqa: RUF012 - by id, as in of_code
 
 
 def _reach(code: CodeType) -> None:
     current = _Watch.current
-    if current is not None and code in _Watch.codes:
+    if current is not None and id(code) in _Watch.codes:
         current.pass_site(code)
 
 
@@ -93,7 +93,7 @@ def interrupting(*functions: Callable[..., Any]) -> Iterator[None]:
     exception is reported that one of the core's finalizers has let out.
     """
     watched = (*core_codes(), *(function.__code__ for function in functions))
-    _Watch.codes = frozenset(code for code in watched if code.co_name != "_forget")
+    _Watch.codes = {id(code): code for code in watched if code.co_name != "_forget"}
     report = sys.unraisablehook
     sys.unraisablehook = functools.partial(_report_unwatched, report)
     try:
@@ -125,21 +125,23 @@ def _sites_reached() -> Iterator[None]:
     monitoring.register_callback(tool, events.PY_START, lambda code, _: _reach(code))
     monitoring.register_callback(tool, events.C_RETURN, lambda code, *_: _reach(code))
     monitoring.register_callback(tool, events.INSTRUCTION, _reach_jump)
-    for code in _Watch.codes:  # what C returned is reported with what is called
-        jumps = events.INSTRUCTION if _offsets(code, "JUMP_BACKWARD") else 0
+    for code in _Watch.codes.values():  # what C returned is reported with what is called
+        jumps = events.INSTRUCTION if _jumps_in(code) else 0
         monitoring.set_local_events(tool, code, events.PY_START | events.CALL | jumps)
     try:
         yield
     finally:
-        for code in _Watch.codes:
+        for code in _Watch.codes.values():
             monitoring.set_local_events(tool, code, 0)
         monitoring.free_tool_id(tool)
 
 
-def _reach_jump(code: CodeType, offset: int) -> None:
+def _reach_jump(code: CodeType, offset: int) -> object:
     # Not by the event of a jump: what that raises is raised where the jump leads to.
-    if offset in _offsets(code, "JUMP_BACKWARD"):
-        _reach(code)
+    if offset not in _jumps_in(code):
+        return DISABLE
+    _reach(code)
+    return None
 
 
 # CPython 3.11: what C returned is seen by a profiler, the rest by a tracer. One that raises is not
@@ -156,7 +158,7 @@ def _profile(frame: FrameType, event: str, arg: object) -> None:
     if _Watch.current is not None and sys.gettrace() is None:
         outer: FrameType | None = frame
         while outer is not None:
-            if outer.f_code in _Watch.codes:
+            if id(outer.f_code) in _Watch.codes:
                 outer.f_trace = _trace
                 outer.f_trace_opcodes = True
             outer = outer.f_back
@@ -166,7 +168,7 @@ def _profile(frame: FrameType, event: str, arg: object) -> None:
 
 
 def _trace_call(frame: FrameType, event: str, arg: object) -> Any:
-    if frame.f_code not in _Watch.codes:
+    if id(frame.f_code) not in _Watch.codes:
         return None
     frame.f_trace_opcodes = True
     return _trace
@@ -175,14 +177,22 @@ def _trace_call(frame: FrameType, event: str, arg: object) -> Any:
 def _trace(frame: FrameType, event: str, arg: object) -> Any:
     if sys.getprofile() is None and _Watch.current is not None:
         sys.setprofile(_profile)
-    if event == "opcode" and frame.f_lasti in _offsets(
-        frame.f_code, "RESUME", "JUMP_BACKWARD", "POP_JUMP_BACKWARD"
-    ):
+    if event == "opcode" and frame.f_lasti in _traced_in(frame.f_code):
         _reach(frame.f_code)
     return _trace
 
 
-@functools.cache
-def _offsets(code: CodeType, *names: str) -> frozenset[int]:
-    steps = [each for each in dis.get_instructions(code) if each.opname.startswith(names)]
-    return frozenset(each.offset for each in steps if not each.opname.endswith("NO_INTERRUPT"))
+@of_code
+def _jumps_in(code: CodeType) -> Iterator[int]:
+    return _offsets(code, "JUMP_BACKWARD")
+
+
+@of_code
+def _traced_in(code: CodeType) -> Iterator[int]:
+    return _offsets(code, "RESUME", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")
+
+
+def _offsets(code: CodeType, *names: str) -> Iterator[int]:
+    for each in dis.get_instructions(code):
+        if each.opname.startswith(names) and not each.opname.endswith("NO_INTERRUPT"):
+            yield each.offset

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dis
-import functools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 
 from helpers import WAIT
-from injection import Injection
+from injection import Injection, of_code
 
 OFTEN = 2
 """How many visits to one bytecode are interrupted, each in a run of its own."""
@@ -27,27 +26,26 @@ class Interruption(Injection):
 
     def __init__(self, at: int) -> None:
         super().__init__(at)
-        self._visits: Counter[tuple[CodeType, int]] = Counter()
+        self._visits: Counter[tuple[int, int]] = Counter()
 
     def reach(self, code: CodeType, offset: int) -> None:
         if threading.get_ident() == self._ident and offset in interruptible(code):
-            self._visits[code, offset] += 1
-            if self._visits[code, offset] <= OFTEN:
+            visit = id(code), offset
+            self._visits[visit] += 1
+            if self._visits[visit] <= OFTEN:
                 super().reach(code, offset)
 
 
-@functools.cache
-def interruptible(code: CodeType) -> frozenset[int]:
+@of_code
+def interruptible(code: CodeType) -> Iterator[int]:
     """The offsets of the instructions before which an exception is to be raised."""
-    offsets: list[int] = []
     after_call = False
     for each in dis.get_instructions(code):
         if each.opname in _PASSED_OVER:
             continue  # and what comes next is what is after the call
         if (after_call and each.opname not in _RETURNS) or each.opname.startswith(_LOOKS):
-            offsets.append(each.offset)
+            yield each.offset
         after_call = each.opname.startswith("CALL")
-    return frozenset(offsets)
 
 
 _LOOKS = ("RESUME", "JUMP_BACKWARD")
