@@ -135,6 +135,13 @@ def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:
     return any(file.startswith(_ASYNCIO) for file in files)
 
 
+def is_in_callback(stack: Sequence[FrameSummary]) -> bool:
+    """Whether the program's own line is in a callback of a loop of asyncio, a coroutine say."""
+    user = nearest(stack)
+    outside = () if user is None else stack[: stack.index(user)]
+    return any(one.name == "_run" and one.filename.startswith(_ASYNCIO) for one in outside)
+
+
 def _files_inside(stack: Sequence[FrameSummary], user: FrameSummary) -> set[str]:
     """The files of what the program's own line calls."""
     return {entry.filename for entry in stack[stack.index(user) + 1 :]}

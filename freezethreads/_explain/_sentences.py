@@ -8,6 +8,7 @@ from freezethreads._explain._causes import (
     Cause,
     called_in,
     is_in_call,
+    is_in_callback,
     runs_event_loop,
     takes_something,
     waits_in,
@@ -72,6 +73,11 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
     if cause is Cause.NO_FREEZE:
         since = "" if evidence.inside_at is None else f", which it entered at {place}"
         return f"{name} is inside no_freeze(){since}; {_activity(straggler, evidence)}."
+    if cause in _IN_CALLS and is_in_callback(stack):
+        return (
+            f"{name} waits in {waits_in(stack)}, in a callback of its event loop, which stops "
+            "between two of these."
+        )
     reasons = {
         Cause.COMPUTING: f"{name} computes, and passes no safepoint.",
         Cause.WAITING: f"{name} waits in {waits_in(stack)}, which is in no blocking region.",
@@ -84,6 +90,9 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
         Cause.SLOW: f"{name} stopped just after the deadline.",
     }
     return reasons[cause]
+
+
+_IN_CALLS: Final = (Cause.C_CALL, Cause.JOIN, Cause.WAITING, Cause.WAKER)
 
 
 def _activity(straggler: Straggler, evidence: Evidence) -> str:
@@ -115,6 +124,12 @@ def advise(
     if cause in (Cause.WAITING, Cause.C_CALL) and runs_event_loop(evidence.later):
         return (
             "Have that event loop stop, by freezethreads.integrations.asyncio_loop.enrol() in it."
+        )
+    if cause in _IN_CALLS and is_in_callback(evidence.later):
+        return (
+            f"Let the event loop go on meanwhile: await what does the same {at}, or have a thread "
+            "do it, by `await asyncio.to_thread(...)`. (A blocking region does not count in there: "
+            "other tasks run in the same thread.)"
         )
     if cause is Cause.COMPUTING:
         return _advise_safepoint(called, place)

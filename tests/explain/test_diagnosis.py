@@ -25,6 +25,7 @@ from freezethreads._explain._source import (
 )
 from freezethreads._ground.files import PACKAGE, remoteness
 from freezethreads._report.stacks import nearest
+from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping
 from helpers import WAIT, start, wait_for, wait_until
 from machine import needs_monitoring
@@ -207,6 +208,39 @@ def test_an_event_loop_is_not_to_be_put_into_a_blocking_region() -> None:
     assert (finding.cause, finding.line) == ("waiting", "asyncio.run(nap())")
     assert "blocking()" not in finding.advice
     assert "asyncio_loop.enrol()" in finding.advice
+
+
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_a_coroutine_that_blocks_its_loop_is_to_await(enrolled: bool) -> None:
+    """Neither its loop's waker nor a blocking region could help."""
+
+    def run() -> None:
+        if enrolled:
+            asyncio.run(main())
+        else:
+            with freezer.register():
+                asyncio.run(block())
+
+    async def main() -> None:
+        with asyncio_loop.enrol(freezer):
+            await block()
+
+    async def block() -> None:
+        blocked.set()
+        over.wait(WAIT)
+
+    freezer = Freezer()
+    blocked, over = threading.Event(), threading.Event()
+    thread = start(run)
+    wait_for(blocked)
+    (finding,) = diagnose(freezer, 0.05).findings
+    over.set()
+    thread.finish()
+    assert finding.line == "over.wait(WAIT)"
+    assert "in a callback of its event loop" in finding.why
+    assert "`await asyncio.to_thread(...)`" in finding.advice
+    assert "waker" not in finding.why + finding.advice
+    assert "`with " not in finding.advice
 
 
 @pytest.mark.parametrize(
