@@ -53,6 +53,7 @@ NAMES = (
     "_controller/world",
     "sync/_condition",
     "sync/_locks",
+    "sync/_own_world",
     "sync/_queues",
     "sync/_reentrant",
     "sync/_waitable",
