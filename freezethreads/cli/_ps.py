@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import signal
+from pathlib import Path
 from typing import Any
 
 from freezethreads._ground.files import short_path
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows = [_row(one, arguments.wide) for one in found]
         width = room(arguments.wide)
         say(table_of(("PID", "THREADS", "STATE", "COMMAND"), rows, width))
+        for silent in (one for one in found if "why" in one):
+            say(silent["why"])
     else:
         say("no process of this user serves")
     return 0
@@ -59,16 +62,30 @@ def _ask(pid: int) -> dict[str, Any] | None:
         with connect(pid, patience=_PATIENCE) as client:
             return client.hello
     except (NoAnswer, RequestRefused) as error:
-        return {"pid": pid, "state": "no answer", "threads": None, "command": [f"({error})"]}
+        return {
+            "pid": pid,
+            "state": "no answer",
+            "threads": None,
+            "command": _command_of(pid),
+            "why": str(error),
+        }
     except ControlError:
         return None
+
+
+def _command_of(pid: int) -> list[str]:
+    """How a process was started that does not say so itself, if the system tells."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it is gone, or this is no Linux
+        return []
+    return os.fsdecode(line).rstrip("\0").split("\0")
 
 
 def _row(process: dict[str, Any], wide: bool) -> tuple[object, ...]:
     command = process["command"]
     if not wide:
         command = [os.path.basename(word) for word in command[:1]] + [*map(short_path, command[1:])]
-    words = command[0] if process["threads"] is None else shlex.join(command)
     freezes = [freeze for one in process.get("freezers", ()) for freeze in one["freezes"]]
     where = "".join(sorted({where_in_words(freeze) for freeze in freezes}))
-    return process["pid"], process["threads"], process["state"] + where, words
+    return process["pid"], process["threads"], process["state"] + where, shlex.join(command) or None

@@ -69,7 +69,14 @@ def test_ps_shows_one_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr("freezethreads.cli._ps._PATIENCE", 0.1)
     os.kill(served.pid, signal.SIGSTOP)
-    assert "no answer  (process" in say(capsys, "ps")
+    _, line, why = say(capsys, "ps").splitlines()
+    assert line.split()[:4] == [str(served.pid), "-", "no", "answer"]
+    assert why.startswith(f"process {served.pid} did not answer within 0.1 s")
+    (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
+    assert process["why"] == why
+    if Path("/proc").is_dir():
+        assert f"no answer  {os.path.basename(sys.executable)} -c " in line
+        assert process["command"][1] == "-c"
 
 
 def test_an_interrupt_of_ps_ends_it_quietly(
