@@ -80,6 +80,7 @@ _LOADS: Final = {
     "LOAD_FAST_BORROW_LOAD_FAST_BORROW": "fast",
 }
 _SILENT: Final = ("NOP", "NOT_TAKEN", "POP_", "JUMP_", "SWAP", "EXTENDED_ARG")
+_NEVER_GO_ON: Final = ("JUMP", "RETURN", "RAISE", "RERAISE")
 _ELSEWHERE: Final = ("JUMP", "POP_JUMP", "RETURN", "RERAISE", "RAISE", "YIELD", "SEND", "FOR_ITER")
 _TAIL: Final = 12  # instructions between the end of a block and the call of `__exit__`, at most
 _ATTR_HAS_PLACE: Final = sys.version_info >= (3, 12)  # LOAD_ATTR is LOAD_METHOD as well
@@ -232,7 +233,7 @@ class _Reader:
     def _next(self, i: int) -> Iterator[int]:
         """The instructions that may come after that one."""
         one = self._instructions[i]
-        if not one.opname.startswith(("JUMP", "RETURN", "RAISE", "RERAISE")):
+        if not one.opname.startswith(_NEVER_GO_ON):
             yield i + 1
         if one.opcode in dis.hasjrel:
             yield self._index[one.argval]
@@ -421,8 +422,14 @@ class _Reader:
         return last
 
     def _first_call(self, i: int) -> int | None:
-        calls = (k for k in range(i, len(self._instructions)) if self._opname(k)[:4] == "CALL")
-        return next(calls, None)
+        """The first one from there on, before it goes on elsewhere: after the handler of a `with`
+        block comes what comes after the block."""
+        for k in range(i, len(self._instructions)):
+            if self._opname(k).startswith("CALL"):
+                return k
+            if self._opname(k).startswith(("WITH_EXCEPT_START", *_NEVER_GO_ON)):
+                break
+        return None
 
     def _call_of(self, i: int, depth: int) -> int | None:
         """The call of what is loaded there, which takes so much on the stack."""

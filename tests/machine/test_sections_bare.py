@@ -361,6 +361,18 @@ def test_who_holds_none_is_in_none(
     assert shelter_while_waiting(function) is None
 
 
+def release_after_a_block() -> None:
+    with contextlib.nullcontext():
+        inside()
+    lock.release()
+
+
+def test_a_release_after_a_block_tells_nothing_of_the_block() -> None:
+    """On CPython 3.11 it comes right after the handler of the block."""
+    lock.acquire()
+    assert shelter_while_waiting(release_after_a_block) is None
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring there")
 @pytest.mark.parametrize("make", [threading.Lock, InPython])
 @pytest.mark.parametrize("function", HELD)
