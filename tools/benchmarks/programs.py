@@ -20,11 +20,12 @@ _SCRIPT = str(Path(__file__).with_name("workloads.py"))
 _RUN = ("-m", "freezethreads", "run")
 
 # How each is started, and what a quantity is called.
-_KINDS: dict[str, Sequence[str]] = {
+KINDS: dict[str, Sequence[str]] = {
     "plain": (),
     "under install()": _RUN,
-    "under run --unpatched": (*_RUN, "--unpatched"),
 }
+if sys.version_info >= (3, 12):
+    KINDS["under run --unpatched"] = (*_RUN, "--unpatched")
 
 # The share of the plain throughput that is to be kept under `install()`, by the name's beginning.
 _SHARES = {
@@ -84,16 +85,16 @@ def _programs(name: str, scale: Scale) -> Iterator[Sequence[Sample]]:
     with ExitStack() as stack:
         yield [
             functools.partial(sample, kind, stack.enter_context(_Program(arguments)))
-            for kind, arguments in _KINDS.items()
+            for kind, arguments in KINDS.items()
         ]
 
 
 def _group(name: str) -> Group:
-    plain, installed, unpatched = _KINDS
-    rows = (
+    plain, installed, *others = KINDS
+    rows = [
         Row(f"{name} {installed}", installed, plain, _limit(name), _limit(name)),
-        Row(f"{name} {unpatched}", unpatched, plain),
-    )
+        *[Row(f"{name} {other}", other, plain) for other in others],
+    ]
     return Group(rows, functools.partial(_programs, name))
 
 
