@@ -24,7 +24,7 @@ _PLAIN: Final = (LockType, type(RLock()))
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LOCKLIKE: Final = {
     *("locks", "locked", "locking", "mutexes", "semaphore", "semaphores", "sem", "sema", "cv"),
-    *("condition", "conditions", "cond", "condvar", "synchronized", "exclusive"),
+    *("condition", "cond", "condvar", "synchronized", "exclusive"),
 }
 _ENDS_LIKE_A_LOCK: Final = re.compile("((?<![bc])(?<!un)lock|mutex)$")  # rlock, and not unlock
 

@@ -452,7 +452,11 @@ def test_what_is_called_like_a_lock(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["connection", "block", "clock", "unlock", "seconds", "blocking()", "assembly", "recv"]
+    "name",
+    [
+        *("connection", "block", "clock", "unlock", "seconds", "blocking()", "assembly", "recv"),
+        "conditions()",  # most often those of a contract
+    ],
 )
 def test_what_is_not_called_like_a_lock(name: str) -> None:
     assert not is_called_like_a_lock(name)
