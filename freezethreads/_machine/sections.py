@@ -106,6 +106,12 @@ def sections_of(code: CodeType) -> tuple[Section, ...]:
     return found
 
 
+def calls_of_acquire(code: CodeType) -> Mapping[int, Chain]:
+    """By offset: the X of each call of `X.acquire()`. From any thread."""
+    reader = _reader_of(code)
+    return {reader._instructions[i].offset: chain for i, chain in reader._acquiring.items()}
+
+
 def is_on_the_way_out(code: CodeType, offset: int) -> bool:
     """Whether a block or its handler has yet to do what it is there for: to call `__exit__`, or to
     begin with a `finally`.

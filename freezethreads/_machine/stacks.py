@@ -253,10 +253,16 @@ def _acquired_by(ident: int, lock: object) -> Place | None:
 def programs_place(frame: FrameType, offset: int | None = None) -> Place:
     """Where the code is that is nearest to the reader, from that frame on outwards: an offset of
     the frame itself, or the call that another one makes."""
+    nearest = programs_frame(frame)
+    is_itself = offset is not None and nearest is frame
+    return place_at(nearest.f_code, offset if is_itself and offset is not None else nearest.f_lasti)
+
+
+def programs_frame(frame: FrameType) -> FrameType:
+    """The innermost frame of the code that is nearest to the reader, from that one on outwards."""
     nearest, at = frame, frame.f_back
     while at is not None:
         if remoteness(at.f_code.co_filename) < remoteness(nearest.f_code.co_filename):
             nearest = at
         at = at.f_back
-    is_itself = offset is not None and nearest is frame
-    return place_at(nearest.f_code, offset if is_itself and offset is not None else nearest.f_lasti)
+    return nearest
