@@ -199,9 +199,9 @@ class Freezer(Unique):
         """A region in which the calling thread is in that group: a job of a pool, a request.
 
         ``with freezer.group("migration"):``, by any thread; may be nested. `name` is a dotted name.
-        So one job can be stopped, and not the worker that has it. The beginning is a safepoint of
-        the group, and the end one of the group to which the thread goes back. If somebody else has
-        moved the thread meanwhile, it stays there. A thread that is not registered is, for as long.
+        So one job can be stopped, and not the worker that has it. At the beginning the thread stops
+        if the group is frozen, and at the end if the one is to which it goes back. If somebody else
+        has moved it meanwhile, it stays there. A thread that is not registered is, for as long.
         In a coroutine it lasts while others run in its thread, too.
 
         TypeError or ValueError if `name` is no dotted name; `FreezeError` inside `no_freeze()`, a

@@ -42,7 +42,7 @@ class GroupRegion:
 
     def __enter__(self) -> None:
         own, caller = self._registry.own, sys._getframe(1)
-        record, before = own.record, own.groups
+        record, before = self._enrolment(), own.groups
         try:
             if record is None:
                 own.groups = (*before, Membership(self, None, "", self._group))
@@ -70,14 +70,19 @@ class GroupRegion:
         if at is None:
             raise FreezeError(f"this thread has not entered group({self._group!r})")
         own = self._registry.own
-        entered, record = own.groups[at], own.record
+        entered, record = own.groups[at], self._enrolment()
         if entered.record is None:
-            if record is not None and not (record.implicit or record.exited):
+            if record is not None and not record.implicit:
                 membership.unregister(self._registry)
         elif record is entered.record and record.group == entered.group:
             membership.check_own_move(record)
             membership.move_oneself(self._registry, record, entered.before, caller, "group")
         own.groups = (*own.groups[:at], *own.groups[at + 1 :])
+
+    def _enrolment(self) -> Record | None:
+        """As what the calling thread is enrolled; the end of an installation may have ended it."""
+        record = self._registry.own.record
+        return None if record is None or record.exited else record
 
     def _find(self) -> int | None:
         """Where the innermost one stands that this has entered; None: there is none."""

@@ -163,6 +163,25 @@ def test_one_that_registers_anew_inside_keeps_that() -> None:
     assert not is_registered(freezer)
 
 
+def test_a_thread_whose_installation_has_ended_is_as_one_that_is_not_registered() -> None:
+    freezer = freezethreads.default_freezer
+    over, inside = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with freezethreads.group("outer"):
+            inside.set()
+            wait_for(over)  # of the installation
+        with freezethreads.group("job"):
+            assert own_group(freezer) == "job"
+        assert not is_registered(freezer)
+
+    with freezethreads.install():
+        worker = start(work)
+        wait_for(inside)
+    over.set()
+    worker.finish()
+
+
 def test_what_is_refused_changes_nothing() -> None:
     freezer = Freezer()
     with freezer.register(group="pool"):
