@@ -97,7 +97,8 @@ class Bar:
     instruction are needed there alone, and the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
     what that refers to is not to live longer), its code, and the call that it has made there.
-    `caught` tells of a thread that has arrived in atomic code of some kind which kind, and where.
+    `caught` tells of a thread that has arrived of which kinds the atomic code is that it is in,
+    and where.
     """
 
     __slots__ = (
@@ -322,8 +323,9 @@ class Bar:
 
     def _arrive(self, ident: int, frame: FrameType, place: Place) -> None:
         """By whoever has claimed it; `frame` is its innermost one."""
-        for kind, at in kinds_in(frame).items():
-            self.caught.setdefault(ident, []).append((kind, place_at(at.f_code, at.f_lasti)))
+        self.caught[ident] = [
+            (kind, place_at(at.f_code, at.f_lasti)) for kind, at in kinds_in(frame).items()
+        ]
         self.stopped[ident] = place
         others = self.awaited
         if others.pop(ident, None) is not None and not any(list(others.values())):

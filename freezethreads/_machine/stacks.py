@@ -258,5 +258,6 @@ def programs_place(frame: FrameType, offset: int | None = None) -> Place:
         if remoteness(at.f_code.co_filename) < remoteness(nearest.f_code.co_filename):
             nearest = at
         at = at.f_back
-    is_itself = offset is not None and nearest is frame
-    return place_at(nearest.f_code, offset if is_itself and offset is not None else nearest.f_lasti)
+    if nearest is not frame or offset is None:
+        offset = nearest.f_lasti
+    return place_at(nearest.f_code, offset)
