@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
 from freezethreads._controller.hooks import Hook
-from freezethreads._controller.nobody import warn_of_kinds, warn_of_nobody
+from freezethreads._controller.nobody import warn_of_mistakes
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -33,7 +33,7 @@ from freezethreads._ground.errors import FreezeError, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
-from freezethreads._machine.marks import atomic_for, freezable, mark, warn_of_marks
+from freezethreads._machine.marks import atomic_for, freezable, mark
 from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
@@ -323,9 +323,7 @@ class Freezer(Unique):
 
         def stop() -> World:
             if own is None:
-                warn_of_nobody(self._registry, freeze, place)
-                warn_of_kinds(self._registry, freeze, place)
-                warn_of_marks(freeze)
+                warn_of_mistakes(self._registry, freeze, place)
                 self._controller.stop(freeze, deadline, place)
             world = World(self._registry, self._controller, freeze, user, lease, place)
             if hooks and own is None:
@@ -408,9 +406,7 @@ class Freezer(Unique):
         user = object()
 
         def stop() -> Hold:
-            warn_of_nobody(self._registry, freeze, place)
-            warn_of_kinds(self._registry, freeze, place)
-            warn_of_marks(freeze)
+            warn_of_mistakes(self._registry, freeze, place)
             self._controller.stop_and_leave(freeze, deadline, place)
             hold = Hold(self._registry, self._controller, freeze, user, lease, place)
             if hooks:

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from freezethreads._ground.files import is_own
-from freezethreads._machine.marks import of_kinds
+from freezethreads._machine.marks import of_kinds, warn_of_marks
 from freezethreads._registry.places import Place, code_of
 from freezethreads._registry.registry import MOST_GROUPS, Registry, warn_if_quiet
 from freezethreads._registry.requests import Freeze, covers
@@ -26,8 +26,16 @@ _MOST = 100
 """Warnings that one freezer gives. A program that makes up the names of its groups gets no more."""
 
 
-def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
-    """Before `freeze` is asked for at `place`: log a warning if it cannot stop anybody."""
+def warn_of_mistakes(registry: Registry, freeze: Freeze, place: Place) -> None:
+    """Before `freeze` is asked for at `place`: log a warning for each name in it, and each mark
+    that it heeds, that names nothing."""
+    _warn_of_nobody(registry, freeze, place)
+    _warn_of_kinds(registry, freeze, place)
+    warn_of_marks(freeze)
+
+
+def _warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
+    """If it cannot stop anybody."""
     groups = registry.groups
     if freeze.bar is not None and not freeze.asked.group:
         return  # it stops all there are
@@ -44,9 +52,9 @@ def warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
         registry.warned[key] = None
 
 
-def warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
-    """Before `freeze` is asked for at `place`: log a warning for each kind that it is to find
-    settled and of which nothing was ever pending, if something was of others."""
+def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
+    """For each kind that it is to find settled and of which nothing was ever pending, if something
+    was of others."""
     seen = [*registry.kinds.copy(), *of_kinds.copy()] if freeze.asked.settled else []
     if not seen or len(seen) >= MOST_GROUPS:
         return

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from freezethreads._controller.nobody import warn_of_kinds, warn_of_nobody
+from freezethreads._controller.nobody import warn_of_mistakes
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -32,7 +32,6 @@ from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError
 from freezethreads._machine.bar import Bar
-from freezethreads._machine.marks import warn_of_marks
 from freezethreads._refrigerator.unentered import tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
@@ -117,9 +116,7 @@ class FreezeRequest:
         self._freeze = freezer._ask("freeze", group, reason, "safepoint", kinds)
         self._freeze.bell = Doorbell(notify)
         if place is not None:
-            warn_of_nobody(self._registry, self._freeze, place)
-            warn_of_kinds(self._registry, self._freeze, place)
-            warn_of_marks(self._freeze)
+            warn_of_mistakes(self._registry, self._freeze, place)
 
     def poll(self) -> World | None:
         """Go on as far as can be done without waiting; the world when all stand, None until then.
