@@ -29,6 +29,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import freezethreads
+from helpers import HAS_GIL
 
 TURNS = 2
 # What a callback returns that is not to be called there again.
@@ -59,7 +60,7 @@ class Injection:
         self.at = at
         self._left = at
         self._tried = tried
-        self._ident = 0
+        self.ident = 0
 
     @property
     def hits(self) -> list[str]:
@@ -67,7 +68,7 @@ class Injection:
         return [] if self.hit is None else [self.hit[0]]
 
     def __enter__(self) -> Injection:
-        self._ident = get_ident()
+        self.ident = get_ident()
         _Watch.current = self
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
@@ -81,8 +82,8 @@ class Injection:
             sys.settrace(None)
 
     def reach(self, code: CodeType, offset: int) -> None:
-        """A bytecode that is not deaf is about to be executed, at `offset`, by any thread."""
-        if get_ident() != self._ident or self.hit is not None:
+        """A bytecode that is not deaf is about to be executed, at `offset`, by its thread."""
+        if self.hit is not None:
             return
         if self._left:
             self._left -= 1
@@ -187,11 +188,14 @@ class _Watch:
 
     @classmethod
     def reach(cls, code: CodeType, offset: int) -> object:
-        if offset in _deaf_in(code):
-            return DISABLE  # here, from now on
         current = cls.current
-        if current is not None:
-            current.reach(code, offset)
+        if current is None:
+            return DISABLE if cls.restarted else None
+        if get_ident() != current.ident:
+            return None
+        if offset in _deaf_in(code):
+            return DISABLE
+        current.reach(code, offset)
         return None
 
 
@@ -218,12 +222,13 @@ def watching(
 
     Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on
     through `sys.monitoring`, since tracing passes over some bytecodes there. `restart` is for what
-    switches the second engine's events: with these go some of ours, until all are restarted.
+    switches the second engine's events: with these go some of ours, until all are restarted. So it
+    is without a GIL, where events that go on between the injections have all threads wait.
     """
     core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
     codes = [*core, *map(_code_of, functions)]
     _Watch.codes = {id(code): code for code in codes}
-    _Watch.restarted = restart
+    _Watch.restarted = restart or not HAS_GIL
     _set_events(True)
     try:
         yield

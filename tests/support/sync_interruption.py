@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ class Interruption(Injection):
         self._visits: Counter[tuple[int, int]] = Counter()
 
     def reach(self, code: CodeType, offset: int) -> None:
-        if threading.get_ident() == self._ident and offset in interruptible(code):
+        if offset in interruptible(code):
             visit = id(code), offset
             self._visits[visit] += 1
             if self._visits[visit] <= OFTEN:
