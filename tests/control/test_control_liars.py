@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from control_programs import runtime as runtime
-from freezethreads import Freezer
+from freezethreads import Freezer, cli
 from freezethreads.cli import main
 from freezethreads.control import ControlError, FreezeFailed, _client, connect
 from freezethreads.control._requests import REQUESTS
@@ -33,6 +34,8 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be understood may be the last of a process that ends: not so here."""
     monkeypatch.setattr(_client, "ends", lambda pid: False)
     monkeypatch.setattr("freezethreads.cli._pyspy._path", lambda: "")
+    # Commands by the thousand: the parser, which takes longer than they do, is made once.
+    monkeypatch.setattr(cli, "_make_parser", functools.cache(cli._make_parser))
 
 
 @pytest.fixture
