@@ -37,7 +37,8 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return noted
 
 
-ALL_STEPS = ["venv --clear", "pip install --prefer-binary --editable"]
+INSTALL = "pip install --prefer-binary --config-settings editable_mode=compat --editable"
+ALL_STEPS = ["venv --clear", INSTALL]
 
 
 def set_up(*extras: str, interpreter: Interpreter = FAKE) -> None:
