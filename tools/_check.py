@@ -45,6 +45,10 @@ QUICK = (
     "house/test_layers.py",
 )
 
+# What --all runs on the first Python alone: what no interpreter has a part in. (The models are
+# checked by spin and a C compiler, and compared with the text of the code.)
+ONCE = ("tests/stress/test_models.py",)
+
 # What pytest prints of a file of tests: its name, and a letter for each.
 FILE_DONE = re.compile(r"tests/\S+\.py [.FEsxX]")
 
@@ -91,6 +95,8 @@ def main(arguments: Sequence[str]) -> int:
             runs += [run_mutants(own), *run_explorer(own), *run_models()]
         runs += try_all(others, pytest_arguments)
     status = summarize(runs, time.monotonic() - began)
+    if others and not pytest_arguments:
+        announce(f"on Python {own.label} alone, as no Python has a part in it: {', '.join(ONCE)}")
     if lacking:
         announce(f"not tested, as not found on PATH: Python {', '.join(lacking)}")
     return status
@@ -190,19 +196,21 @@ def run_models() -> list[Run]:
     return [run([[sys.executable, str(ROOT / "tools" / "model")]], "tools/model")]
 
 
-def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
-    """Run pytest on one interpreter. Raises SetUpError."""
+def run_tests(
+    interpreter: Interpreter, arguments: Sequence[str], left_out: Sequence[str] = ()
+) -> Run:
+    """Run pytest on one interpreter; of all the tests, without these files. Raises SetUpError."""
     with prepared(interpreter, EXTRAS) as environment, tempfile.TemporaryDirectory() as folder:
         commands = []
         counts: list[Path] = []
-        for selected in parts_of(arguments):
+        for selected in parts_of(arguments, left_out):
             counts.append(Path(folder, f"{len(counts)}.json"))
             totals = [str(ROOT / "tools" / "_totals.py"), str(counts[-1])]
             commands.append([environment.python, *totals, "-p", "no:cacheprovider", *selected])
         return run(commands, f"Python {interpreter.label}", counts)
 
 
-def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
+def parts_of(arguments: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequence[str]]:
     """The arguments of the runs of pytest that make up one.
 
     All the tests are dealt out to several, of which `AT_ONCE` run at a time, since most tests wait
@@ -210,7 +218,8 @@ def parts_of(arguments: Sequence[str]) -> list[Sequence[str]]:
     """
     if arguments:
         return [arguments]
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+    found = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    files = sorted(found - set(left_out))
     return [files[part::PARTS] for part in range(PARTS)]
 
 
@@ -227,7 +236,7 @@ def try_all(interpreters: Sequence[Interpreter], arguments: Sequence[str]) -> li
 def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
     """The same for one of several: that it cannot be set up must not hide what the others say."""
     try:
-        return run_tests(interpreter, arguments)
+        return run_tests(interpreter, arguments, ONCE)
     except SetUpError as error:
         announce(f"Python {interpreter.label}: {error}")
         return Run(f"Python {interpreter.label} (its set-up)", 1, Counter(), 0.0)

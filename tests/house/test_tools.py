@@ -241,6 +241,29 @@ def test_all_the_tests_are_each_test_file_once() -> None:
     assert _check.parts_of(["-x"]) == [["-x"]]
 
 
+def test_what_no_interpreter_has_a_part_in_is_left_out_on_all_but_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = {name for part in _check.parts_of([]) for name in part}
+    others = [name for part in _check.parts_of([], _check.ONCE) for name in part]
+    assert every - set(others) == set(_check.ONCE)
+    assert len(others) == len(set(others))
+    asked: list[tuple[object, ...]] = []
+    done = _check.Run("Python", 0, Counter(), 0.0)
+
+    def note(interpreter: Interpreter, *some: object) -> _check.Run:
+        asked.append(some)
+        return done
+
+    monkeypatch.setattr(_check, "run_tests", note)
+    monkeypatch.setattr(_check, "discover", lambda _: [FAKE, replace(FAKE, release="3.98")])
+    for step in "run_mutants", "run_explorer", "run_models", "run_linters":
+        monkeypatch.setattr(_check, step, lambda *_: [])
+    monkeypatch.setattr(_check, "run_mutants", lambda _: done)
+    assert _check.main(["--all"]) == 0
+    assert asked == [([],), ([], _check.ONCE)]
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_what_one_part_says_is_not_lost(
     bad: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -249,7 +272,7 @@ def test_what_one_part_says_is_not_lost(
     for part, path in enumerate(files):
         path.write_text(f"def test_of_part(): assert {part} != {bad}")
     monkeypatch.setattr(_check, "prepared", this_python)
-    monkeypatch.setattr(_check, "parts_of", lambda _: [[str(path)] for path in files])
+    monkeypatch.setattr(_check, "parts_of", lambda *_: [[str(path)] for path in files])
     run = _check.run_tests(FAKE, [])
     assert run.counts == {"passed": 1, "failed": 1}
     assert run.status == 1
