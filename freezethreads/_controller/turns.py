@@ -116,7 +116,7 @@ class Turns:
         its place during a world. (Its thread may stand for that while it waits: in a signal
         handler, or because it takes its turn without waiting.)
         """
-        for request in self.waiting():
+        for request in list(self._queue):
             if request.keeps_turn or not request.asked.is_by(record):
                 continue
             keeps_its_place = (

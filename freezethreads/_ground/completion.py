@@ -14,7 +14,7 @@ left held.
 
 from __future__ import annotations
 
-from freezethreads._ground.original import allocate_lock, get_ident, main_thread, monotonic
+from freezethreads._ground.original import allocate_lock, get_ident, main, monotonic
 from freezethreads._ground.uninterruptible import covered
 
 _SLOW = 0.002  # seconds from ring to run: fewer with a free processor, more without
@@ -78,7 +78,7 @@ class Completion:
     def leave(self, bell: Bell) -> None:
         """Once `done`, and in any case after `enter`: wake the next. May be repeated."""
         self._waiting.pop(bell, None)
-        if self.done and get_ident() == main_thread().ident:
+        if self.done and get_ident() == main.ident:
             self._wake_all()
         elif self.done:
             slow = monotonic() - self._rung_at > _SLOW

@@ -28,6 +28,7 @@ __all__ = [
     "get_native_id",
     "getpid",
     "local",
+    "main",
     "main_thread",
     "monotonic",
     "own_idents",
@@ -52,6 +53,23 @@ current_thread = threading.current_thread
 main_thread = threading.main_thread
 enumerate_threads = threading.enumerate
 current_frames = sys._current_frames
+
+
+class _Main:
+    """The ident of the main thread, for who asks more often than a call of `main_thread` is cheap.
+
+    In the child of a fork that is the thread which has forked.
+    """
+
+    def __init__(self) -> None:
+        self.note()
+        os.register_at_fork(after_in_child=self.note)
+
+    def note(self) -> None:
+        self.ident = main_thread().ident
+
+
+main = _Main()
 
 
 class OwnThread(Thread):

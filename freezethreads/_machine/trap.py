@@ -37,7 +37,7 @@ from freezethreads._machine.monitoring import (
 )
 from freezethreads._machine.sections import is_on_the_way_out
 from freezethreads._machine.stacks import kind_of
-from freezethreads._refrigerator.refrigerator import visit_door
+from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
@@ -226,7 +226,7 @@ def _at_door(code: object, offset: object, *rest: object) -> None:
     if name is not None and not is_in_child():
         for freeze in list(_doors):
             registry: Any = freeze.registry
-            visit_door(registry, freezable.label_of(name), frame)
+            visit_safepoint(registry, freezable.label_of(name), frame, "freezable")
 
 
 def before_fork() -> None:

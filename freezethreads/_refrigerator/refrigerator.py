@@ -12,12 +12,12 @@ The doors lead here: a safepoint, the end of a blocking region (`blocking`) and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import FrameType
 from typing import Final
 
 from freezethreads._ground.errors import ThreadBlocked
-from freezethreads._ground.original import OwnThread, get_ident, main_thread
+from freezethreads._ground.original import OwnThread, get_ident, main
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.flat import wait_flat
 from freezethreads._registry.places import (
@@ -46,17 +46,13 @@ from freezethreads._report.ownership import check_nothing_owned
 _LISTEN: Final = 1.0  # seconds after which a main thread that stands looks for signals
 
 
-def visit_safepoint(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos."""
-    _visit_as(registry, "safepoint", label, frame)
+def visit_safepoint(
+    registry: Registry, label: str | None, frame: FrameType, kind: Kind = "safepoint"
+) -> None:
+    """What `safepoint()` does when the flag is up: stop if asked to, then make one's todos.
 
-
-def visit_door(registry: Registry, label: str | None, frame: FrameType) -> None:
-    """The same in code that was marked as a safepoint from outside."""
-    _visit_as(registry, "freezable", label, frame)
-
-
-def _visit_as(registry: Registry, kind: Kind, label: str | None, frame: FrameType) -> None:
+    In code that was marked as a safepoint from outside `kind` is "freezable".
+    """
     record = registry.own.record
     parking = here.parking
     is_shut = parking.shut or (record is not None and record.shut)
@@ -66,17 +62,8 @@ def _visit_as(registry: Registry, kind: Kind, label: str | None, frame: FrameTyp
         return
     if record is None:
         visit_as_stranger(registry, parking, place_of(frame, kind, label))
-    elif record.is_asked:
+    elif record.todo or not parking.word.is_quiet():
         visit(registry, record, place_of(frame, kind, label))
-
-
-def visit(registry: Registry, record: Record, place: Place) -> None:
-    """Stop while a freeze asks for it, then make the todos that were there by then.
-
-    By its thread. Within a blocking region the thread leaves the region for as long as this takes.
-    Todos that come while others are made wait for the next visit; a freeze does not.
-    """
-    _visit(registry, record, place, make_todos)
 
 
 def visit_only(registry: Registry, record: Record, place: Place) -> None:
@@ -84,17 +71,17 @@ def visit_only(registry: Registry, record: Record, place: Place) -> None:
     for that. A `no_freeze()` region that was entered since the freeze stands keeps nobody going."""
     shut, record.shut = record.shut, 0
     try:
-        _visit(registry, record, place, _make_none)
+        visit(registry, record, place, makes_todos=False)
     finally:
         record.shut = shut
 
 
-def _visit(
-    registry: Registry,
-    record: Record,
-    place: Place,
-    then: Callable[[Registry, Record, Place], None],
-) -> None:
+def visit(registry: Registry, record: Record, place: Place, makes_todos: bool = True) -> None:
+    """Stop while a freeze asks for it, then make the todos that were there by then.
+
+    By its thread. Within a blocking region the thread leaves the region for as long as this takes.
+    Todos that come while others are made wait for the next visit; a freeze does not.
+    """
     parking = record.parking
     region = record.away
     shut = parking.shut
@@ -104,7 +91,8 @@ def _visit(
         parking.shut = shut + 1
         record.away = None
         come_back(parking, place, (registry,))
-        then(registry, record, place)
+        if makes_todos and record.todo:
+            make_todos(registry, record, place)
         if region is not None:
             go_away(registry, record, region)
         parking.shut = shut
@@ -128,10 +116,6 @@ def make_todos(registry: Registry, record: Record, place: Place) -> None:
     for todo in pending_todos(record.todo):
         make(registry, record, todo)
         stop_again(registry, record.parking, place)
-
-
-def _make_none(registry: Registry, record: Record, place: Place) -> None:
-    pass
 
 
 def make(registry: Registry, record: Record, todo: Todo) -> None:
@@ -231,7 +215,10 @@ def come_back(
 
 
 def _closed(parking: Parking) -> tuple[object, ...]:
-    """What the thread is in, that some freezes do not stop a thread in. By itself."""
+    """What the thread is in, that some freezes do not stop a thread in. By itself.
+
+    A function, since of an `if` at a loop's end CPython 3.13 leaves a jump out of the `try` around.
+    """
     shut = [registry for registry, record in parking.members if record.shut]
     return (*shut, *parking.unfinished)
 
@@ -244,7 +231,8 @@ def _stand(
     (Before, everything that it was called for is in place: the thread is not away.)
     """
     word = parking.word
-    _step_out(parking)
+    if parking.entered is not None:
+        _step_out(parking)
     if kept is not None:  # it may have kept this thread from waking the next in turn
         for registry, _ in parking.members:
             for turns in registry.turns.values():
@@ -273,7 +261,8 @@ def _stand(
         if following is not None and status.stay is not None:
             _wait_at(parking, following, status.stay)
         status = word.change(settled)
-    _step_out(parking)
+    if parking.entered is not None:
+        _step_out(parking)
 
 
 def _get_ready(parking: Parking, freeze: Freeze) -> None:
@@ -304,7 +293,7 @@ def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
     if is_held and not parking.calls:
         # Handlers of signals run in the main thread alone. One that comes just before the system
         # call, or to another thread, does not wake it, as in any `acquire()`: so it looks.
-        parking.bell.wait(_LISTEN if get_ident() == main_thread().ident else -1)
+        parking.bell.wait(_LISTEN if get_ident() == main.ident else -1)
     _step_out(parking)
     if parking.calls or parking.word.value.calling:
         _make_calls(parking, stay)

@@ -99,10 +99,9 @@ class Status:
         """The first freeze for which it has to stop at the doors of these freezers, or None. Those
         that spare whoever is in what is `closed` are passed."""
         for freeze in self.freezes:
-            is_meant = not freeze.done and freeze.registry in doors
-            if is_meant and closed and freeze.spares(closed):
+            if freeze.done or freeze.registry not in doors or (closed and freeze.spares(closed)):
                 continue
-            if is_meant and not (self.commands and self.commands_in(freeze.registry)):
+            if not (self.commands and self.commands_in(freeze.registry)):
                 return freeze
         return None
 
@@ -130,7 +129,8 @@ class Word:
     @property
     def value(self) -> Status:
         """What it is now."""
-        return self._end()[0]
+        status, after = self._last
+        return self._end()[0] if after else status
 
     def _end(self) -> Link:
         """The last link.

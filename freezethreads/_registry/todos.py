@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from freezethreads._ground.errors import FreezeError, ThreadExited
 from freezethreads._ground.original import allocate_lock
 from freezethreads._ground.uninterruptible import covered
-
-if TYPE_CHECKING:
-    pass
 
 ABSENT: Final = object()
 

@@ -207,7 +207,7 @@ def modelled(*files: str) -> Iterator[None]:
         stack.enter_context(instrumented((*core_files(), *files)))
         for module, name, model in (
             ("_ground.completion", "allocate_lock", ModelLock),
-            ("_ground.completion", "main_thread", main_thread),
+            ("_ground.completion", "main", ModelMain()),
             ("sync._condition", "LockType", ModelLock),
             ("_registry.registry", "RLock", ModelReentrantLock),
             ("_registry.todos", "Future", ModelFuture),
@@ -234,12 +234,15 @@ def now() -> float:
     return 1000.0 if run is None else run.now
 
 
-def main_thread() -> threading.Thread:
+class ModelMain:
     """The actor that stands for the main thread, if there is one."""
-    run = current_run()
-    actors = [] if run is None else [actor for actor in run.actors if actor.is_main]
-    thread = actors[0].thread if actors else None
-    return threading.main_thread() if thread is None else thread
+
+    @property
+    def ident(self) -> int | None:
+        run = current_run()
+        actors = [] if run is None else [actor for actor in run.actors if actor.is_main]
+        thread = actors[0].thread if actors else None
+        return (threading.main_thread() if thread is None else thread).ident
 
 
 def left_over(freezer: Freezer) -> str:

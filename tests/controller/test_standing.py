@@ -152,13 +152,13 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
     freezer = Freezer()
     with puppet(freezer) as thread, actor() as controller:
         parks = Pause(thread.worker)
+        after(monkeypatch, refrigerator, "parked", raise_once(KeyboardInterrupt))
         before(monkeypatch, refrigerator, "parked", parks)
         asking = controller.tell(freezer.freeze, timeout=MOMENT)
         wait_until(lambda: freezer.armed)
         passing = thread.tell(freezer.safepoint)
         parks.wait()
         assert isinstance(asking.exception(WAIT), FreezeTimeout)
-        before(monkeypatch, refrigerator, "_step_out", raise_once(KeyboardInterrupt))
         parks.go()
         assert isinstance(passing.exception(WAIT), KeyboardInterrupt)
         assert not thread.record.is_asked
