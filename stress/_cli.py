@@ -82,7 +82,10 @@ def make_parser() -> Parser:
     )
     add = parser.add_argument
     text = "shared out evenly among them, and their starts and ends are not counted; default: 60. "
-    text += "For each mutant in each scenario; default: 10"
+    text += "For each mutant in each scenario; default: 10. "
+    text += (
+        "With --explore: of processor time, for each scenario; default: 20, and 100 with mutants"
+    )
     add("--seconds", type=seconds, metavar="S", help=text)
     add("--threads", type=count, default=8, metavar="N", help="in each scenario; default: 8")
     add("--seed", default=new_seed(), metavar="X", help="of all choices; default: a new one")
@@ -117,6 +120,8 @@ def make_parser() -> Parser:
     add("--preemptions", type=count, metavar="N", help=text)
     text = "with --explore: run this one again, as it was printed"
     add("--schedule", type=schedule_of, metavar="TEXT", help=text)
+    text = "with --mutants or --explore: so many processes at a time; default: 2"
+    add("--at-once", type=count, default=2, metavar="N", help=text)
     add("--json", type=Path, metavar="FILE", help="write everything there")
     text = "write a page there that shows the verdicts, and the worst freeze of each scenario"
     add("--html", type=Path, metavar="FILE", help=text)

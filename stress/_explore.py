@@ -1,4 +1,4 @@
-"""``python -m stress --explore``: the explorer's runs, two processes at a time, and their rows.
+"""``python -m stress --explore``: the explorer's runs, some processes at a time, and their rows.
 
 With ``--mutants`` the freezer is broken, and what is wrong has to be found.
 """
@@ -22,10 +22,8 @@ from stress.exploration._search import Explorer, Verdict
 from stress.exploration.scenarios import SCENARIOS
 from stress.mutants import FAMILIES, MUTANTS, Mutant
 
-AT_ONCE = 2
-"""Processes at a time."""
 SECONDS = 20.0
-"""For each scenario, unless the command line says otherwise."""
+"""Of processor time for each scenario, unless the command line says otherwise."""
 PATIENCE = 100.0
 """For each mutant, likewise: all are found in a few, on an idle machine."""
 
@@ -49,7 +47,7 @@ def run_exploration(options: argparse.Namespace) -> int:
             print(_row(verdict), *_story(verdict), sep="\n")
     else:
         print(f"every schedule, {interpreter()}", COLUMNS, sep="\n\n", flush=True)
-        verdicts = _explore_all(names, options.preemptions, options.seconds or SECONDS)
+        verdicts = _explore_all(names, options)
     _write(options, [asdict(verdict) for verdict in verdicts])
     return 1 if any(verdict.finding for verdict in verdicts) else 0
 
@@ -91,12 +89,13 @@ def schedule_of(text: str) -> Schedule:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _explore_all(names: list[str], preemptions: int | None, seconds: float) -> list[Verdict]:
+def _explore_all(names: list[str], options: argparse.Namespace) -> list[Verdict]:
     began = monotonic()
+    how = options.preemptions, options.seconds or SECONDS
     verdicts = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(AT_ONCE, mp_context=context) as pool:
-        futures = [pool.submit(explore, name, preemptions, seconds) for name in names]
+    with ProcessPoolExecutor(options.at_once, mp_context=context) as pool:
+        futures = [pool.submit(explore, name, *how) for name in names]
         for future in futures:
             verdicts.append(verdict := future.result())
             print(_row(verdict), flush=True)
@@ -118,7 +117,7 @@ def _find_mutants(options: argparse.Namespace) -> int:
     print(f"broken freezers, {interpreter()}", COLUMNS_OF_MUTANTS, sep="\n\n", flush=True)
     began = monotonic()
     verdicts = {}
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(options.at_once) as threads:
         searches = threads.map(lambda mutant: _find(mutant, options), mutants)
         for mutant, verdict in zip(mutants, searches, strict=True):
             verdicts[mutant.name] = verdict

@@ -24,8 +24,6 @@ from stress.attack._calls import available
 from stress.mutants import MUTANTS, Mutant
 from stress.scenarios import built_in
 
-AT_ONCE = 2
-"""Processes at a time."""
 LEAST, MOST = 1.0, 5.0
 """Seconds that a scenario has to pass for with the freezer as it is."""
 MARGIN = 0.5
@@ -101,7 +99,7 @@ def run_mutants(options: argparse.Namespace, plan: Plan) -> int:
         print(f"\nNot tried without strace: {', '.join(one.name for one in traced)}.")
     print("", COLUMNS, sep="\n", flush=True)
     began = monotonic()
-    with Interrupts() as interrupts, ThreadPoolExecutor(AT_ONCE) as pool:
+    with Interrupts() as interrupts, ThreadPoolExecutor(options.at_once) as pool:
 
         def torture(scenario: str, mutant: str | None, plan: Plan) -> Result:
             if interrupts.asked:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from time import monotonic
+from time import process_time
 from typing import TypeAlias
 
 from stress.exploration._interruption import Sites
@@ -77,9 +77,12 @@ class Explorer:
         self._seen: dict[Key, int] = {}
 
     def explore(self, preemptions: int, seconds: float) -> Verdict:
-        """Run every schedule with so many preemptions, for so long at most, until one fails."""
+        """Run every schedule with so many preemptions, for so long at most, until one fails.
+
+        The seconds are of this process's processor time: beside others it comes as far as alone.
+        """
         verdict = Verdict(self._scenario.name, preemptions)
-        began = monotonic()
+        began = process_time()
         gc.collect()
         gc.freeze()  # what is there by now is not looked at each time
         gc.disable()
@@ -98,7 +101,7 @@ class Explorer:
                     return verdict
                 else:
                     self._branch_off(run.trace, branch)
-                if monotonic() - began > seconds:
+                if process_time() - began > seconds:
                     return verdict
                 if verdict.schedules % COLLECT == 0:
                     gc.collect()
@@ -108,15 +111,15 @@ class Explorer:
         finally:
             gc.unfreeze()
             gc.enable()
-            verdict.seconds = monotonic() - began
+            verdict.seconds = process_time() - began
         return verdict
 
     def replay(self, schedule: Schedule) -> Verdict:
         """Run that one schedule."""
         verdict = Verdict(self._scenario.name, 0, 1)
-        began = monotonic()
+        began = process_time()
         run = self.run(schedule)
-        verdict.steps, verdict.seconds = len(run.trace.steps), monotonic() - began
+        verdict.steps, verdict.seconds = len(run.trace.steps), process_time() - began
         if run.finding:
             _note(verdict, run, schedule)
         return verdict
