@@ -1,4 +1,4 @@
-"""What tools/test does: linters, mutants, explorer and models once, tests on one Python or all."""
+"""What tools/test does: linters, site, mutants, explorer, models once, tests on each Python."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
@@ -24,13 +26,14 @@ from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 
 EXTRAS = ("cli", "plot", "test")
 LINT_EXTRAS = (*EXTRAS, "lint")
+SITE_EXTRAS = (*LINT_EXTRAS, "docs")
 
-# Runs of pytest that all the tests are dealt out to, and how many of them run side by side,
-# whichever Pythons they are for. (What is in them waits for a part of the time: so one more than
-# there are processors. With two more some tests of time-outs are at their limits.)
+# Runs of pytest that all the tests are dealt out to; and how many of them, whichever Pythons they
+# are for, and of the other commands run side by side, in the order in which they were begun. (What
+# is in them waits for a part of the time: so one more than there are processors. With two more some
+# tests of time-outs are at their limits. No command has two processes that both compute.)
 PARTS = 12
-AT_ONCE = min(os.cpu_count() or 1, 2) + 1
-LANES = threading.Semaphore(AT_ONCE)
+LANES = min(os.cpu_count() or 1, 2) + 1
 PYTHONS_AT_ONCE = 2  # so that nobody waits for the last part of one, nor for the other's set-up
 interrupted = threading.Event()
 
@@ -49,6 +52,10 @@ QUICK = (
 # checked by spin and a C compiler, and compared with the text of the code.)
 ONCE = ("tests/stress/test_models.py",)
 
+# What is compiled before the tests begin: they start some thousand processes, each of which would
+# compile it anew where Python keeps no bytecode by itself (PYTHONDONTWRITEBYTECODE).
+COMPILED = ("freezethreads", "stress", "tests/support")
+
 # What pytest prints of a file of tests: its name, and a letter for each.
 FILE_DONE = re.compile(r"tests/\S+\.py [.FEsxX]")
 
@@ -58,17 +65,53 @@ OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error", "warni
 
 @dataclass(frozen=True)
 class Run:
-    """One step that has ended: what it was, its exit status, and pytest's counts if it had any."""
+    """One step that has ended: what it was, its exit status, and pytest's counts if it had any.
+
+    `seconds` are from the beginning of its first command to the end of the last one, and
+    `processor` those that all of them have computed for.
+    """
 
     name: str
     status: int
     counts: Counter[str]
     seconds: float
+    processor: float | None = None
 
     def __str__(self) -> str:
         verdict = "ok" if self.status == 0 else f"FAILED with status {self.status}"
         counts = f": {describe(self.counts)}" if self.counts else ""
-        return f"{self.name} {verdict}{counts} in {self.seconds:.1f}s"
+        computed = "" if self.processor is None else f", {self.processor:.1f}s of processor time"
+        return f"{self.name} {verdict}{counts} in {self.seconds:.1f}s{computed}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One command that has ended: its exit status, when it began and ended, what it computed."""
+
+    status: int
+    began: float
+    over: float
+    processor: float
+
+
+class Step:
+    """Commands that run in lanes, in the checkout, under one name."""
+
+    def __init__(self, lanes: ThreadPoolExecutor, name: str, *commands: Sequence[str]) -> None:
+        self._name = name
+        self._futures = [lanes.submit(run_quietly, command, name) for command in commands]
+
+    def wait(self, counts: Iterable[Path] = ()) -> Run:
+        """Wait for their end, and add up what they have written to `counts`."""
+        ended = [future.result() for future in self._futures]
+        counted = [Counter(json.loads(path.read_text())) for path in counts if path.exists()]
+        return Run(
+            self._name,
+            next((each.status for each in ended if each.status), 0),
+            sum(counted, Counter()),
+            max(each.over for each in ended) - min(each.began for each in ended),
+            sum(each.processor for each in ended),
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,19 +127,14 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         lacking = [each for each in options.wanted if each not in map(kind_of, interpreters)]
         began = time.monotonic()
-        own, *others = interpreters
-        runs = [] if pytest_arguments else run_linters(own)
-        if options.quick:
-            pytest_arguments = [f"tests/{name}" for name in QUICK]
-        if not pytest_arguments:
-            announce("all tests: five to ten minutes on each Python (--quick: one)")
-        runs.append(run_tests(own, pytest_arguments))
-        if options.all and not pytest_arguments:
-            runs += [run_mutants(own), *run_explorer(own), *run_models()]
-        runs += try_all(others, pytest_arguments)
+        if pytest_arguments:
+            runs = [try_tests(run_shown, each, pytest_arguments) for each in interpreters]
+        else:
+            runs = run_all(interpreters, options)
     status = summarize(runs, time.monotonic() - began)
-    if others and not pytest_arguments:
-        announce(f"on Python {own.label} alone, as no Python has a part in it: {', '.join(ONCE)}")
+    if len(interpreters) > 1 and not pytest_arguments:
+        first = interpreters[0].label
+        announce(f"on Python {first} alone, as no Python has a part in it: {', '.join(ONCE)}")
     if lacking:
         announce(f"not tested, as not found on PATH: Python {', '.join(lacking)}")
     return status
@@ -127,7 +165,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         action="store_true",
         help="run the tests on each kind of CPython from 3.11 on that is on PATH "
         "(python3.11, python3.13t, ...); without pytest's arguments also "
-        "stress --mutants, stress --explore (with --mutants too) and tools/model, once",
+        "stress --mutants, stress --explore (with --mutants too), tools/model and tools/docs, once",
     )
     parser.add_argument(
         "--at-least", type=int, default=1, metavar="N", help="fail if --all finds fewer than N"
@@ -150,147 +188,178 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-def run_linters(interpreter: Interpreter) -> list[Run]:
-    """Run ruff and mypy over all Python in the checkout, and pyright over what tells of the types
-    of the public API. Raises SetUpError.
-    """
-    scripts = [str(path) for path in (ROOT / "tools").iterdir() if path.is_file()]
-    commands = {
-        "ruff check": ["ruff", "check"],
-        "ruff format": ["ruff", "format", "--check"],
-        # Of a folder it takes the files that end in .py; a script in tools/ has to be named.
-        "mypy": ["mypy", ".", *sorted(path for path in scripts if not path.endswith(".py"))],
-        "pyright": ["pyright"],
-    }
-    os.environ["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # so it does not ask for a newer release
-    with prepared(interpreter, LINT_EXTRAS) as environment:
-        python = [environment.python, "-m"]
-        return [run([[*python, *command]], name) for name, command in commands.items()]
-
-
-def run_mutants(interpreter: Interpreter) -> Run:
-    """Torture freezers that break a rule, and this one, on one interpreter. Raises SetUpError."""
-    with prepared(interpreter, EXTRAS) as environment:
-        return run([[environment.python, "-m", "stress", "--mutants"]], "stress --mutants")
-
-
-def run_explorer(interpreter: Interpreter) -> list[Run]:
-    """Run what interleavings there are of small scenarios, also where a rule is broken.
+def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) -> list[Run]:
+    """Run the linters, the tests (or the quick ones), with --all what is run once: side by side.
 
     Raises SetUpError.
     """
-    with prepared(interpreter, EXTRAS) as environment:
-        command = [environment.python, "-m", "stress", "--explore"]
-        return [
-            run([[*command, "--seconds", "8"]], "stress --explore"),
-            run([[*command, "--mutants"]], "stress --explore --mutants"),
-        ]
+    once = options.all and not options.quick
+    files = [f"tests/{name}" for name in QUICK] if options.quick else []
+    if not files:
+        announce("all tests: five to ten minutes on each Python (--quick: one)")
+    own, *_ = interpreters
+    with (
+        ready(own, SITE_EXTRAS if once else LINT_EXTRAS) as python,
+        ThreadPoolExecutor(LANES) as lanes,
+        stopping_at_an_interrupt(),
+    ):
+        # What takes longest is begun first.
+        steps = begin_once(lanes, python) if once else []
+        steps += begin_linters(lanes, python)
+        tests = try_all(lanes, interpreters, files)
+        return [*(step.wait() for step in steps), *tests]
 
 
-def run_models() -> list[Run]:
-    """Check the models of the protocol, where there is what it takes."""
+@contextmanager
+def ready(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[str]:
+    """The interpreter of its environment, for which the checkout is compiled. Raises SetUpError."""
+    with prepared(interpreter, extras) as environment:
+        compile_command = [environment.python, "-m", "compileall", "-q", *COMPILED]
+        subprocess.run(compile_command, cwd=ROOT, check=False)  # what it cannot, the tests tell of
+        yield environment.python
+
+
+def begin_once(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
+    """What no interpreter has a part in, or one alone is enough for.
+
+    Every interleaving of small scenarios, also where a rule is broken; the tortured freezers that
+    break one; the models, where there is what it takes; and the site.
+    """
+    stress = [python, "-m", "stress", "--at-once", "1"]
+    steps = [
+        Step(lanes, "stress --explore", [*stress, "--explore", "--seconds", "8"]),
+        Step(lanes, "stress --mutants", [*stress, "--mutants"]),
+        Step(lanes, "stress --explore --mutants", [*stress, "--explore", "--mutants"]),
+    ]
     missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
     if missing:
         announce(f"tools/model was not run: {' and '.join(missing)} not found")
-        return []
-    return [run([[sys.executable, str(ROOT / "tools" / "model")]], "tools/model")]
+    else:
+        model = [sys.executable, str(ROOT / "tools" / "model"), "--at-once", "1"]
+        steps.append(Step(lanes, "tools/model", model))
+    return [*steps, Step(lanes, "tools/docs", [python, str(ROOT / "tools" / "_docs.py")])]
+
+
+def begin_linters(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
+    """Run ruff and mypy over all Python in the checkout, and pyright over what tells of the types
+    of the public API.
+    """
+    scripts = [str(path) for path in (ROOT / "tools").iterdir() if path.is_file()]
+    commands = {
+        # Of a folder it takes the files that end in .py; a script in tools/ has to be named.
+        "mypy": ["mypy", ".", *sorted(path for path in scripts if not path.endswith(".py"))],
+        "pyright": ["pyright"],
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+    }
+    os.environ["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # so it does not ask for a newer release
+    return [Step(lanes, name, [python, "-m", *command]) for name, command in commands.items()]
 
 
 def run_tests(
-    interpreter: Interpreter, arguments: Sequence[str], left_out: Sequence[str] = ()
+    lanes: ThreadPoolExecutor,
+    interpreter: Interpreter,
+    files: Sequence[str],
+    left_out: Sequence[str] = (),
 ) -> Run:
-    """Run pytest on one interpreter; of all the tests, without these files. Raises SetUpError."""
-    with prepared(interpreter, EXTRAS) as environment, tempfile.TemporaryDirectory() as folder:
-        commands = []
-        counts: list[Path] = []
-        for selected in parts_of(arguments, left_out):
-            counts.append(Path(folder, f"{len(counts)}.json"))
-            totals = [str(ROOT / "tools" / "_totals.py"), str(counts[-1])]
-            commands.append([environment.python, *totals, "-p", "no:cacheprovider", *selected])
-        return run(commands, f"Python {interpreter.label}", counts)
+    """Run these files of tests on one interpreter, or all but those left out. Raises SetUpError."""
+    with ready(interpreter, EXTRAS) as python, tempfile.TemporaryDirectory() as folder:
+        parts = parts_of(files, left_out)
+        counts = [Path(folder, f"{number}.json") for number, _ in enumerate(parts)]
+        commands = map(pytest_command, repeat(python), counts, parts)
+        return Step(lanes, f"Python {interpreter.label}", *commands).wait(counts)
 
 
-def parts_of(arguments: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequence[str]]:
+def run_shown(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
+    """Run pytest with its arguments, its output as it is made. Raises SetUpError."""
+    announce(f"Python {interpreter.label}")
+    with ready(interpreter, EXTRAS) as python, tempfile.TemporaryDirectory() as folder:
+        counts = Path(folder, "counts.json")
+        began = time.monotonic()
+        with subprocess.Popen(pytest_command(python, counts, arguments), cwd=ROOT) as process:
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:
+                process.wait()  # it was interrupted as well, and has something to say about it
+                raise
+        counted = Counter(json.loads(counts.read_text())) if counts.exists() else Counter[str]()
+        return Run(f"Python {interpreter.label}", status, counted, time.monotonic() - began)
+
+
+def pytest_command(python: str, counts: Path, arguments: Sequence[str]) -> list[str]:
+    """How pytest is run, and writes its counts there."""
+    totals = str(ROOT / "tools" / "_totals.py")
+    return [python, totals, str(counts), "-p", "no:cacheprovider", *arguments]
+
+
+def parts_of(files: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequence[str]]:
     """The arguments of the runs of pytest that make up one.
 
-    All the tests are dealt out to several, of which `AT_ONCE` run at a time, since most tests wait
+    All the tests are dealt out to several, of which some run at a time, since most tests wait
     most of the time. Each file passes alone and in any order, so any of them may go together.
     """
-    if arguments:
-        return [arguments]
+    if files:
+        return [files]
     found = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-    files = sorted(found - set(left_out))
-    return [files[part::PARTS] for part in range(PARTS)]
+    every = sorted(found - set(left_out))
+    return [every[part::PARTS] for part in range(PARTS)]
 
 
-def try_all(interpreters: Sequence[Interpreter], arguments: Sequence[str]) -> list[Run]:
-    """Run pytest on each of them; on several at a time, unless their output is to come as it is."""
-    with ThreadPoolExecutor(1 if arguments else PYTHONS_AT_ONCE) as pool:
-        try:
-            return list(pool.map(try_tests, interpreters, repeat(arguments)))
-        except BaseException:
-            interrupted.set()
-            raise
+def try_all(
+    lanes: ThreadPoolExecutor, interpreters: Sequence[Interpreter], files: Sequence[str]
+) -> list[Run]:
+    """Run the tests on each of them, on several at a time; on all but the first without `ONCE`."""
+    left_out = [(), *repeat(ONCE, len(interpreters) - 1)]
+    run = partial(try_tests, partial(run_tests, lanes))
+    with ThreadPoolExecutor(PYTHONS_AT_ONCE) as pool, stopping_at_an_interrupt():
+        return list(pool.map(run, interpreters, repeat(files), left_out))
 
 
-def try_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Run:
-    """The same for one of several: that it cannot be set up must not hide what the others say."""
+def try_tests(run: Callable[..., Run], interpreter: Interpreter, *how: Sequence[str]) -> Run:
+    """`run` them; that one cannot be set up must not hide what the others say."""
     try:
-        return run_tests(interpreter, arguments, ONCE)
+        return run(interpreter, *how)
     except SetUpError as error:
         announce(f"Python {interpreter.label}: {error}")
         return Run(f"Python {interpreter.label} (its set-up)", 1, Counter(), 0.0)
 
 
-def run(commands: Sequence[Sequence[str]], name: str, counts: Iterable[Path] = ()) -> Run:
-    """Run `commands` in the checkout, and add up what they have written to `counts`.
+@contextmanager
+def stopping_at_an_interrupt() -> Iterator[None]:
+    """Once this block is left by an exception, no other command is begun."""
+    try:
+        yield
+    except BaseException:
+        interrupted.set()
+        raise
 
-    A single one's output comes as it is made, and that of each of several when it has ended.
-    """
-    announce(name)
+
+def run_quietly(command: Sequence[str], name: str) -> Ended:
+    """Run it in the checkout, its output in one piece at its end, but for a line about each file
+    of tests."""
     began = time.monotonic()
-    if len(commands) == 1:
-        statuses = [run_shown(commands[0])]
-    else:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            statuses = list(pool.map(run_quietly, commands, repeat(name)))
-    counted = [Counter(json.loads(path.read_text())) for path in counts if path.exists()]
-    status = next(filter(None, statuses), 0)
-    return Run(name, status, sum(counted, Counter()), time.monotonic() - began)
-
-
-def run_shown(command: Sequence[str]) -> int:
-    """Run it in the checkout, its output unchanged, and return its exit status."""
-    with subprocess.Popen(command, cwd=ROOT) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.wait()  # it was interrupted as well, and has something to say about it
-            raise
-
-
-def run_quietly(command: Sequence[str], name: str) -> int:
-    """The same, its output in one piece at its end, but for a line about each file of tests."""
-    with LANES:
-        if interrupted.is_set():
-            return 1
-        held = [f"==== of {name} ====\n"]
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if FILE_DONE.match(line):
-                    print(f"{name}: {line}", end="", flush=True)
-                else:
-                    held.append(line)
-        print("".join(held), end="", flush=True)
-        return process.returncode
+    if interrupted.is_set():
+        return Ended(1, began, began, 0.0)
+    held = [f"==== of {name} ====\n"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if FILE_DONE.match(line):
+                print(f"{name}: {line}", end="", flush=True)
+            else:
+                held.append(line)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    print("".join(held), end="", flush=True)
+    computed = usage.ru_utime + usage.ru_stime
+    return Ended(process.returncode, began, time.monotonic(), computed)
 
 
 def summarize(runs: Sequence[Run], seconds: float) -> int:

@@ -29,7 +29,6 @@ from _markers import steps_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "stress" / "models"
-AT_ONCE = min(os.cpu_count() or 1, 2)
 
 DEPTH = 100_000
 MEMORY = {False: 2000, True: 6000}
@@ -143,9 +142,11 @@ def _run(command: Sequence[str], folder: str, search: Search) -> str:
     return done.stdout + done.stderr
 
 
-def explore_all(searches: Sequence[Search], compiler: str, megabytes: int) -> Iterator[Result]:
+def explore_all(
+    searches: Sequence[Search], compiler: str, megabytes: int, at_once: int
+) -> Iterator[Result]:
     """Explore them side by side, and give the results in their order. Raises ModelError."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         try:
             yield from pool.map(lambda one: explore(one, compiler, megabytes), searches)
         except BaseException:
@@ -199,6 +200,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--only", metavar="NAME", action="append", choices=names, help=f"of {', '.join(names)}")
     add("--code", action="store_true", help="say which step is which line of the code, and no more")
     add("--long", action="store_true", help="the bigger searches as well, for minutes each")
+    add("--at-once", type=int, default=2, metavar="N", help="side by side; default: 2")
     return parser.parse_args(arguments)
 
 
@@ -219,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
     results = []
     try:
         searches = [search for path in chosen for search in searches_of(path, options.long)]
-        for result in explore_all(searches, compiler, MEMORY[options.long]):
+        for result in explore_all(searches, compiler, MEMORY[options.long], options.at_once):
             results.append(result)
             print(row(result), flush=True)
     except ModelError as error:

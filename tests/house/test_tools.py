@@ -9,18 +9,23 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
 import _check
+import _model
 import _venv
 from _pythons import Interpreter, ask, ask_own, discover
 from helpers import ROOT, WAIT, run_python, start
+from stress._cli import make_parser
 
+T = TypeVar("T")
 TOOLS = ROOT / "tools"
 SCRIPTS = sorted(path.name for path in TOOLS.iterdir() if path.is_file() and not path.suffix)
 every_script = pytest.mark.parametrize("script", SCRIPTS)
@@ -120,7 +125,7 @@ def test_too_few_interpreters(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(_check, "run_tests", lambda *_: pytest.fail("the tests were run"))
+    monkeypatch.setattr(_check, "run_shown", lambda *_: pytest.fail("the tests were run"))
     assert _check.main(["--all", "--at-least", "2", "-k", "nothing"]) == 1
     output = capsys.readouterr().out
     assert f"found 1 interpreters: {ask_own().label}" in output
@@ -132,7 +137,7 @@ def test_what_is_wanted_and_missing_is_named_and_no_failure(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     done = _check.Run("Python", 0, Counter(passed=1), 1.0)
-    monkeypatch.setattr(_check, "run_tests", lambda *_: done)
+    monkeypatch.setattr(_check, "run_shown", lambda *_: done)
     own = _check.kind_of(ask_own())
     assert _check.kind_of(replace(FAKE, free_threaded=True)) == "3.12t"
     assert _check.main(["--all", "--wanted", f"3.98t,{own},3.99", "-k", "nothing"]) == 0
@@ -170,42 +175,60 @@ def test_quick_selects_tests_that_there_are_and_nobody_else_does(
 # Running the tests, and the summary.
 
 
+ONCE = ["stress --explore", "stress --mutants", "stress --explore --mutants"]
+ONCE += ["tools/model", "tools/docs"]
+LINTERS = ["mypy", "pyright", "ruff check", "ruff format"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], ["lint own", "test own"]),
-        (
-            ["--all"],
-            ["lint own", "test own", "mutants own", "explorer own", "models own", "test other"],
-        ),
-        (["--all", "-k", "it"], ["test own", "test other"]),
-        (["--quick"], ["lint own", "test own"]),
-        (["--all", "--quick"], ["lint own", "test own", "test other"]),
+        ([], [*LINTERS, "Python own"]),
+        (["--all"], [*ONCE, *LINTERS, "Python other", "Python own"]),
+        (["--quick"], [*LINTERS, "Python own"]),
+        (["--all", "--quick"], [*LINTERS, "Python other", "Python own"]),
     ],
 )
 def test_what_is_run(
     arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What takes long and does not depend on the interpreter is run on the first one alone."""
-    own, other = (replace(FAKE, executable=name) for name in ("own", "other"))
-    done: list[str] = []
+    """What takes long and does not depend on the interpreter is run once, and begun first."""
+    begun: list[str] = []
 
-    def step(what: str) -> Callable[..., _check.Run]:
-        def note(interpreter: Interpreter, *_: object) -> _check.Run:
-            done.append(f"{what} {interpreter.executable}")
-            return _check.Run(what, 0, Counter(), 0.0)
+    def begin(command: Sequence[str], name: str) -> _check.Ended:
+        if name not in begun:
+            begun.append(name)
+        return _check.Ended(0, 0.0, 0.0, 0.0)
 
-        return note
-
+    # Both are set up side by side: which of them begins first is chance.
+    own, other = (replace(FAKE, version=name) for name in ("own", "other"))
     monkeypatch.setattr(_check, "ask_own", lambda: own)
     monkeypatch.setattr(_check, "discover", lambda _: [own, other])
-    monkeypatch.setattr(_check, "run_linters", lambda interpreter: [step("lint")(interpreter)])
-    monkeypatch.setattr(_check, "run_tests", step("test"))
-    monkeypatch.setattr(_check, "run_mutants", step("mutants"))
-    monkeypatch.setattr(_check, "run_explorer", lambda interpreter: [step("explorer")(interpreter)])
-    monkeypatch.setattr(_check, "run_models", lambda: [step("models")(own)])
+    monkeypatch.setattr(_check, "prepared", this_python)
+    monkeypatch.setattr(_check, "COMPILED", ())
+    monkeypatch.setattr(_check, "LANES", 1)
+    monkeypatch.setattr(_check, "run_quietly", begin)
+    monkeypatch.setattr("shutil.which", lambda name: name)
     assert _check.main(arguments) == 0
-    assert done == expected
+    pythons = [name for name in begun if name.startswith("Python")]
+    assert [*begun[: -len(pythons)], *sorted(pythons)] == expected
+
+
+def test_what_pytest_is_told_is_run_on_each_with_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own, other = (replace(FAKE, version=name) for name in ("own", "other"))
+    asked: list[object] = []
+
+    def note(interpreter: Interpreter, arguments: Sequence[str]) -> _check.Run:
+        asked.append((interpreter, arguments))
+        return _check.Run("Python", 0, Counter(), 0.0)
+
+    monkeypatch.setattr(_check, "discover", lambda _: [own, other])
+    monkeypatch.setattr(_check, "run_shown", note)
+    monkeypatch.setattr(_check, "run_all", lambda *_: pytest.fail("more was run"))
+    assert _check.main(["--all", "-k", "it"]) == 0
+    assert asked == [(own, ["-k", "it"]), (other, ["-k", "it"])]
 
 
 @contextmanager
@@ -230,9 +253,14 @@ def test_counts_are_those_of_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_check, "prepared", this_python)
     path = tmp_path / "test_sample.py"
     path.write_text(SAMPLE)
-    run = _check.run_tests(FAKE, [str(path)])
-    assert run.counts == {"passed": 2, "failed": 1, "xfailed": 1, "error": 1}
-    assert run.status == 1
+    for run in in_lanes(_check.run_tests, FAKE, [str(path)]), _check.run_shown(FAKE, [str(path)]):
+        assert run.counts == {"passed": 2, "failed": 1, "xfailed": 1, "error": 1}
+        assert run.status == 1
+
+
+def in_lanes(run: Callable[..., T], *how: object) -> T:
+    with ThreadPoolExecutor(2) as lanes:
+        return run(lanes, *how)
 
 
 def test_all_the_tests_are_each_test_file_once() -> None:
@@ -249,19 +277,16 @@ def test_what_no_interpreter_has_a_part_in_is_left_out_on_all_but_one(
     assert every - set(others) == set(_check.ONCE)
     assert len(others) == len(set(others))
     asked: list[tuple[object, ...]] = []
-    done = _check.Run("Python", 0, Counter(), 0.0)
 
     def note(interpreter: Interpreter, *some: object) -> _check.Run:
-        asked.append(some)
-        return done
+        asked.append((interpreter, *some))
+        return _check.Run("Python", 0, Counter(), 0.0)
 
-    monkeypatch.setattr(_check, "run_tests", note)
-    monkeypatch.setattr(_check, "discover", lambda _: [FAKE, replace(FAKE, release="3.98")])
-    for step in "run_mutants", "run_explorer", "run_models", "run_linters":
-        monkeypatch.setattr(_check, step, lambda *_: [])
-    monkeypatch.setattr(_check, "run_mutants", lambda _: done)
-    assert _check.main(["--all"]) == 0
-    assert asked == [([],), ([], _check.ONCE)]
+    monkeypatch.setattr(_check, "run_tests", lambda _, *how: note(*how))
+    other = replace(FAKE, release="3.98")
+    in_lanes(lambda lanes: _check.try_all(lanes, [FAKE, other, other], [])[0])
+    assert asked[0] == (FAKE, [], ())
+    assert asked[1:] == [(other, [], _check.ONCE)] * 2
 
 
 @pytest.mark.parametrize("bad", [0, 1])
@@ -273,8 +298,10 @@ def test_what_one_part_says_is_not_lost(
         path.write_text(f"def test_of_part(): assert {part} != {bad}")
     monkeypatch.setattr(_check, "prepared", this_python)
     monkeypatch.setattr(_check, "parts_of", lambda *_: [[str(path)] for path in files])
-    run = _check.run_tests(FAKE, [])
+    run = in_lanes(_check.run_tests, FAKE, [])
     assert run.counts == {"passed": 1, "failed": 1}
+    assert run.processor
+    assert run.processor > 0
     assert run.status == 1
     out = capfd.readouterr().out
     assert "test_part_0.py" in out
@@ -285,29 +312,51 @@ def test_several_pythons_are_tested_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     """Each waits for the other; what comes of them is in the order in which they were found."""
     barrier = threading.Barrier(2, timeout=WAIT)
 
-    def test(interpreter: Interpreter, arguments: Sequence[str]) -> _check.Run:
+    def test(lanes: object, interpreter: Interpreter, *how: object) -> _check.Run:
         barrier.wait()
         return _check.Run(interpreter.executable, 0, Counter(), 0.0)
 
-    monkeypatch.setattr(_check, "try_tests", test)
-    runs = _check.try_all([replace(FAKE, executable=name) for name in "abcd"], [])
+    monkeypatch.setattr(_check, "run_tests", test)
+    with ThreadPoolExecutor(1) as lanes:
+        runs = _check.try_all(lanes, [replace(FAKE, executable=name) for name in "abcd"], [])
     assert [run.name for run in runs] == ["a", "b", "c", "d"]
 
 
+def test_commands_run_side_by_side_each_under_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each waits for the other; what each says comes in one piece."""
+    for name in "ab":
+        os.mkfifo(tmp_path / name)
+    code = "import sys; print('from', 1); open(sys.argv[1], sys.argv[2]).close(); print('to', 2)"
+    code += "; open(sys.argv[3], sys.argv[4]).close(); sys.exit(int(sys.argv[5]))"
+    a, b = (str(tmp_path / name) for name in "ab")
+    with ThreadPoolExecutor(2) as lanes:
+        first = _check.Step(lanes, "one", [sys.executable, "-c", code, a, "r", b, "w", "0"])
+        second = _check.Step(lanes, "two", [sys.executable, "-c", code, a, "w", b, "r", "5"])
+        runs = first.wait(), second.wait()
+    assert [(run.name, run.status) for run in runs] == [("one", 0), ("two", 5)]
+    out = capfd.readouterr().out
+    assert sorted(out.split("==== of ")) == [
+        "",
+        *(f"{n} ====\nfrom 1\nto 2\n" for n in ("one", "two")),
+    ]
+
+
 def test_an_interrupt_begins_no_other_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(interpreter: Interpreter, arguments: Sequence[str]) -> _check.Run:
+    def interrupt(*_: object) -> _check.Run:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_check, "interrupted", threading.Event())
-    monkeypatch.setattr(_check, "try_tests", interrupt)
+    monkeypatch.setattr(_check, "run_tests", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        _check.try_all([FAKE], [])
-    assert _check.run_quietly(["no such command"], "a Python") != 0
+        in_lanes(lambda lanes: _check.try_all(lanes, [FAKE], [])[0])
+    assert in_lanes(_check.Step, "a Python", ["no such command"]).wait().status != 0
 
 
 def test_no_test_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_check, "prepared", this_python)
-    run = _check.run_tests(FAKE, [str(tmp_path)])
+    run = in_lanes(_check.run_tests, FAKE, [str(tmp_path)])
     assert run.status != 0
     assert _check.summarize([run], 1.0) == 1
 
@@ -319,39 +368,64 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         yield
 
     monkeypatch.setattr(_check, "prepared", no_environment)
-    assert _check.try_tests(FAKE, []).status != 0
-    steps: list[Callable[[], object]] = [
-        lambda: _check.run_tests(FAKE, []),
-        lambda: _check.run_linters(FAKE),
-        lambda: _check.run_mutants(FAKE),
-        lambda: _check.run_explorer(FAKE),
-    ]
-    for step in steps:
-        with pytest.raises(_venv.SetUpError):
-            step()
+    assert _check.try_tests(_check.run_shown, FAKE, []).status != 0
+    (run,) = in_lanes(_check.try_all, [FAKE], [])
+    assert run.status != 0
+    with pytest.raises(_venv.SetUpError):
+        _check.run_all([FAKE], _check.parse([])[0])
 
 
 def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[Sequence[str]] = []
+    commands: dict[str, Sequence[str]] = {}
 
-    def note(some: Sequence[Sequence[str]], name: str) -> _check.Run:
-        commands.extend(some)
-        return _check.Run(name, 0, Counter(), 0.0)
+    def note(command: Sequence[str], name: str) -> _check.Ended:
+        commands[name] = command
+        return _check.Ended(0, 0.0, 0.0, 0.0)
 
+    monkeypatch.setattr(_check, "run_quietly", note)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    in_lanes(_check.begin_once, "its python")
+    in_lanes(_check.begin_linters, "its python")
+    assert sorted(commands) == sorted([*ONCE, *LINTERS])
+    model = commands.pop("tools/model")  # which needs none
+    assert model[0] == sys.executable
+    assert all(command[0] == "its python" for command in commands.values())
+    for name in ONCE[:3]:
+        assert make_parser().parse_args(commands[name][3:]).at_once == 1
+    assert _model.parse(model[2:]).at_once == 1
+
+
+def test_without_spin_there_is_all_but_the_models(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_check, "run_quietly", lambda *_: _check.Ended(0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "spin" else name)
+    assert len(in_lanes(_check.begin_once, "its python")) == len(ONCE) - 1
+    assert "tools/model was not run: spin not found" in capsys.readouterr().out
+
+
+def test_the_checkout_is_compiled_before_the_tests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where Python is told to keep no bytecode by itself."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(_check, "prepared", this_python)
-    monkeypatch.setattr(_check, "run", note)
-    _check.run_linters(FAKE)
-    _check.run_mutants(FAKE)
-    _check.run_explorer(FAKE)
-    assert len(commands) == 7
-    assert all(command[:2] == [sys.executable, "-m"] for command in commands)
+    monkeypatch.setattr(_check, "ROOT", tmp_path)
+    monkeypatch.setattr(_check, "COMPILED", ("room",))
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "module.py").write_text("")
+    with _check.ready(FAKE, []) as python:
+        assert python == sys.executable
+        assert [path.suffix for path in (tmp_path / "room" / "__pycache__").iterdir()] == [".pyc"]
 
 
 def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
-    good = _check.Run("Python 3.11.1", 0, Counter(passed=5, skipped=1), 2.0)
+    good = _check.Run("Python 3.11.1", 0, Counter(passed=5, skipped=1), 2.0, 3.5)
     bad = _check.Run("Python 3.12.1", 1, Counter(passed=4, failed=1), 3.0)
     assert _check.summarize([good], 2.0) == 0
-    assert "all ok: 5 passed, 1 skipped in 2.0s" in capsys.readouterr().out.splitlines()[-1]
+    *_, row, last = capsys.readouterr().out.splitlines()
+    assert row.endswith("ok: 5 passed, 1 skipped in 2.0s, 3.5s of processor time")
+    assert "all ok: 5 passed, 1 skipped in 2.0s" in last
     assert _check.summarize([good, bad], 5.0) == 1
     *_, last = capsys.readouterr().out.splitlines()
     assert "1 of 2 FAILED: 1 failed, 9 passed, 1 skipped in 5.0s" in last
