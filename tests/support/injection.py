@@ -29,7 +29,6 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import freezethreads
-from helpers import HAS_GIL
 
 TURNS = 2
 # What a callback returns that is not to be called there again.
@@ -72,7 +71,7 @@ class Injection:
         _Watch.current = self
         if sys.version_info < (3, 12):
             sys.settrace(_trace_call)
-        elif _Watch.restarted:
+        else:
             sys.monitoring.restart_events()
         return self
 
@@ -184,13 +183,12 @@ class _Watch:
 
     current: Injection | None = None
     codes: dict[int, CodeType] = {}  # noqa: RUF012 - by id, as in of_code
-    restarted = False
 
     @classmethod
     def reach(cls, code: CodeType, offset: int) -> object:
         current = cls.current
         if current is None:
-            return DISABLE if cls.restarted else None
+            return DISABLE
         if get_ident() != current.ident:
             return None
         if offset in _deaf_in(code):
@@ -215,20 +213,17 @@ def _trace(frame: FrameType, event: str, arg: object) -> Any:
 
 
 @contextmanager
-def watching(
-    *functions: Callable[..., object], only: tuple[str, ...] = ("",), restart: bool = False
-) -> Iterator[None]:
+def watching(*functions: Callable[..., object], only: tuple[str, ...] = ("",)) -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
 
     Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on
-    through `sys.monitoring`, since tracing passes over some bytecodes there. `restart` is for what
-    switches the second engine's events: with these go some of ours, until all are restarted. So it
-    is without a GIL, where events that go on between the injections have all threads wait.
+    through `sys.monitoring`, since tracing passes over some bytecodes there. Between two injections
+    nobody is told of bytecodes: each of them restarts the events, also those that went when the
+    second engine switched its own. (Events that went on would cost the most, of all threads.)
     """
     core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
     codes = [*core, *map(_code_of, functions)]
     _Watch.codes = {id(code): code for code in codes}
-    _Watch.restarted = restart or not HAS_GIL
     _set_events(True)
     try:
         yield
