@@ -8,10 +8,11 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from demo_runs import copy_sources, run_demo, run_json, started_demo, write_long_sources
+from demo_runs import FEW, copy_sources, run_demo, run_json, started_demo, write_long_sources
 from helpers import WAIT
 
 QUICK = ("--every", "0.01", "--threads", "4", "--no-compare")
@@ -20,6 +21,17 @@ QUICK = ("--every", "0.01", "--threads", "4", "--no-compare")
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_sources(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="module")
+def whole(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run says that nobody has killed."""
+    return run_json("--root", sources, "--out", tmp_path_factory.mktemp("whole"), *QUICK)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_sources(tmp_path_factory.mktemp("few"), FEW)
 
 
 def read_checkpoints(process: subprocess.Popen[str], number: int) -> list[str]:
@@ -67,7 +79,7 @@ def run_and_kill(arguments: list[object], checkpoints: int, seconds: float) -> t
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_random_moments_it_ends_with_the_same_index(
-    sources: Path, tmp_path: Path, seed: int
+    sources: Path, whole: dict[str, Any], tmp_path: Path, seed: int
 ) -> None:
     """Each time it goes on from the last checkpoint that it has told of, or from a newer one."""
     arguments: list[object] = ["--root", sources, "--out", tmp_path / "out", *QUICK]
@@ -87,7 +99,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_index(
     last = run_json(*arguments)
     assert last["resumed"]["checkpoint"] >= told_last
 
-    whole = run_json("--root", sources, "--out", tmp_path / "whole", *QUICK)
     assert whole["resumed"] is None
     assert last["finished"] == last["documents"] == whole["documents"]
     assert (last["digest"], last["tokens"]) == (whole["digest"], whole["tokens"])
@@ -121,8 +132,8 @@ def test_a_signal_ends_it_with_a_last_checkpoint(
     assert re.search(resumed, told, re.MULTILINE)
 
 
-def test_json_is_one_object_and_nothing_else(sources: Path, tmp_path: Path) -> None:
-    found = run_json("--root", sources, "--out", tmp_path, "--every", "0.01", "--verbose")
+def test_json_is_one_object_and_nothing_else(few: Path, tmp_path: Path) -> None:
+    found = run_json("--root", few, "--out", tmp_path, "--every", "0.01", "--verbose")
     assert set(found) == {
         "root",
         "out",
@@ -141,7 +152,7 @@ def test_json_is_one_object_and_nothing_else(sources: Path, tmp_path: Path) -> N
         "compared",
     }
     assert re.fullmatch("[0-9a-f]{64}", found["digest"])
-    assert (found["root"], found["out"]) == (str(sources), str(tmp_path))
+    assert (found["root"], found["out"]) == (str(few), str(tmp_path))
     for name in ("freezing", "no_freeze"):
         run = found[name]
         assert set(run) == {
@@ -165,16 +176,16 @@ def test_json_is_one_object_and_nothing_else(sources: Path, tmp_path: Path) -> N
     assert found["no_freeze"]["time_frozen"] is None
 
 
-def test_no_freeze_alone_leaves_nothing_behind(sources: Path, tmp_path: Path) -> None:
-    found = run_json("--root", sources, "--out", tmp_path, "--every", "0.01", "--no-freeze")
+def test_no_freeze_alone_leaves_nothing_behind(few: Path, tmp_path: Path) -> None:
+    found = run_json("--root", few, "--out", tmp_path, "--every", "0.01", "--no-freeze")
     assert found["freezing"] is None
     assert found["digest"] is None
     assert found["no_freeze"]["documents"] == found["documents"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_table_ends_what_a_person_sees(sources: Path, tmp_path: Path) -> None:
-    stdout = run_demo("--root", sources, "--out", tmp_path, "--every", "0.01")
+def test_the_table_ends_what_a_person_sees(few: Path, tmp_path: Path) -> None:
+    stdout = run_demo("--root", few, "--out", tmp_path, "--every", "0.01")
     table = stdout.split("\n\n")[-1]
     for row in (
         "snapshots taken",
@@ -185,9 +196,9 @@ def test_the_table_ends_what_a_person_sees(sources: Path, tmp_path: Path) -> Non
     ):
         assert re.search(rf"^{row}.* \S+$", table, re.MULTILINE)
     assert "\x1b" not in stdout
-    again = run_demo("--root", sources, "--out", tmp_path)
+    again = run_demo("--root", few, "--out", tmp_path)
     assert "the index is complete already; --fresh begins again" in again
     assert re.findall("digest: .*", again) == re.findall("digest: .*", stdout)
-    fresh = run_demo("--root", sources, "--out", tmp_path, "--fresh", *QUICK)
+    fresh = run_demo("--root", few, "--out", tmp_path, "--fresh", *QUICK)
     assert "resumed" not in fresh
     assert re.findall("digest: .*", fresh) == re.findall("digest: .*", stdout)
