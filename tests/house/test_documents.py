@@ -23,7 +23,7 @@ import freezethreads.checkpoint
 import freezethreads.control
 import freezethreads.integrations
 import freezethreads.testing
-from demo_runs import copy_sources, run_demo
+from demo_runs import FEW, copy_sources, run_demo
 from document_commands import CHECKS
 from documents import (
     BLOCKS,
@@ -126,6 +126,7 @@ def test_a_program_prints_what_its_page_says(program: Block, tmp_path: Path) -> 
 @pytest.mark.parametrize("suite", SUITES, ids=str)
 def test_pytest_prints_what_the_page_says(suite: Block, tmp_path: Path) -> None:
     soon = ["-o", "freezethreads_timeout=0.2", "-p", "no:cacheprovider"]
+    soon += ["-p", "no:hypothesispytest"]  # which takes a second to be imported
     result = run("-m", "pytest", *soon, lay_out(suite, tmp_path).name, folder=tmp_path)
     wanted = output_of(suite) or ""
     assert matches(wanted, result.stdout), f"wanted:\n{wanted}\ngot:\n{result.stdout}"
@@ -135,7 +136,7 @@ def test_the_table_is_what_the_demo_prints(tmp_path: Path) -> None:
     (shown,) = (block.text for block in BLOCKS if DEMO in block.text)
     assert re.search(r"^torn +0 +[1-9]\d*$", shown, re.MULTILINE)
     wanted = "...\n" + re.sub(r" [1-9]\d*(\.\d+ (us|ms|s))?\b", " ...", shown) + "..."
-    root = copy_sources(tmp_path / "sources")
+    root = copy_sources(tmp_path / "sources", FEW)
     out = tmp_path / "out"
     got = run_demo("--root", root, "--out", out, "--threads", 4, "--every", 0.02)
     assert matches(wanted, got, doctest.NORMALIZE_WHITESPACE), f"wanted:\n{wanted}\ngot:\n{got}"
