@@ -15,7 +15,9 @@ import pytest
 
 from control_programs import PREAMBLE, SERVE, Program, program
 from control_programs import runtime as runtime
+from control_programs import served as served
 from control_programs import serving as serving
+from control_programs import shared as shared
 from freezethreads.cli import _freeze, main
 from freezethreads.control import Client, Serving, connect
 from helpers import wait_until
@@ -27,9 +29,10 @@ VERBS = ("ps", "threads", "freeze", "thaw", "sites")
 
 
 @pytest.fixture
-def served(runtime: Path) -> Iterator[Program]:
-    with program() as served:
-        yield served
+def own(runtime: Path) -> Iterator[Program]:
+    """A program of a test's own, which may end it and knows all that was done with it."""
+    with program() as own:
+        yield own
 
 
 def say(capsys: Captured, *arguments: object) -> str:
@@ -65,13 +68,13 @@ def test_ps_when_nobody_serves(capsys: Captured, runtime: Path) -> None:
 
 
 def test_ps_shows_one_that_does_not_answer(
-    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+    capsys: Captured, own: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("freezethreads.cli._ps._PATIENCE", 0.1)
-    os.kill(served.pid, signal.SIGSTOP)
+    os.kill(own.pid, signal.SIGSTOP)
     _, line, why = say(capsys, "ps").splitlines()
-    assert line.split()[:4] == [str(served.pid), "-", "no", "answer"]
-    assert why.startswith(f"process {served.pid} did not answer within 0.1 s")
+    assert line.split()[:4] == [str(own.pid), "-", "no", "answer"]
+    assert why.startswith(f"process {own.pid} did not answer within 0.1 s")
     (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
     assert process["why"] == why
     if Path("/proc").is_dir():
@@ -89,11 +92,11 @@ def test_an_interrupt_of_ps_ends_it_quietly(
     assert fail(capsys, "ps") == (130, "")
 
 
-def test_ps_removes_what_a_killed_process_left(capsys: Captured, served: Program) -> None:
-    served.kill()
-    assert os.path.exists(served.socket)
+def test_ps_removes_what_a_killed_process_left(capsys: Captured, own: Program) -> None:
+    own.kill()
+    assert os.path.exists(own.socket)
     assert say(capsys, "ps") == "no process of this user serves\n"
-    assert not os.path.exists(served.socket)
+    assert not os.path.exists(own.socket)
 
 
 def test_threads(capsys: Captured, served: Program) -> None:
@@ -168,15 +171,15 @@ def test_json_of_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     assert json.loads(say(capsys, "thaw", served.pid, "--json"))["thawed"] == 1
 
 
-def test_sites(capsys: Captured, served: Program) -> None:
-    told = say(capsys, "sites", served.pid)
-    assert told == f"process {served.pid}: nobody was stopped yet\n"
-    say(capsys, "freeze", served.pid)
-    header, line = say(capsys, "sites", served.pid).splitlines()
+def test_sites(capsys: Captured, own: Program) -> None:
+    told = say(capsys, "sites", own.pid)
+    assert told == f"process {own.pid}: nobody was stopped yet\n"
+    say(capsys, "freeze", own.pid)
+    header, line = say(capsys, "sites", own.pid).splitlines()
     assert header.split() == ["HITS", "KIND", "LABEL", "WHERE", "FUNCTION"]
     assert line.split(None, 2)[:2] == ["2", "safepoint"]
     assert "between two counts" in line
-    (site,) = json.loads(say(capsys, "sites", served.pid, "--json"))["sites"]
+    (site,) = json.loads(say(capsys, "sites", own.pid, "--json"))["sites"]
     assert (site["hits"], site["function"]) == (2, "loop")
 
 
@@ -259,14 +262,14 @@ def test_help_has_an_example(capsys: Captured, verb: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_freeze_that_waits(served: Program, number: signal.Signals) -> None:
-    arguments = ("freeze", str(served.pid), "--wait", "--lease", "1")
-    with connect(served.pid) as client:
+def test_freeze_that_waits(own: Program, number: signal.Signals) -> None:
+    arguments = ("freeze", str(own.pid), "--wait", "--lease", "1")
+    with connect(own.pid) as client:
         client.request("freeze", keep=True, group="nobody")
     waiting = Program("-m", "freezethreads", *arguments)
     try:
-        assert waiting.line() == f"process {served.pid}: 2 threads stand until Ctrl-C"
-        with connect(served.pid) as client:
+        assert waiting.line() == f"process {own.pid}: 2 threads stand until Ctrl-C"
+        with connect(own.pid) as client:
             if number == signal.SIGINT:  # it was renewed by then
                 wait_until(lambda: _seconds_of_freeze(client) > 1.2)
             os.kill(waiting.pid, number)

@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 import pytest
 
 from commands import print_to, watching
-from control_programs import STAY, program
+from control_programs import STAY, Program, program, runtime_folder
 from control_programs import runtime as runtime
 from freezethreads import Freezer, register_signal, unregister_signal
 from freezethreads._ground.text import encodable, write
@@ -91,12 +91,19 @@ def test_dump_to_the_standard_output(env: dict[str, str]) -> None:
         assert r"\u2603 (ident" in text
 
 
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Program]:
+    """A program with such a name, which the commands are given for one after the other."""
+    code = STAY.replace("two", "\N{SNOWMAN}")
+    with pytest.MonkeyPatch.context() as patch, runtime_folder(patch), program(code) as odd:
+        yield odd
+
+
 @pytest.mark.parametrize("env", [C_LOCALE, {"PYTHONIOENCODING": "ascii"}])
 @pytest.mark.parametrize("verb", ["threads", "dump", "freeze", "sites", "stuck", "thaw"])
-def test_commands(runtime: Path, tmp_path: Path, verb: str, env: dict[str, str]) -> None:
-    code = STAY.replace("two", "\N{SNOWMAN}")
-    with program(code) as served, open(tmp_path / "out", "w+b") as out:
-        status, errors = print_to(out.fileno(), verb, served.pid, **env)
+def test_commands(odd: Program, tmp_path: Path, verb: str, env: dict[str, str]) -> None:
+    with open(tmp_path / "out", "w+b") as out:
+        status, errors = print_to(out.fileno(), verb, odd.pid, **env)
         assert (status, "Traceback" in errors) in ((0, False), (1, False)), errors
         out.seek(0)
         text = out.read().decode("ascii")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from freezethreads import Freezer
-from freezethreads.control import Serving
+from freezethreads.control import Serving, connect
 from helpers import ROOT, WAIT, wait_until
 
 PREAMBLE = """
@@ -47,12 +47,43 @@ def runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
     A path of pytest's (which has its own by now) would be too long for a socket.
     """
+    with runtime_folder(monkeypatch) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A program for all tests of a file, as its start takes most of the time of each; see `served`.
+
+    Its directory is that of the file's tests that do not use `runtime`.
+    """
+    tmp_path_factory.getbasetemp()  # which has to be made before
+    with pytest.MonkeyPatch.context() as patch, runtime_folder(patch), program() as shared:
+        yield shared
+
+
+@pytest.fixture
+def served(shared: Program) -> Iterator[Program]:
+    """The file's program, for a test that does not end it and counts nothing from its start.
+
+    Nothing is frozen in it when another test begins.
+    """
+    yield shared
+    with connect(shared.pid) as client:
+        client.request("thaw")
+
+
+@contextmanager
+def runtime_folder(patch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same for as long as a block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="ft-"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))  # where others are looked for as well
-    monkeypatch.setenv("TMPDIR", str(folder))
-    yield folder / "freezethreads"
-    shutil.rmtree(folder)
+    patch.setenv("XDG_RUNTIME_DIR", str(folder))
+    patch.setattr(tempfile, "tempdir", str(folder))  # where others are looked for as well
+    patch.setenv("TMPDIR", str(folder))
+    try:
+        yield folder / "freezethreads"
+    finally:
+        shutil.rmtree(folder)
 
 
 class Program:
