@@ -29,7 +29,7 @@ from freezethreads._ground.arguments import (
     check_todo,
     check_where,
 )
-from freezethreads._ground.errors import FreezeError, ThreadExited, shorten
+from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
@@ -284,7 +284,17 @@ class Freezer(Unique):
         before anything was touched. Whatever else is raised (KeyboardInterrupt), nobody is left
         frozen.
         """
-        return self._freeze(timeout, reason, group, lease, where, settled, hooks, sys._getframe(2))
+        caller = sys._getframe(2)
+        try:
+            return self._freeze(timeout, reason, group, lease, where, settled, hooks, caller)
+        except FreezeTimeout as error:
+            self._add_remedy(error)
+            raise
+
+    def _add_remedy(self, error: FreezeTimeout) -> None:
+        from freezethreads._explain import add_remedy  # which nobody needs before
+
+        add_remedy(error, self._registry.called)
 
     def _freeze(
         self,
@@ -372,6 +382,8 @@ class Freezer(Unique):
                 return callback(*args)
         except FreezeError as error:
             if not stands:
+                if isinstance(error, FreezeTimeout):
+                    self._add_remedy(error)
                 shorten(error, self._registry.debug)
             raise
 
@@ -413,7 +425,11 @@ class Freezer(Unique):
                 hold._prepare(deadline)
             return hold
 
-        return self._controller.or_give_up(freeze, user, stop)
+        try:
+            return self._controller.or_give_up(freeze, user, stop)
+        except FreezeTimeout as error:
+            self._add_remedy(error)
+            raise
 
     def hook(
         self,

@@ -54,7 +54,7 @@ def diagnose(
     except FreezeTimeout as error:
         waited = monotonic() - began
         others = list(freezer._registry.active)
-        late = _to_blame(error.stragglers)
+        late = to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
             threads += len(other_threads({info.ident for info in freezer.threads()}))
         called = freezer._registry.called
@@ -91,7 +91,7 @@ _COMES_TO_NO_DOOR: Final = {
 }
 
 
-def _to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
+def to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
     """Without those who would stop as soon as the others do; all, if there are no others."""
     return [one for one in stragglers if not _merely_waits(one)] or stragglers
 

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from freezethreads import (
     FreezeError,
     Freezer,
+    FreezeTimeout,
     Registration,
     ThreadPoolExecutor,
     World,
@@ -245,6 +246,8 @@ class _Block(AbstractAsyncContextManager[World, None]):
             return self._world
         except BaseException as error:
             self.close()
+            if isinstance(error, FreezeTimeout):
+                self._freezer._add_remedy(error)
             if isinstance(error, FreezeError):
                 shorten(error, self._freezer._registry.debug)
             raise

@@ -102,17 +102,12 @@ class Check:
             return [str(error), *self._explain(error)]
 
     def _explain(self, error: FreezeTimeout) -> Iterator[str]:
-        """How each thread came there, if that is not told, and what is to be written."""
-        from freezethreads._explain import find  # which nobody needs before
-
-        called = self._freezer._registry.called
+        """How each thread came there, if the error does not tell it."""
         for each in error.stragglers:
             if not is_innermost(each, self._root):
                 yield f"  {each.name} got there from {place_of(each, self._root)}"
-            finding = find(each, called)
-            yield f"  {finding.why} {finding.advice}"
         if error.stragglers:
-            yield "  Or, if a thread was to be gone by now: end it, and join() it, in the test."
+            yield "  If a thread was to be gone by now: end it, and join() it, in the test."
 
     def _tidy_up(self, before: tuple[Freeze, ...]) -> list[str]:
         left = self._left(before)

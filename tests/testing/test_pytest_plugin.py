@@ -49,9 +49,10 @@ def test_who_does_not_stop_is_an_error_of_its_test(pytester: pytest.Pytester) ->
     lines = report.partition("=====")[0].splitlines()[1:]
     assert re.match(r"1 of 2 threads did not stop within 0\.\d+ s for <freeze by Main", lines[0])
     assert re.match(r"  sluggard \(\d+\) RUNNING, not moving .*app\.py:\d+ in run; no ", lines[1])
-    assert re.match(r"  sluggard waits in .*\. Use the lock, event or queue of freezeth", lines[2])
-    assert lines[3].startswith("  Or, if a thread was to be gone by now: end it, and join() it, in")
-    assert len(lines) == 4
+    assert lines[2] == "What would help:"
+    assert re.match(r"  sluggard waits in .*\. Use the lock, event or queue of freezeth", lines[3])
+    assert lines[4].startswith("  If a thread was to be gone by now: end it, and join() it, in the")
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize("option", ["", "--full-trace"])

@@ -1,0 +1,29 @@
+"""What would help those who did not stop, in the message of a freeze whose time ran out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from freezethreads._explain._diagnosis import find, to_blame
+
+if TYPE_CHECKING:
+    from freezethreads._ground.errors import FreezeTimeout
+
+_AT_MOST: Final = 3  # sentences of advice: what helps one thread of a pool helps all of it
+
+
+def add_remedy(error: FreezeTimeout, called: str) -> None:
+    """Say in its message why the first of them do not stop, and what would help: in the words of a
+    diagnosis, each advice once. `called` is what the program calls the freezer.
+
+    When everybody has been let go: it reads source files. From any thread.
+    """
+    remedies: dict[str, str] = {}
+    for straggler in to_blame(error.stragglers):
+        finding = find(straggler, called)
+        remedies.setdefault(finding.advice, finding.why)
+        if len(remedies) == _AT_MOST:
+            break
+    if remedies:
+        lines = "".join(f"\n  {why} {advice}" for advice, why in remedies.items())
+        error.args = (f"{error}\nWhat would help:{lines}", error.stragglers)

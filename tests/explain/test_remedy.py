@@ -1,0 +1,106 @@
+"""What would help, in the message of a freeze whose time ran out."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads.integrations import asyncio_loop
+from freezing import Puppet, actor, puppet
+from helpers import WAIT
+
+Region = Callable[[Freezer], object]
+
+
+# Each is to be left at a line of its own.
+def one(freezer: Freezer) -> None:
+    freezer.no_freeze().__enter__()
+
+
+def two(freezer: Freezer) -> None:
+    freezer.no_freeze().__enter__()
+
+
+def three(freezer: Freezer) -> None:
+    freezer.no_freeze().__enter__()
+
+
+def four(freezer: Freezer) -> None:
+    freezer.no_freeze().__enter__()
+
+
+@contextmanager
+def late(freezer: Freezer, *regions: Region) -> Iterator[list[Puppet]]:
+    """A thread for each, which does not stop since it is in there."""
+    with ExitStack() as stack:
+        threads = [stack.enter_context(puppet(freezer)) for _ in regions]
+        for thread, enter in zip(threads, regions, strict=True):
+            thread.do(enter, freezer)
+        yield threads
+
+
+def freeze_in_a_loop(freezer: Freezer, timeout: float) -> None:
+    async def main() -> None:
+        async with asyncio_loop.freeze(freezer, timeout=timeout):
+            pass
+
+    asyncio.run(main())
+
+
+FREEZES: dict[str, Callable[..., object]] = {
+    "freeze": Freezer.freeze,
+    "hold": Freezer.hold,
+    "run_frozen": lambda freezer, timeout: freezer.run_frozen(int, timeout=timeout),
+    "asyncio": freeze_in_a_loop,
+}
+
+
+def remedies_of(error: FreezeTimeout) -> list[str]:
+    return str(error).partition("\nWhat would help:\n  ")[2].split("\n  ")
+
+
+@pytest.mark.parametrize("freeze", FREEZES)
+def test_the_error_says_what_would_help(freeze: str) -> None:
+    freezer = Freezer()
+    with late(freezer, one) as (thread,), pytest.raises(FreezeTimeout) as caught:
+        FREEZES[freeze](freezer, timeout=0.05)
+    error = caught.value
+    assert str(error).startswith("1 of 1 threads did not stop within")
+    (told,) = remedies_of(error)
+    assert told.startswith(f"{thread.worker.name} is inside no_freeze(), which it entered at ")
+    where = f"{__file__}:{one.__code__.co_firstlineno + 1}"
+    assert told.endswith(f"Make the no_freeze() region at {where} shorter.")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_helps_many_is_said_once_and_at_most_three_things_are() -> None:
+    freezer = Freezer()
+    with late(freezer, one, one, two), pytest.raises(FreezeTimeout) as caught:
+        freezer.freeze(timeout=0.05)
+    assert len(caught.value.stragglers) == 3
+    assert len(remedies_of(caught.value)) == 2
+    with late(freezer, one, two, three, four), pytest.raises(FreezeTimeout) as caught:
+        freezer.freeze(timeout=0.05)
+    assert len(caught.value.stragglers) == 4
+    assert len(remedies_of(caught.value)) == 3
+
+
+def test_a_time_out_of_what_the_callback_does_is_left_as_it_is() -> None:
+    freezer, other = Freezer(), Freezer()
+    with late(other, one), pytest.raises(FreezeTimeout) as caught:
+        freezer.run_frozen(lambda: other.freeze(timeout=0.05))
+    assert str(caught.value).count("What would help") == 1
+
+
+def test_nobody_is_blamed_while_another_controller_has_the_freezer() -> None:
+    freezer = Freezer()
+    with actor() as controller:
+        world = controller.do(freezer.freeze, timeout=WAIT)
+        with pytest.raises(FreezeTimeout, match=r"nothing was frozen$"):
+            freezer.freeze(timeout=0)
+        controller.do(world.thaw)
