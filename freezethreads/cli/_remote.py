@@ -129,7 +129,8 @@ def talk(
         if is_wrong or not isinstance(error, (RequestRefused, NoAnswer, ProcessEnded)):
             raise WrongUse(told) from error
         print(f"{arguments.parser.prog}: {told}", file=sys.stderr)
-        if isinstance(error, RequestRefused) and error.kind == "timeout":
+        is_late = isinstance(error, RequestRefused) and error.kind == "timeout"
+        if is_late or isinstance(error, NoAnswer):
             print(next_step(arguments), file=sys.stderr)
         return 1
 

@@ -89,3 +89,10 @@ def test_the_text_says_it_and_without_pyspy_why_it_says_no_more(
     assert f"Process {pid}: no answer.\n\nsilent\n" in text
     assert f"process {pid} did not answer within " in text
     assert "; no py-spy: pip install py-spy.\n" in text
+
+
+def test_a_dump_says_who_looks_from_outside(pid: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dump", pid, "--timeout", "0.3"]) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert f"process {pid} did not answer within " in first
+    assert last == f"`freezethreads stuck {pid}` tells why, and what would help"
