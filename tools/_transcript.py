@@ -215,7 +215,7 @@ def shape_of(line: str) -> str:
         return "a frame"
     if re.match(r"[\w-]+ \(ident \d+, native \d+(, group \S+)?\): ", line):
         return "a thread"
-    if re.match(r"[\w-]+ +(running|blocked|frozen) ", line):
+    if re.match(r"[\w-]+ +(running|blocked|frozen|unregistered) ", line):
         return "a thread's row"
     if re.match(r" *\d+  (safepoint|blocking|wait) ", line):
         return "a site's row"

@@ -14,6 +14,7 @@ from freezethreads._ground.jsonable import Unfit
 from freezethreads._ground.original import enumerate_threads, monotonic
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
+from freezethreads._report.stacks import Stack, nearest, read_stacks
 from freezethreads._report.statistics import Site, site_of
 from freezethreads._report.stragglers import Straggler, ThreadInfo, other_threads
 
@@ -133,11 +134,28 @@ class _AnyThread:
     todo_pending: int
 
 
+@dataclass(frozen=True)
+class CodeLine:
+    """A line of the program: the innermost one of the code that is nearest to the reader."""
+
+    filename: str
+    lineno: int
+    function: str
+
+    @classmethod
+    def of(cls, stack: Stack) -> Self | None:
+        """That of a stack; None if it runs no Python, or nobody can tell."""
+        call = nearest(reversed(stack))
+        return None if call is None else cls(call.filename, call.lineno, call.function)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ThreadRow(_AnyThread):
-    """A registered thread, and where it is stopped."""
+    """A registered thread, and where it is stopped; and at which ``line`` it was met, stopped or
+    not. An older version does not say that, nor is it said of a straggler, which has a stack."""
 
     site: Site | None
+    line: CodeLine | None = None
 
     @classmethod
     def of(cls, info: ThreadInfo | Straggler, **more: Any) -> Self:
@@ -158,28 +176,36 @@ class ThreadRow(_AnyThread):
 @dataclass(frozen=True, kw_only=True)
 class UnregisteredRow:
     """A thread that is not registered. The system's number is not known of each. An older version
-    does not say the ``state``."""
+    does not say the ``state``, nor the ``line`` at which it was met."""
 
     name: str
     ident: int
     native_id: int | None
     state: str | None = None
+    line: CodeLine | None = None
 
 
-def unregistered_rows(
+def thread_rows(
     registered: Iterable[ThreadInfo], stopped: Collection[int]
-) -> tuple[UnregisteredRow, ...]:
-    """Those that are not among these, nor this library's. `stopped` are the idents of those that
-    a freeze has stopped all the same."""
-    return tuple(
+) -> tuple[tuple[ThreadRow, ...], tuple[UnregisteredRow, ...]]:
+    """A row for each of these, and for each thread that is not among them, nor this library's.
+    `stopped` are the idents of those that a freeze has stopped, registered or not."""
+    infos = tuple(registered)
+    others = other_threads({info.ident for info in infos})
+    idents = [info.ident for info in infos] + [thread.ident or 0 for thread in others]
+    stacks = read_stacks(idents)
+    rows = (ThreadRow.of(one, line=CodeLine.of(stacks.get(one.ident, ()))) for one in infos)
+    unregistered = (
         UnregisteredRow(
             name=thread.name,
             ident=thread.ident or 0,
             native_id=thread.native_id,
             state=(State.FROZEN if thread.ident in stopped else State.RUNNING).value,
+            line=CodeLine.of(stacks.get(thread.ident or 0, ())),
         )
-        for thread in other_threads({info.ident for info in registered})
+        for thread in others
     )
+    return tuple(rows), tuple(unregistered)
 
 
 @dataclass(frozen=True, kw_only=True)

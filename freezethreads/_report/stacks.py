@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator
 from io import FileIO
 from itertools import islice
 from types import CodeType, FrameType
-from typing import IO, Any, Final, NamedTuple, TypeAlias
+from typing import IO, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from freezethreads._ground.files import remoteness
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
@@ -80,6 +80,8 @@ class Call(NamedTuple):
             _as_read(code.co_name),
         )
 
+
+_Entry = TypeVar("_Entry", Call, traceback.FrameSummary)
 
 Stack: TypeAlias = tuple[Call, ...]
 """The innermost call first."""
@@ -214,7 +216,7 @@ def stack_of(ident: int) -> traceback.StackSummary:
     return with_source(summary_of(read_stacks([ident]).get(ident, ())))
 
 
-def nearest(stack: Iterable[traceback.FrameSummary]) -> traceback.FrameSummary | None:
+def nearest(stack: Iterable[_Entry]) -> _Entry | None:
     """Of a stack, the innermost frame last, the innermost one of the code nearest to the reader."""
     return min(reversed(list(stack)), key=lambda entry: remoteness(entry.filename), default=None)
 

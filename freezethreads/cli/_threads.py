@@ -29,10 +29,11 @@ NAME = "threads"
 SUMMARY = "show what each thread of a process does"
 
 DESCRIPTION = """\
-One line a thread: its name, its state, the site where it stopped, its group, the seconds that it
-has been there, and the todos that it has still to make. Those come last that are not registered,
-and that no freeze at safepoints stops. A thread is running unless it stands, or is blocked in a
-wait or region that this library knows: under `run --unpatched` it knows no waits. With --watch the
+One line a thread: its name, its state, the site where it stopped or else the line of the program
+at which it was just met, its group, the seconds that it has been at its site, and the todos that it
+has still to make. Those come last that are not registered, and that no freeze at safepoints stops.
+A thread is running unless it stands, or is blocked in a wait or region that this library knows:
+under `run --unpatched` it knows no waits, and the line tells more. With --watch the
 table stays and is kept up to date, and a key freezes (f), thaws (t), or quits (q), which thaws what
 was frozen by key.
 """
@@ -77,24 +78,25 @@ def run(arguments: argparse.Namespace) -> int:
 def threads_table(answer: dict[str, Any], arguments: argparse.Namespace) -> str:
     """A header, and a line for each thread: first for those that are registered."""
     rows = [_row_of(thread) for thread in shown(answer["threads"], arguments)]
-    rows += [_row_of_unregistered(one) for one in answer["unregistered"]]
+    rows += [_row_of_unregistered(one) for one in shown(answer["unregistered"], arguments)]
     return table_of(_HEADER, rows, room(arguments.wide), _DISPENSABLE)
 
 
 def _row_of(thread: dict[str, Any]) -> tuple[object, ...]:
-    who = thread["name"], thread["state"], _site_in_words(thread["site"]), thread["group"]
+    who = thread["name"], thread["state"], _where(thread), thread["group"]
     return (*who, thread["seconds"], thread["todo_pending"])
 
 
 def _row_of_unregistered(thread: dict[str, Any]) -> tuple[object, ...]:
     stands = ", frozen" if thread.get("state") == "frozen" else ""
-    return (thread["name"], f"unregistered{stands}", "", "", None, None)
+    return (thread["name"], f"unregistered{stands}", _where(thread), "", None, None)
 
 
-def _site_in_words(site: dict[str, Any] | None) -> str:
-    """Where a thread stopped, or ""."""
+def _where(thread: dict[str, Any]) -> str:
+    """Where a thread stopped, or else the line at which it was met, or ""."""
+    site, line = thread.get("site"), thread.get("line")
     if site is None:
-        return ""
+        return "" if line is None else f"at {line['filename']}:{line['lineno']}"
     label = f"{site['label']!r} " if site["label"] is not None else ""
     return f"{site['kind']} {label}at {site['filename']}:{site['lineno']}"
 

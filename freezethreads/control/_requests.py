@@ -12,8 +12,7 @@ from freezethreads._report.reports import (
     Description,
     Diagnosis,
     ProcessReport,
-    ThreadRow,
-    unregistered_rows,
+    thread_rows,
 )
 from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
 from freezethreads.control._describe import (
@@ -62,10 +61,8 @@ def _hello(session: Session, arguments: Mapping[str, object]) -> ProcessReport:
 def _threads(session: Session, arguments: Mapping[str, object]) -> Threads:
     """The registered threads of a freezer and the others of the process, and what stands."""
     freezer = session.freezer(arguments)
-    infos = freezer.threads()
-    rows = tuple(map(ThreadRow.of, infos))
-    stopped = stopped_idents(freezer)
-    return Threads(describe_freezer(freezer), rows, unregistered_rows(infos, stopped))
+    described = describe_freezer(freezer)
+    return Threads(described, *thread_rows(freezer.threads(), stopped_idents(freezer)))
 
 
 def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:

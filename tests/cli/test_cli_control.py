@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from control_programs import PREAMBLE, SERVE, Program, program
+from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
 from control_programs import served as served
 from control_programs import serving as serving
 from control_programs import shared as shared
 from freezethreads.cli import _freeze, main
+from freezethreads.cli._threads import threads_table
 from freezethreads.control import Client, Serving, connect
 from helpers import wait_until
 from machine import needs_monitoring
@@ -104,11 +106,30 @@ def test_threads(capsys: Captured, served: Program) -> None:
     assert summary == f"process {served.pid}: 2 threads, running"
     assert header.split() == ["NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS"]
     assert [line.split()[:2] for line in lines[:2]] == [["one", "running"], ["two", "running"]]
-    assert [line.split() for line in lines[2:]] == [["MainThread", "unregistered", *"----"]]
+    last = f"<string>:{len(STAY.splitlines())}"  # where the main thread waits
+    assert [line.split() for line in lines[2:]] == [
+        ["MainThread", "unregistered", "at", last, *"---"]
+    ]
     answer = json.loads(say(capsys, "threads", served.pid, "--json"))
     assert [thread["name"] for thread in answer["threads"]] == ["one", "two"]
     (other,) = answer["unregistered"]
     assert (other["name"], other["native_id"]) == ("MainThread", served.pid)
+    assert other["line"] == {
+        "filename": "<string>",
+        "lineno": len(STAY.splitlines()),
+        "function": "<module>",
+    }
+    assert {thread["line"]["function"] for thread in answer["threads"]} == {"loop"}
+
+
+def test_threads_of_an_older_version_are_shown_without_their_lines() -> None:
+    row = {"name": "one", "state": "running", "site": None, "group": "", "seconds": None}
+    answer = {"threads": [{**row, "todo_pending": 0}], "unregistered": [{"name": "other"}]}
+    _, *lines = threads_table(answer, argparse.Namespace(wide=True)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["one", "running", *"---0"],
+        ["other", "unregistered", *"----"],
+    ]
 
 
 FOREIGN = """
