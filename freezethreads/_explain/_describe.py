@@ -36,7 +36,7 @@ from freezethreads._report.reports import (
     SiteReport,
     ThreadReport,
 )
-from freezethreads._report.stacks import Stack, read_stacks
+from freezethreads._report.stacks import INNERMOST, Stack, read_stacks
 from freezethreads._report.statistics import site_of
 from freezethreads._report.stragglers import foreign_threads
 
@@ -171,6 +171,7 @@ class _Threads:
             todo_pending=0 if record is None else len(pending_todos(record.todo)),
             owns=tuple(self._owned.get(ident, ())),
             awaits=self._awaited(ident),
+            joins=self._joined_by(ident, stack),
             stack=_stack(stack, place),
         )
 
@@ -183,6 +184,10 @@ class _Threads:
             return None
         owner = None if lock.owner is None else self._name_of(lock.owner, ident)
         return AwaitedLock(repr(lock), _acquired(lock), owner)
+
+    def _joined_by(self, ident: int, stack: Stack) -> str | None:
+        joined = next((call.joins for call in stack[:INNERMOST] if call.joins is not None), None)
+        return None if joined is None else self._name_of(joined, ident)
 
     def _name_of(self, ident: int, waiter: int) -> str:
         if ident == waiter:

@@ -93,6 +93,8 @@ def render_thread(thread: ThreadReport, late: bool) -> Iterator[str]:
         yield f"  owns {lock.lock}{acquired}"
     if thread.awaits:
         yield f"  waits for {_lock(thread.awaits)}"
+    if thread.joins:
+        yield f"  waits for the end of {thread.joins}"
     yield from frames(thread.stack)
 
 

@@ -279,7 +279,9 @@ class ThreadReport(_AnyThread):
 
     ``last`` and ``last_seconds`` are where one that runs was seen last, and how long ago.
     ``inside`` is a word of `INSIDE`. Who owns a lock is known if somebody waits for it, and in
-    debug mode always. The stack is empty if the thread runs no Python, or if nobody can tell.
+    debug mode always. ``joins`` is the name of the thread for whose end this one waits in `join()`;
+    it is not known without a GIL, nor said by an older version. The stack is empty if the thread
+    runs no Python, or if nobody can tell.
     """
 
     registered: bool
@@ -291,6 +293,7 @@ class ThreadReport(_AnyThread):
     owns: tuple[LockReport, ...]
     awaits: AwaitedLock | None
     stack: tuple[Frame, ...]
+    joins: str | None = None
 
     def __post_init__(self) -> None:
         if self.site is not None and self.seconds is None:

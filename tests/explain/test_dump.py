@@ -6,7 +6,7 @@ import io
 import json
 import re
 import threading
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 import pytest
@@ -17,7 +17,7 @@ from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads._report import ownership
 from freezethreads._report.reports import Description
 from freezing import actor, looping, puppet
-from helpers import WAIT, wait_for
+from helpers import HAS_GIL, WAIT, stack_of, start, wait_for, wait_until
 
 
 def report(freezer: Freezer, timeout: float = WAIT) -> str:
@@ -51,6 +51,25 @@ def test_each_thread_with_its_state_site_and_stack() -> None:
     assert re.search(r"^--> Puppet\.pass_through ", blocked, re.MULTILINE)
     assert f"ident {thread.worker.ident}, native {thread.worker.native_id}" in blocked
     assert "MainThread" in text
+
+
+def test_who_waits_for_the_end_of_a_thread_says_of_which() -> None:
+    freezer = Freezer()
+    over = threading.Event()
+    joined = start(wait_for, over, name="joined")
+    with puppet(freezer) as thread:
+        region = thread.tell(join_in, freezer.blocking(), joined)
+        wait_until(lambda: "in join" in stack_of(thread.worker))
+        text = report(freezer)
+        over.set()
+        region.result(WAIT)
+    assert ("\n  waits for the end of joined\n" in part(text, "puppet")) == HAS_GIL
+    assert text.count("waits for the end of") == HAS_GIL
+
+
+def join_in(region: AbstractContextManager[None], thread: threading.Thread) -> None:
+    with region:
+        thread.join(WAIT)
 
 
 def test_frames_of_this_library_are_one_line() -> None:
