@@ -42,11 +42,12 @@ class FreezeALot:
 
     def pytest_report_header(self) -> str:
         """Tell the seed."""
-        option = self._config.option
-        return (
-            f"freezethreads: freezing about every {option.freeze_a_lot:g} ms, "
-            f"--freeze-a-lot-seed={option.freeze_a_lot_seed}"
-        )
+        often = f"{self._config.option.freeze_a_lot:g} ms"
+        return f"freezethreads: freezing about every {often}, {self._seed}"
+
+    @property
+    def _seed(self) -> str:
+        return f"--freeze-a-lot-seed={self._config.option.freeze_a_lot_seed}"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -71,8 +72,9 @@ class FreezeALot:
             self._counts.add(**counts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what came of it, and whether anything did."""
-        terminalreporter.write_sep("-", "freezethreads: --freeze-a-lot")
+        """Say what came of it, and whether anything did; and the seed, which ``-q`` has hidden."""
+        often = f"--freeze-a-lot={self._config.option.freeze_a_lot:g}"
+        terminalreporter.write_sep("-", f"freezethreads: {often} {self._seed}")
         counts = self._counts
         threads = Counter({number: times for number, times in counts.stood.items() if number})
         terminalreporter.write_line(

@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="while the tests run, stop all enrolled threads about every MS milliseconds (5)",
     )
     group.addoption(
-        "--freeze-a-lot-seed", metavar="SEED", help="what decides when; it is in the report's head"
+        "--freeze-a-lot-seed", metavar="SEED", help="what decides when; it is in the report"
     )
     parser.addini(
         "freezethreads_timeout",

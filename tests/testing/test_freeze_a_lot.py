@@ -74,6 +74,15 @@ def test_freezes_a_lot(pytester: pytest.Pytester) -> None:
     assert "warning: nobody was frozen" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("quiet", ["-q", "-qq"])
+def test_the_seed_is_shown_however_little_is(pytester: pytest.Pytester, quiet: str) -> None:
+    result = run(pytester, "def test_it(): assert False", "--freeze-a-lot=2", quiet)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines(
+        [r"-+ freezethreads: --freeze-a-lot=2 --freeze-a-lot-seed=\d{6} -+"]
+    )
+
+
 def test_a_fork_finds_nothing_of_it(pytester: pytest.Pytester) -> None:
     # Hooks before a fork are called in reverse order: this one is older than the plugin's.
     conftest = """
@@ -140,9 +149,13 @@ def test_the_freeze_of_the_fixture_is_no_other_controller(reason: str, timeouts:
     assert background.counts.places.total() == timeouts
 
 
-def test_a_worker_that_crashed_is_told(pytestconfig: pytest.Config) -> None:
+def test_a_worker_that_crashed_is_told(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plugin = FreezeALot.__new__(FreezeALot)
     plugin._lost, plugin._counts = [], Background(1.0, "", str).counts
+    plugin._config = pytestconfig
+    monkeypatch.setattr(pytestconfig.option, "freeze_a_lot", 5.0)
     lines: list[str] = []
     sent = {"freezethreads": {"stood": {0: 3, 5: 2}, "timeouts": 1, "places": {"here": 1}}}
     plugin.pytest_testnodedown(SimpleNamespace(workeroutput=sent, gateway=None))
