@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
+import platform
+import re
 import sys
 import threading
 from collections import Counter
@@ -69,6 +71,27 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     (line,) = result.stderr.splitlines()
     assert "needs Python 3.11 or newer" in line
     assert "3.10" in line
+
+
+# The slices of the processors' time.
+
+RELEASE = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
+SCHED = Path("/proc/self/sched")
+
+
+@pytest.mark.skipif(
+    not SCHED.exists() or RELEASE < (6, 12), reason="Linux tells of no slices, or has one length"
+)
+def test_what_tools_test_starts_has_short_slices() -> None:
+    code = """
+import runpy, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import _check, _slices
+_slices.SHORTEST = 200_000  # what this has may have come from tools/test
+_check.main = lambda arguments: subprocess.call(["grep", "se.slice", "/proc/self/sched"])
+runpy.run_path(sys.argv[1] + "/test", run_name="__main__")
+"""
+    assert int(run_python(code, str(TOOLS)).stdout.split()[-1]) == 200_000
 
 
 # Finding the interpreters.
