@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
@@ -13,7 +14,6 @@ from stress.exploration._core import ModelLock, modelled
 from stress.exploration._search import Explorer
 from stress.exploration._stage import Scenario, Stage
 
-PATIENCE = 60.0
 VARIABLES = 2
 
 Op: TypeAlias = tuple[str, int]
@@ -125,7 +125,7 @@ def explored_outcomes(program: Program, bound: int) -> tuple[set[Outcome], int]:
 
         stage.at_end(note)
 
-    verdict = Explorer(Scenario("a test's", "", set_stage)).explore(bound, PATIENCE)
+    verdict = Explorer(Scenario("a test's", "", set_stage)).explore(bound, math.inf)
     assert verdict.exhausted
     assert not verdict.misfits
     return outcomes, verdict.schedules
