@@ -4,6 +4,7 @@ alone, and by local names of these."""
 from __future__ import annotations
 
 import contextlib
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,18 +15,20 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._machine.stacks import shelter_of
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, start
 from machine import InPython, check_sheltered_while_held
 
 freezer = Freezer()
 lock: Any = threading.Lock()
-reached, enough = threading.Event(), threading.Event()
+# (Whose methods are calls of C: an event's own lock would be held while `set` comes to its end.)
+reached: queue.SimpleQueue[None] = queue.SimpleQueue()
+enough: queue.SimpleQueue[None] = queue.SimpleQueue()
 
 
 def inside() -> None:
     """Here each function waits."""
-    reached.set()
-    assert enough.wait(WAIT)
+    reached.put(None)
+    enough.get(timeout=WAIT)
 
 
 class Shop:
@@ -329,15 +332,13 @@ FREE = (
 
 def shelter_while_waiting(function: Callable[[], None]) -> object:
     """What a thread is in that waits in there."""
-    reached.clear()
-    enough.clear()
     worker = start(function)
     try:
-        wait_for(reached)
+        reached.get(timeout=WAIT)
         frame = sys._current_frames()[worker.ident or 0]
         return shelter_of(frame, "unlocked", running=False)
     finally:
-        enough.set()
+        enough.put(None)
         worker.finish()
 
 
