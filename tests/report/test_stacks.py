@@ -7,6 +7,7 @@ every Python: `no_gil` says that there is none.
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import tempfile
 import threading
@@ -123,9 +124,8 @@ def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> 
         monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     assert read_stacks() == {}
     freezer, over = Freezer(), threading.Event()
-    threads = [start(register_and_call, freezer, over, each) for each in (over.wait, over.is_set)]
+    threads = [start_calling(freezer, over, each) for each in (over.wait, over.is_set)]
     try:
-        wait_until(lambda: len(freezer.threads()) == 2)
         with pytest.raises(FreezeTimeout, match="nobody can tell where") as caught:
             freezer.freeze(timeout=0.1)
         findings = diagnose(freezer, 0.1).findings
@@ -140,10 +140,21 @@ def test_where_nobody_can_tell(monkeypatch: pytest.MonkeyPatch, before: str) -> 
         assert causes == {"wait": Cause.WAITING.value, "is_set": Cause.COMPUTING.value}
 
 
-def register_and_call(freezer: Freezer, over: threading.Event, call: Callable[[], object]) -> None:
-    with freezer.register(call.__name__):
-        while not over.is_set():
-            call()
+def start_calling(
+    freezer: Freezer, over: threading.Event, call: Callable[[], object]
+) -> Worker[None]:
+    """Start a thread that has registered, and is out of it again: in there it could stop."""
+
+    def register_and_call() -> None:
+        with freezer.register(call.__name__):
+            registered.put(None)
+            while not over.is_set():
+                call()
+
+    registered: queue.SimpleQueue[None] = queue.SimpleQueue()
+    thread = start(register_and_call)
+    registered.get(timeout=WAIT)
+    return thread
 
 
 WRITTEN = r"""
@@ -245,9 +256,8 @@ def test_a_description_without_a_frame() -> None:
 @pytest.mark.usefixtures("no_gil")
 def test_a_straggler_has_its_stack() -> None:
     freezer, over = Freezer(), threading.Event()
-    idle = start(register_and_call, freezer, over, over.wait)
+    idle = start_calling(freezer, over, over.wait)
     try:
-        wait_until(lambda: bool(freezer.threads()))
         with pytest.raises(FreezeTimeout) as caught:
             freezer.freeze(timeout=0.1)
     finally:
