@@ -13,6 +13,7 @@ from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._explain._waits import long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.original import Thread, getpid, monotonic
@@ -64,6 +65,9 @@ def diagnose(
         warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
         if not findings:
             findings = [_controller(str(error))]
+    told = {finding.ident for finding in (*findings, *warnings)}
+    # Who has been stopped by others may wait for no other reason.
+    records = () if others else list(freezer._registry.records.values())
     return Diagnosis(
         healthy=not findings,
         pid=getpid(),
@@ -74,6 +78,7 @@ def diagnose(
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in others),
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
+        waits=long_waits(records, began, told),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
-from freezethreads._explain._text import duration, frames, freeze_in_words
+from freezethreads._explain._text import duration, frames, freeze_in_words, site
 from freezethreads._ground.text import clean
-from freezethreads._report.reports import Diagnosis, Finding, Frame
+from freezethreads._report.reports import Diagnosis, Finding, Frame, WaitReport
+
+_NAMES: Final = 3  # of those who wait at one line
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
@@ -17,6 +20,9 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
         lines += ["", *_finding(finding)]
     for warning in diagnosis.warnings:
         lines += ["", *_finding(warning, "warning: ")]
+    if diagnosis.waits:
+        lines += ["", "Long waits, which may be as they should be:"]
+        lines += [f"  {_wait(wait)}" for wait in diagnosis.waits]
     return "\n".join([*map(clean, lines), ""])
 
 
@@ -49,6 +55,13 @@ def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
     yield f"  {finding.advice}"
     yield from (f"    {line}" for line in finding.rewritten or ())
     yield from _stacks(finding.stacks)
+
+
+def _wait(wait: WaitReport) -> str:
+    names, more = ", ".join(wait.threads[:_NAMES]), len(wait.threads) - _NAMES
+    who = f"{names} and {more} more" if more > 0 else names
+    longest = "" if len(wait.threads) == 1 else ", the longest"
+    return f"{who}: at {site(wait.site)}{longest} for {duration(wait.seconds)}"
 
 
 def _stacks(stacks: Sequence[Sequence[Frame]]) -> Iterator[str]:

@@ -365,13 +365,23 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaitReport:
+    """Threads, by their names, that wait at one site, the first of them for ``seconds``."""
+
+    site: SiteReport
+    threads: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """What a freeze with a deadline has found: ``healthy`` if all stopped, and ``waited`` for that.
 
     ``freezes`` are what others have asked for, or what stands. ``warnings`` are findings about
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they
     wait for a lock that another one keeps. There is neither freezer nor ``waited`` of a
-    process that does not answer.
+    process that does not answer. ``waits`` are long ones, of threads of which there is nothing else
+    to say; none if somebody else has stopped threads. An older version does not say them.
     """
 
     healthy: bool
@@ -383,6 +393,7 @@ class Diagnosis:
     freezes: tuple[FreezeReport, ...]
     findings: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
+    waits: tuple[WaitReport, ...] = ()
 
     def __post_init__(self) -> None:
         if self.healthy == bool(self.findings):
