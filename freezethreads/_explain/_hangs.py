@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from traceback import FrameSummary
 from typing import NamedTuple
 
+from freezethreads._explain._sentences import by_debug_mode
 from freezethreads._explain._text import duration
 from freezethreads._ground.original import enumerate_threads
 from freezethreads._registry.places import came_at
@@ -64,8 +65,8 @@ def _of(record: Record, known: Mapping[int, Record], now: float) -> Hang | None:
         record.group,
         f"{record.name} stops when it is asked to, but has waited {duration(waited)} for "
         f"{_name_of(lock)}, held by {_who(owner, record, known)}.",
-        "If it never gets the lock, have its owner release it; FREEZETHREADS_DEBUG=1 in the "
-        "environment tells where it was acquired.",
+        "If it never gets the lock, have its owner release it"
+        f"{by_debug_mode('tells where it was acquired')}.",
         list(stack_of(record.ident)),
     )
 

@@ -16,6 +16,7 @@ from freezethreads._explain._causes import (
 from freezethreads._explain._rewrite import Line
 from freezethreads._explain._source import has_safepoint_around
 from freezethreads._ground.original import getpid
+from freezethreads._report import ownership
 from freezethreads._report.looks import Evidence
 from freezethreads._report.stragglers import Straggler
 
@@ -140,7 +141,7 @@ def advise(
         f"between{_or_wrap(called, evidence)}."
         + ("" if loop is None else f" If it is one of many, {_into_loop(called, loop)}."),
         Cause.LOCK: "Release the lock before the safepoint, blocking region or wait where its "
-        "owner stopped; FREEZETHREADS_DEBUG=1 in the environment finds such places.",
+        f"owner stopped{by_debug_mode('finds such places')}.",
         Cause.NO_FREEZE: f"Make the no_freeze() region {at} shorter.",
         Cause.TODO: f"Make the todo shorter; it is {at}.",
         Cause.WORLD: "Thaw sooner, or give that freeze a lease.",
@@ -151,6 +152,11 @@ def advise(
         Cause.SLOW: "Give the freeze more time, or the thread more safepoints.",
     }
     return sentences[cause]
+
+
+def by_debug_mode(what: str) -> str:
+    """That debug mode does so, at the end of a sentence; "" where it is on, and has been of use."""
+    return "" if ownership.tracking else f"; FREEZETHREADS_DEBUG=1 in the environment {what}"
 
 
 def _advise_safepoint(called: str, place: Place | None) -> str:

@@ -75,14 +75,17 @@ def warning_of(freezer: Freezer) -> Finding:
     return warning
 
 
-def test_who_waits_for_a_lock_that_is_kept(freezer: Freezer, keeper: Keeper, at_once: None) -> None:
+def test_who_waits_for_a_lock_that_is_kept(
+    freezer: Freezer, keeper: Keeper, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "tracking", False)
     warning = warning_of(freezer)
     assert (warning.cause, warning.thread) == ("lock", "waiter")
     assert warning.line == "self.lock.acquire()  # here"
     assert "stops when it is asked to, but has waited " in warning.why
     assert f" for {keeper.lock!r}, " in warning.why
     assert ", held by keeper at its safepoint 'with the lock' at " in warning.why
-    assert "have its owner release it" in warning.advice
+    assert "have its owner release it; FREEZETHREADS_DEBUG=1 " in warning.advice
 
 
 def test_where_the_lock_was_acquired_if_that_was_noted(
@@ -90,8 +93,10 @@ def test_where_the_lock_was_acquired_if_that_was_noted(
 ) -> None:
     monkeypatch.setattr(ownership, "tracking", True)
     keeper = Keeper(freezer)
-    why = warning_of(freezer).why
+    warning = warning_of(freezer)
+    why = warning.why
     keeper.finish()
+    assert "FREEZETHREADS_DEBUG" not in warning.advice
     assert f", acquired at {__file__}:" in why
     assert " in Keeper._keep, held by keeper at " in why
 
