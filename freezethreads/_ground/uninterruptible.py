@@ -131,6 +131,22 @@ def call_with(lock: RLock, call: Callable[[], T]) -> T:
         raise
 
 
+def call_if_free(lock: RLock, call: Callable[[], T], otherwise: T) -> T:
+    """The same if nobody else holds the lock; else `otherwise`, at once."""
+    try:
+        if not lock.acquire(blocking=False):
+            return otherwise
+        result = call()
+        lock.release()
+        return result
+    except BaseException:
+        try:
+            lock.release()
+        except RuntimeError:
+            pass  # not held: as it should be
+        raise
+
+
 def exit_too(method: F) -> F:
     """A method without arguments that is `__exit__` as well, whose arguments it ignores.
 

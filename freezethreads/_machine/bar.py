@@ -48,6 +48,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from types import CodeType, FrameType
 from typing import Final
 
@@ -56,7 +57,6 @@ from freezethreads._ground.files import is_standard
 from freezethreads._ground.foreign import ForeignThread
 from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import (
-    RLock,
     Thread,
     get_ident,
     get_native_id,
@@ -64,13 +64,14 @@ from freezethreads._ground.original import (
     own_idents,
     sleep,
 )
-from freezethreads._ground.uninterruptible import call_with
 from freezethreads._machine import trap
+from freezethreads._machine.looks import Look, LookEnded, StillFrame, make
 from freezethreads._machine.marks import heeded_by, kinds_in
 from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
+from freezethreads._machine.values import Frame, is_free
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places, unfinished
-from freezethreads._registry.places import Kind, Place, code_of, offset_of, place_at, place_of
+from freezethreads._registry.places import Kind, Place, code_of, offset_of, place_at
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
@@ -80,12 +81,6 @@ from freezethreads._report.looks import is_runnable, processor_time
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
-
-# Who decides about a thread just now, by its ident: that ident itself, or `_LOOK`.
-_claims: dict[int, int] = {}
-_LOOK: Final = -1
-# One look at a time. Nests in nothing, and no code of the program runs under it.
-_looking = RLock()
 
 
 class Bar:
@@ -107,11 +102,13 @@ class Bar:
         "codes",
         "first_seen",
         "freeze",
+        "locks",
         "parking",
         "registry",
         "sheltered",
         "stopped",
         "strangers",
+        "ways_back",
         "where",
     )
 
@@ -124,6 +121,8 @@ class Bar:
         self.strangers: dict[int, Record] = {}
         self.sheltered: dict[int, tuple[int, CodeType, int]] = {}
         self.caught: dict[int, list[tuple[str, Place]]] = {}
+        self.locks: dict[int, list[tuple[object, Place]]] = {}
+        self.ways_back: dict[int, list[CodeType]] = {}
         self.first_seen: dict[int, float] = {}
         self.codes: frozenset[CodeType] | None = None
         self.parking = here.parking
@@ -138,28 +137,25 @@ class Bar:
     def take_down(self) -> None:
         """The freeze is done. From any thread; may be repeated."""
         trap.take_down(self)
+        self.locks.clear()
 
     # The threads' side.
 
-    def stops(self, ident: int, frame: FrameType) -> bool:
-        """Whether the calling thread has to stand before the next instruction of `frame`."""
+    def concerns(self, ident: int, frame: FrameType) -> bool:
+        """Whether the calling thread may have to stand before the next instruction of `frame`."""
         if self.freeze.done or not self._is_meant(ident) or kind_of(frame.f_code) == "own":
             return False
-        if ident in self.stopped:
-            return True
-        if self._is_as_before(ident, frame) and ident not in _claims:
+        return ident in self.stopped or not self._is_as_before(ident, frame)
+
+    def stops(self, ident: int, frame: FrameType) -> bool:
+        """Whether it does. By a thread that no look has claimed, and that has said where it is."""
+        if not self.concerns(ident, frame):
             return False
-        try:
-            while _claims.setdefault(ident, ident) != ident:
-                if trap.is_in_child():
-                    return False  # in the child of a fork, which has yet to be put in order
-                call_with(_looking, partial(_claims.pop, ident, None))  # it waits for the look
-            result = self._decide(ident, frame)
-            _unclaim((ident,), ident)
-            return result
-        except BaseException:
-            _unclaim((ident,), ident)
-            raise
+        if ident in self.stopped:
+            if places.kind_of(self.stopped[ident]) != "anywhere":  # it was in a call of C
+                self._note_locks(ident, frame, running=False)  # it has done nothing more since
+            return True
+        return self._decide(ident, frame)
 
     def _is_as_before(self, ident: int, frame: FrameType) -> bool:
         """Whether the calling thread is in the section of which it has found that it is in it: the
@@ -173,9 +169,6 @@ class Bar:
         return False
 
     def _decide(self, ident: int, frame: FrameType) -> bool:
-        """By a thread that has claimed itself."""
-        if ident in self.stopped:
-            return True
         self.sheltered.pop(ident, None)
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
@@ -192,7 +185,8 @@ class Bar:
             return False
         if self._commands(ident) or trap.is_in_child():
             return False
-        self._arrive(ident, frame, place_of(frame, "anywhere", None))
+        self._note(ident, frame, running=True)
+        self._arrive(ident, place_at(frame.f_code, frame.f_lasti))
         return True
 
     def holds(self, ident: int) -> bool:
@@ -226,53 +220,48 @@ class Bar:
             sleep(_PAUSE)
             now = self._glance()
             if now == before and not _want_to_run(now):
-                return call_with(_looking, partial(self._look_at, now))
+                return self._look_at(now)
             before = now
         return False
 
     def _look_at(self, quiet: Mapping[int, float | None]) -> bool:
-        """Called with _looking held, when nobody has run for a while.
-
-        Unless somebody runs now, count who may be stopped.
-        """
-        try:
-            arrived = self._count_all(quiet)
-            _unclaim(quiet, _LOOK)
-        except BaseException:
-            _unclaim(quiet, _LOOK)
-            raise
+        """When nobody has run for a while: unless somebody runs now, count who may be stopped."""
+        arrived = make(self, quiet, partial(self._count_all, quiet))
         if arrived:
             trap.change()
         return arrived
 
-    def _count_all(self, quiet: Mapping[int, float | None]) -> bool:
-        """The same, but for the claims, which it leaves as they are."""
+    def _count_all(self, quiet: Mapping[int, float | None], look: Look) -> bool:
+        """The same, of threads that are claimed."""
         frames: dict[int, FrameType] = {}
+        inside: dict[int, FrameType] = {}
         try:
-            if any([_claims.setdefault(ident, _LOOK) != _LOOK for ident in quiet]):
-                return False
-            if self._glance() != quiet or _want_to_run(quiet):
-                return False
+            inside.update(trap.inside())
             frames.update(current_frames())
+            frames.update(inside)
+            if not trap.is_up(self) or self._glance() != quiet or _want_to_run(quiet):
+                return False
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
             waiting = {}
             for ident in list(self.awaited):
-                below, running = trap.below_trap(frames.pop(ident))
-                self.awaited[ident] = shelter = self._shelter_of(ident, below, running)
-                if shelter is None and running:
-                    if not trap.is_leaving(ident):
-                        self._count(ident, below, "anywhere")
-                elif shelter is None and self._is_known_to_wait(ident):
-                    waiting[ident] = below
+                frame, running = look.through(frames.pop(ident)), ident in inside
+                if not running and not self._is_known_to_wait(ident):
+                    continue
+                self.awaited[ident] = shelter = self._shelter_of(ident, frame, running)
+                if shelter is None and not running:
+                    waiting[ident] = frame
+                elif shelter is None and trap.stands(ident):
+                    self._count(look, ident, frame, "anywhere")
             if self._all_wait(waiting):
                 for ident in list(waiting):
-                    self._count(ident, waiting.pop(ident), "call")
+                    self._count(look, ident, waiting.pop(ident), "call")
             if self.awaited:
                 return False
-            self.codes = frozenset(_codes_to_watch(list(self.stopped)))
+            self.codes = frozenset(chain.from_iterable(self.ways_back.values()))
             return True
         finally:
             frames.clear()
+            inside.clear()
 
     def _glance(self) -> dict[int, float | None]:
         """Who has yet to arrive, and what each has had of a processor; None: nobody can tell."""
@@ -297,7 +286,7 @@ class Bar:
             return True
         return monotonic() - self.first_seen.setdefault(ident, monotonic()) > _UNKNOWN
 
-    def _shelter_of(self, ident: int, frame: FrameType, running: bool) -> Shelter | None:
+    def _shelter_of(self, ident: int, frame: Frame, running: bool) -> Shelter | None:
         """What keeps another thread from being stopped where it is."""
         if self._commands(ident):
             return Shelter("a world of its own", frame.f_code, frame.f_lasti)
@@ -312,22 +301,39 @@ class Bar:
                 return Shelter(what, code_of(region.place), offset_of(region.place))
         return shelter_of(frame, self.where, running, heeded_by(self.freeze.asked))
 
-    def _count(self, ident: int, frame: FrameType, kind: Kind) -> None:
+    def _count(self, look: Look, ident: int, frame: StillFrame, kind: Kind) -> None:
         """Another thread has arrived: it does not run, and is in no section."""
         record = self.registry.records.get(ident)
         if record is None or record.exited:
             record = self.strangers[ident] = self._make_stranger(ident)
+        at = _programs(frame)
+        place = record.place or place_at(at.f_code, at.f_lasti, kind)
+        self._note(ident, frame, running=kind == "anywhere")
+        if kind == "call":
+            self.ways_back[ident] = list(_codes_to_watch(frame))
         record.parking.word.ask(Status((self.freeze,)))
         self.freeze.members[record] = None
-        self._arrive(ident, frame, record.place or place_of(_programs(frame), kind, None))
+        self._arrive(ident, place, look)
 
-    def _arrive(self, ident: int, frame: FrameType, place: Place) -> None:
-        """By whoever has claimed it; `frame` is its innermost one."""
+    def _note(self, ident: int, frame: Frame, running: bool) -> None:
+        """What anybody may ask of a thread that has arrived there, when nobody can look any more.
+        By itself; or in a look."""
         self.caught[ident] = [
             (kind, place_at(at.f_code, at.f_lasti)) for kind, at in kinds_in(frame).items()
         ]
-        self.stopped[ident] = place
+        self._note_locks(ident, frame, running)
+
+    def _note_locks(self, ident: int, frame: Frame, running: bool) -> None:
+        self.locks[ident] = [
+            (lock, place_at(at.f_code, offset)) for lock, at, offset in held_by(frame, running)
+        ]
+
+    def _arrive(self, ident: int, place: Place, look: Look | None = None) -> None:
+        """By itself; or in a look."""
         others = self.awaited
+        if look is not None and look.ended:
+            raise LookEnded
+        self.stopped[ident] = place  # (no call since)
         if others.pop(ident, None) is not None and not any(list(others.values())):
             self.freeze.bell.ring()  # the last one that was in a section
 
@@ -363,26 +369,15 @@ class Bar:
 
     def held(self) -> list[tuple[Record, object, Place]]:
         """The locks that those who have arrived hold, for all one can tell, and where each was
-        acquired. By its controller."""
-        return trap.call_in_trap(lambda: call_with(_looking, self._held))
-
-    def _held(self) -> list[tuple[Record, object, Place]]:
-        """Called with _looking held. Who has arrived needs no claim."""
+        acquired. From any thread."""
         members = {record.ident: record for record in list(self.freeze.members)}
-        frames = current_frames()
-        found: list[tuple[Record, object, Place]] = []
-        try:
-            for ident, at in self.stopped.copy().items():  # more may arrive
-                frame, record = frames.pop(ident, None), members.get(ident)
-                if frame is not None and record is not None:
-                    below, _ = trap.below_trap(frame)
-                    # Who has come back from its call since has done nothing more.
-                    running = places.kind_of(at) == "anywhere"
-                    for lock, at_frame, offset in held_by(below, running):
-                        found.append((record, lock, place_at(at_frame.f_code, offset)))
-            return found
-        finally:
-            frames.clear()
+        return [
+            (members[ident], lock, place)
+            for ident, held in self.locks.copy().items()
+            if ident in members and ident in self.stopped
+            for lock, place in held
+            if not is_free(lock)  # one that was guessed to be its own, and was another one's
+        ]
 
     def _make_stranger(self, ident: int) -> Record:
         thread = known_threads().get(ident) or ForeignThread(ident)
@@ -433,13 +428,6 @@ class Bar:
         return is_calling and world in list(self.parking.calls.values())
 
 
-def _unclaim(idents: Iterable[int], by: int) -> None:
-    """Whoever has claimed these decides about them no more. May be repeated."""
-    for ident in idents:
-        if _claims.get(ident) == by:
-            _claims.pop(ident, None)
-
-
 def _want_to_run(idents: Iterable[int]) -> bool:
     """Whether any of these threads wants a processor, though it may have had none for a while."""
     threads = known_threads()
@@ -449,21 +437,13 @@ def _want_to_run(idents: Iterable[int]) -> bool:
     )
 
 
-def _codes_to_watch(idents: list[int]) -> Iterator[CodeType]:
-    """The code to which these threads come back first, and further if that is the library's, which
-    nobody is stopped in. Called with _looking held.
-
-    Who stands in the trap comes back to that.
-    """
-    frames = current_frames()
-    for ident in idents:
-        frame = frames.pop(ident, None)
-        if frame is not None and trap.below_trap(frame)[1]:
-            frame = None
-        while frame is not None:
-            yield frame.f_code
-            frame = frame.f_back if kind_of(frame.f_code) == "own" else None
-    frames.clear()
+def _codes_to_watch(frame: Frame) -> Iterator[CodeType]:
+    """The code to which a thread comes back first from a call of C, and further if that is the
+    library's, which nobody is stopped in."""
+    at: Frame | None = frame
+    while at is not None:
+        yield at.f_code
+        at = at.f_back if kind_of(at.f_code) == "own" else None
 
 
 def _is_shut(record: Record) -> bool:
@@ -471,9 +451,9 @@ def _is_shut(record: Record) -> bool:
     return bool(record.shut or (record.parking.shut and record.parking.word.value.stay is None))
 
 
-def _programs(frame: FrameType) -> FrameType:
+def _programs(frame: Frame) -> Frame:
     """The innermost frame of the program's own, or the innermost one if it has none."""
-    at: FrameType | None = frame
+    at: Frame | None = frame
     while at is not None:
         if kind_of(at.f_code) == "program" and not is_standard(at.f_code.co_filename):
             return at
@@ -490,8 +470,5 @@ def known_threads() -> dict[int, Thread]:
 
 
 def reset() -> None:
-    """In the child of a fork: nobody is claimed."""
-    global _looking
-    _claims.clear()
-    _looking = RLock()
+    """In the child of a fork."""
     trap.reset()

@@ -14,11 +14,12 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterable
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.names import PROGRAM, check_name, look_up, names_of_module
+from freezethreads._machine.values import Frame
 from freezethreads._registry.registry import warn_if_quiet
 from freezethreads._registry.requests import Asked, Freeze
 
@@ -55,7 +56,7 @@ class Marks:
     def __bool__(self) -> bool:
         return bool(self._names)
 
-    def name_in(self, frame: FrameType) -> str | None:
+    def name_in(self, frame: Frame) -> str | None:
         """Under which name the code of a frame is marked, or what it is defined in; None: it is
         not."""
         if not self._names:
@@ -132,12 +133,12 @@ def all_marks() -> tuple[Marks, ...]:
     return (atomic, *of_kinds.copy().values(), freezable)
 
 
-def kinds_in(frame: FrameType) -> dict[str, FrameType]:
+def kinds_in(frame: Frame) -> dict[str, Frame]:
     """Of which kinds the atomic code is that a thread with this innermost frame is in, and the
     outermost frame that is in it. By its thread, or while that cannot go on."""
     found = {}
     marks = of_kinds.copy()
-    at: FrameType | None = frame if marks else None
+    at: Frame | None = frame if marks else None
     while at is not None:
         for kind, one in marks.items():
             if one.name_in(at) is not None:

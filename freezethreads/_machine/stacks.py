@@ -16,7 +16,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import thread as pool
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from freezethreads._ground.arguments import Where
@@ -25,7 +25,7 @@ from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._machine.contexts import lock_in
 from freezethreads._machine.marks import Marks, atomic
 from freezethreads._machine.sections import Section, sections_of
-from freezethreads._machine.values import UNKNOWN, attribute_of, is_lock
+from freezethreads._machine.values import UNKNOWN, Frame, attribute_of, is_lock
 from freezethreads._registry.places import Place, place_at
 from freezethreads._report.ownership import where
 
@@ -112,7 +112,7 @@ def _classify(name: str) -> _Kind:
 
 
 def shelter_of(
-    frame: FrameType, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
+    frame: Frame, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
 ) -> Shelter | None:
     """What keeps a thread with this innermost frame from being stopped; None: it may be.
 
@@ -124,8 +124,8 @@ def shelter_of(
 
 
 def find_shelter(
-    frame: FrameType, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
-) -> tuple[Shelter, FrameType] | None:
+    frame: Frame, where: Where, running: bool, marks: Iterable[Marks] = (atomic,)
+) -> tuple[Shelter, Frame] | None:
     """The same, and the frame that is in it.
 
     While the thread runs, and that frame is in the same call, nothing changes about it.
@@ -134,7 +134,7 @@ def find_shelter(
         return Shelter("this library's own code", frame.f_code, frame.f_lasti), frame
     waits = not running  # everything from the innermost frame to here only waits
     given_back: list[object] = []
-    at: FrameType | None = frame
+    at: Frame | None = frame
     while at is not None:
         kind = kind_of(at.f_code)
         waits = waits and kind in ("own", "threading", "shared")
@@ -150,7 +150,7 @@ def find_shelter(
     return None
 
 
-def _marked(frame: FrameType, marks: Iterable[Marks]) -> Shelter | None:
+def _marked(frame: Frame, marks: Iterable[Marks]) -> Shelter | None:
     for one in marks:
         if (name := one.name_in(frame)) is not None:
             what = "which is atomic" if one.kind is None else f"in which {one.kind!r} is pending"
@@ -159,7 +159,7 @@ def _marked(frame: FrameType, marks: Iterable[Marks]) -> Shelter | None:
 
 
 def _shelter_of_frame(
-    frame: FrameType,
+    frame: Frame,
     kind: _Kind,
     where: Where,
     running: bool,
@@ -183,7 +183,7 @@ def _shelter_of_frame(
     return None
 
 
-def _reads_from_processes(frame: FrameType) -> bool:
+def _reads_from_processes(frame: Frame) -> bool:
     """Whether it waits for an item of a queue of `multiprocessing`: as long as it does, it has the
     lock of that queue's readers, which is there for nothing else."""
     module = frame.f_globals.get("__name__")
@@ -191,7 +191,7 @@ def _reads_from_processes(frame: FrameType) -> bool:
 
 
 def _lock_of(
-    section: Section, frame: FrameType, where: Where, given_back: list[object]
+    section: Section, frame: Frame, where: Where, given_back: list[object]
 ) -> object | None:
     """The lock that a section is about, `UNKNOWN`, or None if nothing is held there."""
     if where != "unlocked" and section.chain is not None:
@@ -205,7 +205,7 @@ def _name(section: Section) -> str:
     return "a section of " + ".".join(section.chain[1:])
 
 
-def _given_back_by(frame: FrameType) -> list[object]:
+def _given_back_by(frame: Frame) -> list[object]:
     """What a thread has let go that waits in this call of `wait`: of a condition, the lock."""
     condition = frame.f_locals.get("self", UNKNOWN)
     return _same(condition) if is_lock(condition) else []
@@ -217,14 +217,14 @@ def _same(lock: object) -> list[object]:
     return [lock] if inner is UNKNOWN else [lock, inner]
 
 
-def held_by(frame: FrameType, running: bool) -> Iterator[tuple[object, FrameType, int]]:
+def held_by(frame: Frame, running: bool) -> Iterator[tuple[object, Frame, int]]:
     """The locks that a thread holds, as far as its stack tells, with the frame and the offset at
     which it acquired each.
 
     By its thread, or while that cannot go on.
     """
     given_back: list[object] = []
-    at: FrameType | None = frame
+    at: Frame | None = frame
     while at is not None:
         for section in sections_of(at.f_code):
             if section.covers(at.f_lasti, running=False) and section.chain is not None:
@@ -250,7 +250,7 @@ def _acquired_by(ident: int, lock: object) -> Place | None:
     return None
 
 
-def programs_place(frame: FrameType, offset: int | None = None) -> Place:
+def programs_place(frame: Frame, offset: int | None = None) -> Place:
     """Where the code is that is nearest to the reader, from that frame on outwards: an offset of
     the frame itself, or the call that another one makes."""
     nearest, at = frame, frame.f_back

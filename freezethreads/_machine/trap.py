@@ -20,6 +20,7 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Callable
+from functools import partial
 from opcode import opname
 from types import CodeType, FrameType
 from typing import Any, Final, Protocol, TypeVar
@@ -27,6 +28,8 @@ from typing import Any, Final, Protocol, TypeVar
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, get_ident, getpid, own_idents, sleep
 from freezethreads._ground.uninterruptible import call_with, covered
+from freezethreads._machine import looks
+from freezethreads._machine.looks import is_claimed, under_way, wait_for_looks, wait_unclaimed
 from freezethreads._machine.marks import freezable
 from freezethreads._machine.monitoring import (
     AT_ENTRIES_AND_LOOPS,
@@ -52,6 +55,8 @@ class Stopping(Protocol):
     freeze: Freeze
     codes: frozenset[CodeType] | None
 
+    def concerns(self, ident: int, frame: FrameType) -> bool: ...
+
     def stops(self, ident: int, frame: FrameType) -> bool: ...
 
     def holds(self, ident: int) -> bool: ...
@@ -67,8 +72,8 @@ _doors: dict[Freeze, None] = {}
 _free: dict[int, None] = {}
 # What a thread is to call when it comes to the trap, by ident: for itself alone.
 _calls: dict[int, Callable[[], object]] = {}
-# Those who stand in the trap, or have yet to come out of it, by ident.
-_stays: dict[int, Parking] = {}
+# Those who may wait in the trap, by ident, and the frame to which each comes back.
+_stays: dict[int, tuple[Parking, FrameType]] = {}
 # What is to be raised in a thread as soon as that may be, by ident.
 _kept: dict[int, BaseException] = {}
 # Who forks just now, by ident; and under 0, that the events are being switched.
@@ -96,6 +101,7 @@ def put_up(bar: Stopping) -> None:
 def take_down(bar: Stopping) -> None:
     """It stops nobody any more. From any thread; may be repeated."""
     bars.pop(bar, None)
+    wait_for_looks(bar)
     change()
 
 
@@ -112,13 +118,28 @@ def end() -> None:
     """
     global _over
     _over = True
+    wait_for_looks(None)
     change()
 
 
-def is_leaving(ident: int) -> bool:
-    """Whether a thread in the trap has been let go, and has yet to come out of it."""
-    parking = _stays.get(ident)
-    return parking is not None and parking.word.value.stay is None
+def is_up(bar: Stopping) -> bool:
+    """Whether each thread meets it, for as long as a look of it lasts that has begun by now."""
+    return bar in bars and not _over
+
+
+def inside() -> dict[int, FrameType]:
+    """Those who may wait in the trap, by ident, and the frame to which each comes back."""
+    return {ident: frame for ident, (_, frame) in _stays.copy().items()}
+
+
+def stands(ident: int) -> bool:
+    """Whether a thread in the trap stands, and makes no call there: else it has yet to decide, or
+    has been let go."""
+    stay = _stays.get(ident)
+    if stay is None:
+        return False
+    status = stay[0].word.value
+    return status.stay is not None and not status.calling
 
 
 def is_in_child() -> bool:
@@ -134,7 +155,7 @@ def trap(code: CodeType, offset: int, *rest: object) -> None:
         if ident in _free and not _calls and not _kept:
             return
         if _calls and (call := _calls.pop(ident, None)) is not None:
-            call()
+            _stay(sys._getframe(1), call)
         else:
             _meet(sys._getframe(1))
         if ident in _kept:
@@ -142,9 +163,9 @@ def trap(code: CodeType, offset: int, *rest: object) -> None:
     except BaseException as error:
         _meet(sys._getframe(1))
         if _may_raise(code, offset):
-            _forget(error)
+            _stay(sys._getframe(1), partial(_forget, error))
             raise
-        _keep(error)
+        _stay(sys._getframe(1), partial(_keep, error))
 
 
 def _may_raise(code: CodeType, offset: int) -> bool:
@@ -191,18 +212,38 @@ def _knock() -> None:
 
 def _meet(frame: FrameType) -> None:
     ident = get_ident()
-    if ident in own_idents:
-        return
-    bar = next((bar for bar in list(bars) if bar.stops(ident, frame)), None)
+    if ident not in own_idents and (
+        (under_way and is_claimed(ident)) or any([bar.concerns(ident, frame) for bar in list(bars)])
+    ):
+        _stay(frame, partial(_stand, ident, frame))
+
+
+def _stay(frame: FrameType, call: Callable[[], object]) -> None:
+    """Make a call in the trap in which the calling thread may wait; come and go unclaimed."""
+    ident = get_ident()
     try:
-        while bar is not None:
-            _stays[ident] = here.parking
-            bar.stand(ident)
-            # Whoever is let go executes an instruction before anybody stops it anew. So of one
-            # freeze after the other each thread goes on, if slowly.
-            bar = next((bar for bar in list(bars) if bar.holds(ident)), None)
+        _stays[ident] = here.parking, frame
+        _wait_unclaimed(ident)
+        call()
+        _wait_unclaimed(ident)
     finally:
         _stays.pop(ident, None)
+
+
+def _wait_unclaimed(ident: int) -> None:
+    if under_way and not is_in_child():  # where nobody looks, and all has yet to be put in order
+        wait_unclaimed(ident)
+
+
+def _stand(ident: int, frame: FrameType) -> None:
+    """As long as a bar stops the calling thread there."""
+    bar = next((bar for bar in list(bars) if bar.stops(ident, frame)), None)
+    while bar is not None:
+        bar.stand(ident)
+        _wait_unclaimed(ident)  # by a look of another bar, at which it may have arrived then
+        # Whoever is let go executes an instruction before anybody stops it anew. So of one
+        # freeze after the other each thread goes on, if slowly.
+        bar = next((bar for bar in list(bars) if bar.holds(ident)), None)
 
 
 def open_doors(freeze: Freeze) -> None:
@@ -305,6 +346,7 @@ def reset() -> None:
     _stays.clear()
     _forking.clear()
     _switching.clear()
+    looks.reset()
     _engine = RLock()
     switch({})
 

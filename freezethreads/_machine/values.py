@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final, Protocol
 
 from freezethreads._ground.original import LockType, RLock
@@ -38,6 +38,17 @@ class Names(Protocol):
     def f_locals(self) -> Mapping[str, Any]: ...
     @property
     def f_builtins(self) -> Mapping[str, Any]: ...
+
+
+class Frame(Names, Protocol):
+    """A frame, or what a look may read of one."""
+
+    @property
+    def f_code(self) -> CodeType: ...
+    @property
+    def f_lasti(self) -> int: ...
+    @property
+    def f_back(self) -> Frame | None: ...
 
 
 def value_of(chain: Chain, names: Names) -> Any:

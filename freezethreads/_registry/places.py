@@ -26,12 +26,12 @@ Place: TypeAlias = tuple[
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
     """Where `frame` is now."""
-    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), kind != "call", None, ())
+    return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None, ())
 
 
-def place_at(code: CodeType, offset: int) -> Place:
-    """Where a thread is about to execute an instruction, for whoever wants to show that."""
-    return ("anywhere", None, code, offset, monotonic(), True, None, ())
+def place_at(code: CodeType, offset: int, kind: Kind = "anywhere") -> Place:
+    """Where a thread is about to execute an instruction, or is in a call of C."""
+    return (kind, None, code, offset, monotonic(), kind != "call", None, ())
 
 
 def in_refrigerator(place: Place) -> Place:

@@ -7,15 +7,15 @@ import ctypes
 import dis
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 
 import freezethreads
-from freezethreads import FreezeError, Freezer
-from freezethreads._machine import bar, trap
+from freezethreads import Freezer
+from freezethreads._machine import looks, trap
 from helpers import WAIT, start, wait_for, wait_until
 from machine import loaded, needs_monitoring, nothing_is_left
 
@@ -38,7 +38,8 @@ def leaves_nothing() -> Iterator[None]:
     assert nothing_is_left()
     assert not trap._kept
     assert not trap._calls
-    assert not bar._claims
+    assert not trap._stays
+    assert not looks.under_way
 
 
 @contextmanager
@@ -171,47 +172,6 @@ def test_what_is_sent_before_the_trap_of_a_look_leaves_no_call_behind(
     with pytest.raises(Sent):
         trap.call_in_trap(list)  # everybody has been let go
     assert not trap._calls
-
-
-class Interrupted(dict[int, int]):
-    """Claims: an exception comes right after the first one is there, when the freeze is over."""
-
-    freeze: Any = None
-
-    def setdefault(self, key: int, default: int = 0) -> int:
-        found = super().setdefault(key, default)
-        if default == key and self.freeze is None:
-            (self.freeze,) = [one.freeze for one in trap.bars]
-            self.freeze.done = True
-            raise Sent
-        return found
-
-
-def test_what_is_sent_while_it_decides_leaves_no_claim_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """No look would come to an end while the thread is in a call."""
-    claims = Interrupted()
-    caught, over = threading.Event(), threading.Event()
-    ready = threading.Event()
-
-    def run() -> None:
-        try:
-            ready.set()
-            while not over.is_set():
-                pass
-        except Sent:
-            caught.set()
-
-    monkeypatch.setattr(bar, "_claims", claims)
-    worker = start(run)
-    wait_for(ready)
-    with suppress(FreezeError), freezethreads.freeze(where="anywhere"):
-        pass
-    wait_for(caught)
-    over.set()
-    worker.finish()
-    assert not claims
 
 
 def test_they_are_raised_once_and_everybody_goes_on() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._ground.arguments import Where
-from freezethreads._machine import bar, marks, trap
+from freezethreads._machine import looks, marks, trap
 from helpers import WAIT, start, wait_for, wait_until
 from injection import Boom, Injection, injections, watching
 from machine import needs_monitoring, nothing_is_left
@@ -34,7 +34,7 @@ pytestmark = [
 
 PAUSE = 0.0002
 """Seconds between two rounds of a thread: each bytecode costs a call while it is watched."""
-ENGINE = ("_machine/bar", "_machine/trap")
+ENGINE = ("_machine/bar", "_machine/looks", "_machine/trap")
 LIMIT = sys.getrecursionlimit()
 
 
@@ -87,7 +87,7 @@ class Program:
         assert nothing_is_left()
         assert sys.getrecursionlimit() == LIMIT
         assert not trap._engine._is_owned()  # type: ignore[attr-defined]
-        assert not bar._looking._is_owned()  # type: ignore[attr-defined]
+        assert not looks._looking._is_owned()  # type: ignore[attr-defined]
         assert not self.freezer._registry.active
         assert self.freezer._controller._turns.current is None
         with self.freezer.freeze(where="unlocked", timeout=WAIT):
@@ -103,7 +103,7 @@ class Program:
 
 
 def nothing_is_left_in_the_library() -> bool:
-    kept = (trap.bars, trap._doors, trap._calls, trap._kept, trap._stays, bar._claims)
+    kept = (trap.bars, trap._doors, trap._calls, trap._kept, trap._stays, looks.under_way)
     return not any(kept)
 
 
@@ -260,8 +260,8 @@ def come_in_a_section(subject: Subject) -> None:
 
 
 def come_claimed(subject: Subject) -> None:
-    """By a look that an exception has ended."""
-    bar._claims[threading.get_ident()] = bar._LOOK
+    """By a look that exceptions have left as it was."""
+    looks.under_way[looks.Look(None, [threading.get_ident()])] = None
     come_by_hand()
 
 
@@ -290,6 +290,7 @@ def test_an_exception_in_the_trap_lets_nobody_out(
 ) -> None:
     monkeypatch.setattr(marks.freezable, "_names", {f"{__name__}:come_to_a_door": None})
     monkeypatch.setattr(marks.freezable, "_known", {})
+    monkeypatch.setattr(looks, "_PATIENCE", 0.001)
     subject = Subject(scenario, registered, where)
     hits = 0
     try:

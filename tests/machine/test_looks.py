@@ -1,7 +1,7 @@
 """Looks: whose frames are read while he sleeps does not run before the look has ended.
 
-A look is stopped in its middle, as a signal handler or the system may: then one thread wakes that it
-has claimed.
+A look is stopped in its middle, as a signal handler or the system may: then one thread wakes that
+it has claimed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import pytest
 import freezethreads
 from freezethreads import FreezeError, Freezer
 from freezethreads._ground import files
-from freezethreads._machine import bar, trap
+from freezethreads._ground.frames import current_frames
+from freezethreads._machine import bar, looks, trap
 from freezethreads._machine.bar import Bar
-from helpers import WAIT, start, wait_for, wait_until
+from helpers import WAIT, start, start_own, wait_for, wait_until
 from machine import Blocked, loaded, needs_monitoring, nothing_is_left, spin
 
 pytestmark = needs_monitoring
@@ -35,6 +36,7 @@ def leaves_nothing() -> Iterator[None]:
     yield
     assert nothing_is_left()
     assert not trap._stays
+    assert not looks.under_way
 
 
 def in_a_look_at(
@@ -68,7 +70,7 @@ def test_no_thread_runs_while_it_is_looked_at_though_the_lease_runs_out(
     freezer, blocked, ran = Freezer(), Blocked(), list[bool]()
 
     def run_out(standing: Bar) -> None:
-        expiring = start(expire, freezer, standing)
+        expiring = start_own(expire, freezer, standing)
         wait_until(lambda: standing.freeze.done)
         time.sleep(A_WHILE)
         blocked.release()
@@ -120,7 +122,7 @@ def test_no_thread_runs_in_our_own_code_while_it_is_looked_at(
 
 def is_in(ident: int | None, code: CodeType) -> bool:
     """Whether that is the code of the innermost frame of a thread."""
-    frame = bar.current_frames().get(ident or 0)
+    frame = current_frames().get(ident or 0)
     return frame is not None and frame.f_code is code
 
 
@@ -157,14 +159,14 @@ def test_nobody_reads_the_frames_of_one_who_has_arrived(
     where: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be on its way into the refrigerator, or out of it."""
-    original, stopped = bar.current_frames, set[int]()
+    stopped = set[int]()
 
     def frames() -> dict[int, Any]:
         for each in list(trap.bars):
             stopped.update(each.stopped)  # type: ignore[attr-defined]
         return {
             ident: Untouchable() if ident in stopped else frame
-            for ident, frame in original().items()
+            for ident, frame in current_frames().items()
         }
 
     monkeypatch.setattr(bar, "current_frames", frames)

@@ -14,7 +14,7 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, FreezeTimeout
-from freezethreads._machine import bar, stacks, trap
+from freezethreads._machine import bar, trap, values
 from helpers import WAIT, Worker, start, wait_for, wait_until
 from machine import Blocked, loaded, needs_monitoring, recurse, spin
 
@@ -140,23 +140,31 @@ def test_the_locks_of_threads_that_stand_anywhere() -> None:
 
 
 def test_a_thread_that_begins_while_the_locks_are_read_does_no_harm(
-    where: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It arrives, and the threads that have arrived are those that are walked over."""
+    """It arrives, and those that have arrived are walked over."""
     begun: list[Worker[None]] = []
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
 
-    def begin_and_read(*arguments: Any) -> Any:
-        if not begun:
-            begun.append(start(spin))
-            (standing,) = trap.bars
-            wait_until(lambda: begun[0].ident in standing.stopped)  # type: ignore[attr-defined]
-        return stacks.held_by(*arguments)
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            over.wait(WAIT)
 
-    with loaded(a=spin, b=recurse):
-        with freezethreads.freeze(where=where) as world:
-            monkeypatch.setattr(bar, "held_by", begin_and_read)
-            assert world.locks == ()
-        begun[0].finish()
+    def begin(*arguments: Any) -> Any:
+        begun.append(start(spin))
+        (standing,) = trap.bars
+        wait_until(lambda: begun[0].ident in standing.stopped)  # type: ignore[attr-defined]
+        return values.is_free(*arguments)
+
+    workers = [start(hold_it)]
+    wait_for(ready)
+    with freezethreads.freeze(where="anywhere") as world:
+        monkeypatch.setattr(bar, "is_free", begin)
+        assert [held.lock for held in world.locks] == [lock]
+    over.set()
+    for worker in workers + begun:
+        worker.finish()
 
 
 def test_a_thread_that_waits_with_a_lock_is_waited_for_and_named() -> None:
