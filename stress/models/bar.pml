@@ -2,10 +2,12 @@
 
    Each thread goes round: outside, into a call that waits for the lock, inside, perhaps asleep in a call of C
    there, and out again. Before each instruction it comes to the trap. The controller puts up the bar, looks
-   until both have arrived, and thaws.
+   until both have arrived, and thaws; a watchdog may thaw at any moment. Whoever waits for a look may end it
+   at any moment, as if a signal handler had kept it for so long.
 
    What is shown: while the freeze stands no thread executes an instruction of the program, and nobody holds
-   the lock; and all come to their end.
+   the lock; a look reads where a thread is, and counts it, only if that has executed nothing since it was
+   claimed; and all come to their end.
 
    A thread is `awake` if it has a processor or wants one, also in a call of C, and `moved` is what its clock
    tells since the first glance. Who waits for the lock is awake from the step on in which it is released. */
@@ -20,41 +22,53 @@
 byte at[2];
 bool awake[2], moved[2];
 bool held;                              /* the lock */
-bool up, stands, done;                  /* the events are on; Freeze.stands; Freeze.done */
+bool listed, up, stands, done;          /* in trap.bars; the events are on; Freeze.stands; Freeze.done */
 bool stopped[2];                        /* Bar.stopped */
-byte claim[2];                          /* _claims: 0, 1 the thread itself, 2 a look */
+bool under_way;                         /* a look: not Look.ended */
+bool looked_at[2], ran[2];              /* Look.idents; who has executed something since it began */
 byte ended;
+
+#define CLAIMED(t) (under_way && looked_at[t])
+
+inline wait_for_look() {                /* code: _machine/looks.Look.wait: "self.ended" ; "self.end()" */
+    if
+    :: !under_way
+    :: under_way = false                /* it has waited for long enough */
+    fi
+}
 
 inline trap(t) {
     do
-    :: !up || done -> break
+    :: !up -> break
+#ifdef MUTANT_claimed_let_go
+    :: up && done -> break
+#endif
+    :: up && CLAIMED(t) ->              /* code: _machine/trap._stay: "_wait_unclaimed(" ; "call()" */
+       awake[t] = false;
+       wait_for_look();
+       d_step { awake[t] = true; moved[t] = true }
+    :: up && !CLAIMED(t) && done -> break
 #ifdef MUTANT_way_back_not_barred
-    :: up && !done && stopped[t] -> break
+    :: up && !CLAIMED(t) && !done && stopped[t] -> break
 #else
-    :: up && !done && stopped[t] ->     /* code: _machine/bar.Bar.stand: "come_back(" */
+    :: up && !CLAIMED(t) && !done && stopped[t] ->  /* code: _machine/bar.Bar.stand: "come_back(" */
        awake[t] = false;
        done;
        awake[t] = true
 #endif
-    :: up && !done && !stopped[t] ->    /* code: _machine/bar.Bar.stops: "in self.stopped" ; "_is_as_before(" ; "not in _claims" ; "_claims.setdefault(" ; "_decide(" ; "_unclaim(" */
-       if
-       :: at[t] == IN && claim[t] == 0 -> break         /* it knows that it is in the section */
-       :: atomic { claim[t] == 0 -> claim[t] = 1 };
-          if                            /* code: _machine/bar.Bar._decide: "in self.stopped" ; "find_shelter(" ; "_arrive(" */
-          :: stopped[t] -> claim[t] = 0
-          :: !stopped[t] && at[t] != OUT -> claim[t] = 0; break
-          :: !stopped[t] && at[t] == OUT -> stopped[t] = true; claim[t] = 0
-          fi
-       :: claim[t] == 2 ->              /* it waits for the end of the look */
-          awake[t] = false;
-          claim[t] != 2 || done;
-          d_step { awake[t] = true; moved[t] = true }
+    :: up && !CLAIMED(t) && !done && !stopped[t] ->
+       if                               /* code: _machine/bar.Bar.stops: "self.concerns(" ; "in self.stopped" ; "self._decide(" */
+       :: at[t] != OUT -> break         /* code: _machine/bar.Bar._decide: "find_shelter(" ; "self._arrive(" */
+       :: at[t] == OUT -> stopped[t] = true
        fi
     od
 }
 
 inline execute(t) {
-    assert(!stands || done)             /* an instruction of the program */
+    d_step {
+        assert(!stands || done);        /* an instruction of the program */
+        ran[t] = true
+    }
 }
 
 proctype Thread(byte t) {
@@ -92,27 +106,36 @@ proctype Thread(byte t) {
     atomic { stopped[t] = true; awake[t] = false; ended++ }   /* it has no frame any more */
 }
 
-inline unclaim() {
-    d_step {
-        if :: claim[0] == 2 -> claim[0] = 0 :: else fi;
-        if :: claim[1] == 2 -> claim[1] = 0 :: else fi
-    }
-}
-
 #ifdef MUTANT_looked_once
 #define QUIET(t)   true
 #else
 #define QUIET(t)   (stopped[t] || (!awake[t] && !moved[t]))
 #endif
 #ifdef MUTANT_not_claimed
-#define CLAIM(t)   skip
-#define CLAIMED(t) true
+#define CLAIMS(t)  false
 #else
-#define CLAIM(t)   atomic { if :: !stopped[t] && claim[t] == 0 -> claim[t] = 2 :: else fi }
-#define CLAIMED(t) (stopped[t] || claim[t] == 2)
+#define CLAIMS(t)  !stopped[t]
+#endif
+#ifdef MUTANT_reads_on
+#define ENDED      false
+#else
+#define ENDED      (!under_way)
 #endif
 
+/* One reading, or the count: it ends with a look that has been ended, with no step in between. */
+#define READ(t)    assert(stopped[t] || !ran[t])
+
+inline thaw() {                         /* code: _controller/controller.Controller._thaw: "freeze.done = True" ; ".take_down()" */
+    done = true;
+    listed = false;                     /* code: _machine/trap.take_down: "bars.pop(" ; "wait_for_looks(" ; "change()" */
+#ifndef MUTANT_thaw_does_not_wait
+    wait_for_look();
+#endif
+    atomic { up = false; stands = false }
+}
+
 proctype Controller() {
+    listed = true;
     up = true;                          /* code: _machine/bar.Bar.put_up */
     do
     :: moved[0] = false; moved[1] = false;       /* code: _machine/bar.Bar._look: "self._glance()" ; "sleep(" ; "self._glance()" ; "_want_to_run(" ; "self._look_at" */
@@ -120,11 +143,23 @@ proctype Controller() {
        :: QUIET(0);
           if
           :: QUIET(1);
-             CLAIM(0); CLAIM(1);        /* code: _machine/bar.Bar._count_all: "_claims.setdefault(" ; "self._glance()" ; "_want_to_run(" ; "self._shelter_of(" ; "self._all_wait(" ; "self._count(" */
-             if
-             :: CLAIMED(0) && CLAIMED(1) && QUIET(0);
+             d_step {                   /* code: _machine/looks._make: "under_way[look]" ; "call(look)" ; "look.end()" */
+                 looked_at[0] = CLAIMS(0); ran[0] = false;
+                 looked_at[1] = CLAIMS(1); ran[1] = false;
+                 under_way = true
+             };
+             if                         /* code: _machine/bar.Bar._count_all: "trap.inside()" ; "current_frames()" ; "trap.is_up(" ; "self._glance()" ; "_want_to_run(" ; "self._shelter_of(" ; "self._all_wait(" ; "self._count(" */
+#ifdef MUTANT_begins_too_late
+             :: QUIET(0);
+#else
+             :: listed && QUIET(0);
+#endif
                 if
                 :: QUIET(1) ->
+                   if                   /* code: _machine/looks.StillFrame.f_lasti: ".ended" ; "self._frame.f_lasti" */
+                   :: atomic { ENDED -> goto looked }
+                   :: atomic { !ENDED -> READ(0); READ(1) }
+                   fi;
                    if
 #ifdef MUTANT_waiters_counted_too_soon
                    :: true ->
@@ -132,7 +167,14 @@ proctype Controller() {
                       if :: at[1] < IN -> stopped[1] = true :: else fi
 #else
                    :: (stopped[0] || at[0] < IN) && (stopped[1] || at[1] < IN) ->
-                      stopped[0] = true; stopped[1] = true
+                      if                /* code: _machine/bar.Bar._arrive: "look.ended" ; "self.stopped[ident] = place" */
+                      :: atomic { ENDED -> goto looked }
+                      :: atomic { !ENDED -> READ(0); stopped[0] = true }
+                      fi;
+                      if
+                      :: atomic { ENDED -> goto looked }
+                      :: atomic { !ENDED -> READ(1); stopped[1] = true }
+                      fi
                    :: else
 #endif
                    fi
@@ -140,20 +182,32 @@ proctype Controller() {
                 fi
              :: else
              fi;
-             unclaim()                  /* code: _machine/bar.Bar._look_at: "self._count_all(" ; "_unclaim(" */
+looked:      under_way = false
           :: else
           fi
        :: else
        fi;
        if
-       :: stopped[0] && stopped[1] -> break
+       :: done -> break                 /* somebody has thawed meanwhile */
+       :: !done && stopped[0] && stopped[1] -> break
        :: else
        fi
     od;
-    stands = true;
-    assert(!held || ended == 2);
-    done = true;                        /* code: _controller/controller.Controller._thaw: "freeze.done = True" ; ".take_down()" */
-    atomic { up = false; stands = false }
+    atomic { !done -> stands = true } unless { done };
+    assert(done || !held || ended == 2);
+    thaw()
 }
 
-init { atomic { awake[0] = true; awake[1] = true; run Thread(0); run Thread(1); run Controller() } }
+proctype Watchdog() {
+    if
+    :: true
+    :: up -> thaw()
+    fi
+}
+
+init {
+    atomic {
+        awake[0] = true; awake[1] = true;
+        run Thread(0); run Thread(1); run Controller(); run Watchdog()
+    }
+}
