@@ -2,8 +2,8 @@
 
    Each thread goes round: outside, into a call that waits for the lock, inside, perhaps asleep in a call of C
    there, and out again. Before each instruction it comes to the trap. The controller puts up the bar, looks
-   until both have arrived, and thaws; a watchdog may thaw at any moment. Whoever waits for a look may end it
-   at any moment, as if a signal handler had kept it for so long.
+   until both have arrived, and thaws. With a watchdog, that may thaw at any moment, and whoever waits for a
+   look may end it at any moment, as if a signal handler had kept it for so long.
 
    What is shown: while the freeze stands no thread executes an instruction of the program, and nobody holds
    the lock; a look reads where a thread is, and counts it, only if that has executed nothing since it was
@@ -13,6 +13,15 @@
    tells since the first glance. Who waits for the lock is awake from the step on in which it is released. */
 
 /* run "nobody runs, nobody holds the lock" */
+/* run "who is looked at does not run" -DWATCHDOG -DROUNDS=1 */
+/* mutant claimed_let_go -DWATCHDOG -DROUNDS=1 */
+/* mutant reads_on -DWATCHDOG -DROUNDS=1 */
+/* mutant thaw_does_not_wait -DWATCHDOG -DROUNDS=1 */
+/* mutant begins_too_late -DWATCHDOG -DROUNDS=1 */
+
+#ifndef ROUNDS
+#define ROUNDS  2
+#endif
 
 #define OUT     0                       /* at an instruction outside */
 #define WANT    1                       /* in the call that waits for the lock */
@@ -33,7 +42,9 @@ byte ended;
 inline wait_for_look() {                /* code: _machine/looks.Look.wait: "self.ended" ; "self.end()" */
     if
     :: !under_way
+#ifdef WATCHDOG
     :: under_way = false                /* it has waited for long enough */
+#endif
     fi
 }
 
@@ -74,7 +85,7 @@ inline execute(t) {
 proctype Thread(byte t) {
     byte rounds;
     do
-    :: rounds < 2 ->
+    :: rounds < ROUNDS ->
        trap(t); execute(t);             /* the call of acquire() begins */
        at[t] = WANT;
        do
@@ -101,7 +112,7 @@ proctype Thread(byte t) {
        at[t] = OUT;
        trap(t); execute(t);
        rounds++
-    :: rounds == 2 -> break
+    :: rounds == ROUNDS -> break
     od;
     atomic { stopped[t] = true; awake[t] = false; ended++ }   /* it has no frame any more */
 }
@@ -208,6 +219,9 @@ proctype Watchdog() {
 init {
     atomic {
         awake[0] = true; awake[1] = true;
-        run Thread(0); run Thread(1); run Controller(); run Watchdog()
+        run Thread(0); run Thread(1); run Controller();
+#ifdef WATCHDOG
+        run Watchdog()
+#endif
     }
 }
