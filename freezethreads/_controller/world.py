@@ -110,7 +110,7 @@ class _Stopped(Unique):
 
     @property
     def locks(self) -> tuple[HeldLock, ...]:
-        """The locks that the stopped threads hold, as far as their stacks tell. By this thread.
+        """The locks that the stopped threads hold, as far as their stacks tell. From any thread.
 
         Those of ``where="unlocked"`` and ``"anywhere"``; in the first it is empty, unless the
         controller has released a lock that one of them was waiting for. At safepoints the program

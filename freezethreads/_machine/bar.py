@@ -13,16 +13,15 @@ its next instruction. A thread has *arrived* for a bar if its ident is in `Bar.s
 
 Who has arrived executes nothing of the program any more: before its next instruction it comes to
 the trap, finds itself in `stopped`, and stands in the refrigerator until the thaw. So it does not
-matter in which order the trap and the look come to it, nor when a call of C returns.
+matter when a call of C returns. What anybody may ask of it later (the locks that it holds, the
+atomic code that it is in, the code to which it comes back) is noted as it arrives: nobody looks at
+its frames any more, which run on in the library until it stands.
 
-Whoever decides about a thread has *claimed* it, in one step on `_claims`: the thread itself, before
-an instruction; or a look, all those that it looks at. A thread that is claimed by a look waits in
-the trap for its end; also one that knows already that it is in a section, and does not decide anew.
-So whatever frames a look reads, their threads are there, or have yet to come to the end of one
-instruction. (That is what makes it sound without a GIL, where nobody may read the frames of a
-thread that runs: those that are read belong to threads that are asleep in the system, and meet the
-trap when they wake.) There is one look at a time, with the lock `_looking` held; so a claim that is
-there without it, an exception has left behind.
+A thread that comes to the trap decides by itself; one that does not is decided about in a look, all
+those that have yet to arrive at once. A look has *claimed* them: whoever wakes meanwhile waits in
+the trap until the look has ended, and then decides. How that is sure, and why their frames may be
+read, is told in `looks`. Of those in the trap it counts who stands there for another bar alone; the
+others are about to decide.
 
 A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
 whether it wants a processor, have to be the same, with a pause in between in which the GIL is free;
@@ -92,8 +91,9 @@ class Bar:
     instruction are needed there alone, and the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
     what that refers to is not to live longer), its code, and the call that it has made there.
-    `caught` tells of a thread that has arrived of which kinds the atomic code is that it is in,
-    and where.
+    Of a thread that has arrived `caught` tells of which kinds the atomic code is that it is in, and
+    where; `locks` what it holds, and where it acquired that; and `ways_back`, if it is in a call of
+    C, the code to which it comes back.
     """
 
     __slots__ = (

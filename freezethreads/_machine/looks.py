@@ -75,11 +75,9 @@ class Look:
     def wait(self) -> None:
         """Return when it has ended. From any thread."""
         until = monotonic() + _PATIENCE
-        while not self.ended:
-            if self.looker == get_ident() or monotonic() > until:
-                self.end()
-            else:
-                sleep(_PAUSE)
+        while not self.ended and self.looker != get_ident() and monotonic() < until:
+            sleep(_PAUSE)
+        self.end()
 
     def through(self, frame: FrameType) -> StillFrame:
         """What it may read of a frame of one of its threads. By the looker."""

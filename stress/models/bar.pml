@@ -39,7 +39,7 @@ byte ended;
 
 #define CLAIMED(t) (under_way && looked_at[t])
 
-inline wait_for_look() {                /* code: _machine/looks.Look.wait: "self.ended" ; "self.end()" */
+inline wait_for_look() {                /* code: _machine/looks.Look.wait: "not self.ended" ; "self.end()" */
     if
     :: !under_way
 #ifdef WATCHDOG

@@ -64,7 +64,7 @@ def way_back_not_barred() -> None:
 
 @breaks_if(True, "the code to which a call of C comes back is watched while all stand")
 def code_not_watched() -> None:
-    def watch(idents: list[int]) -> Any:
+    def watch(frame: Any) -> Any:
         return iter(())
 
     replace(bar._codes_to_watch, watch)

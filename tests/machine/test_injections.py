@@ -227,6 +227,7 @@ class Subject:
         """It stands, as long as the world does; then the exception is there, and nothing else."""
         ident = self.thread.ident or 0
         self.is_out = False
+        self.left = looks.Look(None, [ident])
         self.caught.clear()
         self._given.append(injection)
         self._go.set()
@@ -261,7 +262,7 @@ def come_in_a_section(subject: Subject) -> None:
 
 def come_claimed(subject: Subject) -> None:
     """By a look that exceptions have left as it was."""
-    looks.under_way[looks.Look(None, [threading.get_ident()])] = None
+    looks.under_way[subject.left] = None
     come_by_hand()
 
 
