@@ -208,6 +208,41 @@ def test_a_controller_may_thaw_in_the_middle_of_its_look(monkeypatch: pytest.Mon
     blocked.finish()
 
 
+@pytest.mark.parametrize("step", ["_shelter_of", "_note", "_arrive"])
+def test_nobody_waits_for_a_look_that_does_not_go_on(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread is in a signal handler, say. It ends there, and counts nobody who has run."""
+    lock, waits, is_inside, called = threading.Lock(), list[bool](), list[bool](), list[bool]()
+    original = getattr(Bar, step)
+
+    def enter_a_section() -> None:
+        waits.append(True)
+        with lock:
+            is_inside.append(True)
+            time.sleep(A_WHILE)
+
+    lock.acquire()
+    worker = start(enter_a_section)
+
+    def keep_waiting(self: Bar, *arguments: Any, **named: Any) -> Any:
+        if worker.ident in arguments and not called:
+            called.append(True)
+            lock.release()
+            wait_until(lambda: bool(is_inside))
+        return original(self, *arguments, **named)
+
+    wait_until(lambda: bool(waits))
+    monkeypatch.setattr(looks, "_PATIENCE", A_WHILE)
+    monkeypatch.setattr(Bar, step, keep_waiting)
+    with freezethreads.freeze(where="unlocked", timeout=WAIT):
+        assert called
+        assert lock.acquire(blocking=False)
+        lock.release()
+    worker.finish()
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_child_of_a_fork_in_the_middle_of_a_look_works(monkeypatch: pytest.MonkeyPatch) -> None:
     freezer, blocked, pids = Freezer(), Blocked(), list[int]()
     made = in_a_look_at(monkeypatch, blocked.worker.ident, lambda _: pids.append(os.fork()))
