@@ -223,16 +223,11 @@ def _stay(frame: FrameType, call: Callable[[], object]) -> None:
     ident = get_ident()
     try:
         _stays[ident] = here.parking, frame
-        _wait_unclaimed(ident)
+        wait_unclaimed(ident)
         call()
-        _wait_unclaimed(ident)
+        wait_unclaimed(ident)
     finally:
         _stays.pop(ident, None)
-
-
-def _wait_unclaimed(ident: int) -> None:
-    if under_way and not is_in_child():  # where nobody looks, and all has yet to be put in order
-        wait_unclaimed(ident)
 
 
 def _stand(ident: int, frame: FrameType) -> None:
@@ -240,7 +235,7 @@ def _stand(ident: int, frame: FrameType) -> None:
     bar = next((bar for bar in list(bars) if bar.stops(ident, frame)), None)
     while bar is not None:
         bar.stand(ident)
-        _wait_unclaimed(ident)  # by a look of another bar, at which it may have arrived then
+        wait_unclaimed(ident)  # by a look of another bar, at which it may have arrived then
         # Whoever is let go executes an instruction before anybody stops it anew. So of one
         # freeze after the other each thread goes on, if slowly.
         bar = next((bar for bar in list(bars) if bar.holds(ident)), None)

@@ -54,7 +54,7 @@ inline trap(t) {
 #ifdef MUTANT_claimed_let_go
     :: up && done -> break
 #endif
-    :: up && CLAIMED(t) ->              /* code: _machine/trap._stay: "_wait_unclaimed(" ; "call()" */
+    :: up && CLAIMED(t) ->              /* code: _machine/trap._stay: "wait_unclaimed(" ; "call()" */
        awake[t] = false;
        wait_for_look();
        d_step { awake[t] = true; moved[t] = true }

@@ -7,6 +7,7 @@ it has claimed.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 import freezethreads
-from freezethreads import FreezeError, Freezer
+from freezethreads import FreezeError, Freezer, FreezeTimeout
 from freezethreads._ground import files
 from freezethreads._ground.frames import current_frames
 from freezethreads._machine import bar, looks, trap
@@ -40,22 +41,26 @@ def leaves_nothing() -> Iterator[None]:
 
 
 def in_a_look_at(
-    monkeypatch: pytest.MonkeyPatch, ident: int | None, call: Callable[[Bar], object]
+    monkeypatch: pytest.MonkeyPatch,
+    ident: int | None,
+    call: Callable[[Bar], object],
+    step: str = "_shelter_of",
 ) -> list[Bar]:
-    """Have `call` made in the middle of the first look that reads where that thread is.
+    """Have `call` made in the middle of the first look that reads where that thread is, before that
+    step.
 
     In the list is the bar, when that was done.
     """
-    original, begun, made = Bar._shelter_of, list[Bar](), list[Bar]()
+    original, begun, made = getattr(Bar, step), list[Bar](), list[Bar]()
 
-    def shelter_of(self: Bar, looked_at: int, *where: Any) -> Any:
+    def call_and_go_on(self: Bar, looked_at: int, *arguments: Any, **named: Any) -> Any:
         if looked_at == ident and not begun:
             begun.append(self)
             call(self)
             made.append(self)
-        return original(self, looked_at, *where)
+        return original(self, looked_at, *arguments, **named)
 
-    monkeypatch.setattr(Bar, "_shelter_of", shelter_of)
+    monkeypatch.setattr(Bar, step, call_and_go_on)
     return made
 
 
@@ -87,6 +92,37 @@ def test_no_thread_runs_while_it_is_looked_at_though_the_lease_runs_out(
     for each in ends:
         each.finish()
     blocked.finish()
+
+
+entered = False
+its_lock = threading.Lock()
+
+
+def enter() -> None:
+    global entered
+    with its_lock as entered:  # this is one instruction, before which it has to stand
+        spin()
+
+
+def test_who_wakes_while_it_is_counted_does_not_decide_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would find itself in a section, and go on."""
+    its_lock.acquire()
+    worker = start(enter)
+    wait_until(lambda: is_in(worker.ident, enter.__code__))
+
+    def wake(standing: Bar) -> None:
+        its_lock.release()
+        time.sleep(A_WHILE)
+
+    made = in_a_look_at(monkeypatch, worker.ident, wake, "_note")
+    with freezethreads.freeze(where="unlocked", timeout=WAIT):
+        assert made
+        time.sleep(A_WHILE)
+        assert not entered
+    worker.finish()
+    assert entered
 
 
 OWN = """
@@ -126,26 +162,98 @@ def is_in(ident: int | None, code: CodeType) -> bool:
     return frame is not None and frame.f_code is code
 
 
+@pytest.mark.parametrize("step", ["_shelter_of", "_note"])
 def test_a_thread_that_another_freeze_lets_go_stays_while_it_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch,
+    step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And from then on, if it has been found to stand before."""
     with loaded(spin=spin) as load:
         ident = load.workers[0].ident or 0
-        other, stayed = Freezer().hold(where="anywhere"), list[bool]()
+        other, stays = Freezer().hold(where="anywhere"), list[object]()
 
         def let_go(standing: Bar) -> None:
+            stays.append(trap._stays.get(ident))
             other.thaw()
             time.sleep(A_WHILE)
-            stayed.append(ident in trap._stays)
+            stays.append(trap._stays.get(ident))
 
-        made = in_a_look_at(monkeypatch, ident, let_go)
+        made = in_a_look_at(monkeypatch, ident, let_go, step)
         with freezethreads.freeze(where="anywhere", timeout=WAIT):
             before = dict(load.counts)
             time.sleep(A_WHILE)
             assert load.counts == before
+            stays.append(trap._stays.get(ident))
         assert made
-        assert stayed == [True]
+        assert stays[0] is not None
+        assert stays[1] is stays[0]
+        assert (stays[2] is stays[0]) == (step == "_note")
         load.goes_on()
+
+
+def test_a_look_that_begins_after_the_thaw_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thaw has not seen it, and does not wait for it."""
+    freezer, blocked, make = Freezer(), Blocked(), looks._make
+
+    def thaw_and_make(look: Any, call: Any) -> bool:
+        freezer._controller.thaw(look.bar.freeze)
+        return make(look, call)
+
+    monkeypatch.setattr(looks, "_make", thaw_and_make)
+    made = in_a_look_at(monkeypatch, blocked.worker.ident, lambda _: None)
+    with pytest.raises(FreezeError), freezer.freeze(where="anywhere"):
+        pass
+    assert not made
+    blocked.finish()
+
+
+def test_a_look_that_has_ended_reads_nothing() -> None:
+    look, frame = looks.Look(None, ()), sys._getframe()
+    still: Any = look.through(frame)
+    names = [name for name, one in vars(looks.StillFrame).items() if isinstance(one, property)]
+    assert len(names) > 5
+    for name in names:
+        getattr(still, name)
+    assert still.f_locals["look"] is look
+    look.end()
+    for name in names:
+        with pytest.raises(looks.LookEnded):
+            getattr(still, name)
+
+
+def test_a_thread_that_makes_a_call_for_a_world_counts_for_no_other_freezer() -> None:
+    """Though it stands in the trap, with the call above."""
+    one, other, over = Freezer("one"), Freezer("other"), False
+    ready, is_called, may_return = threading.Event(), threading.Event(), threading.Event()
+
+    def run() -> None:
+        with one.register(name="both"), other.register(group="both"):
+            ready.set()
+            while not over:
+                spin()
+
+    def wait() -> None:
+        is_called.set()
+        wait_for(may_return)
+
+    def freeze_meanwhile() -> None:
+        wait_for(is_called)
+        try:
+            with (
+                pytest.raises(FreezeTimeout),
+                other.freeze(where="anywhere", group="both", timeout=2 * A_WHILE),
+            ):
+                pass
+        finally:
+            may_return.set()
+
+    worker = start(run)
+    wait_for(ready)
+    with one.freeze(where="anywhere") as world:
+        freezes = start_own(freeze_meanwhile)
+        world.call(worker, wait)
+        freezes.finish()
+    over = True
+    worker.finish()
 
 
 class Untouchable:
@@ -213,8 +321,7 @@ def test_nobody_waits_for_a_look_that_does_not_go_on(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its thread is in a signal handler, say. It ends there, and counts nobody who has run."""
-    lock, waits, is_inside, called = threading.Lock(), list[bool](), list[bool](), list[bool]()
-    original = getattr(Bar, step)
+    lock, waits, is_inside = threading.Lock(), list[bool](), list[bool]()
 
     def enter_a_section() -> None:
         waits.append(True)
@@ -225,18 +332,15 @@ def test_nobody_waits_for_a_look_that_does_not_go_on(
     lock.acquire()
     worker = start(enter_a_section)
 
-    def keep_waiting(self: Bar, *arguments: Any, **named: Any) -> Any:
-        if worker.ident in arguments and not called:
-            called.append(True)
-            lock.release()
-            wait_until(lambda: bool(is_inside))
-        return original(self, *arguments, **named)
+    def keep_waiting(standing: Bar) -> None:
+        lock.release()
+        wait_until(lambda: bool(is_inside))
 
     wait_until(lambda: bool(waits))
     monkeypatch.setattr(looks, "_PATIENCE", A_WHILE)
-    monkeypatch.setattr(Bar, step, keep_waiting)
+    made = in_a_look_at(monkeypatch, worker.ident, keep_waiting, step)
     with freezethreads.freeze(where="unlocked", timeout=WAIT):
-        assert called
+        assert made
         assert lock.acquire(blocking=False)
         lock.release()
     worker.finish()
@@ -244,13 +348,18 @@ def test_nobody_waits_for_a_look_that_does_not_go_on(
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_child_of_a_fork_in_the_middle_of_a_look_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    freezer, blocked, pids = Freezer(), Blocked(), list[int]()
-    made = in_a_look_at(monkeypatch, blocked.worker.ident, lambda _: pids.append(os.fork()))
+    freezer, blocked, pids, left = Freezer(), Blocked(), list[int](), list[object]()
+
+    def fork(standing: Bar) -> None:
+        pids.append(os.fork())
+        left.extend(looks.under_way)
+
+    made = in_a_look_at(monkeypatch, blocked.worker.ident, fork)
     status = 1
     try:
         with suppress(FreezeError), freezer.freeze(where="anywhere", timeout=WAIT):
             assert made
-        if pids == [0]:
+        if pids == [0] and not left:
             with loaded(spin=spin) as load:
                 with freezer.freeze(where="anywhere", timeout=WAIT) as world:
                     assert len(world.threads) == 1

@@ -8,6 +8,7 @@ import random
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -135,6 +136,28 @@ def test_the_locks_of_threads_that_stand_anywhere() -> None:
         assert held.lock is lock
         assert held.thread.name == "holds"
     assert world.locks == ()  # it is over
+    over.set()
+    worker.finish()
+
+
+def test_a_lock_that_is_free_is_held_by_nobody() -> None:
+    """That a thread has acquired it is a guess, if another one holds it."""
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+
+    def go_on_without() -> None:
+        lock.acquire(timeout=0.001)
+        ready.set()
+        over.wait(WAIT)
+        with suppress(RuntimeError):
+            lock.release()
+
+    lock.acquire()
+    worker = start(go_on_without)
+    wait_for(ready)
+    with freezethreads.freeze(where="anywhere") as world:
+        assert [held.lock for held in world.locks] == [lock]
+        lock.release()
+        assert not world.locks
     over.set()
     worker.finish()
 
