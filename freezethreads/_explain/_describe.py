@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from freezethreads._explain._tasks import tasks_of
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.files import PACKAGE, is_own
 from freezethreads._ground.original import (
@@ -34,6 +35,7 @@ from freezethreads._report.reports import (
     FreezeReport,
     LockReport,
     SiteReport,
+    TaskReport,
     ThreadReport,
 )
 from freezethreads._report.stacks import INNERMOST, Stack, read_stacks
@@ -125,6 +127,7 @@ class _Threads:
         self._now = monotonic()
         self._owned: dict[int, list[LockReport]] = {}
         self._seen: frozenset[int] = frozenset()
+        self._tasks: dict[int, tuple[TaskReport, ...]] = {}
         self.library = tuple(
             ident for ident, thread in self._threads.items() if isinstance(thread, OwnThread)
         )
@@ -135,7 +138,12 @@ class _Threads:
         seen = [ident for ident in idents if ident not in self.library]
         self._seen = frozenset(idents)
         self._note_owners(seen)
+        self._tasks = tasks_of([ident for ident in seen if self._stands(ident)])
         return tuple(self._thread(ident, stacks.get(ident, ())) for ident in seen)
+
+    def _stands(self, ident: int) -> bool:
+        record = self._records.get(ident) or self._strangers.get(ident)
+        return record is not None and record.state is State.FROZEN
 
     def _note_owners(self, idents: list[int]) -> None:
         """Who owns which lock: what was noted, and what somebody waits for."""
@@ -172,6 +180,7 @@ class _Threads:
             owns=tuple(self._owned.get(ident, ())),
             awaits=self._awaited(ident),
             joins=self._joined_by(ident, stack),
+            tasks=self._tasks.get(ident),
             stack=_stack(stack, place),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from freezethreads._ground.text import clean
 from freezethreads._report.reports import (
@@ -13,8 +14,11 @@ from freezethreads._report.reports import (
     FreezeReport,
     HookReport,
     SiteReport,
+    TaskReport,
     ThreadReport,
 )
+
+_NAMES: Final = 3  # of those that are at one line
 
 
 def render(description: Description) -> str:
@@ -96,6 +100,33 @@ def render_thread(thread: ThreadReport, late: bool) -> Iterator[str]:
     if thread.joins:
         yield f"  waits for the end of {thread.joins}"
     yield from frames(thread.stack)
+    if thread.tasks is not None:
+        yield from _tasks(thread.tasks)
+
+
+def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
+    """Those of a loop, a line for all that await at the same one."""
+    yield f"  {len(tasks)} task{_s(len(tasks))} of its event loop{':' if tasks else ''}"
+    groups: dict[str, list[str]] = {}
+    for task in tasks:
+        groups.setdefault(_awaits(task), []).append(task.name)
+    for where, names in groups.items():
+        yield f"    {some(names)}: {where}"
+
+
+def _awaits(task: TaskReport) -> str:
+    line, inside = task.line, task.inside
+    if line is None or inside is None:
+        return "runs, see above" if task.state == "running" else "nobody can tell where"
+    what = "has not begun" if task.state == "new" else "awaits"
+    where = f"{what} in {line.function} ({line.filename}:{line.lineno})"
+    return where if line == inside else f"{where}, by {inside.function} ({inside.filename})"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _title(thread: ThreadReport) -> str:

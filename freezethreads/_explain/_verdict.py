@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from freezethreads._explain._text import duration, frames, freeze_in_words, site
+from freezethreads._explain._text import duration, frames, freeze_in_words, site, some
 from freezethreads._ground.text import clean
 from freezethreads._report.reports import Diagnosis, Finding, Frame, WaitReport
-
-_NAMES: Final = 3  # of those who wait at one line
 
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
@@ -58,10 +55,8 @@ def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
 
 
 def _wait(wait: WaitReport) -> str:
-    names, more = ", ".join(wait.threads[:_NAMES]), len(wait.threads) - _NAMES
-    who = f"{names} and {more} more" if more > 0 else names
     longest = "" if len(wait.threads) == 1 else ", the longest"
-    return f"{who}: at {site(wait.site)}{longest} for {duration(wait.seconds)}"
+    return f"{some(wait.threads)}: at {site(wait.site)}{longest} for {duration(wait.seconds)}"
 
 
 def _stacks(stacks: Sequence[Sequence[Frame]]) -> Iterator[str]:

@@ -274,14 +274,27 @@ class AwaitedLock(LockReport):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskReport:
+    """A task of asyncio, "new", "awaiting" or "running": the ``line`` of the program at which it
+    is, and what that awaits ``inside``, which is the same if it is no coroutine. Both are None of
+    one that runs, which is in the stack of its loop's thread, and where nobody can tell."""
+
+    name: str
+    state: str
+    line: CodeLine | None
+    inside: CodeLine | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ThreadReport(_AnyThread):
     """A thread of the process, registered or not; ``current`` marks the one that looks.
 
     ``last`` and ``last_seconds`` are where one that runs was seen last, and how long ago.
     ``inside`` is a word of `INSIDE`. Who owns a lock is known if somebody waits for it, and in
     debug mode always. ``joins`` is the name of the thread for whose end this one waits in `join()`;
-    it is not known without a GIL, nor said by an older version. The stack is empty if the thread
-    runs no Python, or if nobody can tell.
+    it is not known without a GIL, nor said by an older version. Neither are the ``tasks`` of the
+    event loop that it runs, which are told while it stands. The stack is empty if the thread runs
+    no Python, or if nobody can tell.
     """
 
     registered: bool
@@ -294,6 +307,7 @@ class ThreadReport(_AnyThread):
     awaits: AwaitedLock | None
     stack: tuple[Frame, ...]
     joins: str | None = None
+    tasks: tuple[TaskReport, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.site is not None and self.seconds is None:
