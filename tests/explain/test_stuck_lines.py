@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,30 +17,30 @@ from freezethreads._explain import diagnose
 from freezethreads._explain._causes import Cause
 from freezethreads._report import stacks
 from freezethreads._report.reports import Finding
-from helpers import WAIT, start, wait_until
+from helpers import WAIT, start
 
 STRAGGLER = """
 import hashlib, queue, threading, time
 
 def loop(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         while not over.calls:
             over.calls
 
 def call(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         hashlib.pbkdf2_hmac("sha256", b"", b"", 4_000_000)
 
 def wait(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         over.event.wait()
 
 def take(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         print(over.lock.acquire(timeout=1))
 
 def join(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         over.thread.join()
 
 def poll(one, other, pause, over):
@@ -48,11 +49,11 @@ def poll(one, other, pause, over):
         pause(other)
 
 def pauses(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         poll(0.0105, 0.0105, lambda s: time.sleep(s), over)
 
 def joins(freezer, over):
-    with freezer.register("it"):
+    with over.registered(freezer):
         while not over.calls:
             for thread in over.threads:
                 thread.join(0.008)
@@ -69,6 +70,14 @@ class Over:
         self.thread = self.threads[0]
         self.lock = threading.Lock()
         self.lock.acquire()
+        self.there: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    @contextmanager
+    def registered(self, freezer: Freezer) -> Iterator[None]:
+        """What each thread does; who is listed and still in register() would stop in there."""
+        with freezer.register("it"):
+            self.there.put(None)
+            yield
 
     def set(self) -> None:
         self.calls = True
@@ -88,11 +97,11 @@ def straggling(folder: Path, name: str) -> Iterator[Freezer]:
     freezer, over = Freezer(), Over()
     late = start(names[name], freezer, over)
     try:
-        wait_until(lambda: bool(freezer.threads()))
+        over.there.get(timeout=WAIT)
         yield freezer
     finally:
         over.set()
-        late.finish()
+        late.finish(3 * WAIT)  # a call has to come to its end
 
 
 def diagnosed(folder: Path, name: str) -> Finding:
