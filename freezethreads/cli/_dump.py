@@ -32,12 +32,13 @@ SUMMARY = "show where all threads of a process stand, frozen at their safepoints
 DESCRIPTION = """\
 Freezes a process, shows each thread with its stack and with what the freezer knows of it, and lets
 it go on. The stacks are those that py-spy reads from outside (the extra 'debug'), or those which
-the process itself reports where it cannot; '-->' marks where a frozen thread has stopped. When this
-command ends, however it does, the process goes on. If some thread does not stop in time, all are
-shown as they run, and the status is 1: 'freezethreads stuck PID' tells why. It is also what looks
-at a process that does not answer within ten seconds (and those of --timeout, once it has been
-asked to freeze), as when a call of C keeps its interpreter. With --where anywhere
-every thread stops, also those that wait for each other's locks, which needs CPython 3.12.
+the process itself reports where it cannot; '-->' marks where a frozen thread has stopped. Below the
+thread of an asyncio loop that stands are its tasks. When this command ends, however it does, the
+process goes on. If some thread does not stop in time, all are shown as they run, and the status is
+1: 'freezethreads stuck PID' tells why. It is also what looks at a process that does not answer
+within ten seconds (and those of --timeout, once it has been asked to freeze), as when a call of C
+keeps its interpreter. With --where anywhere every thread stops, also those that wait for each
+other's locks, which needs CPython 3.12.
 """
 EPILOG = """\
 examples:
