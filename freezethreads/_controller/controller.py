@@ -52,9 +52,13 @@ class Controller:
         """The freeze with which the calling thread has a world that stands, if it has one.
 
         Raises `FreezeError` in a signal handler that has interrupted the thread while it was
-        freezing: it would wait for itself.
+        freezing: it would wait for itself. A thaw which another thread, or what the handler has
+        interrupted, is in the middle of, is finished here: the turn is given back last.
         """
         own = self._turns.of_thread(get_ident())
+        if own is not None and own.done:
+            self._let_go(own)
+            own = None
         if own is None or (own.stands and (own.users or _is_undone_here(own))):
             return own
         raise FreezeError(f"{own!r} is under way in this very thread, which cannot freeze as well")

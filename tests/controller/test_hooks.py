@@ -12,7 +12,8 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Hold, HookFailed, State
 from freezethreads._controller.standing import standing
-from freezing import Pause, actor, looping, puppet
+from freezethreads._ground.completion import Completion
+from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT, raise_once, wait_until
 
 
@@ -275,6 +276,27 @@ def test_a_hook_of_a_hold_that_freezes_calls_no_hooks(log: Log, registered: bool
             stack.enter_context(log.freezer.register(group="mine"))
         log.freezer.hold(group="other", hooks=True).thaw()
     assert log.taken() == "inside inside"
+
+
+def test_who_has_thawed_may_freeze_while_another_thread_still_gives_the_turn_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """1. another thread thaws a world, and has let everybody go
+    2. the controller thaws as well, and need not wait for that any more
+    3. it freezes again, when the turn is still its own freeze's, which is over
+    """
+    freezer = Freezer()
+    with freezer.hook(after=int), actor() as other:
+        world = freezer.freeze(timeout=WAIT)
+        lets_go = Pause(other.worker)
+        before(monkeypatch, Completion, "complete_all", lets_go)
+        thawing = other.tell(world.thaw)
+        lets_go.wait()
+        world.thaw()
+        freezer.freeze(timeout=WAIT).thaw()
+        lets_go.go()
+        assert thawing.exception(WAIT) is None
+    assert not freezer.armed
 
 
 def test_a_hook_may_freeze_with_another_freezer_and_its_hooks(log: Log) -> None:
