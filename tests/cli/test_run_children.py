@@ -224,17 +224,23 @@ def test_without_another_one_this_one_is_found() -> None:
     assert python("-c", code, **env).stdout == f"{STARTUP} False\n"
 
 
-def test_the_librarys_own_folder_is_not_in_the_path_of_a_child(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["", f"{ROOT}{os.pathsep}/nowhere"], ids=["nothing", "it"])
+def test_a_child_has_the_path_that_it_has_without_us(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Where the parent has found it in its current directory, say, and the child would not."""
-    (folder / "script.py").write_text(f"""
+    """Also where the parent has found the library in its current directory, and it would not."""
+    script = folder / "script.py"
+    script.write_text("""
 import subprocess, sys
-code = "import sys; print('freezethreads' in sys.modules, {str(ROOT)!r} in sys.path)"
+code = "import sys; print(sys.path)"
 subprocess.run([sys.executable, "-P", "-c", code], check=True)
 """)
     monkeypatch.chdir(ROOT)
-    assert run(str(folder / "script.py"), PYTHONPATH="") == "True False\n"
+    plain = python(str(script), PYTHONPATH=path)
+    assert run(str(script), PYTHONPATH=path) == plain.stdout
+    told = script.read_text().replace("print(sys.path)", "print('freezethreads' in sys.modules)")
+    script.write_text(told)
+    assert run(str(script), PYTHONPATH=path) == "True\n"
 
 
 # What is asked for.

@@ -26,10 +26,13 @@ if __name__ == "sitecustomize":
             if _interpreters.get_current() == _interpreters.get_main():  # each one runs this
                 # Behind all others: by this nothing is to be found but the library.
                 _root = os.path.dirname(os.path.dirname(os.path.dirname(_folder)))
-                sys.path.append(_root)
+                _is_found = _root in sys.path
+                if not _is_found:
+                    sys.path.append(_root)
                 try:
                     from freezethreads.cli._children import begin_child
 
                     begin_child(_options)
                 finally:
-                    sys.path.remove(_root)
+                    if not _is_found:
+                        sys.path.remove(_root)
