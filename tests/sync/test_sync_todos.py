@@ -13,8 +13,9 @@ import pytest
 
 from freezethreads import Freezer, sync
 from freezethreads._ground.completion import Bell
+from freezethreads._refrigerator.waits import Waiting
 from freezing import Pause, Puppet, after, at_bell, before, puppet, puppets
-from helpers import WAIT, wait_for
+from helpers import WAIT, wait_for, wait_until
 from sync_clock import Clock, begin, outcome
 from sync_waits import OPENERS, TIMED, Wait
 
@@ -117,6 +118,17 @@ def test_the_time_that_a_todo_takes_is_time_waited(
         assert outcome(future) == wait.late
 
 
+def wait_until_it_waits_again(freezer: Freezer, thread: Puppet) -> None:
+    """After what it was asked for. There is a result before it has: till then others are chosen."""
+    parking = freezer._registry.records[thread.worker.ident or 0].parking
+
+    def waits() -> bool:
+        waiter = parking.waiter
+        return isinstance(waiter, Waiting) and parking.away is not None and not waiter.barred
+
+    wait_until(waits)
+
+
 @pytest.mark.parametrize("by", ["todo", "call"])
 @pytest.mark.parametrize("asked", [(0,), (1,), (0, 2)], ids=["first", "middle", "both ends"])
 @chosen_one_by_one
@@ -137,6 +149,7 @@ def test_it_keeps_its_place_among_those_who_wait(
             else:
                 with freezer.freeze(timeout=WAIT) as world:
                     world.call(three[index].worker, int)
+            wait_until_it_waits_again(freezer, three[index])
         for future in futures:
             wait.give()
             assert outcome(future) == wait.result
