@@ -256,6 +256,28 @@ def test_a_thread_that_makes_a_call_for_a_world_counts_for_no_other_freezer() ->
     worker.finish()
 
 
+def test_nobody_leaves_the_trap_while_it_is_looked_at() -> None:
+    """Whatever it has done there; a controller looks at the threads of its own."""
+    ended, left = list[bool](), list[bool]()
+
+    def be_looked_at() -> None:
+        look = looks.Look(None, [threading.get_ident()])
+        look.looker = 0
+        looks.under_way[look] = None
+        looker.append(start(end_later, look))
+
+    def end_later(look: looks.Look) -> None:
+        time.sleep(A_WHILE)
+        ended.append(not left)
+        look.end()
+
+    looker: list[Any] = []
+    trap._stay(sys._getframe(), be_looked_at)
+    left.append(True)
+    looker[0].finish()
+    assert ended == [True]
+
+
 class Untouchable:
     """A frame of which nobody may ask anything."""
 
