@@ -8,8 +8,9 @@ when a function begins, and when it jumps.
 
 What somebody has sent to a thread (a KeyboardInterrupt, say) may arrive in the trap. It is raised
 where the interpreter might have raised it: not between the end of a `with` block and the call of
-its ``__exit__``, say, which would be left out. There it is kept, and the events stay on for the few
-instructions until it is raised.
+its ``__exit__``, say, which would be left out; nor while another exception is on its way, which may
+be what closes a generator that nobody refers to any more. There it is kept, and the events stay on
+for the few instructions until it is raised.
 
 Each change of that is one step, under one lock, that brings about what is needed now. So it may be
 repeated, and the last one leaves what is right, whoever was there before.
@@ -83,6 +84,9 @@ _switching: dict[int, None] = {}
 _engine = RLock()
 _pid = getpid()
 _over = False  # whether the interpreter ends
+# What a generator ends with that is closed, also one that was left in the middle and is collected:
+# then what is raised there is lost.
+_LAST_HANDLER: Final = ("CALL_INTRINSIC_1", "RERAISE")
 _PAUSE: Final = 0.001  # seconds between two looks at who forks, or switches
 _MOST_PAUSES: Final = 100
 
@@ -162,7 +166,7 @@ def trap(code: CodeType, offset: int, *rest: object) -> None:
             raise _kept[ident]
     except BaseException as error:
         _meet(sys._getframe(1))
-        if _may_raise(code, offset):
+        if not rest and _may_raise(code, offset):  # rest: an exception is on its way already
             _stay(sys._getframe(1), partial(_forget, error))
             raise
         _stay(sys._getframe(1), partial(_keep, error))
@@ -171,9 +175,10 @@ def trap(code: CodeType, offset: int, *rest: object) -> None:
 def _may_raise(code: CodeType, offset: int) -> bool:
     """Whether the interpreter might raise there what somebody has sent: nobody is prepared for it
     anywhere else."""
+    name = opname[code.co_code[offset]]
     if kind_of(code) == "own":
-        return opname[code.co_code[offset]].startswith(("RESUME", "JUMP_BACKWARD"))
-    return not is_on_the_way_out(code, offset)
+        return name.startswith(("RESUME", "JUMP_BACKWARD"))
+    return name not in _LAST_HANDLER and not is_on_the_way_out(code, offset)
 
 
 def _keep(error: BaseException) -> None:

@@ -108,6 +108,18 @@ def acquired() -> None:
         released()
 
 
+def numbers() -> Iterator[int]:
+    yield 1
+    yield 2
+
+
+def with_generator() -> None:
+    """CPython runs one that is left in the middle once more, and raises nothing sent in there:
+    it would be lost."""
+    for _ in numbers():
+        break
+
+
 @pytest.mark.parametrize(
     ("function", "code"),
     [
@@ -116,6 +128,7 @@ def acquired() -> None:
         (with_raise, with_raise.__code__),
         (with_loop, with_loop.__code__),
         (acquired, released.__code__),
+        (with_generator, numbers.__code__),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -157,7 +170,7 @@ def test_what_is_sent_leaves_no_lock_held(
             start(run, offset).finish()
     assert not held
     assert not lost
-    assert len(caught) > 5
+    assert len(caught) > 2
 
 
 def test_what_is_sent_before_the_trap_of_a_look_leaves_no_call_behind(
