@@ -219,10 +219,7 @@ def _inside(record: Record) -> str | None:
 
 
 def _site(place: Place | None) -> SiteReport | None:
-    if place is None:
-        return None
-    site = site_of(place)
-    return SiteReport(site.kind, site.label, site.filename, site.lineno, site.function)
+    return None if place is None else SiteReport.of(site_of(place))
 
 
 def _stack(calls: Stack, place: Place | None) -> tuple[Frame, ...]:

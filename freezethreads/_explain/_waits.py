@@ -31,7 +31,7 @@ def long_waits(
             found.setdefault(site, []).append((seconds, record.name))
     waits = (
         WaitReport(
-            site=SiteReport(site.kind, site.label, site.filename, site.lineno, site.function),
+            site=SiteReport.of(site),
             threads=tuple(name for _, name in sorted(waiters, reverse=True)),
             seconds=max(waiters)[0],
         )

@@ -62,7 +62,7 @@ def visit_safepoint(
         return
     if record is None:
         visit_as_stranger(registry, parking, place_of(frame, kind, label))
-    elif record.todo or not parking.word.is_quiet():
+    elif record.todo or not parking.word.is_quiet():  # `is_asked`, with a call less
         visit(registry, record, place_of(frame, kind, label))
 
 

@@ -257,6 +257,11 @@ class SiteReport:
     lineno: int
     function: str
 
+    @classmethod
+    def of(cls, site: Site) -> Self:
+        """What there is to tell of it."""
+        return cls(site.kind, site.label, site.filename, site.lineno, site.function)
+
 
 @dataclass(frozen=True)
 class LockReport:
