@@ -246,7 +246,8 @@ class _Block(AbstractAsyncContextManager[World, None]):
             return self._world
         except BaseException as error:
             self.close()
-            if isinstance(error, FreezeTimeout):
+            # (That of `freeze()` says it already.)
+            if isinstance(error, FreezeTimeout) and self._request is not None:
                 self._freezer._add_remedy(error)
             if isinstance(error, FreezeError):
                 shorten(error, self._freezer._registry.debug)

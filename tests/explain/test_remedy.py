@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout
+from freezethreads import Freezer, FreezeTimeout, LeaseExpired
 from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, puppet
 from helpers import WAIT
@@ -52,11 +52,26 @@ def freeze_in_a_loop(freezer: Freezer, timeout: float) -> None:
     asyncio.run(main())
 
 
+def freeze_in_a_loop_when_a_lease_is_over(freezer: Freezer, timeout: float) -> None:
+    async def main() -> None:
+        async with asyncio_loop.freeze(freezer, group="nobody", lease=0.01):
+            while freezer.armed:
+                await asyncio.sleep(0.001)
+            async with asyncio_loop.freeze(freezer, timeout=timeout):
+                pass
+
+    with pytest.raises(LeaseExpired) as caught:
+        asyncio.run(main())
+    assert caught.value.__context__ is not None
+    raise caught.value.__context__
+
+
 FREEZES: dict[str, Callable[..., object]] = {
     "freeze": Freezer.freeze,
     "hold": Freezer.hold,
     "run_frozen": lambda freezer, timeout: freezer.run_frozen(int, timeout=timeout),
     "asyncio": freeze_in_a_loop,
+    "asyncio, a lease over": freeze_in_a_loop_when_a_lease_is_over,
 }
 
 
