@@ -27,6 +27,7 @@ from freezethreads._controller.world import HeldLock, Hold, Pending, World
 from freezethreads._default import (
     atomic,
     blocking,
+    deadlocks,
     default_freezer,
     dump,
     freezable,
@@ -68,6 +69,7 @@ from freezethreads._install import ForkGuard, GuardedFork, Installation, install
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._registry.states import State
+from freezethreads._report.deadlocks import Deadlock, Edge
 from freezethreads._report.statistics import Histogram, HookTimes, Site, Statistics
 from freezethreads._report.stragglers import Straggler, ThreadInfo
 from freezethreads._signals import register_signal, unregister_signal
@@ -75,6 +77,8 @@ from freezethreads._threads import Thread
 
 __all__ = [
     "AlreadyRegistered",
+    "Deadlock",
+    "Edge",
     "ForeignThread",
     "ForkGuard",
     "ForkUnsafe",
@@ -106,6 +110,7 @@ __all__ = [
     "World",
     "atomic",
     "blocking",
+    "deadlocks",
     "default_freezer",
     "dump",
     "freezable",

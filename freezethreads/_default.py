@@ -41,4 +41,5 @@ threads = default_freezer.threads
 sites = default_freezer.sites
 serve = default_freezer.serve
 statistics = default_freezer.statistics
+deadlocks = default_freezer.deadlocks
 dump = default_freezer.dump

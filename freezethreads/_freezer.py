@@ -33,6 +33,7 @@ from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExite
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
 from freezethreads._machine.bar import Bar
+from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.marks import atomic_for, freezable, mark
 from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
@@ -50,6 +51,7 @@ from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze, covers
 from freezethreads._registry.todos import Todo
 from freezethreads._report import ownership
+from freezethreads._report.deadlocks import Deadlock
 from freezethreads._report.statistics import Recorder, Site, Statistics
 from freezethreads._report.stragglers import ThreadInfo, infos_of
 
@@ -555,6 +557,19 @@ class Freezer(Unique):
         registry = self._registry
         records = list(registry.records.values())
         return call_shut(registry.recorder.statistics, records)
+
+    def deadlocks(self) -> tuple[Deadlock, ...]:
+        """The threads of this process that wait for each other, or for what a thread had that has
+        ended, whoever has registered them.
+
+        From any thread. Stops nobody. Takes 20 ms if there are any, or two of the interpreter's
+        switch intervals, and up to ten times that if something wakes these threads meanwhile. It
+        knows who waits for a lock of `freezethreads.sync`, for the import of a module, or for a
+        thaw, and, with a GIL, in `join()` and for a plain lock that another thread has acquired on
+        its stack. Where it cannot tell who has a lock it says nothing. The idea is Java's
+        (`ThreadMXBean.findDeadlockedThreads`).
+        """
+        return find_deadlocks()
 
     def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
         """Write where all threads stand to `file` (None: `sys.stderr`), for people.

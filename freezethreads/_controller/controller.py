@@ -18,6 +18,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._machine.bar import Bar
+from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.stacks import Shelter
 from freezethreads._machine.trap import close_doors, open_doors
 from freezethreads._refrigerator.blocking import wait_away
@@ -449,7 +450,7 @@ def _timeout(
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
         for straggler in report_stragglers(list(freeze.awaited), [*freeze.members, *shelters])
     )
-    lines = "".join(f"\n  {straggler}" for straggler in found)
+    lines = "".join(f"\n  {one}" for one in (*found, *find_deadlocks()))
     return FreezeTimeout(
         f"{len(found)} of {len(freeze.members) + late} threads did not stop within "
         f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",

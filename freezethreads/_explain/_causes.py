@@ -31,6 +31,7 @@ class Cause(Enum):
     C_CALL = "c-call"  # computes in one call of C
     WAITING = "waiting"  # in a call that waits and is in no blocking region
     LOCK = "lock"  # for a lock of freezethreads.sync that another thread owns; also a warning
+    DEADLOCK = "deadlock"  # it waits for a thread that waits for it; whether it stops or not
     JOIN = "join"  # for the end of a thread
     NO_FREEZE = "no_freeze"
     TODO = "todo"

@@ -20,6 +20,7 @@ from freezethreads._ground.original import (
     getpid,
     monotonic,
 )
+from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place, came_at, code_of
 from freezethreads._registry.record import Record
@@ -93,6 +94,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
     freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
     stopped = [record for freeze in list(registry.active) for record in list(freeze.members)]
     found = _Threads(list(registry.records.values()), stopped)
+    deadlocks = [line for one in find_deadlocks() for line in str(one).splitlines()]
     return Description(
         python=platform.python_version(),
         pid=getpid(),
@@ -106,6 +108,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in freezes),
         threads=found.reports(),
         library_threads=found.library,
+        deadlocks=tuple(deadlocks) or None,
     )
 
 

@@ -11,15 +11,20 @@ from freezethreads._explain._causes import Cause, cause_of, common, of_the_progr
 from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
-from freezethreads._explain._source import line_of, loop_around
+from freezethreads._explain._source import holder_around, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._explain._waits import long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
+from freezethreads._ground.frames import HAS_GIL
 from freezethreads._ground.original import Thread, getpid, monotonic
+from freezethreads._machine.awaited import held_now
+from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.marks import all_marks
 from freezethreads._machine.monitoring import is_available
+from freezethreads._report.deadlocks import ENDS_BY_ITSELF, THE_THAW_OF, Deadlock
 from freezethreads._report.looks import Evidence
+from freezethreads._report.ownership import owned_locks, where
 from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
 from freezethreads._report.stacks import nearest
 from freezethreads._report.stragglers import Straggler, other_threads
@@ -39,6 +44,7 @@ def diagnose(
     `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
+    deadlocks = find_deadlocks()
     began = monotonic()
     findings: list[Finding] = []
     warnings: list[Finding] = []
@@ -65,6 +71,7 @@ def diagnose(
         warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
         if not findings:
             findings = [_controller(str(error))]
+    findings, warnings = _with_deadlocks(deadlocks, findings, warnings)
     told = {finding.ident for finding in (*findings, *warnings)}
     # Who has been stopped by others may wait for no other reason.
     records = () if others else list(freezer._registry.records.values())
@@ -80,6 +87,57 @@ def diagnose(
         warnings=(*warnings, *_marks()),
         waits=long_waits(records, began, told),
     )
+
+
+def _with_deadlocks(
+    deadlocks: Sequence[Deadlock], findings: list[Finding], warnings: list[Finding]
+) -> tuple[list[Finding], list[Finding]]:
+    """The same, with deadlocks before all findings, and those that may be over by themselves before
+    all warnings. There is nothing else to say of a thread in one."""
+    lasting = [one for deadlock in deadlocks if _lasts(deadlock) for one in _waits(deadlock)]
+    others = [one for deadlock in deadlocks if not _lasts(deadlock) for one in _waits(deadlock)]
+    dead = {one.ident for one in lasting}
+    told = dead | {one.ident for one in others}
+    return (
+        [*lasting, *(one for one in findings if one.ident not in dead or one.ident is None)],
+        [*others, *(one for one in warnings if one.ident not in told or one.ident is None)],
+    )
+
+
+def _lasts(deadlock: Deadlock) -> bool:
+    return not any(edge.way_out in ENDS_BY_ITSELF for edge in deadlock.edges)
+
+
+def _waits(deadlock: Deadlock) -> Iterator[Finding]:
+    """A finding about each of its threads, in the order of the circle, and about those behind."""
+    advice = _ENDED_ADVICE if deadlock.owner_ended else _CIRCLE_ADVICE
+    if any(edge.awaited.startswith(THE_THAW_OF) for edge in deadlock.edges):
+        advice = _THAW_ADVICE
+    for edge in (*deadlock.edges, *deadlock.behind):
+        site = edge.site
+        kind = deadlock.kind if edge in deadlock.edges else f"it is behind {deadlock.kind}"
+        yield finding_of(
+            Cause.DEADLOCK,
+            None if site is None else Place(site.filename, site.lineno, site.function, False),
+            thread=edge.name,
+            ident=edge.ident,
+            why=f"{edge}: {kind}.",
+            advice=advice,
+        )
+
+
+_CIRCLE_ADVICE: Final = (
+    "Have all threads acquire such locks in one order, and have none wait for another thread with "
+    "a lock in its hands that this one needs."
+)
+_THAW_ADVICE: Final = (
+    "Acquire the lock before the freeze, or release it before the safepoint, blocking region or "
+    "wait where its owner stopped. A lease ends such a freeze."
+)
+_ENDED_ADVICE: Final = (
+    "Have every thread release what it acquires, however it ends: with a `with` block, or in a "
+    "`finally`."
+)
 
 
 def _reach(finding: Finding, straggler: Straggler) -> Finding:
@@ -119,6 +177,7 @@ def find(straggler: Straggler, called: str) -> Finding:
     assert evidence is not None  # whoever is reported by a freezer has it
     cause = cause_of(straggler, evidence)
     place = _place_of(cause, straggler, evidence)
+    held = _held_by(straggler, evidence) if cause in _REGION_MAY_HELP else ""
     return finding_of(
         cause,
         place,
@@ -127,9 +186,31 @@ def find(straggler: Straggler, called: str) -> Finding:
         native_id=straggler.native_id,
         group=straggler.group,
         why=explain(cause, straggler, evidence, place),
-        advice=advise(called, cause, evidence, place, _loop_in(evidence.later)),
-        rewritten=rewrite(called, cause, evidence),
+        advice=held or advise(called, cause, evidence, place, _loop_in(evidence.later)),
+        rewritten=() if held else rewrite(called, cause, evidence),
         stacks=(straggler.stack, evidence.later),
+    )
+
+
+_REGION_MAY_HELP: Final = (Cause.WAITING, Cause.JOIN, Cause.WAKER, Cause.C_CALL)
+
+
+def _held_by(straggler: Straggler, evidence: Evidence) -> str:
+    """What to do instead of stopping a thread that has a lock; "" if it has none, for all that can
+    be told: by its stack, or without a GIL by its source."""
+    if _is_at_bar(straggler):
+        return ""
+    own = [(one, where(at)) for one, who, at in owned_locks() if who == straggler.ident]
+    held = [(one.lock, where(one.place)) for one in held_now(straggler.ident)]
+    texts = [f"{lock!r}, which it acquired at {at}" for lock, at in (*own, *held)]
+    if not HAS_GIL:
+        around = filter(None, map(holder_around, of_the_program(evidence.later)))
+        texts += [f"what `with {text}:` around it acquires" for text in around]
+    if not texts:
+        return ""
+    return (
+        f"Have it release {texts[0]}, before this call, or put this call out of there: a thread "
+        "that stops with a lock keeps it from all others, so a blocking region is no help."
     )
 
 

@@ -39,16 +39,10 @@ def look_at_hangs(
     Or afterwards, if they did not all: then `now` is when they were asked to, since who has a lock
     may have stood with it for that freeze.
     `freezes` are what stands besides. As long as there is one, whoever has a lock may be stopped
-    by it, so only a controller counts: one that waits for what its own world has stopped.
+    by it.
     """
     known = {record.ident: record for record in records if not record.exited}
-    standing = list(freezes)
-    for freeze in standing:
-        lock = awaited_by(freeze.asked.ident)
-        owner = None if lock is None else known.get(lock.owner)
-        if owner is not None and owner in freeze.members:
-            yield _in_its_own_world(freeze, lock, owner.name)
-    if not standing:
+    if not list(freezes):
         yield from filter(None, (_of(record, known, now) for record in known.values()))
 
 
@@ -68,21 +62,6 @@ def _of(record: Record, known: Mapping[int, Record], now: float) -> Hang | None:
         "If it never gets the lock, have its owner release it"
         f"{by_debug_mode('tells where it was acquired')}.",
         list(stack_of(record.ident)),
-    )
-
-
-def _in_its_own_world(freeze: Freeze, lock: object, owner: str) -> Hang:
-    asked = freeze.asked
-    return Hang(
-        asked.thread.name,
-        asked.ident,
-        asked.native_id,
-        None,
-        f"{asked.thread.name} has a {'world' if asked.kind == 'freeze' else asked.kind}, and "
-        f"waits for {_name_of(lock)}, held by {owner}, which stands in it: a deadlock.",
-        "Acquire the lock before the freeze, or release it before the safepoint, blocking region "
-        "or wait where its owner stopped. A lease ends such a freeze.",
-        list(stack_of(asked.ident)),
     )
 
 

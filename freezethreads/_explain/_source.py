@@ -156,6 +156,20 @@ def path_to_line(entry: FrameSummary) -> Iterator[ast.AST]:
     return _path_to(_tree_of(entry.filename), entry.lineno or 0)
 
 
+def holder_around(entry: FrameSummary) -> str:
+    """What a `with` block around the line of a frame is about, as written there, if it may be a
+    lock: a name, or an attribute; or ""."""
+    lineno, found = entry.lineno or 0, ""
+    for node in path_to_line(entry):
+        if isinstance(node, _SCOPES):
+            found = ""
+        elif isinstance(node, ast.With) and node.body[0].lineno <= lineno:
+            contexts = [item.context_expr for item in node.items]
+            locks = [one for one in contexts if isinstance(one, (ast.Name, ast.Attribute))]
+            found = ast.unparse(locks[0]) if locks else found
+    return found
+
+
 def _path_to(tree: ast.AST | None, lineno: int) -> Iterator[ast.AST]:
     """The nodes around a line, the outermost first."""
     while tree is not None:

@@ -24,20 +24,26 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
 
 
 def _head(diagnosis: Diagnosis) -> str:
-    threads, late = diagnosis.threads, len(diagnosis.findings)
+    threads = diagnosis.threads
+    others = [one for one in diagnosis.findings if one.cause != "deadlock"]
     where = f"Process {diagnosis.pid}"
     if diagnosis.freezer is None or diagnosis.waited is None:
         return f"{where}: no answer."
     where += f", freezer {diagnosis.freezer!r}"
+    one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
     if diagnosis.healthy:
-        one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
         count = len(diagnosis.warnings)
         state = f"healthy, with {count} warning{'' if count == 1 else 's'}" if count else "healthy"
         return f"{where}: {state}. {one} within {duration(diagnosis.waited)}."
-    if diagnosis.findings[0].thread is None:
+    dead = [one for one in diagnosis.findings if one.cause == "deadlock"]
+    if dead:
+        where += f": {len(dead)} thread{'' if len(dead) == 1 else 's'} caught in a deadlock"
+    if not others:
+        return f"{where}. {one} within {duration(diagnosis.waited)}."
+    if others[0].thread is None:
         return f"{where}: nobody could be stopped."
     return (
-        f"{where}: {late} of {threads} threads did not stop. All were let go after "
+        f"{where}: {len(others)} of {threads} threads did not stop. All were let go after "
         f"{duration(diagnosis.waited)}."
     )
 

@@ -106,6 +106,22 @@ def sections_of(code: CodeType) -> tuple[Section, ...]:
     return found
 
 
+class Calls(NamedTuple):
+    """By the offset of each call of `X.acquire()` in a code object, and of `X.release()`: X.
+
+    `for_ever` are those of the former that are sure to have no time-out.
+    """
+
+    acquire: Mapping[int, Chain]
+    for_ever: frozenset[int]
+    release: Mapping[int, Chain]
+
+
+def calls_of(code: CodeType) -> Calls:
+    """Where locks are acquired and released by name. From any thread; takes as long as `dis`."""
+    return _reader_of(code).calls()
+
+
 def is_on_the_way_out(code: CodeType, offset: int) -> bool:
     """Whether a block or its handler has yet to do what it is there for: to call `__exit__`, or to
     begin with a `finally`.
@@ -160,6 +176,23 @@ class _Reader:
         self.blocks = _blocks(self._entries)
         self._acquiring = self._calls_of("acquire")
         self._releasing = self._calls_of("release")
+
+    def calls(self) -> Calls:
+        at, acquiring, releasing = self._instructions, self._acquiring, self._releasing
+        return Calls(
+            {at[i].offset: chain for i, chain in acquiring.items()},
+            frozenset(at[i].offset for i in acquiring if self._waits_for_ever(i)),
+            {at[i].offset: chain for i, chain in releasing.items()},
+        )
+
+    def _waits_for_ever(self, i: int) -> bool:
+        """Whether that call is `X.acquire()` or `X.acquire(True)`."""
+        if self._opname(i) != "CALL":
+            return False
+        last = i - 2 if self._opname(i - 1) == "PRECALL" else i - 1
+        is_constant = self._opname(last).startswith("LOAD_C")
+        is_true = is_constant and self._instructions[last].argval is True
+        return self._instructions[i].arg == int(is_true)
 
     def begins_handler(self, offset: int) -> bool:
         return self._opname(self._index.get(offset, -1)) == "PUSH_EXC_INFO"

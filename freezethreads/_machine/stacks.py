@@ -253,11 +253,17 @@ def _acquired_by(ident: int, lock: object) -> Place | None:
 def programs_place(frame: Frame, offset: int | None = None) -> Place:
     """Where the code is that is nearest to the reader, from that frame on outwards: an offset of
     the frame itself, or the call that another one makes."""
+    nearest = programs_frame(frame)
+    if nearest is not frame or offset is None:
+        offset = nearest.f_lasti
+    return place_at(nearest.f_code, offset)
+
+
+def programs_frame(frame: Frame) -> Frame:
+    """The innermost frame of the code that is nearest to the reader, from that one on outwards."""
     nearest, at = frame, frame.f_back
     while at is not None:
         if remoteness(at.f_code.co_filename) < remoteness(nearest.f_code.co_filename):
             nearest = at
         at = at.f_back
-    if nearest is not frame or offset is None:
-        offset = nearest.f_lasti
-    return place_at(nearest.f_code, offset)
+    return nearest

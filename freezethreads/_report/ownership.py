@@ -19,8 +19,8 @@ tracking = False
 
 # A lock, and the ident of the thread that acquired it with the place where it did.
 _acquired: Final[dict[Any, tuple[int, Place]]] = {}
-# The ident of a thread, and the lock that it waits for.
-_awaited: Final[dict[int, Any]] = {}
+# The ident of a thread, and the lock that it waits for, with whether that has no time-out.
+_awaited: Final[dict[int, tuple[Any, bool]]] = {}
 
 
 # For whom it is on. Changed by one thread at a time where it is taken back.
@@ -58,17 +58,29 @@ def note_released(lock: object) -> None:
     _acquired.pop(lock, None)
 
 
-def note_waiting(lock: Any) -> Any:
-    """The calling thread waits for `lock` now, None: no longer; returns what it waited for."""
+def note_waiting(lock: Any, for_ever: bool) -> tuple[Any, bool] | None:
+    """The calling thread waits for `lock` now, perhaps without a time-out; returns what is to be
+    given to `note_waited` when it waits no longer."""
     before = _awaited.pop(get_ident(), None)
-    if lock is not None:
-        _awaited[get_ident()] = lock
+    _awaited[get_ident()] = lock, for_ever
     return before
+
+
+def note_waited(before: tuple[Any, bool] | None) -> None:
+    """It waits for what it waited for before, if for anything. May be repeated."""
+    _awaited.pop(get_ident(), None)
+    if before is not None:
+        _awaited[get_ident()] = before
 
 
 def awaited_by(ident: int) -> Any:
     """The lock for which that thread waits, or None. From any thread."""
-    return _awaited.get(ident)
+    return _awaited.get(ident, (None, False))[0]
+
+
+def waits_for_ever(ident: int) -> bool:
+    """Whether that wait has no time-out. From any thread."""
+    return _awaited.get(ident, (None, False))[1]
 
 
 def acquired_at(lock: object) -> Place | None:

@@ -338,6 +338,7 @@ class Description:
     ``frozen`` is whether it was described while all stood, ``waited`` the time until then, ``late``
     are those who did not stop, and ``problem`` is why there was no freeze. ``freezes`` leaves out
     that of whoever looks, and ``library_threads`` are this library's own, which are left out.
+    ``deadlocks`` are lines about threads that wait for each other.
     """
 
     python: str
@@ -353,6 +354,7 @@ class Description:
     threads: tuple[ThreadReport, ...]
     library_threads: tuple[int, ...]
     note: str | None = None
+    deadlocks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -394,7 +396,8 @@ class WaitReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What a freeze with a deadline has found: ``healthy`` if all stopped, and ``waited`` for that.
+    """What a freeze with a deadline has found: ``healthy`` if all stopped and no thread is in a
+    deadlock, and ``waited`` for that.
 
     ``freezes`` are what others have asked for, or what stands. ``warnings`` are findings about
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they

@@ -29,12 +29,14 @@ NAME = "stuck"
 SUMMARY = "explain which threads of a process do not stop, and why"
 
 DESCRIPTION = """\
-Freezes a process with a deadline, lets it go on, and explains who has not stopped: a thread that
+Says which threads wait for each other, so that none can ever go on. Freezes the process with a
+deadline, lets it go on, and explains who has not stopped: a thread that
 computes without a safepoint, is in a call of C or in a wait that is in no blocking region, waits
 for a lock that a frozen thread owns, is inside no_freeze() or a todo. Each with the line where a
 safepoint or a blocking region would help. Who stops, and hangs for want of a lock that another
 thread keeps, is a warning. Last come those who stop, and have waited for ten seconds or longer in
-one place, which may be as it should be. The status is 0 if all stop, and 1 if one does not.
+one place, which may be as it should be. The status is 0 if all stop and none is in a deadlock,
+else 1.
 """
 EPILOG = """\
 examples:

@@ -53,6 +53,7 @@ class Mutex(Waitable):
 
     __slots__ = ("_try",)
     _try: Callable[..., Any]
+    _is_reentrant = False  # if it is, nobody but its owner can release it
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,11 +92,11 @@ class Mutex(Waitable):
             refuse_for_ever(self)
         deadline = Deadline(None if timeout < 0 else timeout)
         label = f"{type(self).__name__}.acquire"
-        before = ownership.note_waiting(self)
+        before = ownership.note_waiting(self, timeout < 0)
         try:
             return self._wait(take, deadline, label)
         finally:
-            ownership.note_waiting(before)
+            ownership.note_waited(before)
 
     def _ring_all(self) -> None:
         """Have all who wait look, after a second exception in the middle of that."""

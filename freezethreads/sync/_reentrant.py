@@ -22,6 +22,7 @@ class RLock(Mutex):
     """`threading.RLock`, waiting freezably. From any thread; its owner alone may release it."""
 
     __slots__ = ("_raw",)
+    _is_reentrant = True
 
     def __init__(self) -> None:
         self._raw: Any = ReentrantLock()

@@ -125,18 +125,18 @@ def test_a_controller_that_waits_for_what_it_has_stopped(
 
     controller = start(control, name="controller")
     wait_until(lambda: awaited_by(controller.ident or 0) is not None)
-    warning = warning_of(freezer)
+    warnings = {one.thread: one for one in diagnose(freezer, WAIT).warnings}
     for freeze in list(freezer._registry.active):
         freezer._controller.thaw(freeze)
     keeper.over.set()
     controller.finish()
-    assert (warning.thread, warning.line) == (
-        "controller",
-        "keeper.lock.acquire(timeout=WAIT)  # there",
-    )
-    assert f"has a {'world' if kind == 'freeze' else 'hold'}, and waits for <locked " in warning.why
-    assert "held by keeper, which stands in it: a deadlock" in warning.why
-    assert "before the freeze" in warning.advice
+    assert set(warnings) == {"controller", "keeper", "waiter"}
+    assert {one.cause for one in warnings.values()} == {"deadlock"}
+    assert warnings["controller"].line == "keeper.lock.acquire(timeout=WAIT)  # there"
+    assert " for <locked " in warnings["controller"].why
+    assert f" for the thaw of <{kind} by controller> (" in warnings["keeper"].why
+    assert ": it is behind probably a deadlock of 2 threads." in warnings["waiter"].why
+    assert "before the freeze" in warnings["controller"].advice
 
 
 def test_an_owner_that_has_ended(freezer: Freezer, at_once: None) -> None:
@@ -159,7 +159,11 @@ def test_an_owner_that_has_ended(freezer: Freezer, at_once: None) -> None:
     wait_until(lambda: awaited_by(waiter.ident or 0) is not None)
     over.set()
     owner.finish()
-    assert warning_of(freezer).why.endswith(", held by a thread that has ended.")
+    (finding,) = diagnose(freezer, WAIT).findings
+    assert (finding.thread, finding.cause) == ("waiter", "deadlock")
+    assert ", held by a thread that has ended (any other thread may " in finding.why
+    assert finding.why.endswith(": probably a wait for what a thread had that has ended.")
+    assert "however it ends" in finding.advice
     lock.release()
     waiter.finish()
 

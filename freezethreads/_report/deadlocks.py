@@ -1,0 +1,90 @@
+"""Threads that wait for each other, as they are told to a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from freezethreads._report.statistics import Site
+
+THE_END_OF: Final = "the end of "
+THE_THAW_OF: Final = "the thaw of "
+"""What is awaited then is nothing that somebody holds."""
+
+TIME_OUT: Final = "it may have a time-out"
+UNSEEN: Final = "nobody can tell whether it still lasts"
+SIGNAL: Final = "a signal handler of the program may run in it"
+ANYBODY: Final = "any other thread may release that lock"
+THAW: Final = "another thread may thaw it"
+FOREIGN: Final = "a thread that Python does not know may have it"
+
+ENDS_BY_ITSELF: Final = (TIME_OUT, UNSEEN)
+"""The ways out that nobody has to take: such a wait may be over by itself, or be over already."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One thread of a `Deadlock`, and what it waits for.
+
+    ``awaited`` says what that is: a lock, the end of a thread, an import, or a thaw. ``owner`` is
+    the name of the thread that has it, or is to thaw. ``site`` is where this thread waits, and
+    ``acquired`` where the owner acquired it; each is None if nobody can tell, the second also if
+    there is nothing to acquire.
+    ``way_out`` says in words what may end this wait all the same; None: nothing but the owner.
+    """
+
+    name: str
+    ident: int
+    awaited: str
+    owner: str
+    site: Site | None
+    acquired: Site | None
+    way_out: str | None
+
+    def __str__(self) -> str:
+        held = f", held by {self.owner}"
+        if self.acquired is not None:
+            held += f", acquired{_at(self.acquired)}"
+        held = "" if self.awaited.startswith((THE_END_OF, THE_THAW_OF)) else held
+        unless = "" if self.way_out is None else f" ({self.way_out})"
+        return f"{self.name} waits{_at(self.site)} for {self.awaited}{held}{unless}"
+
+
+@dataclass(frozen=True)
+class Deadlock:
+    """Threads each of which waits for the next one, and the last one for the first; or one that
+    waits for what a thread had when it ended.
+
+    ``edges`` has these threads, in the order of the circle, and ``behind`` those that wait for one
+    of them, perhaps by way of others. ``owner_ended`` is whether it is the second kind.
+    """
+
+    edges: tuple[Edge, ...]
+    behind: tuple[Edge, ...]
+    owner_ended: bool
+
+    @property
+    def certain(self) -> bool:
+        """Whether no thread of ``edges`` can ever go on: none of these waits has a ``way_out``.
+
+        What a todo, `World.call` or Ctrl-C makes one of them do does not count, and a program is
+        taken not to bind the name of a lock anew while somebody waits for that lock.
+        """
+        return all(edge.way_out is None for edge in self.edges)
+
+    def __str__(self) -> str:
+        behind = [f"behind it, {edge}" for edge in self.behind]
+        return "\n  ".join([f"{self.kind}:", *map(str, self.edges), *behind])
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        count = len(self.edges)
+        kind = f"a deadlock of {count} thread{'' if count == 1 else 's'}"
+        if self.owner_ended:
+            kind = "a wait for what a thread had that has ended"
+        return kind if self.certain else f"probably {kind}"
+
+
+def _at(site: Site | None) -> str:
+    return "" if site is None else f" at {site.filename}:{site.lineno} in {site.function}"

@@ -1,0 +1,314 @@
+"""Who waits for whom: each deadlock is found, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import itertools
+import math
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from freezethreads import (
+    Deadlock,
+    Freezer,
+    FreezeTimeout,
+    register_signal,
+    sync,
+    unregister_signal,
+)
+from freezethreads._explain import diagnose, look, render, render_diagnosis
+from freezethreads._machine import deadlocks
+from freezethreads._machine.deadlocks import _Way
+from freezethreads._report.deadlocks import ANYBODY, FOREIGN, SIGNAL, THAW, UNSEEN
+from freezethreads._report.ownership import awaited_by
+from helpers import HAS_GIL, ROOT, WAIT, Worker, start, wait_for, wait_until
+
+PROGRAM = Path(__file__).parents[1] / "support" / "deadlock_program.py"
+
+OF_BOTH = {
+    "probably two_a two_b",
+    "probably three_a three_b three_c",
+    "probably mixed_a mixed_r",
+    "probably condition_a condition_n",
+    "probably timed_a timed_b",
+    "reentrant_a reentrant_b",
+    "import_a import_r",
+}
+BY_STACK = {"probably own_a", "join_a join_b | join_outside", "ended_rlock ended | ended_behind"}
+
+
+def run(kind: str) -> list[str]:
+    result = subprocess.run(
+        [sys.executable, str(PROGRAM), kind],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_locks_of_ours() -> None:
+    found = {line for line in run("sync") if not line.startswith("#")}
+    # An owner is known, wherever it acquired the lock.
+    wanted = OF_BOTH | {"probably elsewhere_a elsewhere_b", "probably ended_lock ended"}
+    assert found == wanted | (BY_STACK if HAS_GIL else {"ended_rlock ended"})
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+def test_plain_locks() -> None:
+    lines = run("plain")
+    assert {line for line in lines if not line.startswith("#")} == OF_BOTH | BY_STACK
+    head, *edges = [line for line in lines if line.startswith("#")]
+    assert head == "# probably a deadlock of 2 threads:"
+    line = r"\S+deadlock_program\.py:\d+ in two_locks\.<locals>\."
+    for edge in edges:
+        wait = rf"#   two_[ab] waits at {line}\w+ for <locked .*>"
+        held = rf", held by two_[ab], acquired at {line}two_[ab]"
+        assert re.fullmatch(rf"{wait}{held} \(any other thread may release that lock\)", edge)
+
+
+class Embrace:
+    """Two threads, each of which waits for the other's lock, until the test releases one."""
+
+    def __init__(self, freezer: Freezer) -> None:
+        self.left, self.right = sync.Lock(), sync.Lock()
+        self._freezer, self._barrier = freezer, threading.Barrier(2)
+        self.threads: list[Worker[None]] = [
+            start(self._run, self.left, self.right, name="one"),
+            start(self._run, self.right, self.left, name="two"),
+        ]
+        wait_until(lambda: all(awaited_by(thread.ident or 0) for thread in self.threads))
+
+    def _run(self, first: sync.Lock, second: sync.Lock) -> None:
+        with self._freezer.register():
+            first.acquire()
+            self._barrier.wait(WAIT)
+            second.acquire()
+            second.release()
+
+    def end(self) -> None:
+        for lock in (self.left, self.right):
+            lock.release()
+        for thread in self.threads:
+            thread.finish()
+
+
+def test_stuck_says_it_first_though_all_stop() -> None:
+    freezer = Freezer()
+    embrace = Embrace(freezer)
+    diagnosis = diagnose(freezer, WAIT)
+    embrace.end()
+    assert not diagnosis.healthy
+    assert {(one.thread, one.cause) for one in diagnosis.findings} == {
+        ("one", "deadlock"),
+        ("two", "deadlock"),
+    }
+    assert diagnosis.warnings == ()
+    text = render_diagnosis(diagnosis)
+    assert ": 2 threads caught in a deadlock. 2 threads stopped within " in text
+    assert "second.acquire()" in text
+    assert ": probably a deadlock of 2 threads." in text
+
+
+def test_who_is_late_comes_after_it() -> None:
+    freezer = Freezer()
+    embrace, over, registered = Embrace(freezer), threading.Event(), threading.Event()
+
+    def be_late() -> None:
+        with freezer.register("late"):
+            registered.set()
+            over.wait(6 * WAIT)
+
+    late = start(be_late)
+    wait_for(registered)
+    diagnosis = diagnose(freezer, 0.05)
+    with pytest.raises(FreezeTimeout, match=r"late .*\n  probably a deadlock of 2 threads:\n"):
+        freezer.freeze(timeout=0.05)
+    described = look(freezer, 0.05)
+    embrace.end()
+    over.set()
+    late.finish()
+    assert [one.cause for one in diagnosis.findings][:2] == ["deadlock", "deadlock"]
+    assert [one.thread for one in diagnosis.findings][2:] == ["late"]
+    assert "1 of 3 threads did not stop" in render_diagnosis(diagnosis)
+    assert "  probably a deadlock of 2 threads:\n" in render(described)
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+def test_a_controller_that_waits_for_what_it_has_frozen() -> None:
+    freezer, lock = Freezer(), threading.Lock()
+    owned, stands, over = threading.Event(), threading.Event(), threading.Event()
+
+    def own() -> None:
+        with freezer.register("owner"), lock, freezer.blocking():
+            owned.set()
+            over.wait(6 * WAIT)
+
+    def control() -> None:
+        with freezer.freeze():
+            stands.set()
+            lock.acquire()  # which the test releases, and the owner afterwards
+
+    owner = start(own, name="owner")
+    wait_for(owned)
+    controller = start(control, name="controller")
+    wait_for(stands)
+    wait_until(lambda: bool(freezer.deadlocks()))
+    (found,) = freezer.deadlocks()
+    lock.release()
+    over.set()
+    controller.finish()
+    owner.finish()
+    assert {edge.name: edge.way_out for edge in found.edges} == {
+        "owner": THAW,
+        "controller": ANYBODY,
+    }
+    assert re.search(r"owner waits at .*\.own for the thaw of <.*> \(another", str(found))
+
+
+def test_no_region_is_advised_to_a_thread_that_has_a_lock() -> None:
+    freezer, lock = Freezer(), threading.Lock()
+    owned, over = threading.Event(), threading.Event()
+
+    def own() -> None:
+        with freezer.register("owner"), lock:
+            owned.set()
+            over.wait(WAIT)
+
+    owner = start(own)
+    wait_for(owned)
+    (finding,) = diagnose(freezer, 0.05).findings
+    over.set()
+    owner.finish()
+    assert finding.advice.startswith("Have it release ")
+    assert "blocking region is no help" in finding.advice
+    assert finding.rewritten is None
+
+
+def circle(first: int, second: int, key: int = 0) -> dict[int, _Way]:
+    """Two threads that wait for each other's thing, of which the first one's is `key`."""
+    return {first: _Way("a", key, second, None), second: _Way("b", 1, first, None)}
+
+
+Clocks: TypeAlias = dict[int, float | None]
+
+
+def look_for(
+    monkeypatch: pytest.MonkeyPatch,
+    looks: Iterable[dict[int, _Way]],
+    clocks: Iterable[Clocks] = itertools.repeat({1: 1.0, 2: 1.0}),
+) -> tuple[Deadlock, ...]:
+    """What is found if this is to be seen, one look after the other."""
+    seen, read = iter(looks), iter(clocks)
+    monkeypatch.setattr(deadlocks, "_look", lambda: next(seen))
+    monkeypatch.setattr(deadlocks, "_clocks", lambda idents: next(read))
+    return deadlocks.find_deadlocks()
+
+
+@pytest.mark.parametrize("later", [{}, circle(1, 2, key=7), circle(1, 3)])
+def test_what_the_second_look_does_not_find_is_none(
+    monkeypatch: pytest.MonkeyPatch, later: dict[int, _Way]
+) -> None:
+    assert look_for(monkeypatch, [circle(1, 2), later]) == ()
+
+
+def test_who_sleeps_from_one_look_to_the_next_is_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = look_for(monkeypatch, [circle(1, 2), circle(1, 2)])
+    assert found.certain
+    assert [edge.ident for edge in found.edges] == [1, 2]
+
+
+MOVING: list[Clocks] = [{1: 1.0, 2: 1.0 + n} for n in range(99)]
+WANTING: list[Clocks] = [{1: 1.0, 2: math.nan}] * 99
+
+
+@pytest.mark.parametrize("clocks", [MOVING, WANTING])
+def test_who_never_sleeps_is_in_no_deadlock(
+    monkeypatch: pytest.MonkeyPatch, clocks: list[Clocks]
+) -> None:
+    assert look_for(monkeypatch, itertools.repeat(circle(1, 2)), clocks) == ()
+
+
+def test_who_has_had_a_processor_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = [*MOVING[:4], *[MOVING[4]] * 2]
+    (found,) = look_for(monkeypatch, itertools.repeat(circle(1, 2)), clocks)
+    assert found.certain
+
+
+def test_one_that_never_sleeps_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = circle(1, 2) | circle(3, 4, key=5)
+    clocks: list[Clocks] = [{**each, 3: 1.0, 4: 1.0} for each in MOVING]
+    (found,) = look_for(monkeypatch, itertools.repeat(both), clocks)
+    assert [edge.ident for edge in found.edges] == [3, 4]
+
+
+def test_where_there_are_no_clocks_it_is_probable(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = itertools.repeat({1: 1.0, 2: None})
+    (found,) = look_for(monkeypatch, itertools.repeat(circle(1, 2)), clocks)
+    assert [edge.way_out for edge in found.edges] == [None, UNSEEN]
+    assert str(found).startswith("probably a deadlock of 2 threads:")
+
+
+@pytest.mark.parametrize(("has_handlers", "way_out"), [(False, None), (True, SIGNAL)])
+def test_a_signal_handler_is_a_way_out_for_the_main_thread(
+    monkeypatch: pytest.MonkeyPatch, has_handlers: bool, way_out: str | None
+) -> None:
+    main = threading.main_thread().ident or 0
+    monkeypatch.setattr(deadlocks, "_has_handlers", lambda: has_handlers)
+    clocks: list[Clocks] = [{1: 1.0, main: 1.0}] * 2
+    (found,) = look_for(monkeypatch, [circle(1, main)] * 2, clocks)
+    assert [edge.way_out for edge in found.edges] == [None, way_out]
+    assert found.certain is not has_handlers
+
+
+def test_what_counts_as_a_signal_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGUSR1, lambda signum, frame: None)
+    assert deadlocks._has_handlers()
+    register_signal(signal.SIGUSR1, file=sys.__stderr__)
+    try:
+        report = signal.getsignal(signal.SIGUSR1)
+    finally:
+        unregister_signal(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, before)
+    others = [signal.SIG_DFL, signal.SIG_IGN, None, signal.default_int_handler, report]
+    monkeypatch.setattr(_signal, "getsignal", dict(enumerate(others, 1)).get)
+    assert not deadlocks._has_handlers(), "Ctrl-C does not count, and neither does a report"
+
+
+def test_who_is_behind_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = circle(1, 2) | {3: _Way("c", 3, 1, ANYBODY), 4: _Way("d", 4, 3, None)}
+    ways |= {5: _Way("e", 5, 6, None)}  # for one that waits for nobody
+    clocks: list[Clocks] = [dict.fromkeys(range(1, 7), 1.0)] * 2
+    (found,) = look_for(monkeypatch, [ways] * 2, clocks)
+    assert [edge.ident for edge in found.behind] == [3, 4]
+    assert found.certain
+    assert "\n  behind it, thread 3 waits for c, held by thread 1 (any other" in str(found)
+
+
+def test_an_owner_that_a_thread_outside_python_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = threading.RLock()
+    owner = start(lock.acquire)
+    owner.finish()
+    look = deadlocks._Look({}, [], {1}, {})
+    for knows_all, way_out in [(True, None), (False, FOREIGN)]:
+        monkeypatch.setattr(deadlocks, "_knows_all", partial(bool, knows_all))
+        way = deadlocks._way_to_lock(1, lock, True, None, look)
+        assert way is not None
+        assert (way.to, way.way_out) == (None, way_out)
+
+
+def test_a_plain_lock_that_two_seem_to_have_belongs_to_nobody() -> None:
+    assert deadlocks._owner_of(threading.Lock(), [1, 2]) == (None, False)
+    assert deadlocks._owner_of(threading.Lock(), [1]) == (1, False)
