@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from stress.mutants import (
     _controllers,
+    _deadlocks,
     _ends,
     _engine,
     _flags,
@@ -45,5 +46,6 @@ FAMILIES = (
     _hooks,
     _forks,
     _in_a_row,
+    _deadlocks,
 )
 """The modules of this package that have filled the table."""
