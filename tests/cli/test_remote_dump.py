@@ -210,21 +210,30 @@ def test_a_dump_that_is_cut_short_leaves_nobody_frozen(
     """A py-spy that does not come back is the longest moment of it."""
     code = (
         "import sys; from freezethreads.cli import _pyspy, main\n"
+        "class Spy(_pyspy.Spy):\n"
+        "    def threads(self):\n"
+        "        print('waits', flush=True)\n"
+        "        return super().threads()\n"
+        "_pyspy.Spy = Spy\n"
         f"_pyspy._path = lambda: {str(folder / 'fakes')!r}\n"
-        f"sys.exit(main(['dump', '{program.pid}']))"
+        f"sys.exit(main(['dump', '{program.pid}', '--timeout', '{WAIT}']))"
     )
+    pid = folder / f"pid-{status}"
     with pytest.MonkeyPatch.context() as patch:
-        hide_pyspy(patch, folder, f"sleep 60 & echo $! > {folder}/fifo; wait")
-    os.mkfifo(folder / "fifo")
+        hide_pyspy(patch, folder, f"sleep 60 & echo $! > {pid}; wait")
+    os.mkfifo(pid)
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        spy = int((folder / "fifo").read_text())  # waits until it writes
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        spy = int(pid.read_text())  # waits until it writes
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
         assert program.state() == "frozen"
         process.send_signal(number)
         assert process.wait(WAIT) == status
         os.kill(spy, signal.SIGKILL)  # whatever it has started
-        assert process.communicate(timeout=WAIT)[1] == b""
-    (folder / "fifo").unlink()
+        assert process.communicate(timeout=WAIT) == ("", "")
     with connect(program.process.pid) as client:
         while client.request("threads")["freezer"]["state"] != "running":
             pass

@@ -50,6 +50,7 @@ def test_abort_on_vm_operation_timeout(caplog: pytest.LogCaptureFixture) -> None
         wait_until(lambda: not freezer.armed)  # the watchdog thaws as well
         with freezer.freeze(timeout=WAIT), witness() as others:
             check_still(loops, others)
+    wait_until(lambda: bool(caplog.records))  # the watchdog says so after the thaw
     assert ["too long" in record.getMessage() for record in caplog.records] == [True]
 
 
