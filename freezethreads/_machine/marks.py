@@ -53,6 +53,12 @@ class Marks:
             if name.partition(":")[0] not in PROGRAM:  # which may be another one by then
                 self._follow(name, ())
 
+    def clear(self) -> None:
+        """Mark nothing any more. While nobody is being stopped."""
+        for names in (self.warned, self._names, self.sought):
+            names.clear()
+        self._known = {}
+
     def __bool__(self) -> bool:
         return bool(self._names)
 

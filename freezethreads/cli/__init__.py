@@ -9,14 +9,38 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from freezethreads.cli import _demo, _dump, _freeze, _ps, _run, _sites, _stuck, _thaw, _threads
+from freezethreads.cli import (
+    _attach,
+    _demo,
+    _detach,
+    _dump,
+    _freeze,
+    _ps,
+    _run,
+    _sites,
+    _stuck,
+    _thaw,
+    _threads,
+)
 from freezethreads.cli._parser import Parser, WrongUse
 from freezethreads.cli._remote import say
 
 __all__ = ["main"]
 
 # Each has `NAME`, `SUMMARY`, `describe(parser)`, and `run(arguments)`, which returns the status.
-_VERBS = (_demo, _run, _ps, _threads, _freeze, _thaw, _dump, _stuck, _sites)
+_VERBS = (
+    _demo,
+    _run,
+    _ps,
+    _attach,
+    _threads,
+    _freeze,
+    _thaw,
+    _dump,
+    _stuck,
+    _sites,
+    _detach,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

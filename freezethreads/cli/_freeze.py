@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
+    add_attach,
     add_freezer,
     add_json,
     add_pid,
@@ -56,6 +57,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     add_pid(parser)
+    add_attach(parser)
     add = parser.add_argument
     add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")
     add(

@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from freezethreads._ground.arguments import Where
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from freezethreads.control import Client
 
 __all__ = [
+    "add_attach",
     "add_freezer",
     "add_json",
     "add_pid",
     "add_where",
+    "attaching",
     "in_words",
     "next_step",
     "print_json",
@@ -37,6 +40,12 @@ def add_pid(parser: argparse.ArgumentParser) -> None:
     """The number of the process."""
     action = parser.add_argument("pid", type=process, metavar="PID", help="see freezethreads ps")
     action.completer = _complete_pid  # type: ignore[attr-defined] # argcomplete looks there
+
+
+def add_attach(parser: argparse._ActionsContainer) -> None:
+    """For processes that nobody prepared."""
+    help = "attach before, unless the process serves already, and detach at the end"
+    parser.add_argument("--attach", action="store_true", help=help)
 
 
 def add_freezer(parser: argparse.ArgumentParser) -> None:
@@ -104,19 +113,62 @@ def talk(
     what `unanswered` returns for the reason why there is no answer. Raises `WrongUse` if there is
     no such process, or it does not serve.
     """
-    from freezethreads.control import (  # which no other verb should have to load
+
+    def connected() -> int:
+        from freezethreads.control import connect  # which no other verb should have to load
+
+        with _served(arguments), connect(arguments.pid) as client:
+            return act(client)
+
+    return attaching(arguments, connected, unanswered)
+
+
+@contextmanager
+def _served(arguments: argparse.Namespace) -> Iterator[None]:
+    """With ``--attach``: the process serves in here."""
+    if not getattr(arguments, "attach", False):
+        yield
+        return
+    from freezethreads._attach.errors import ServesAlready
+    from freezethreads._attach.outside import attached
+
+    with ExitStack() as stack:
+        with suppress(ServesAlready):
+            # What `freeze` leaves standing keeps it served.
+            lasting = arguments.parser.prog.endswith(" freeze") and not arguments.wait
+            stack.enter_context(attached(arguments.pid, lasting=lasting))
+        yield
+
+
+def attaching(
+    arguments: argparse.Namespace,
+    act: Callable[[], int],
+    unanswered: Callable[[str], int] | None = None,
+) -> int:
+    """What `talk` says, of a call that connects by itself, or attaches to a process."""
+    from freezethreads._attach.errors import AttachError, Unreached
+    from freezethreads.control import (
         ControlError,
         NoAnswer,
         ProcessEnded,
         RequestRefused,
-        connect,
     )
 
     try:
-        with connect(arguments.pid) as client:
-            return act(client)
+        return act()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
+    except Unreached as error:
+        if arguments.json:
+            threads = [{"native_id": i, "name": n, "wait": w} for i, n, w in error.threads]
+            print_json({"error": {"kind": "unreached", "message": str(error), "threads": threads}})
+        lines = [f"  thread {i} ({clean(n)}) {w}" for i, n, w in error.threads]
+        print(f"{arguments.parser.prog}: {error}", *lines, sep="\n", file=sys.stderr)
+        return 1
+    except AttachError as error:
+        if arguments.json:
+            print_json({"error": {"kind": "attach", "message": str(error)}})
+        raise WrongUse(clean_lines(str(error))) from error
     except ControlError as error:
         whole = clean_lines(str(error))
         told = whole if getattr(arguments, "wide", False) else short_paths(whole)

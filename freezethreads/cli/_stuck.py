@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
+    add_attach,
     add_freezer,
     add_json,
     add_pid,
@@ -51,6 +52,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     add_pid(parser)
+    add_attach(parser)
     parser.add_argument(
         "--timeout",
         type=seconds,

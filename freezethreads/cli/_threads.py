@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from freezethreads._ground.text import clean_lines
 from freezethreads.cli._parser import WrongUse
 from freezethreads.cli._remote import (
+    add_attach,
     add_freezer,
     add_json,
     add_pid,
@@ -51,6 +52,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     add_pid(parser)
+    add_attach(parser)
     add_freezer(parser)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--watch", action="store_true", help="keep the table up to date")

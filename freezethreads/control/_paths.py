@@ -7,7 +7,8 @@ there any more is not the one; and if the usual name is taken, a directory gets 
 could have known.
 
 Who looks for a socket looks at all of these, and at `/run/user/UID`: the process may have been
-started in another environment.
+started in another environment. If that can be read, it looks where that one says as well, and, if
+the process has another file system, in that, where it has its own number.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from freezethreads import FreezeError
 __all__ = ["find_sockets", "make_directory", "sockets_of"]
 
 _NAME = "freezethreads"
+_TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # where `tempfile` looks on its own
 _LONGEST = 90  # bytes; with the name of a socket it has to be less than the 104 of the BSDs
 
 
@@ -77,7 +79,48 @@ def _check_length(directory: Path) -> None:
 def sockets_of(pid: int, uid: int) -> list[Path]:
     """Return the sockets of a process of that user, which may be stale; usually one or none."""
     paths = [directory / f"{pid}.sock" for directory in _trusted_directories(uid)]
-    return [path for path in paths if _is_socket(path)]
+    number = _own_number_of(pid)
+    paths += [
+        directory / f"{number}.sock" for directory in _trusted(_own_directories(pid, uid), uid)
+    ]
+    return [path for path in dict.fromkeys(paths) if _is_socket(path)]
+
+
+def _own_directories(pid: int, uid: int) -> list[Path]:
+    """Where the process itself would have it, by its own environment, in its own file system."""
+    try:
+        text = Path(f"/proc/{pid}/environ").read_bytes()
+        is_elsewhere = _root_of(pid) != _root_of("self")
+    except OSError:
+        return []
+    root = Path(f"/proc/{pid}/root") if is_elsewhere else Path("/")
+    pairs = (os.fsdecode(pair).partition("=") for pair in text.split(b"\0"))
+    environment = {name: value for name, _, value in pairs}
+    own = [f"/run/user/{uid}/{_NAME}"]
+    if runtime := environment.get("XDG_RUNTIME_DIR", ""):
+        own.append(f"{runtime}/{_NAME}")
+    temporary = [environment.get(name, "") for name in ("TMPDIR", "TEMP", "TMP")]
+    for folder in filter(os.path.isabs, [*temporary, *_TEMPORARY]):
+        start = f"{_NAME}-{uid}"
+        names = _names_in(root / folder[1:])
+        own += [f"{folder}/{name}" for name in sorted(names) if name.startswith(start)]
+    return [root / path.lstrip("/") for path in own if os.path.isabs(path)]
+
+
+def _root_of(process: int | str) -> object:
+    """What tells the file system of one process from another's. Raises OSError."""
+    root = os.stat(f"/proc/{process}/root")
+    return os.readlink(f"/proc/{process}/ns/mnt"), root.st_dev, root.st_ino
+
+
+def _own_number_of(pid: int) -> str:
+    """What a process calls itself: in a container another number than here."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return str(pid)
+    numbers = [line.split()[-1] for line in status.splitlines() if line.startswith("NSpid:")]
+    return numbers[0] if numbers else str(pid)
 
 
 def find_sockets(uid: int) -> Iterator[tuple[int, Path]]:

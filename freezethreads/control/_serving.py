@@ -19,7 +19,7 @@ from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server
 
-__all__ = ["Serving", "serve"]
+__all__ = ["Serving", "is_serving", "serve"]
 
 _lock = RLock()
 _server: Server | None = None  # guarded by the lock, as what follows
@@ -82,6 +82,11 @@ def serve(freezer: Freezer) -> Serving:
         return serving
 
 
+def is_serving() -> bool:
+    """Whether this process serves any freezer. From any thread."""
+    return bool(_servings)
+
+
 def _freezers() -> dict[str, Freezer]:
     """The freezers that are served, by name. From any thread."""
     return {serving.freezer.name: serving.freezer for serving in list(_servings)}
@@ -89,10 +94,13 @@ def _freezers() -> dict[str, Freezer]:
 
 def _start() -> Server:
     """Called with the lock held."""
+    find_processes()  # which removes the sockets of the dead: they would become ever more
     path = make_directory() / f"{os.getpid()}.sock"
     try:
-        find_processes()  # which removes the sockets of the dead: they would become ever more
-        server = Server(path, _freezers)
+        try:
+            server = Server(path, _freezers)
+        except FileNotFoundError:  # somebody who was attached to has removed it, since it was empty
+            server = Server(make_directory() / path.name, _freezers)
     except OSError as error:
         raise FreezeError(f"no control socket: {path}: {error.strerror or error}") from error
     try:

@@ -33,7 +33,7 @@ CORE = (
     "__init__",
 )
 # These stand on the public package, and on nothing else of the core but this.
-UPPER = ("checkpoint", "integrations", "control", "demo", "testing", "cli", "__main__")
+UPPER = ("checkpoint", "integrations", "control", "_attach", "demo", "testing", "cli", "__main__")
 GROUND = (
     "_explain",
     "_ground",
@@ -42,6 +42,7 @@ GROUND = (
     "_report.stacks",
     "_controller.standing",
     "_controller.clock",
+    "_machine.marks",
     "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
     "_refrigerator.refrigerator",
 )

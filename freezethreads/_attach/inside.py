@@ -1,0 +1,261 @@
+"""In the process that was attached to: the library, installed and serving, until `end()`.
+
+    nothing --begin()--> attached --end()--> ending --the last thread of ours has ended--> nothing
+
+`begin()` is called by the thread that the script has started, and `end()` by a client's. Both are
+under one lock, which a fork waits for. `end()` returns while its client's thread has still to
+answer. So a thread is left that waits for all others of ours, and takes the modules away at last.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import select
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import freezethreads
+from freezethreads import FreezeError, Freezer, Installation
+from freezethreads._controller.standing import standing, usual_where
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.names import check_name, look_up
+from freezethreads._ground.original import OwnThread, RLock, get_native_id, own_idents, sleep
+from freezethreads._machine.marks import all_marks
+from freezethreads.control._errors import RequestError
+from freezethreads.control._requests import REQUESTS
+from freezethreads.control._serving import Serving, is_serving
+from freezethreads.control._session import Session
+
+__all__ = ["begin", "end", "note_modules"]
+
+REQUEST: Final = "detach"
+_lock = RLock()
+_attached: _Attached | None = None  # guarded by the lock, as what follows
+_before: Collection[str] | None = None  # the modules of ours that the program had itself
+_kept = _busy = ""
+_PAUSE: Final = 0.01  # seconds between two looks at what ends soon
+_PATIENCE: Final = 5.0  # seconds that a client who asks to detach may stay
+
+
+@dataclass
+class _Attached:
+    freezer: Freezer
+    serving: Serving
+    installation: Installation | None  # None where the program has this library itself
+    folder: str | None  # the copy of the library, which goes with this
+
+
+def note_modules(before: Collection[str], kept: str, busy: str) -> None:
+    """Say which modules of ours the program had itself; and the attributes of `sys` in which the
+    others are put away, and in which it says who attaches just now."""
+    global _before, _kept, _busy
+    with _lock:
+        _before, _kept, _busy = before, kept, busy
+
+
+def begin(folder: str, wanted: Mapping[str, Any], answer: int) -> dict[str, Any]:
+    """Install and serve; return what the one who asked is told.
+
+    If it is wanted so, all that ends with the one who has the other end of the pipe `answer`, which
+    is closed then. Raises `FreezeError` or ValueError, and nothing was changed.
+    """
+    ident = _thread.get_ident()
+    own_idents[ident] = None  # nothing stops this thread: it has done nothing yet
+    try:
+        with _lock:
+            try:
+                said = _begin(folder, wanted)
+            except BaseException:
+                _put_away()
+                raise
+        said["last"] = _when(lambda: _wait_for_end_of(answer)) if wanted["bound"] else None
+        return said
+    finally:
+        own_idents.pop(ident, None)
+
+
+def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Called with the lock held."""
+    global _attached
+    if is_serving():
+        raise FreezeError("the process serves already")
+    if _attached is not None:  # this is the child of a fork, which is not served
+        freezer, installation = _attached.freezer, _attached.installation
+    elif _before and "freezethreads" in _before:
+        freezer, installation = freezethreads.default_freezer, None
+    else:
+        freezer = Freezer("attached")
+        installation = freezethreads.install(freezer, patch=False)
+        installation._members.set_where("anywhere")
+    try:
+        for name in (*(name for name, _ in wanted["atomic"]), *wanted["freezable"]):
+            _check(name)
+        for name, kind in wanted["atomic"]:
+            freezer.atomic(name, kind=kind)
+        for name in wanted["freezable"]:
+            freezer.freezable(name)
+        serving = freezer.serve()
+    except BaseException:
+        if installation is not None:
+            _uninstall(installation)
+        raise
+    _silence(True)
+    is_copy = wanted["copied"] and freezethreads.__path__[0] == wanted["package"]
+    copied = folder if is_copy else None
+    _attached = _Attached(freezer, serving, installation, copied)
+    REQUESTS[REQUEST] = _detach
+    return {
+        "python": sys.version.partition(" ")[0],
+        "version": freezethreads.__version__,
+        "where": usual_where(freezer),
+        "threads": len(sys._current_frames().keys() - own_idents.keys()),
+        "path": str(serving.path),
+        "copied": copied is not None,
+    }
+
+
+def _check(name: str) -> None:
+    """Refuse a mark in a module that the program cannot import; nothing is imported for that."""
+    check_name(name)
+    if name.partition(":")[0] in sys.modules:
+        return
+    _, problem = look_up(name, sys.path)
+    if problem:
+        raise ValueError(problem)
+
+
+def end(is_answered: Callable[[], object] = lambda: True) -> int:
+    """Serve no more, take everything away, and thaw what was frozen from outside.
+
+    From any thread. Returns the native id of the thread that does it, which waits for `is_answered`
+    before, though not for ever. Raises `FreezeError` if the process was not attached to.
+    """
+
+    def wait() -> None:
+        deadline = Deadline(_PATIENCE)
+        while not is_answered() and not deadline.passed():
+            sleep(_PAUSE)
+
+    return _when(wait)
+
+
+def _wait_for_end_of(answer: int) -> None:
+    """Until nobody has the other end of a pipe, and nothing that was frozen stands any more."""
+    other_end = select.poll()
+    other_end.register(answer, 0)  # which an error alone ends
+    other_end.poll()
+    os.close(answer)
+    with _lock:
+        attached = _attached
+    while attached is not None and any(not one.done for one in standing(attached.freezer)):
+        sleep(_PAUSE)
+        with _lock:
+            attached = _attached
+
+
+def _when(wait: Callable[[], None]) -> int:
+    """End it all when `wait` returns, in a thread of its own, whose native id this returns."""
+    with _lock:
+        attached = _attached
+    if attached is None:
+        raise FreezeError("the process was not attached to: whoever has it serve can end that")
+    ids: list[int] = []
+    known = _thread.allocate_lock()
+    known.acquire()
+
+    def finish() -> None:
+        ident = _thread.get_ident()
+        own_idents[ident] = None
+        try:
+            ids.append(get_native_id())
+            known.release()
+            wait()
+            _end(attached)
+        finally:
+            own_idents.pop(ident, None)
+
+    _thread.start_new_thread(finish, ())
+    known.acquire()
+    return ids[0]
+
+
+def _end(attached: _Attached) -> None:
+    global _attached
+    with _lock:
+        if _attached is not attached:
+            return  # somebody else has ended it
+        _attached = None
+        REQUESTS.pop(REQUEST, None)
+        attached.serving.close()
+        if attached.installation is not None:
+            _uninstall(attached.installation)
+    while any(isinstance(thread, OwnThread) for thread in threading.enumerate()):
+        sleep(_PAUSE)
+    with suppress(OSError):  # somebody else has a socket in it
+        attached.serving.path.parent.rmdir()
+    if attached.folder is not None:
+        shutil.rmtree(attached.folder, ignore_errors=True)
+    while vars(sys).setdefault(_busy, attached) is not attached:
+        sleep(_PAUSE)  # somebody attaches anew, and has the modules
+    try:
+        with _lock:
+            _put_away()
+    finally:
+        delattr(sys, _busy)
+
+
+def _put_away() -> None:
+    """Take the library's modules away, unless it is attached, or the program had them itself.
+
+    Called with the lock held, by the one who is busy.
+    """
+    if _attached is None and _before is not None and "freezethreads" not in _before:
+        _silence(False)
+        names = [name for name in sys.modules if name.partition(".")[0] == "freezethreads"]
+        setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
+
+
+def _uninstall(installation: Installation) -> None:
+    installation.uninstall()
+    for marks in all_marks():  # all are ours: the program does not know this library
+        marks.clear()
+
+
+def _silence(on: bool) -> None:
+    """Have nothing of ours be logged by a program that does not know this library."""
+    if _before is not None and "freezethreads" not in _before:
+        for name in ("freezethreads", "freezethreads.control"):
+            logging.getLogger(name).disabled = on
+
+
+def put_away() -> None:
+    """Take the library's modules away, unless it is attached, or the program had them itself."""
+    with _lock:
+        if _attached is None and _before is not None and "freezethreads" not in _before:
+            names = [name for name in sys.modules if name.partition(".")[0] == "freezethreads"]
+            setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
+
+
+def _detach(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
+    """The request of that name: the last one that is answered."""
+    try:
+        return {"native_id": end(session.is_gone)}
+    except FreezeError as error:
+        raise RequestError("wrong", str(error)) from error
+
+
+def _after_fork_in_child() -> None:
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,203 @@
+"""Attaching to a process, and detaching from it: this side.
+
+The threads that are not the main one are asked first: a signal handler that raises may come in the
+main thread at any moment, and what it raises would be lost in the script. Only if none of them has
+answered soon, as those that sit in calls of C do not, the main thread is asked as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from freezethreads._attach.drop import Drop
+from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
+from freezethreads._attach.poke import poke, take_back
+from freezethreads._attach.target import Target, status_of, tasks_of
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.original import sleep
+from freezethreads.control import NotServing, RequestRefused, connect
+
+__all__ = ["TIMEOUT", "Attached", "attach", "attached", "detach"]
+
+TIMEOUT: Final = 5.0
+"""Seconds within which some thread of the process has to run Python."""
+_OTHERS_FIRST: Final = 0.3  # seconds
+_PAUSE: Final = 0.005  # seconds
+_PATIENCE: Final = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What a process said when it was attached to: its Python, the version of this library in it,
+    and ``where`` a freeze stops its threads that does not say it itself."""
+
+    pid: int
+    python: str
+    version: str
+    where: str
+    threads: int
+
+
+def attach(
+    pid: int,
+    *,
+    atomic: Iterable[tuple[str, str | None]] = (),
+    freezable: Iterable[str] = (),
+    timeout: float = TIMEOUT,
+) -> Attached:
+    """Have a process serve that nobody prepared, until `detach()`.
+
+    `atomic` are names of code in which nobody is stopped, each with a kind or None, and `freezable`
+    those whose entry and loops are safepoints. Raises `Unreached` if none of its threads has run
+    Python within `timeout` seconds; `ServesAlready`; `AttachError` if it cannot be attached to;
+    `ControlError` if there is no such process, it is another user's, or no Python. Whatever is
+    raised, nothing of ours is left in it. In one thread from begin to end.
+    """
+    wanted = {"atomic": list(atomic), "freezable": list(freezable), "bound": False}
+    with _begun(pid, wanted, timeout) as (attached, _):
+        return attached
+
+
+@contextmanager
+def attached(pid: int, *, lasting: bool = False) -> Iterator[Attached]:
+    """The process serves in here, and no longer than this process lives.
+
+    At the end what was frozen for good is still waited for by the process itself; with `lasting`
+    this does not wait for that. Raises what `attach()` does.
+    """
+    wanted = {"atomic": [], "freezable": [], "bound": True}
+    with _begun(pid, wanted, TIMEOUT) as (found, last):
+        yield found
+    if not lasting:
+        _wait_for_end(pid, last)
+
+
+@contextmanager
+def _begun(
+    pid: int, wanted: dict[str, Any], timeout: float
+) -> Iterator[tuple[Attached, int | None]]:
+    """Begin it; yield what it says, and the thread by which it will be over if it is bound."""
+    try:
+        connect(pid).close()
+    except NotServing:
+        pass
+    else:
+        raise ServesAlready(f"process {pid} serves already: all commands work on it as it is")
+    with Target(pid) as target, Drop(pid, wanted) as drop:
+        try:
+            answer = _answer(target, drop, timeout)
+        finally:
+            with suppress(OSError):  # it has ended
+                if tasks_of(pid):
+                    take_back(target, drop.script)
+        if answer is None:
+            raise Unreached(
+                f"no thread of process {pid} has run Python within {timeout:g} s: each is in a "
+                "call of C, and nothing can be begun in it before one comes back; a longer "
+                "--timeout may help",
+                waits_of(pid),
+            )
+        if "problem" in answer:
+            raise AttachError(f"process {pid}: {answer['problem']}")
+        drop.kept = bool(answer["copied"])
+        found = Attached(
+            pid=pid,
+            python=str(answer["python"]),
+            version=str(answer["version"]),
+            where=str(answer["where"]),
+            threads=int(answer["threads"]),
+        )
+        yield found, answer["last"]
+
+
+def _answer(target: Target, drop: Drop, timeout: float) -> dict[str, Any] | None:
+    pid = target.pid
+    deadline = Deadline(timeout)
+    main = int(status_of(pid).get("NSpid", str(pid)).split()[-1])
+    try:
+        if poke(target, drop.script, lambda native: native != main):
+            answer = drop.wait(min(_OTHERS_FIRST, timeout))
+            if answer is not None:
+                return answer
+        poke(target, drop.script, lambda native: True)
+    except OSError as error:
+        raise AttachError(f"process {pid} has ended meanwhile") from error
+    return drop.wait(max(deadline.remaining(), 0.0))
+
+
+def detach(pid: int) -> None:
+    """Have a process that was attached to be as it was before: what is frozen there is thawed.
+
+    Returns when that is done. Raises `AttachError` if it was not attached to; `ControlError` if it
+    cannot be reached.
+    """
+    try:
+        with connect(pid) as client:
+            last = client.request("detach")["native_id"]
+    except RequestRefused as error:
+        if error.kind != "wrong":
+            raise
+        raise AttachError(
+            f"process {pid} was not attached to: it serves by itself, and has to end that by itself"
+        ) from error
+    _wait_for_end(pid, last)
+
+
+def _wait_for_end(pid: int, last: int | None) -> None:
+    """Until the thread that does the last of it has ended."""
+    deadline = Deadline(_PATIENCE)
+    while last is not None and _is_there(pid, last):
+        if deadline.passed():
+            raise AttachError(
+                f"process {pid} is not done with detaching after {_PATIENCE:g} s: does somebody "
+                "keep it frozen? Try again"
+            )
+        sleep(_PAUSE)
+
+
+def _is_there(pid: int, native: int) -> bool:
+    """Whether the thread runs that does the last of it."""
+    if len(status_of(pid).get("NSpid", "").split()) < 2:
+        return os.path.exists(f"/proc/{pid}/task/{native}")  # a list may be short of one
+    lists = [tasks_of(pid) for _ in range(2)]
+    own = {status_of(pid, task).get("NSpid", "0").split()[-1] for task in (*lists[0], *lists[1])}
+    return str(native) in own
+
+
+def waits_of(pid: int) -> tuple[tuple[int, str, str], ...]:
+    """Each thread of a process as the system knows it: number, name, and what it waits in."""
+    return tuple(
+        (task, status_of(pid, task).get("Name", "?"), _wait_of(pid, task))
+        for task in sorted(tasks_of(pid))
+    )
+
+
+def _wait_of(pid: int, task: int) -> str:
+    with suppress(OSError, ValueError):
+        words = Path(f"/proc/{pid}/task/{task}/syscall").read_text().split()
+        if words[0] == "running":
+            return "runs"
+        name = _SYSCALLS.get(os.uname().machine, {}).get(int(words[0]))
+        return f"waits in {name or f'system call {words[0]}'}"
+    return "waits in the system"
+
+
+# Those that programs wait in.
+_SYSCALLS: Final[dict[str, dict[int, str]]] = {
+    "x86_64": {
+        0: "read", 1: "write", 7: "poll", 23: "select", 34: "pause", 35: "nanosleep",
+        43: "accept", 45: "recvfrom", 47: "recvmsg", 61: "wait4", 72: "fcntl", 73: "flock",
+        202: "futex (a lock)", 230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid",
+        270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4", 441: "epoll_pwait2",
+    },
+    "aarch64": {
+        63: "read", 64: "write", 22: "epoll_pwait", 72: "pselect6", 73: "ppoll", 95: "waitid",
+        98: "futex (a lock)", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept",
+        207: "recvfrom", 212: "recvmsg", 242: "accept4", 260: "wait4",
+    },
+}  # fmt: skip

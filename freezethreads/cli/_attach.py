@@ -1,0 +1,102 @@
+"""``freezethreads attach PID``: have a process serve that nobody prepared."""
+
+from __future__ import annotations
+
+import argparse
+
+from freezethreads._ground.arguments import check_kind
+from freezethreads._ground.names import check_name
+from freezethreads._ground.text import clean
+from freezethreads.cli._parser import WrongUse, seconds
+from freezethreads.cli._remote import add_json, add_pid, attaching, print_json, say
+
+__all__ = ["NAME", "SUMMARY", "describe", "run"]
+
+NAME = "attach"
+SUMMARY = "have a running process serve that nobody prepared"
+
+DESCRIPTION = """\
+Brings this library into a running process, and has it serve: from then on all commands work on it,
+until `freezethreads detach PID`. A freeze stops every thread of it between two bytecodes, wherever
+that is, unless --where says otherwise. The process needs CPython 3.14 or newer, and the right to
+trace it: its own user where the system allows that, or root. It need not have this library. Nothing
+of it is replaced. It stands still for some milliseconds, and goes on. If all its threads are in
+calls of C, nothing can be begun in it before one comes back: then the status is 1, and what each
+waits in is shown.
+"""
+EPILOG = """\
+examples:
+  freezethreads attach 4711
+  freezethreads attach 4711 --atomic shop.ledger:Book.move
+  freezethreads attach 4711 && freezethreads stuck 4711; freezethreads detach 4711
+  freezethreads stuck 4711 --attach
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments there are."""
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    add_pid(parser)
+    add = parser.add_argument
+    add(
+        "--atomic",
+        action="append",
+        default=[],
+        metavar="NAME[=KIND]",
+        help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
+        "with =KIND by the freezes with --settled KIND alone; may be repeated",
+    )
+    add(
+        "--freezable",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make the entry and the loops of that code safepoints; may be repeated",
+    )
+    add(
+        "--timeout",
+        type=seconds,
+        metavar="S",
+        default=5.0,
+        help="give up if no thread of it runs Python within S seconds (default: 5)",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Attach, and say how it went. Raises `WrongUse`."""
+    from freezethreads.cli._children import split_mark
+
+    atomic = [split_mark(mark) for mark in arguments.atomic]
+    try:
+        for name, kind in atomic:
+            check_name(name)
+            if kind is not None:
+                check_kind(kind)
+        for name in arguments.freezable:
+            check_name(name)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+
+    def act() -> int:
+        from freezethreads._attach.outside import attach
+
+        attached = attach(
+            arguments.pid,
+            atomic=atomic,
+            freezable=arguments.freezable,
+            timeout=arguments.timeout,
+        )
+        if arguments.json:
+            print_json({"attached": vars(attached)})
+            return 0
+        where = "at safepoints" if attached.where == "safepoint" else clean(attached.where)
+        say(
+            f"process {attached.pid} (Python {clean(attached.python)}) serves: a freeze stops its "
+            f"{attached.threads} thread{'' if attached.threads == 1 else 's'} {where}, unless "
+            f"--where says otherwise\n`freezethreads detach {attached.pid}` ends that"
+        )
+        return 0
+
+    return attaching(arguments, act)
