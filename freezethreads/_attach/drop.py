@@ -22,6 +22,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -70,6 +71,7 @@ class Drop:
         self._uid, self._gid = (int(status[key].split()[1]) for key in ("Uid", "Gid"))
         self.root = Path(f"/proc/{pid}/root")
         self._here = self._make_folder()
+        self._parent: int | None = os.open(self._here.parent, os.O_DIRECTORY | os.O_CLOEXEC)
         self._files: list[int] = []
         self.kept = False
         try:
@@ -162,14 +164,25 @@ class Drop:
         return found
 
     def remove(self) -> None:
-        """Remove the folder, but for the copy of the library if it is to be `kept`."""
+        """Remove the folder, but for the copy of the library if it is to be `kept`.
+
+        Also if the process has ended, and its file system is not to be found by it any more.
+        """
         while self._files:
             os.close(self._files.pop())
-        if not self.kept:
-            shutil.rmtree(self._here, ignore_errors=True)
+        parent, name = self._parent, self._here.name
+        if parent is None:
             return
-        for name in ("script", "first", "begin", "wanted", "answer"):
-            (self._here / name).unlink(missing_ok=True)
+        self._parent = None
+        try:
+            if not self.kept:
+                shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
+                return
+            for file in ("script", "first", "begin", "wanted", "answer"):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{name}/{file}", dir_fd=parent)
+        finally:
+            os.close(parent)
 
     def __enter__(self) -> Self:
         return self

@@ -52,10 +52,10 @@ def stopped(pid: int) -> Iterator[None]:
             if problem == errno.ESRCH:
                 seized[task] = None
                 return
-            if problem != errno.EPERM or status_of(pid, task).get("TracerPid", "0") == "0":
-                raise no_right(pid, OSError(problem, os.strerror(problem)))
-            if deadline.passed():
-                raise traced(pid, task)
+            if problem != errno.EPERM or deadline.passed():
+                is_traced = status_of(pid, task).get("TracerPid", "0") != "0"
+                error = OSError(problem, os.strerror(problem))
+                raise traced(pid, task) if is_traced else no_right(pid, error)
             sleep(_PAUSE)  # somebody looks, or attaches as we do, which takes a moment
         seized[task] = 0
         ask(_INTERRUPT, task)

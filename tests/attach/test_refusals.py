@@ -13,13 +13,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from attach_program import Program
+from attach_program import Program, no_file_left
 from freezethreads._attach import target, tracer
 from freezethreads._attach.layout import LAYOUTS, Offsets
 from freezethreads._attach.outside import attach
 from freezethreads._attach.target import tasks_of
 from freezethreads.cli import main
 from helpers import wait_until
+
+__all__ = ["no_file_left"]
 
 CAN = sys.version_info >= (3, 14) and getattr(sys, "_is_gil_enabled", lambda: True)()
 attachable = pytest.mark.skipif(not CAN, reason="nobody can attach to this Python")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from freezethreads._attach.outside import Attached, attach
-from helpers import ROOT
+from helpers import ROOT, wait_until
 
 # Each line that it reads is evaluated, and what that gives is printed as JSON. The thread that does
 # so waits in C, as the main thread does in `join()`; only those that work run Python by themselves.
@@ -66,6 +70,19 @@ thread.join()
 """
 
 
+@pytest.fixture(autouse=True)
+def no_file_left() -> Iterator[None]:
+    """Nothing of ours is left among the temporary files."""
+    before = left()
+    yield
+    wait_until(lambda: left() == before)
+
+
+def left() -> list[str]:
+    """The folders that attaching has made, and not removed."""
+    return sorted(name for name in os.listdir("/tmp") if name.startswith("freezethreads-attach-"))
+
+
 class Program:
     """The program, in a process of its own. A context manager, which ends it.
 
@@ -84,6 +101,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
+            start_new_session=True,
             cwd="/",  # where it does not find this library
             **options,
         )
@@ -117,7 +135,7 @@ class Program:
         try:
             out, err = self.process.communicate(timeout=5)
         except BaseException:
-            self.process.kill()
+            os.killpg(self.pid, signal.SIGKILL)  # and what it has forked, which has its pipes
             self.process.communicate()
             raise
         if exc_info[0] is None:
