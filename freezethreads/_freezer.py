@@ -565,9 +565,9 @@ class Freezer(Unique):
         From any thread. Stops nobody. Takes 20 ms if there are any, or two of the interpreter's
         switch intervals, and up to ten times that if something wakes these threads meanwhile. It
         knows who waits for a lock of `freezethreads.sync`, for the import of a module, or for a
-        thaw, and, with a GIL, in `join()` and for a plain lock that another thread has acquired on
-        its stack. Where it cannot tell who has a lock it says nothing. The idea is Java's
-        (`ThreadMXBean.findDeadlockedThreads`).
+        thaw, and, with a GIL, for the end of a thread and for a plain lock that another thread has
+        acquired on its stack. Where it cannot tell who has a lock it says nothing. The idea is
+        Java's (``ThreadMXBean.findDeadlockedThreads``).
         """
         return find_deadlocks()
 

@@ -231,8 +231,8 @@ def _uninstall(installation: Installation) -> None:
 def _silence(on: bool) -> None:
     """Have nothing of ours be logged by a program that does not know this library."""
     if _before is not None and "freezethreads" not in _before:
-        for name in ("freezethreads", "freezethreads.control"):
-            logging.getLogger(name).disabled = on
+        logging.getLogger("freezethreads").disabled = on
+        logging.getLogger("freezethreads.control").disabled = on
 
 
 def put_away() -> None:

@@ -80,7 +80,8 @@ def explain(pid: int, *, left_a_socket: bool) -> ControlError:
         return NotPython(f"process {pid} ({_name_of(pid)}) is no Python")
     return NotServing(
         f"process {pid} does not serve: it has to call freezethreads.serve(), or to be started by "
-        "'FREEZETHREADS_CONTROL=1 freezethreads run ...'"
+        "'FREEZETHREADS_CONTROL=1 freezethreads run ...'; or, on CPython 3.14 and newer, to be "
+        f"attached to: `freezethreads attach {pid}`"
     )
 
 

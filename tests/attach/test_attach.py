@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from attach_program import Program, left, no_file_left
+from attach_program import CAN, Program, left, no_file_left
 from freezethreads._attach import outside
 from freezethreads._attach.drop import Drop
 from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
@@ -31,7 +31,7 @@ from helpers import WAIT, wait_until
 __all__ = ["no_file_left"]
 
 pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 14) or not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    not CAN,
     reason="nobody can attach to this Python: test_refusals has what is said",
 )
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from attach_program import Program, no_file_left
+from attach_program import CAN, Program, no_file_left
 from freezethreads._attach import target, tracer
 from freezethreads._attach.layout import LAYOUTS, Offsets
 from freezethreads._attach.outside import attach
@@ -23,7 +23,6 @@ from helpers import wait_until
 
 __all__ = ["no_file_left"]
 
-CAN = sys.version_info >= (3, 14) and getattr(sys, "_is_gil_enabled", lambda: True)()
 attachable = pytest.mark.skipif(not CAN, reason="nobody can attach to this Python")
 
 

@@ -194,7 +194,12 @@ def test_every_class_and_error_in_the_prose_exists() -> None:
     for room in freezethreads.checkpoint, freezethreads.control, freezethreads.testing:
         known |= set(room.__all__)
     known |= {"Lock", "RLock", "SimpleQueue", "PATH", "XDG_RUNTIME_DIR"}  # the system's
-    known |= {"FREEZETHREADS_RUN", "PYTHONPATH"}  # what is in the environment
+    known |= {
+        "FREEZETHREADS_RUN",
+        "PYTHONPATH",
+        "PYTHON_DISABLE_REMOTE_DEBUG",
+        "TMPDIR",
+    }  # what is in the environment
     known |= {"PF_NOFREEZE", "SIGSTOP"}  # the kernel's
     known |= {"Status"}  # what a reader of the code meets
     words = {code for code in CODE if re.fullmatch(r"[A-Z]\w+", code)}

@@ -70,6 +70,10 @@ thread.join()
 """
 
 
+CAN = sys.version_info >= (3, 14) and getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether this Python can be attached to."""
+
+
 @pytest.fixture(autouse=True)
 def no_file_left() -> Iterator[None]:
     """Nothing of ours is left among the temporary files."""
