@@ -99,7 +99,7 @@ def _begun(
             raise Unreached(
                 f"no thread of process {pid} has run Python within {timeout:g} s: each is in a "
                 "call of C, and nothing can be begun in it before one comes back; a longer "
-                "--timeout may help",
+                f"--timeout may help, and `freezethreads dump {pid}` shows their stacks",
                 waits_of(pid),
             )
         if "problem" in answer:

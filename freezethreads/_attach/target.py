@@ -22,7 +22,7 @@ __all__ = ["Target", "no_right", "status_of", "tasks_of", "traced"]
 _NEWEST: Final = max(LAYOUTS)
 _OLDEST: Final = min(LAYOUTS)
 _INSTEAD = (
-    "`freezethreads dump` and `stuck` show what py-spy sees of it; or start it by "
+    "`freezethreads dump` shows what py-spy sees of it; or start it by "
     "'FREEZETHREADS_CONTROL=1 freezethreads run ...'"
 )
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json
-from freezethreads.cli._parser import seconds
+from freezethreads._ground.text import clean_lines
+from freezethreads.cli._parser import WrongUse, seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
@@ -39,13 +40,16 @@ process goes on. If some thread does not stop in time, all are shown as they run
 1: 'freezethreads stuck PID' tells why. It is also what looks at a process that does not answer
 within ten seconds (and those of --timeout, once it has been asked to freeze), as when a call of C
 keeps its interpreter. With --where anywhere every thread stops, also those that wait for each
-other's locks, which needs CPython 3.12.
+other's locks, which needs CPython 3.12. A process that does not serve is not frozen: what py-spy
+sees of it is shown, and the status is 1. With --attach, on CPython 3.14 and newer, it is frozen as
+well.
 """
 EPILOG = """\
 examples:
   freezethreads dump 4711
   freezethreads dump 4711 --locals
   freezethreads dump 4711 --where anywhere
+  freezethreads dump 4711 --attach
 """
 _LEASE = 60.0  # seconds; guards the process against this command's being stopped for long
 _EXPIRED = (
@@ -83,7 +87,36 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show them, and return the status. Raises `WrongUse`."""
-    return talk(arguments, lambda client: _dump(client, arguments))
+    return talk(
+        arguments,
+        lambda client: _dump(client, arguments),
+        unserved=lambda why: _look_from_outside(arguments, why),
+    )
+
+
+def _look_from_outside(arguments: argparse.Namespace, why: str) -> int:
+    """A process that does not serve is not frozen, but py-spy sees it as it runs."""
+    from freezethreads.cli._pyspy import Spy, Unreadable
+
+    try:
+        with Spy(arguments.pid, variables=arguments.locals, native=arguments.native) as spy:
+            threads = spy.threads()
+    except Unreadable as error:
+        raise WrongUse(f"{why}; and {error}") from error
+    note = f"{why}. It was not frozen: this is what py-spy sees while it runs."
+    if arguments.json:
+        print_json({"frozen": False, "note": note, "threads": threads})
+        return 1
+    lines = [note]
+    for thread in shown(threads, arguments):
+        doing = "active" if thread["active"] else "idle"
+        lines += ["", f"{thread['thread_name'] or '?'} (native {thread['os_thread_id']}): {doing}"]
+        for frame in thread["frames"]:
+            lines.append(f"    {frame['name']} ({frame['filename']}:{frame['line']})")
+            for variable in frame.get("locals") or ():
+                lines.append(f"        {variable['name']} = {variable['repr']}")
+    say(clean_lines("\n".join(lines)))
+    return 1
 
 
 def _dump(client: Client, arguments: argparse.Namespace) -> int:

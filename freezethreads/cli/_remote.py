@@ -106,11 +106,13 @@ def talk(
     arguments: argparse.Namespace,
     act: Callable[[Client], int],
     unanswered: Callable[[str], int] | None = None,
+    unserved: Callable[[str], int] | None = None,
 ) -> int:
     """Connect to the process, and return the status that `act` returns.
 
     Or 1 if it fails, with the reason on standard error, and with --json as an object besides; or
-    what `unanswered` returns for the reason why there is no answer. Raises `WrongUse` if there is
+    what `unanswered` returns for the reason why there is no answer, and `unserved` for that why it
+    does not serve. Raises `WrongUse` if there is
     no such process, or it does not serve.
     """
 
@@ -120,7 +122,7 @@ def talk(
         with _served(arguments), connect(arguments.pid) as client:
             return act(client)
 
-    return attaching(arguments, connected, unanswered)
+    return attaching(arguments, connected, unanswered, unserved)
 
 
 @contextmanager
@@ -144,12 +146,14 @@ def attaching(
     arguments: argparse.Namespace,
     act: Callable[[], int],
     unanswered: Callable[[str], int] | None = None,
+    unserved: Callable[[str], int] | None = None,
 ) -> int:
     """What `talk` says, of a call that connects by itself, or attaches to a process."""
     from freezethreads._attach.errors import AttachError, Unreached
     from freezethreads.control import (
         ControlError,
         NoAnswer,
+        NotServing,
         ProcessEnded,
         RequestRefused,
     )
@@ -174,6 +178,8 @@ def attaching(
         told = whole if getattr(arguments, "wide", False) else short_paths(whole)
         if unanswered is not None and isinstance(error, NoAnswer):
             return unanswered(told)
+        if unserved is not None and isinstance(error, NotServing):
+            return unserved(told)
         if arguments.json:
             details = error.details if isinstance(error, RequestRefused) else {}
             print_json({"error": {"kind": error.kind, "message": str(error), **details}})

@@ -53,7 +53,7 @@ def test_this_python(capsys: pytest.CaptureFixture[str]) -> None:
             in error
         )
         assert "attaching needs CPython 3.14 or newer" in error
-        assert "`freezethreads dump` and `stuck` show what py-spy sees" in error
+        assert "`freezethreads dump` shows what py-spy sees" in error
 
 
 def test_no_python(capsys: pytest.CaptureFixture[str]) -> None:

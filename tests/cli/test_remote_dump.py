@@ -248,3 +248,30 @@ def test_a_frame_is_marked_once_and_in_the_right_thread() -> None:
     spied = {"os_thread_id": 7, "thread_id": 1, "frames": [seen, seen]}
     join(description, [{**spied, "active": False, "owns_gil": False}])
     assert [one["site"] for one in description["threads"][0]["stack"]] == [True, False]
+
+
+def test_a_process_that_does_not_serve_is_shown_as_it_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By py-spy, where it reads this Python; or it is said why not, and that it does not serve."""
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        if is_readable():
+            assert main(["dump", str(process.pid)]) == 1
+            text = capsys.readouterr().out
+            assert f"process {process.pid} does not serve" in text
+            assert "It was not frozen: this is what py-spy sees while it runs." in text
+            assert "    <module> (<string>:1)\n" in text
+            assert main(["dump", str(process.pid), "--json"]) == 1
+            (thread,) = json.loads(capsys.readouterr().out)["threads"]
+            assert thread["frames"]
+        with pytest.MonkeyPatch.context() as patch:
+            hide_pyspy(patch, folder, None)
+            with pytest.raises(SystemExit, match="2"):
+                main(["dump", str(process.pid)])
+        assert "; and no py-spy: pip install py-spy\n" in capsys.readouterr().err
+        process.communicate()
