@@ -7,6 +7,7 @@ changed but `sys.modules`, and `sys.path` is not looked at twice.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _thread
 import json
 import os
@@ -23,34 +24,55 @@ _INSIDE = "freezethreads._attach.inside"
 
 
 def _main(folder: str) -> None:
+    # A program may have SIGPIPE end it; the one who asked may go at any moment. Threads that this
+    # one starts have it from this one.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGPIPE])
     try:
         answer = os.open(folder + "/answer", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # nobody listens any more
         return
+    inside = None
     is_bound = False
     try:
-        with open(folder + "/wanted") as file:
-            wanted = json.load(file)
         try:
-            # One operation on a dict: of two who come at once, one finds the other's.
-            if vars(sys).setdefault(_BUSY, folder) != folder:
-                raise RuntimeError("somebody else is attaching to it now: try again")
-            try:
+            with open(folder + "/wanted") as file:
+                wanted = json.load(file)
+            with _Busy(folder):
                 inside = _load(wanted)
                 said = inside.begin(folder, wanted, answer)
-            finally:
-                delattr(sys, _BUSY)
             is_bound = wanted["bound"]
         except Exception as error:  # noqa: BLE001 - it is told to the one who asked
             said = {"problem": str(error) or type(error).__name__}
         try:
             os.write(answer, json.dumps(said).encode() + b"\n")
         except OSError:
-            if "problem" not in said and not is_bound:
+            if inside is not None and "problem" not in said and not is_bound:
                 inside.end()
     finally:
         if not is_bound:
             os.close(answer)
+
+
+class _Busy:
+    """One attaches, or detaches, at a time. In the child of a fork that is nobody."""
+
+    def __init__(self, folder: str) -> None:
+        self._me = f"{os.getpid()} {folder}"
+
+    def __enter__(self) -> None:
+        # One operation on a dict: of two who come at once, one finds the other's.
+        other = vars(sys).setdefault(_BUSY, self._me)
+        if other != self._me and other.split()[0] == self._me.split()[0]:
+            raise RuntimeError("somebody else is attaching to it now, or detaching: try again")
+        if other != self._me:  # forked in the middle
+            setattr(sys, _BUSY, self._me)
+            own = [name for name in sys.modules if _is_own(name)]
+            if any(getattr(sys.modules[name].__spec__, "_initializing", False) for name in own):
+                for name in own:
+                    del sys.modules[name]
+
+    def __exit__(self, *exc_info: object) -> None:
+        delattr(sys, _BUSY)
 
 
 def _load(wanted: dict[str, Any]) -> ModuleType:
@@ -63,6 +85,7 @@ def _load(wanted: dict[str, Any]) -> ModuleType:
             )
     before = {name for name in sys.modules if _is_own(name)}
     is_first = _INSIDE not in before
+    has_threading = "threading" in sys.modules
     try:
         if "freezethreads" not in sys.modules and not _put_back(wanted):
             _import(wanted)
@@ -70,7 +93,9 @@ def _load(wanted: dict[str, Any]) -> ModuleType:
 
         try:
             inside = import_module(_INSIDE)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if not _is_own(error.name or ""):
+                raise
             raise RuntimeError(
                 "it has an older freezethreads of its own, which cannot be attached to: update it "
                 "there, or have the program call freezethreads.serve()"
@@ -79,6 +104,8 @@ def _load(wanted: dict[str, Any]) -> ModuleType:
         for name in [name for name in sys.modules if _is_own(name) and name not in before]:
             del sys.modules[name]
         raise
+    if not has_threading:  # it took the thread that has loaded it for the main one
+        sys.modules["threading"].main_thread()._native_id = os.getpid()
     if is_first:
         inside.note_modules(before, _KEPT, _BUSY)
     return inside

@@ -37,23 +37,42 @@ _FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")
 _ALIAS: Final = "freezethreads-attach-"
 _MOST: Final = 1 << 20  # bytes of an answer
 _SCRIPT: Final = """\
-import _thread, os
-def begin(folder={folder!r}):
-    try:
-        with open(folder + "/begin", "rb") as file:
-            text = file.read()
-    except OSError:  # the one who asked has given up
-        return
-    exec(compile(text, folder + "/begin", "exec"), dict(__name__="freezethreads", FOLDER=folder))
 try:
+    import _thread, os
+    def begin(folder={folder!r}):
+        try:
+            with open(folder + "/begin", "rb") as file:
+                text = file.read()
+        except OSError:  # the one who asked has given up
+            return
+        text = compile(text, folder + "/begin", "exec")
+        exec(text, dict(__name__="freezethreads", FOLDER=folder))
     if os.getpid() == {pid}:
         os.unlink({folder!r} + "/first")
-        _thread.start_new_thread(begin, ())
-except (OSError, RuntimeError):
+        try:
+            _thread.start_new_thread(begin, ())
+        except RuntimeError:  # there is no room for a thread now: perhaps for the next one
+            os.close(os.open({folder!r} + "/first", os.O_CREAT))
+except (OSError, RecursionError):
     pass
 except KeyboardInterrupt:
     _thread.interrupt_main()
 """
+
+
+def _check_user(pid: int, uid: int) -> None:
+    """Refuse a process whose files are another user's to put elsewhere. Raises `AttachError`."""
+    if os.geteuid() == uid:
+        return
+    try:
+        is_other = os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
+    except OSError:
+        is_other = True
+    if is_other:
+        raise AttachError(
+            f"process {pid} is in a user namespace of its own, in which its file system and its "
+            f"users are as user {uid} says: attach to it as that user, or from inside of it"
+        )
 
 
 class Drop:
@@ -70,10 +89,14 @@ class Drop:
         self._pid = pid
         self._uid, self._gid = (int(status[key].split()[1]) for key in ("Uid", "Gid"))
         self.root = Path(f"/proc/{pid}/root")
-        self._here = self._make_folder()
-        self._parent: int | None = os.open(self._here.parent, os.O_DIRECTORY | os.O_CLOEXEC)
-        self._files: list[int] = []
+        _check_user(pid, self._uid)
         self.kept = False
+        self.script_stays = False
+        self._files: list[int] = []
+        self._here = self._make_folder()
+        flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._parent: int | None = os.open(self._here.parent, os.O_DIRECTORY | os.O_CLOEXEC)
+        self._folder = os.open(self._here.name, flags, dir_fd=self._parent)
         try:
             self._fill(int(status.get("NSpid", str(pid)).split()[-1]), wanted)
         except OSError as error:
@@ -87,7 +110,8 @@ class Drop:
         problems = []
         for folder in _FOLDERS:
             try:
-                return Path(tempfile.mkdtemp(prefix=_ALIAS, dir=f"{self.root}{folder}"))
+                prefix = f"{_ALIAS}{self._pid}-"
+                return Path(tempfile.mkdtemp(prefix=prefix, dir=f"{self.root}{folder}"))
             except OSError as error:
                 problems.append(f"{folder}: {error.strerror}")
         raise AttachError(
@@ -114,7 +138,8 @@ class Drop:
         self._answer = os.open(self._here / "answer", flags)
         self._files.append(self._answer)
         if os.geteuid() != self._uid:
-            for path in (self._here, *self._here.rglob("*")):
+            # The folder at last: until then nobody else can put anything into it.
+            for path in (*sorted(self._here.rglob("*"), reverse=True), self._here):
                 os.chown(path, self._uid, self._gid, follow_symlinks=False)
 
     def _there(self, path: Path) -> str:
@@ -137,6 +162,14 @@ class Drop:
             path.stat().st_mode & stat.S_IROTH for path in files
         )
 
+    def claim(self) -> bool:
+        """See to it that nobody begins who has not begun. False if somebody has."""
+        try:
+            os.unlink("first", dir_fd=self._folder)
+        except OSError:
+            return False
+        return True
+
     def wait(self, seconds: float) -> dict[str, Any] | None:
         """What the process has answered; None if it has not within that time.
 
@@ -158,30 +191,35 @@ class Drop:
             said += part
             if len(said) > _MOST:
                 raise AttachError(f"process {self._pid} answers with more than anybody asked for")
-        found = json.loads(said)
+        try:
+            found = json.loads(said)
+        except ValueError:
+            found = None
         if not isinstance(found, dict):
             raise AttachError(f"process {self._pid} said what cannot be understood")
         return found
 
     def remove(self) -> None:
-        """Remove the folder, but for the copy of the library if it is to be `kept`.
+        """Remove the folder, but for what is to stay in it.
 
-        Also if the process has ended, and its file system is not to be found by it any more.
+        That is the copy of the library if it is `kept`, and the script if `script_stays`. Also if
+        the process has ended, and its file system is not to be found by it any more.
         """
         while self._files:
             os.close(self._files.pop())
-        parent, name = self._parent, self._here.name
-        if parent is None:
+        if self._parent is None:
             return
-        self._parent = None
+        parent, self._parent = self._parent, None
         try:
-            if not self.kept:
-                shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
+            if not self.kept and not self.script_stays:
+                shutil.rmtree(self._here.name, ignore_errors=True, dir_fd=parent)
                 return
-            for file in ("script", "first", "begin", "wanted", "answer"):
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{name}/{file}", dir_fd=parent)
+            for file in ("first", "begin", "wanted", "answer", "script"):
+                if file != "script" or not self.script_stays:
+                    with suppress(OSError):
+                        os.unlink(file, dir_fd=self._folder)
         finally:
+            os.close(self._folder)
             os.close(parent)
 
     def __enter__(self) -> Self:

@@ -10,11 +10,13 @@ answer. So a thread is left that waits for all others of ours, and takes the mod
 from __future__ import annotations
 
 import _thread
+import atexit
 import logging
 import os
 import select
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -30,7 +32,7 @@ from freezethreads._ground.original import OwnThread, RLock, get_native_id, own_
 from freezethreads._machine.marks import all_marks
 from freezethreads.control._errors import RequestError
 from freezethreads.control._requests import REQUESTS
-from freezethreads.control._serving import Serving, is_serving
+from freezethreads.control._serving import Serving, clients, is_serving
 from freezethreads.control._session import Session
 
 __all__ = ["begin", "end", "note_modules"]
@@ -49,7 +51,8 @@ class _Attached:
     freezer: Freezer
     serving: Serving
     installation: Installation | None  # None where the program has this library itself
-    folder: str | None  # the copy of the library, which goes with this
+    folder: str | None  # what came along, and goes with this
+    pid: int
 
 
 def note_modules(before: Collection[str], kept: str, busy: str) -> None:
@@ -75,10 +78,29 @@ def begin(folder: str, wanted: Mapping[str, Any], answer: int) -> dict[str, Any]
             except BaseException:
                 _put_away()
                 raise
-        said["last"] = _when(lambda: _wait_for_end_of(answer)) if wanted["bound"] else None
+        said["last"] = None
+        if wanted["bound"]:
+            try:
+                said["last"] = _when(lambda: _wait_for_end_of(answer))
+            except BaseException:
+                _take_back()
+                raise
         return said
     finally:
         own_idents.pop(ident, None)
+
+
+def _take_back() -> None:
+    """Undo what `_begin()` has done, as nobody can be found who does it later."""
+    global _attached
+    with _lock:
+        attached, _attached = _attached, None
+        if attached is not None:
+            REQUESTS.pop(REQUEST, None)
+            attached.serving.close()
+            if attached.installation is not None:
+                _uninstall(attached.installation)
+        _put_away()
 
 
 def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +110,12 @@ def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         raise FreezeError("the process serves already")
     if _attached is not None:  # this is the child of a fork, which is not served
         freezer, installation = _attached.freezer, _attached.installation
-    elif _before and "freezethreads" in _before:
+    elif _is_programs():
+        if wanted["atomic"] or wanted["freezable"]:
+            raise FreezeError(
+                "the program has freezethreads itself, and what is atomic or freezable in it is "
+                "for the program to say: leave out --atomic and --freezable"
+            )
         freezer, installation = freezethreads.default_freezer, None
     else:
         freezer = Freezer("attached")
@@ -101,15 +128,20 @@ def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
             freezer.atomic(name, kind=kind)
         for name in wanted["freezable"]:
             freezer.freezable(name)
+        folder_of_files = tempfile.tempdir
         serving = freezer.serve()
+        tempfile.tempdir = folder_of_files  # the program has yet to ask for it
     except BaseException:
         if installation is not None:
             _uninstall(installation)
+        _attached = None
         raise
     _silence(True)
     is_copy = wanted["copied"] and freezethreads.__path__[0] == wanted["package"]
-    copied = folder if is_copy else None
-    _attached = _Attached(freezer, serving, installation, copied)
+    comes_along = is_copy or wanted["bound"]  # else the one who asked removes it
+    _attached = _Attached(
+        freezer, serving, installation, folder if comes_along else None, os.getpid()
+    )
     REQUESTS[REQUEST] = _detach
     return {
         "python": sys.version.partition(" ")[0],
@@ -117,7 +149,7 @@ def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         "where": usual_where(freezer),
         "threads": len(sys._current_frames().keys() - own_idents.keys()),
         "path": str(serving.path),
-        "copied": copied is not None,
+        "copied": is_copy,
     }
 
 
@@ -147,14 +179,17 @@ def end(is_answered: Callable[[], object] = lambda: True) -> int:
 
 
 def _wait_for_end_of(answer: int) -> None:
-    """Until nobody has the other end of a pipe, and nothing that was frozen stands any more."""
+    """Until nobody has the other end of a pipe, nothing that was frozen stands any more, and nobody
+    else is connected."""
     other_end = select.poll()
     other_end.register(answer, 0)  # which an error alone ends
     other_end.poll()
     os.close(answer)
     with _lock:
         attached = _attached
-    while attached is not None and any(not one.done for one in standing(attached.freezer)):
+    while attached is not None and (
+        clients() or any(not one.done for one in standing(attached.freezer))
+    ):
         sleep(_PAUSE)
         with _lock:
             attached = _attached
@@ -187,28 +222,57 @@ def _when(wait: Callable[[], None]) -> int:
 
 
 def _end(attached: _Attached) -> None:
+    """In a thread of its own. Nobody attaches meanwhile."""
     global _attached
-    with _lock:
-        if _attached is not attached:
-            return  # somebody else has ended it
-        _attached = None
-        REQUESTS.pop(REQUEST, None)
-        attached.serving.close()
-        if attached.installation is not None:
-            _uninstall(attached.installation)
-    while any(isinstance(thread, OwnThread) for thread in threading.enumerate()):
-        sleep(_PAUSE)
-    with suppress(OSError):  # somebody else has a socket in it
-        attached.serving.path.parent.rmdir()
-    if attached.folder is not None:
-        shutil.rmtree(attached.folder, ignore_errors=True)
-    while vars(sys).setdefault(_busy, attached) is not attached:
-        sleep(_PAUSE)  # somebody attaches anew, and has the modules
+    me = f"{os.getpid()} end"
+    while vars(sys).setdefault(_busy, me) != me:
+        sleep(_PAUSE)  # somebody attaches, and will be told that it serves
     try:
+        with _lock:
+            if _attached is not attached:
+                return  # somebody else has ended it
+            _attached = None
+            REQUESTS.pop(REQUEST, None)
+            attached.serving.close()
+            if attached.installation is not None:
+                _uninstall(attached.installation)
+        while any(map(_is_ours, threading.enumerate())):
+            sleep(_PAUSE)
+        with suppress(OSError):  # somebody else has a socket in it
+            attached.serving.path.parent.rmdir()
+        _remove(attached)
         with _lock:
             _put_away()
     finally:
         delattr(sys, _busy)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    """Whether a thread came with this. The program may have others of the library's, if it has it
+    itself."""
+    if not isinstance(thread, OwnThread):
+        return False
+    return not _is_programs() or thread.name.startswith("freezethreads-control")
+
+
+def _is_programs() -> bool:
+    """Whether the program has the library itself."""
+    return _before is not None and "freezethreads" in _before
+
+
+def _remove(attached: _Attached) -> None:
+    """Remove the files that came along."""
+    folder = attached.folder
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        for path in [path for path in sys.path_importer_cache if path.startswith(folder)]:
+            sys.path_importer_cache.pop(path, None)
+
+
+@atexit.register
+def _at_exit() -> None:
+    if _attached is not None and _attached.pid == os.getpid():
+        _remove(_attached)
 
 
 def _put_away() -> None:
@@ -216,10 +280,11 @@ def _put_away() -> None:
 
     Called with the lock held, by the one who is busy.
     """
-    if _attached is None and _before is not None and "freezethreads" not in _before:
+    if _attached is None and not _is_programs():
         _silence(False)
         names = [name for name in sys.modules if name.partition(".")[0] == "freezethreads"]
-        setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
+        if names:
+            setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
 
 
 def _uninstall(installation: Installation) -> None:
@@ -230,7 +295,7 @@ def _uninstall(installation: Installation) -> None:
 
 def _silence(on: bool) -> None:
     """Have nothing of ours be logged by a program that does not know this library."""
-    if _before is not None and "freezethreads" not in _before:
+    if not _is_programs():
         logging.getLogger("freezethreads").disabled = on
         logging.getLogger("freezethreads.control").disabled = on
 
@@ -240,7 +305,8 @@ def put_away() -> None:
     with _lock:
         if _attached is None and _before is not None and "freezethreads" not in _before:
             names = [name for name in sys.modules if name.partition(".")[0] == "freezethreads"]
-            setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
+            if names:
+                setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
 
 
 def _detach(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:

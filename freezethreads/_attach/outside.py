@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from freezethreads._attach.poke import poke, take_back
 from freezethreads._attach.target import Target, status_of, tasks_of
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
-from freezethreads.control import NotServing, RequestRefused, connect
+from freezethreads.control import ControlError, NotServing, RequestRefused, connect
 
 __all__ = ["TIMEOUT", "Attached", "attach", "attached", "detach"]
 
@@ -28,6 +28,7 @@ TIMEOUT: Final = 5.0
 """Seconds within which some thread of the process has to run Python."""
 _OTHERS_FIRST: Final = 0.3  # seconds
 _PAUSE: Final = 0.005  # seconds
+_SETTLING: Final = 0.02  # seconds
 _PATIENCE: Final = 10.0  # seconds
 
 
@@ -74,7 +75,8 @@ def attached(pid: int, *, lasting: bool = False) -> Iterator[Attached]:
     with _begun(pid, wanted, TIMEOUT) as (found, last):
         yield found
     if not lasting:
-        _wait_for_end(pid, last)
+        with suppress(AttachError):  # somebody else has come meanwhile, and the process waits
+            _wait_for_end(pid, last)
 
 
 @contextmanager
@@ -88,45 +90,85 @@ def _begun(
         pass
     else:
         raise ServesAlready(f"process {pid} serves already: all commands work on it as it is")
-    with Target(pid) as target, Drop(pid, wanted) as drop:
+    with ExitStack() as stack:
         try:
+            target = stack.enter_context(Target(pid))
+            drop = stack.enter_context(Drop(pid, wanted))
             answer = _answer(target, drop, timeout)
-        finally:
-            with suppress(OSError):  # it has ended
-                if tasks_of(pid):
-                    take_back(target, drop.script)
-        if answer is None:
-            raise Unreached(
-                f"no thread of process {pid} has run Python within {timeout:g} s: each is in a "
-                "call of C, and nothing can be begun in it before one comes back; a longer "
-                f"--timeout may help, and `freezethreads dump {pid}` shows their stacks",
-                waits_of(pid),
+            if answer is None:
+                raise Unreached(
+                    f"no thread of process {pid} has run Python within {timeout:g} s: each is in a "
+                    "call of C, and nothing can be begun in it before one comes back; a longer "
+                    f"--timeout may help, and `freezethreads dump {pid}` shows their stacks",
+                    waits_of(pid),
+                )
+            if "problem" in answer:
+                raise AttachError(f"process {pid}: {answer['problem']}")
+            last = answer["last"]
+            found = Attached(
+                pid=pid,
+                python=str(answer["python"]),
+                version=str(answer["version"]),
+                where=str(answer["where"]),
+                threads=int(answer["threads"]),
             )
-        if "problem" in answer:
-            raise AttachError(f"process {pid}: {answer['problem']}")
-        drop.kept = bool(answer["copied"])
-        found = Attached(
-            pid=pid,
-            python=str(answer["python"]),
-            version=str(answer["version"]),
-            where=str(answer["where"]),
-            threads=int(answer["threads"]),
-        )
-        yield found, answer["last"]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            if not status_of(pid):
+                raise AttachError(f"process {pid} has ended meanwhile") from error
+            raise AttachError(f"process {pid} cannot be attached to: {error}") from error
+        yield found, last
 
 
 def _answer(target: Target, drop: Drop, timeout: float) -> dict[str, Any] | None:
-    pid = target.pid
-    deadline = Deadline(timeout)
-    main = int(status_of(pid).get("NSpid", str(pid)).split()[-1])
+    """What the process answers, or None if nobody in it has begun, and nobody will.
+
+    However this ends, nobody has the script still to run, and either this knows that it serves, or
+    it does not.
+    """
+    answer = None
     try:
-        if poke(target, drop.script, lambda native: native != main):
-            answer = drop.wait(min(_OTHERS_FIRST, timeout))
-            if answer is not None:
-                return answer
-        poke(target, drop.script, lambda native: True)
-    except OSError as error:
-        raise AttachError(f"process {pid} has ended meanwhile") from error
+        answer = _ask(target, drop, timeout)
+        # Who has begun is waited for: it loads the library.
+        if answer is None and not drop.claim():
+            answer = drop.wait(_PATIENCE)
+            if answer is None:
+                raise AttachError(
+                    f"process {target.pid} has begun, and is not done after {_PATIENCE:g} s: what "
+                    "keeps it? It ends that by itself when it is"
+                )
+        return answer
+    except BaseException:
+        if not drop.claim() and answer is None:
+            _undo(target.pid, drop)
+        raise
+    finally:
+        if answer is not None:
+            drop.kept = bool(answer.get("copied"))
+        try:
+            if target.was_written_to and status_of(target.pid):
+                take_back(target, drop.script)
+                sleep(_SETTLING)  # one may be about to open it
+        except (AttachError, OSError):
+            drop.script_stays = True  # whoever runs it finds that it is not the first
+
+
+def _undo(pid: int, drop: Drop) -> None:
+    """Somebody has begun, and is not wanted any more."""
+    with suppress(AttachError, ControlError, OSError):
+        answer = drop.wait(_PATIENCE)
+        if answer is not None and "problem" not in answer and answer.get("last") is None:
+            detach(pid)
+
+
+def _ask(target: Target, drop: Drop, timeout: float) -> dict[str, Any] | None:
+    deadline = Deadline(timeout)
+    main = int(status_of(target.pid).get("NSpid", str(target.pid)).split()[-1])
+    if poke(target, drop.script, lambda native: native != main):
+        answer = drop.wait(min(_OTHERS_FIRST, timeout))
+        if answer is not None:
+            return answer
+    # Not the others again: one of them may be ours by now.
+    poke(target, drop.script, lambda native: native == main)
     return drop.wait(max(deadline.remaining(), 0.0))
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import stat
 import struct
 from collections.abc import Callable
 from typing import Final
@@ -27,19 +29,25 @@ __all__ = ["poke", "take_back"]
 
 _LOOK: Final = 1 << 5  # the bit that asks to stop for nothing, as `sys.remote_exec` sets
 _PATH: Final = 512
+_OURS: Final = re.compile(r"/freezethreads-attach-[^/]+/script$")
 
 
 def poke(target: Target, script: str, wanted: Callable[[int], bool]) -> int:
     """Ask those threads whose native id is wanted. Returns how many were. Raises `AttachError`.
 
-    Who has another script still to run is not asked, unless the one who asked has died.
+    Who has another tool's script still to run is not asked. Raises `AttachError` if somebody else
+    attaches, and lives.
     """
     with stopped(target.pid):
         states = list(target.threads())
-        others = {_pending(target, state) for state, _ in states} - {"", script}
-        if any(_is_awaited(target.pid, other) for other in others):
+        pending = {state: _pending(target, state) for state, _ in states}
+        if any(_is_awaited(target.pid, other) for other in {*pending.values()} - {"", script}):
             raise AttachError(f"somebody else is attaching to process {target.pid} now: try again")
-        asked = [state for state, native in states if wanted(native)]
+        asked = [
+            state
+            for state, native in states
+            if wanted(native) and (not pending[state] or _OURS.search(pending[state]))
+        ]
         for state in asked:
             target.write(state + target.offsets.script_path, os.fsencode(script) + b"\0")
             target.write(state + target.offsets.pending_call, struct.pack("<i", 1))
@@ -67,12 +75,20 @@ def _pending(target: Target, state: int) -> str:
 
 
 def _is_awaited(pid: int, script: str) -> bool:
-    """Whether the one who asked for it lives: who does keeps a lock on it."""
+    """Whether it is one of ours, and the one who asked for it lives: who does keeps a lock on it.
+
+    With the process stopped: whatever is there, this does not wait for it.
+    """
+    if not _OURS.search(script):
+        return False
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     try:
-        file = os.open(f"/proc/{pid}/root{script}", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(f"/proc/{pid}/root{script}", flags)
     except OSError:
         return False
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return False
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True

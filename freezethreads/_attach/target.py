@@ -35,6 +35,7 @@ class Target:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.was_written_to = False
         if sys.platform != "linux":
             raise AttachError(f"attaching works on Linux alone: {_INSTEAD}")
         if status_of(pid).get("State", "").startswith("T"):
@@ -118,6 +119,7 @@ class Target:
 
     def write(self, address: int, data: bytes) -> None:
         """Raises OSError."""
+        self.was_written_to = True
         if os.pwrite(self._memory, data, address) != len(data):
             raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
 
@@ -126,19 +128,20 @@ class Target:
 
         While the process is stopped, since they come and go.
         """
-        tasks = set(tasks_of(self.pid))
+        own = self._own_ids(tasks_of(self.pid))
         state = self.pointer(self.interpreter + self.offsets.threads_head)
         while state:
             native = self.pointer(state + self.offsets.native_thread_id)
-            if native in self._own_ids(tasks):
+            if native in own:
                 yield state, native
             state = self.pointer(state + self.offsets.thread_next)
 
-    def _own_ids(self, tasks: set[int]) -> set[int]:
+    def _own_ids(self, tasks: list[int]) -> set[int]:
         """What the process itself calls its tasks: in a container other numbers than here."""
         if status_of(self.pid).get("NSpid", "").split()[1:]:
-            return {int(status_of(self.pid, task)["NSpid"].split()[-1]) for task in tasks}
-        return tasks
+            ids = (status_of(self.pid, task).get("NSpid", "0") for task in tasks)
+            return {int(one.split()[-1]) for one in ids}
+        return set(tasks)
 
     def close(self) -> None:
         """Close its memory."""
@@ -166,7 +169,8 @@ def status_of(pid: int, task: int | None = None) -> dict[str, str]:
         lines = Path(path).read_text(errors="replace").splitlines()
     except OSError:
         return {}
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    status = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {} if status.get("State", "Z")[:1] in "ZX" else status
 
 
 def traced(pid: int, task: int) -> AttachError:
@@ -254,7 +258,7 @@ def _too_old(pid: int, path: str, version: str = "") -> AttachError:
 
 def no_right(pid: int, error: OSError) -> AttachError:
     """What to say of a process that the system keeps us away from."""
-    if not tasks_of(pid) or error.errno in (errno.ESRCH, errno.ENOENT):
+    if not status_of(pid) or error.errno in (errno.ESRCH, errno.ENOENT):
         return AttachError(f"process {pid} has ended meanwhile")
     if error.errno not in (errno.EPERM, errno.EACCES):
         return AttachError(f"process {pid} cannot be read: {error.strerror or error}")

@@ -47,9 +47,12 @@ def stopped(pid: int) -> Iterator[None]:
         ctypes.set_errno(0)
         return 0 if libc.ptrace(request, task, None, data) != -1 else ctypes.get_errno()
 
+    def order(task: int) -> tuple[bool, int]:
+        return task != pid, task
+
     def seize(task: int) -> None:
         while problem := ask(_SEIZE, task):
-            if problem == errno.ESRCH:
+            if problem == errno.ESRCH or not status_of(pid, task):
                 seized[task] = None
                 return
             if problem != errno.EPERM or deadline.passed():
@@ -65,7 +68,7 @@ def stopped(pid: int) -> Iterator[None]:
         # runs if another one ended while it was made: so the last one is made twice.
         complete = 0
         while complete < 2:
-            new = [task for task in sorted(tasks_of(pid)) if task not in seized]
+            new = [task for task in sorted(tasks_of(pid), key=order) if task not in seized]
             complete = 0 if new else complete + 1
             for task in new:
                 seize(task)
@@ -75,17 +78,23 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         # All begin with the main thread, so whoever has it has all.
-        for task, number in sorted(seized.items(), reverse=True):
-            if number is not None and ask(_DETACH, task, number):
-                _bury(task)
+        for task in sorted(seized, key=order, reverse=True):
+            number = seized[task]
+            if number is not None and ask(_DETACH, task, number) and _has_stopped(task):
+                ask(_DETACH, task, 0)
 
 
-def _bury(task: int) -> None:
-    """One that was killed meanwhile is kept until its tracer has heard of it."""
+def _has_stopped(task: int) -> bool:
+    """Whether one that could not be let go stops after all. If it was killed, its tracer has heard
+    of it then, before which it is kept."""
     deadline = Deadline(_MOMENT)
     with suppress(ChildProcessError):
-        while not os.waitpid(task, _WALL | os.WNOHANG)[0] and not deadline.passed():
+        while not deadline.passed():
+            found, status = os.waitpid(task, _WALL | os.WNOHANG)
+            if found:
+                return os.WIFSTOPPED(status)
             sleep(_PAUSE)
+    return False
 
 
 def _wait_for(pid: int, task: int, deadline: Deadline) -> int | None:

@@ -102,6 +102,8 @@ def _look_from_outside(arguments: argparse.Namespace, why: str) -> int:
         with Spy(arguments.pid, variables=arguments.locals, native=arguments.native) as spy:
             threads = spy.threads()
     except Unreadable as error:
+        if arguments.json:
+            print_json({"error": {"kind": "not serving", "message": f"{why}; and {error}"}})
         raise WrongUse(f"{why}; and {error}") from error
     note = f"{why}. It was not frozen: this is what py-spy sees while it runs."
     if arguments.json:

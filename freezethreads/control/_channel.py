@@ -6,6 +6,7 @@ the methods of the class in Python that is derived from it.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM
@@ -19,6 +20,8 @@ from freezethreads.control._protocol import Message, ProtocolError, decode
 __all__ = ["LONGEST_WAIT", "Channel", "Socket", "answers"]
 
 _CHUNK = 64 * 1024
+# A program may have SIGPIPE end it, as those that write to `head` do; a client that goes must not.
+_NO_SIGNAL: Final[int] = getattr(_socket, "MSG_NOSIGNAL", 0)
 LONGEST_WAIT: Final = 1e6
 """Seconds that a socket can wait at once, and somewhat less."""
 
@@ -63,7 +66,7 @@ class Channel:
     def send(self, line: bytes, seconds: float) -> None:
         """Send an encoded message. Raises TimeoutError if it is not taken in time; OSError."""
         self.socket.settimeout(seconds)
-        self.socket.sendall(line)
+        self.socket.sendall(line, _NO_SIGNAL)
 
     def is_closed(self) -> bool:
         """Whether the other end has closed its side, or talks on and on. Does not wait.

@@ -19,7 +19,7 @@ from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server
 
-__all__ = ["Serving", "is_serving", "serve"]
+__all__ = ["Serving", "clients", "is_serving", "serve"]
 
 _lock = RLock()
 _server: Server | None = None  # guarded by the lock, as what follows
@@ -85,6 +85,12 @@ def serve(freezer: Freezer) -> Serving:
 def is_serving() -> bool:
     """Whether this process serves any freezer. From any thread."""
     return bool(_servings)
+
+
+def clients() -> int:
+    """How many clients are connected to this process. From any thread."""
+    with _lock:
+        return 0 if _server is None else len(_server._clients)
 
 
 def _freezers() -> dict[str, Freezer]:

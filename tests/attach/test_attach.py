@@ -26,6 +26,7 @@ from freezethreads._attach.poke import poke
 from freezethreads._attach.target import Target
 from freezethreads.cli import main
 from freezethreads.control import FreezeFailed, connect, find_processes
+from freezethreads.control._protocol import encode
 from helpers import WAIT, wait_until
 
 __all__ = ["no_file_left"]
@@ -157,6 +158,17 @@ def test_it_does_not_outlive_the_one_who_wanted_it() -> None:
         wait_until(lambda: program.ask("state()")["modules"] == [])
     for name in set(left()) - before:  # what the one who was killed could not remove
         shutil.rmtree(Path("/tmp", name))
+
+
+def test_a_client_that_goes_is_no_reason_to_be_killed() -> None:
+    """A program that has SIGPIPE end it: its clients leave before they have heard their answers."""
+    line = encode({"request": "hello", "arguments": {}})
+    with Program("work", "pipe") as program:
+        program.attach()
+        for _ in range(5):
+            with connect(program.pid) as client:
+                client._channel.send(20 * line, WAIT)
+        detach(program.pid)
 
 
 def test_one_who_was_killed_before_anybody_has_begun() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def note(number, frame):
     told[0] += 1
 
 signal.signal(signal.SIGUSR1, note)
+if "pipe" in sys.argv:  # as command-line programs do
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 namespace = dict(globals())
 namespace["namespace"] = namespace
 
@@ -72,6 +75,7 @@ thread.join()
 
 CAN = sys.version_info >= (3, 14) and getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether this Python can be attached to."""
+_PIDS: set[int] = set()
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +87,9 @@ def no_file_left() -> Iterator[None]:
 
 
 def left() -> list[str]:
-    """The folders that attaching has made, and not removed."""
-    return sorted(name for name in os.listdir("/tmp") if name.startswith("freezethreads-attach-"))
+    """The folders that attaching to programs of these tests has made, and not removed."""
+    names = (re.match(r"freezethreads-attach-(\d+)-", name) for name in os.listdir("/tmp"))
+    return sorted(match.string for match in names if match and int(match[1]) in _PIDS)
 
 
 class Program:
@@ -110,6 +115,7 @@ class Program:
             **options,
         )
         self.pid = self.process.pid
+        _PIDS.add(self.pid)
         assert self._read() == "ready"
 
     def _read(self) -> Any:
