@@ -224,7 +224,7 @@ def _when(wait: Callable[[], None]) -> int:
 def _end(attached: _Attached) -> None:
     """In a thread of its own. Nobody attaches meanwhile."""
     global _attached
-    me = f"{os.getpid()} end"
+    me = f"{os.getpid()} {_thread.get_ident()}"
     while vars(sys).setdefault(_busy, me) != me:
         sleep(_PAUSE)  # somebody attaches, and will be told that it serves
     try:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from freezethreads._attach.outside import attached, detach
 from freezethreads._attach.poke import poke
 from freezethreads._attach.target import Target
 from freezethreads.cli import main
-from freezethreads.control import FreezeFailed, connect, find_processes
+from freezethreads.control import ControlError, FreezeFailed, connect, find_processes
 from freezethreads.control._protocol import encode
 from helpers import WAIT, wait_until
 
@@ -207,6 +208,25 @@ def test_several_at_once() -> None:
         assert all("serves already" in one or "now: try again" in one for one in refused), said
         detach(program.pid)
         assert program.ask("state()")["modules"] == []
+
+
+def test_two_detach_at_once() -> None:
+    """Whoever comes second finds that it is over, or that it was over when it came."""
+
+    def end() -> None:
+        with suppress(AttachError, ControlError):
+            detach(program.pid)
+
+    with Program("work") as program:
+        for _ in range(5):
+            program.attach()
+            threads = [threading.Thread(target=end) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            wait_until(lambda: program.ask("state()")["modules"] == [])
+            assert program.ask("[name for name in vars(sys) if 'busy' in name]") == []
 
 
 def test_nobody_runs_python(capsys: pytest.CaptureFixture[str]) -> None:
