@@ -281,7 +281,7 @@ def test_no_signal_is_lost() -> None:
 def test_a_library_that_it_cannot_see(monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy is made for it, anew each time, and is removed at the end."""
     monkeypatch.setattr(Drop, "_can_read_the_package", lambda self: False)
-    with Program("work") as program:
+    with Program("work", flags=["-S"]) as program:  # where none is installed
         for _ in range(2):
             program.attach()
             (folder,) = left()

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +98,13 @@ class Program:
     At its end it has printed nothing but its answers.
     """
 
-    def __init__(self, *arguments: str, **options: Any) -> None:
+    def __init__(self, *arguments: str, flags: Sequence[str] = (), **options: Any) -> None:
         environment = {**os.environ, **options.pop("env", {})}
         environment.pop("PYTHONPATH", None)
         if "load" in arguments:
             environment["PYTHONPATH"] = str(ROOT)
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", PROGRAM, *arguments],
+            [sys.executable, *flags, "-W", "ignore", "-c", PROGRAM, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
