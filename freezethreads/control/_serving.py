@@ -100,9 +100,9 @@ def _freezers() -> dict[str, Freezer]:
 
 def _start() -> Server:
     """Called with the lock held."""
-    find_processes()  # which removes the sockets of the dead: they would become ever more
     path = make_directory() / f"{os.getpid()}.sock"
     try:
+        find_processes()  # which removes the sockets of the dead: they would become ever more
         try:
             server = Server(path, _freezers)
         except FileNotFoundError:  # somebody who was attached to has removed it, since it was empty
