@@ -27,14 +27,15 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from freezethreads._attach.errors import AttachError
-from freezethreads._attach.target import status_of
+from freezethreads._attach.target import number_of, status_of
 from freezethreads._ground.deadline import Deadline
 
-__all__ = ["Drop"]
+__all__ = ["PREFIX", "Drop"]
 
 _PACKAGE: Final = Path(__file__).parent.parent
 _FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")
-_ALIAS: Final = "freezethreads-attach-"
+PREFIX: Final = "freezethreads-attach-"
+"""How the name of each such folder begins."""
 _MOST: Final = 1 << 20  # bytes of an answer
 _SCRIPT: Final = """\
 try:
@@ -98,7 +99,7 @@ class Drop:
         self._parent: int | None = os.open(self._here.parent, os.O_DIRECTORY | os.O_CLOEXEC)
         self._folder = os.open(self._here.name, flags, dir_fd=self._parent)
         try:
-            self._fill(int(status.get("NSpid", str(pid)).split()[-1]), wanted)
+            self._fill(wanted)
         except OSError as error:
             self.remove()
             raise AttachError(f"cannot write to {self._here}: {error.strerror or error}") from error
@@ -110,7 +111,7 @@ class Drop:
         problems = []
         for folder in _FOLDERS:
             try:
-                prefix = f"{_ALIAS}{self._pid}-"
+                prefix = f"{PREFIX}{self._pid}-"
                 return Path(tempfile.mkdtemp(prefix=prefix, dir=f"{self.root}{folder}"))
             except OSError as error:
                 problems.append(f"{folder}: {error.strerror}")
@@ -119,7 +120,7 @@ class Drop:
             "them has to be writable in its file system"
         )
 
-    def _fill(self, pid: int, wanted: Mapping[str, Any]) -> None:
+    def _fill(self, wanted: Mapping[str, Any]) -> None:
         there = self._there(self._here)
         copy = None if self._can_read_the_package() else self._here / "freezethreads"
         if copy is not None:
@@ -130,7 +131,7 @@ class Drop:
         (self._here / "wanted").write_text(json.dumps(whole))
         (self._here / "first").touch()
         self.script = f"{there}/script"
-        (self._here / "script").write_text(_SCRIPT.format(pid=pid, folder=there))
+        (self._here / "script").write_text(_SCRIPT.format(pid=number_of(self._pid), folder=there))
         self._files.append(os.open(self._here / "script", os.O_RDONLY | os.O_CLOEXEC))
         fcntl.flock(self._files[0], fcntl.LOCK_EX)  # until this is removed, or its process ends
         os.mkfifo(self._here / "answer", 0o600)

@@ -148,7 +148,6 @@ def _begin(folder: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         "version": freezethreads.__version__,
         "where": usual_where(freezer),
         "threads": len(sys._current_frames().keys() - own_idents.keys()),
-        "path": str(serving.path),
         "copied": is_copy,
     }
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from freezethreads._attach.drop import Drop
 from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
 from freezethreads._attach.poke import poke, take_back
-from freezethreads._attach.target import Target, status_of, tasks_of
+from freezethreads._attach.target import Target, number_of, status_of, tasks_of
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
 from freezethreads.control import ControlError, NotServing, RequestRefused, connect
@@ -162,7 +162,7 @@ def _undo(pid: int, drop: Drop) -> None:
 
 def _ask(target: Target, drop: Drop, timeout: float) -> dict[str, Any] | None:
     deadline = Deadline(timeout)
-    main = int(status_of(target.pid).get("NSpid", str(target.pid)).split()[-1])
+    main = number_of(target.pid)
     if poke(target, drop.script, lambda native: native != main):
         answer = drop.wait(min(_OTHERS_FIRST, timeout))
         if answer is not None:
@@ -206,9 +206,8 @@ def _is_there(pid: int, native: int) -> bool:
     """Whether the thread runs that does the last of it."""
     if len(status_of(pid).get("NSpid", "").split()) < 2:
         return os.path.exists(f"/proc/{pid}/task/{native}")  # a list may be short of one
-    lists = [tasks_of(pid) for _ in range(2)]
-    own = {status_of(pid, task).get("NSpid", "0").split()[-1] for task in (*lists[0], *lists[1])}
-    return str(native) in own
+    tasks = {*tasks_of(pid), *tasks_of(pid)}
+    return native in {number_of(pid, task) for task in tasks}
 
 
 def waits_of(pid: int) -> tuple[tuple[int, str, str], ...]:

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from freezethreads._attach.drop import PREFIX
 from freezethreads._attach.errors import AttachError
 from freezethreads._attach.target import Target
 from freezethreads._attach.tracer import stopped
@@ -29,7 +30,7 @@ __all__ = ["poke", "take_back"]
 
 _LOOK: Final = 1 << 5  # the bit that asks to stop for nothing, as `sys.remote_exec` sets
 _PATH: Final = 512
-_OURS: Final = re.compile(r"/freezethreads-attach-[^/]+/script$")
+_OURS: Final = re.compile(rf"/{PREFIX}[^/]+/script$")
 
 
 def poke(target: Target, script: str, wanted: Callable[[int], bool]) -> int:

@@ -17,7 +17,7 @@ from typing import Final, Self
 from freezethreads._attach.errors import AttachError
 from freezethreads._attach.layout import COOKIE, FREE_THREADED, LAYOUTS, VERSION, Offsets
 
-__all__ = ["Target", "no_right", "status_of", "tasks_of", "traced"]
+__all__ = ["Target", "no_right", "number_of", "status_of", "tasks_of", "traced"]
 
 _NEWEST: Final = max(LAYOUTS)
 _OLDEST: Final = min(LAYOUTS)
@@ -139,8 +139,7 @@ class Target:
     def _own_ids(self, tasks: list[int]) -> set[int]:
         """What the process itself calls its tasks: in a container other numbers than here."""
         if status_of(self.pid).get("NSpid", "").split()[1:]:
-            ids = (status_of(self.pid, task).get("NSpid", "0") for task in tasks)
-            return {int(one.split()[-1]) for one in ids}
+            return {number_of(self.pid, task) for task in tasks}
         return set(tasks)
 
     def close(self) -> None:
@@ -171,6 +170,15 @@ def status_of(pid: int, task: int | None = None) -> dict[str, str]:
         return {}
     status = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
     return {} if status.get("State", "Z")[:1] in "ZX" else status
+
+
+def number_of(pid: int, task: int | None = None) -> int:
+    """What a process calls itself, or one of its threads: in a container another number than here.
+
+    It is the same where the system does not say.
+    """
+    here = pid if task is None else task
+    return int(status_of(pid, task).get("NSpid", str(here)).split()[-1])
 
 
 def traced(pid: int, task: int) -> AttachError:

@@ -112,8 +112,7 @@ def talk(
 
     Or 1 if it fails, with the reason on standard error, and with --json as an object besides; or
     what `unanswered` returns for the reason why there is no answer, and `unserved` for that why it
-    does not serve. Raises `WrongUse` if there is
-    no such process, or it does not serve.
+    does not serve. Raises `WrongUse` if there is no such process, or it does not serve.
     """
 
     def connected() -> int:
