@@ -90,9 +90,12 @@ class Watchdog:
             self._on_hang(run.conclude())
 
     def _is_unfair(self, left: float) -> bool:
-        """Whether the time was too short on a busy machine for each thread to do anything."""
+        """Whether the time was too short on a busy machine for each thread to do anything.
+
+        Half of the run's patience is what they get then.
+        """
         steps = (actor.steps or actor.role.idle for actor in self._run.roster)
-        return left > -GRACE and not all(steps)
+        return left > -self._run.plan.patience / 2 and not all(steps)
 
     def _tick(self) -> float:
         """Wait for the next look; return how many seconds it counts as."""

@@ -71,6 +71,21 @@ class Lazy(Sound):
             time.sleep(0.001)
 
 
+class Overdue(Sound):
+    """One thread makes its first step when the run's time is over."""
+
+    begin = 0.3
+
+    def actors(self) -> Iterable[Role]:
+        return [Role(self.count), Role(self.begin_late)]
+
+    def begin_late(self, actor: Actor) -> None:
+        with self.freezer.blocking("busy"):
+            time.sleep(self.begin)
+        if not actor.over:
+            actor.step()
+
+
 class Unfrozen(Sound):
     """Nobody freezes anything."""
 

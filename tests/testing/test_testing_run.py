@@ -30,6 +30,7 @@ from helpers import start
 from stress_scenarios import (
     Late,
     Lazy,
+    Overdue,
     Patient,
     Restless,
     Sound,
@@ -144,9 +145,14 @@ def test_a_thread_that_moves_while_it_counts_as_stopped_is_found() -> None:
     assert "move-1 made a step" in whats(result)
 
 
-@pytest.mark.usefixtures("no_grace")
 def test_who_does_nothing_fails() -> None:
-    assert whats(run(Lazy)) == "rest-1 has not made a step"
+    assert whats(run(Lazy, patience=2.0)) == "rest-1 has not made a step"
+
+
+def test_a_run_waits_for_the_first_step_of_each_thread() -> None:
+    result = run(Overdue)
+    assert result.passed, result
+    assert result.steps["begin_late-1"] == 1
 
 
 def test_a_run_without_a_freeze_fails() -> None:
