@@ -32,6 +32,7 @@ class Cause(Enum):
     WAITING = "waiting"  # in a call that waits and is in no blocking region
     LOCK = "lock"  # for a lock of freezethreads.sync that another thread owns; also a warning
     DEADLOCK = "deadlock"  # it waits for a thread that waits for it; whether it stops or not
+    ENDED = "ended"  # an exception has ended it, some time ago
     JOIN = "join"  # for the end of a thread
     NO_FREEZE = "no_freeze"
     TODO = "todo"

@@ -38,6 +38,7 @@ from freezethreads._report.reports import (
     SiteReport,
     TaskReport,
     ThreadReport,
+    ended_reports,
 )
 from freezethreads._report.stacks import INNERMOST, Stack, read_stacks
 from freezethreads._report.statistics import site_of
@@ -109,6 +110,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
         threads=found.reports(),
         library_threads=found.library,
         deadlocks=tuple(deadlocks) or None,
+        ended=ended_reports() or None,
     )
 
 

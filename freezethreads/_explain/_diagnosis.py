@@ -13,6 +13,7 @@ from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._explain._text import duration
 from freezethreads._explain._waits import long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
@@ -25,7 +26,15 @@ from freezethreads._machine.monitoring import is_available
 from freezethreads._report.deadlocks import ENDS_BY_ITSELF, THE_THAW_OF, Deadlock
 from freezethreads._report.looks import Evidence
 from freezethreads._report.ownership import owned_locks, where
-from freezethreads._report.reports import Diagnosis, Finding, Frame, FreezeReport
+from freezethreads._report.reports import (
+    CodeLine,
+    Diagnosis,
+    EndedReport,
+    Finding,
+    Frame,
+    FreezeReport,
+    ended_reports,
+)
 from freezethreads._report.stacks import nearest
 from freezethreads._report.stragglers import Straggler, other_threads
 
@@ -72,6 +81,7 @@ def diagnose(
         if not findings:
             findings = [_controller(str(error))]
     findings, warnings = _with_deadlocks(deadlocks, findings, warnings)
+    findings += _ended()
     told = {finding.ident for finding in (*findings, *warnings)}
     # Who has been stopped by others may wait for no other reason.
     records = () if others else list(freezer._registry.records.values())
@@ -298,6 +308,25 @@ def _hang(hang: Hang) -> Finding:
         advice=hang.advice,
         stacks=(hang.stack, hang.stack),
     )
+
+
+def _ended() -> Iterator[Finding]:
+    """A finding for each line at which an exception has ended threads."""
+    found: dict[tuple[CodeLine | None, str], list[EndedReport]] = {}
+    for one in ended_reports():
+        found.setdefault((one.line, one.error), []).append(one)
+    for (line, _), threads in found.items():
+        last = threads[-1]
+        more = f", the last of {len(threads)} threads" if len(threads) > 1 else ""
+        yield finding_of(
+            Cause.ENDED,
+            None if line is None else Place(line.filename, line.lineno, line.function, False),
+            thread=last.name,
+            why=f"{last.name} was ended {duration(last.seconds)} ago by {last.error}{more}. Nobody "
+            "does its work since then, unless the program has started another thread for it.",
+            advice="Mend what raises there; or catch the exception in the thread's own loop, log "
+            "it, and go on.",
+        )
 
 
 def _marks() -> Iterator[Finding]:

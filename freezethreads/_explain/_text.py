@@ -27,7 +27,7 @@ def render(description: Description) -> str:
     lines += [f"  {freeze_in_words(freeze)}" for freeze in description.freezes]
     if description.problem:
         lines.append(f"  {description.problem}")
-    lines += [f"  {line}" for line in description.deadlocks or ()]
+    lines += [f"  {line}" for line in (*(description.deadlocks or ()), *(description.ended or ()))]
     if description.note:
         lines.append(f"  {description.note}")
     for thread in description.threads:

@@ -25,7 +25,9 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
 
 def _head(diagnosis: Diagnosis) -> str:
     threads = diagnosis.threads
-    others = [one for one in diagnosis.findings if one.cause != "deadlock"]
+    dead = [one for one in diagnosis.findings if one.cause == "deadlock"]
+    ended = [one for one in diagnosis.findings if one.cause == "ended"]
+    others = [one for one in diagnosis.findings if one not in (*dead, *ended)]
     where = f"Process {diagnosis.pid}"
     if diagnosis.freezer is None or diagnosis.waited is None:
         return f"{where}: no answer."
@@ -35,9 +37,12 @@ def _head(diagnosis: Diagnosis) -> str:
         count = len(diagnosis.warnings)
         state = f"healthy, with {count} warning{'' if count == 1 else 's'}" if count else "healthy"
         return f"{where}: {state}. {one} within {duration(diagnosis.waited)}."
-    dead = [one for one in diagnosis.findings if one.cause == "deadlock"]
-    if dead:
-        where += f": {len(dead)} thread{'' if len(dead) == 1 else 's'} caught in a deadlock"
+    counts = [
+        f"{len(dead)} thread{'' if len(dead) == 1 else 's'} caught in a deadlock" if dead else "",
+        "an exception has ended threads" if ended else "",
+    ]
+    if any(counts):
+        where += f": {', '.join(filter(None, counts))}"
     if not others:
         return f"{where}. {one} within {duration(diagnosis.waited)}."
     if others[0].thread is None:

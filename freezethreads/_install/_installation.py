@@ -29,6 +29,7 @@ from freezethreads._install._patches import Patch, find_patches
 from freezethreads._refrigerator.waits import plumbing
 from freezethreads._registry.doors import call_shut, open_doors, shut_doors
 from freezethreads._registry.record import logger
+from freezethreads._report.ended import forget_ended, note_ended
 
 plumbing.add(__file__)
 
@@ -160,6 +161,7 @@ class Installation(Unique):
         if self._beginnings is not None:
             self._beginnings.watch(self._members)
             self._members.set_where("unlocked")
+        note_ended(self)
         self._members.on = True
         self._members.miss(enumerate_threads())
 
@@ -172,6 +174,7 @@ class Installation(Unique):
         if self._beginnings is not None:
             self._beginnings.leave()
             self._members.set_where("safepoint")
+        forget_ended(self)
         self._members.unregister_all()
         _in_force.clear()
         return left

@@ -14,6 +14,7 @@ from freezethreads._ground.jsonable import Unfit
 from freezethreads._ground.original import enumerate_threads, monotonic
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
+from freezethreads._report.ended import ended
 from freezethreads._report.stacks import Stack, nearest, read_stacks
 from freezethreads._report.statistics import Site, site_of
 from freezethreads._report.stragglers import Straggler, ThreadInfo, other_threads
@@ -147,6 +148,36 @@ class CodeLine:
         """That of a stack; None if it runs no Python, or nobody can tell."""
         call = nearest(reversed(stack))
         return None if call is None else cls(call.filename, call.lineno, call.function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedReport:
+    """A thread that an ``error`` has ended ``seconds`` ago, and the ``line`` that raised it."""
+
+    name: str
+    error: str
+    seconds: float
+    line: CodeLine | None
+
+    def __str__(self) -> str:
+        at = ""
+        if self.line is not None:
+            at = f" at {self.line.filename}:{self.line.lineno} in {self.line.function}"
+        return f"{self.name} was ended {self.seconds:.3g} s ago{at} by {self.error}"
+
+
+def ended_reports() -> tuple[EndedReport, ...]:
+    """What is remembered of the threads that an exception has ended, the newest last."""
+    now = monotonic()
+    return tuple(
+        EndedReport(
+            name=one.name,
+            error=one.error,
+            seconds=max(0.0, now - one.at),
+            line=None if one.line is None else CodeLine(*one.line),
+        )
+        for one in ended()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +369,8 @@ class Description:
     ``frozen`` is whether it was described while all stood, ``waited`` the time until then, ``late``
     are those who did not stop, and ``problem`` is why there was no freeze. ``freezes`` leaves out
     that of whoever looks, and ``library_threads`` are this library's own, which are left out.
-    ``deadlocks`` are lines about threads that wait for each other.
+    ``deadlocks`` are lines about threads that wait for each other, and ``ended`` are threads that
+    an exception has ended.
     """
 
     python: str
@@ -355,6 +387,7 @@ class Description:
     library_threads: tuple[int, ...]
     note: str | None = None
     deadlocks: tuple[str, ...] | None = None
+    ended: tuple[EndedReport, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,8 +429,8 @@ class WaitReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What a freeze with a deadline has found: ``healthy`` if all stopped and no thread is in a
-    deadlock, and ``waited`` for that.
+    """What a freeze with a deadline has found: ``healthy`` if all stopped, no thread is in a
+    deadlock and none was ended by an exception; and ``waited`` for that.
 
     ``freezes`` are what others have asked for, or what stands. ``warnings`` are findings about
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they

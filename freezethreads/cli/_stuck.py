@@ -35,9 +35,9 @@ deadline, lets it go on, and explains who has not stopped: a thread that
 computes without a safepoint, is in a call of C or in a wait that is in no blocking region, waits
 for a lock that a frozen thread owns, is inside no_freeze() or a todo. Each with the line where a
 safepoint or a blocking region would help. Who stops, and hangs for want of a lock that another
-thread keeps, is a warning. Last come those who stop, and have waited for ten seconds or longer in
-one place, which may be as it should be. The status is 0 if all stop and none is in a deadlock,
-else 1.
+thread keeps, is a warning. It names the threads that an exception has ended. Last come those who
+stop, and have waited for ten seconds or longer in one place, which may be as it should be. The
+status is 0 if all stop, none is in a deadlock and none was ended by an exception, else 1.
 """
 EPILOG = """\
 examples:

@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from freezethreads._ground.text import clean_lines
+from freezethreads._ground.jsonable import from_json
+from freezethreads._ground.text import clean, clean_lines
 from freezethreads.cli._parser import WrongUse
 from freezethreads.cli._remote import (
     add_attach,
@@ -34,7 +35,8 @@ One line a thread: its name, its state, the site where it stopped or else the li
 at which it was just met, its group, the seconds that it has been at its site, and the todos that it
 has still to make. Those come last that are not registered, and that no freeze at safepoints stops.
 A thread is running unless it stands, or is blocked in a wait or region that this library knows:
-under `run --unpatched` it knows no waits, and the line tells more. With --watch the
+under `run --unpatched` it knows no waits, and the line tells more. Below are the threads that an
+exception has ended. With --watch the
 table stays and is kept up to date, and a key freezes (f), thaws (t), or quits (q), which thaws what
 was frozen by key.
 """
@@ -66,12 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
         return _watch(arguments)
 
     def show(client: Client) -> int:
+        from freezethreads._report.reports import EndedReport
+
         answer = client.request("threads", freezer=arguments.freezer)
         if arguments.json:
             print_json(answer)
         else:
             say(f"process {client.pid}: {clean_lines(in_words(answer['freezer']))}")
             say(threads_table(answer, arguments))
+            for one in shown(answer["ended"], arguments):
+                say(clean(str(from_json(EndedReport, one))))
         return 0
 
     return talk(arguments, show)

@@ -12,6 +12,7 @@ from freezethreads._report.reports import (
     Description,
     Diagnosis,
     ProcessReport,
+    ended_reports,
     thread_rows,
 )
 from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
@@ -59,10 +60,12 @@ def _hello(session: Session, arguments: Mapping[str, object]) -> ProcessReport:
 
 
 def _threads(session: Session, arguments: Mapping[str, object]) -> Threads:
-    """The registered threads of a freezer and the others of the process, and what stands."""
+    """The registered threads of a freezer and the others of the process, what stands, and the
+    threads that an exception has ended."""
     freezer = session.freezer(arguments)
     described = describe_freezer(freezer)
-    return Threads(described, *thread_rows(freezer.threads(), stopped_idents(freezer)))
+    rows = thread_rows(freezer.threads(), stopped_idents(freezer))
+    return Threads(described, *rows, ended_reports())
 
 
 def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:

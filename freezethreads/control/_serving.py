@@ -15,6 +15,7 @@ from typing import Self
 from freezethreads import FreezeError, Freezer
 from freezethreads._ground.original import RLock
 from freezethreads._ground.unique import Unique
+from freezethreads._report.ended import forget_ended, note_ended
 from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
 from freezethreads.control._server import Server
@@ -48,6 +49,7 @@ class Serving(Unique):
         """
         with _lock:
             _servings.pop(self, None)
+            forget_ended(self)
             if not _servings:
                 _stop()
 
@@ -79,6 +81,7 @@ def serve(freezer: Freezer) -> Serving:
             _server = _start()
         serving = Serving(freezer, _server.path)
         _servings[serving] = None
+        note_ended(serving)
         return serving
 
 
@@ -122,15 +125,22 @@ def _stop() -> None:
     global _server
     with _lock:
         server, _server = _server, None
-        _servings.clear()
+        _forget()
     if server is not None:
         server.close()
+
+
+def _forget() -> None:
+    """No freezer is served any more. Called with the lock held."""
+    for serving in [*_servings]:
+        forget_ended(serving)
+    _servings.clear()
 
 
 def _after_fork_in_child() -> None:
     global _server
     server, _server = _server, None
-    _servings.clear()
+    _forget()
     _lock.release()
     if server is not None:
         server.forget()

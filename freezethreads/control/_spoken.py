@@ -14,6 +14,7 @@ from freezethreads._ground.jsonable import Unfit, from_json
 from freezethreads._report.reports import (
     Description,
     Diagnosis,
+    EndedReport,
     FreezerRow,
     ProcessReport,
     StragglerReport,
@@ -25,11 +26,13 @@ from freezethreads.control._protocol import Message, ProtocolError
 
 @dataclass(frozen=True)
 class Threads:
-    """The registered threads of a freezer and the others of the process, and what stands."""
+    """The registered threads of a freezer and the others of the process, and what stands; and the
+    threads that an exception has ended, of which an older version does not say anything."""
 
     freezer: FreezerRow
     threads: tuple[ThreadRow, ...]
     unregistered: tuple[UnregisteredRow, ...]
+    ended: tuple[EndedReport, ...] = ()
 
 
 @dataclass(frozen=True)

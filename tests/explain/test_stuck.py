@@ -50,6 +50,7 @@ ADVICE = {
     "todo": "Make the todo shorter",
     "world": "Thaw sooner",
     "waker": "Have the waker end the wait",
+    "ended": "catch the exception in the thread's own loop",
 }
 
 

@@ -38,6 +38,7 @@ GROUND = (
     "_explain",
     "_ground",
     "_controller.nowait",
+    "_report.ended",
     "_report.reports",
     "_report.stacks",
     "_controller.standing",
