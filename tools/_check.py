@@ -48,9 +48,18 @@ QUICK = (
     "house/test_layers.py",
 )
 
-# What --all runs on the first Python alone: what no interpreter has a part in. (The models are
-# checked by spin and a C compiler, and compared with the text of the code.)
-ONCE = ("tests/stress/test_models.py",)
+# What --all runs on one Python alone, since the subject is this project's own tools, and no
+# interpreter: the first one, or else the newest, so that the explorer, which explores the core on
+# the first, is tested on another. (The models are checked by spin and a C compiler, and compared
+# with the text of the code.)
+ON_FIRST = (
+    "tests/house/test_bench.py",
+    "tests/house/test_tools.py",
+    "tests/house/test_transcript.py",
+    "tests/stress/test_attack_mutants.py",
+    "tests/stress/test_models.py",
+)
+ON_NEWEST = ("tests/stress/test_explore.py", "tests/stress/test_explore_search.py")
 
 # What is compiled before the tests begin: they start some thousand processes, each of which would
 # compile it anew where Python keeps no bytecode by itself (PYTHONDONTWRITEBYTECODE).
@@ -133,8 +142,8 @@ def main(arguments: Sequence[str]) -> int:
             runs = run_all(interpreters, options)
     status = summarize(runs, time.monotonic() - began)
     if len(interpreters) > 1 and not pytest_arguments:
-        first = interpreters[0].label
-        announce(f"on Python {first} alone, as no Python has a part in it: {', '.join(ONCE)}")
+        for interpreter, alone in ((interpreters[0], ON_FIRST), (interpreters[-1], ON_NEWEST)):
+            announce(f"on Python {interpreter.label} alone: {', '.join(alone)}")
     if lacking:
         announce(f"not tested, as not found on PATH: Python {', '.join(lacking)}")
     return status
@@ -308,8 +317,12 @@ def parts_of(files: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequenc
 def try_all(
     lanes: ThreadPoolExecutor, interpreters: Sequence[Interpreter], files: Sequence[str]
 ) -> list[Run]:
-    """Run the tests on each of them, on several at a time; on all but the first without `ONCE`."""
-    left_out = [(), *repeat(ONCE, len(interpreters) - 1)]
+    """Run the tests on each of them, on several at a time, and `ON_FIRST`, `ON_NEWEST` on one."""
+    first, newest = interpreters[0], interpreters[-1]
+    left_out = [
+        (*(() if each is first else ON_FIRST), *(() if each is newest else ON_NEWEST))
+        for each in interpreters
+    ]
     run = partial(try_tests, partial(run_tests, lanes))
     with ThreadPoolExecutor(PYTHONS_AT_ONCE) as pool, stopping_at_an_interrupt():
         return list(pool.map(run, interpreters, repeat(files), left_out))

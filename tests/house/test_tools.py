@@ -295,21 +295,29 @@ def test_all_the_tests_are_each_test_file_once() -> None:
 def test_what_no_interpreter_has_a_part_in_is_left_out_on_all_but_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    alone = {*_check.ON_FIRST, *_check.ON_NEWEST}
     every = {name for part in _check.parts_of([]) for name in part}
-    others = [name for part in _check.parts_of([], _check.ONCE) for name in part]
-    assert every - set(others) == set(_check.ONCE)
+    others = [name for part in _check.parts_of([], [*alone]) for name in part]
+    assert every - set(others) == alone
     assert len(others) == len(set(others))
-    asked: list[tuple[object, ...]] = []
+    asked: dict[str, object] = {}
 
-    def note(interpreter: Interpreter, *some: object) -> _check.Run:
-        asked.append((interpreter, *some))
+    def note(
+        lanes: object, interpreter: Interpreter, files: object, left_out: object
+    ) -> _check.Run:
+        asked[interpreter.release] = left_out
         return _check.Run("Python", 0, Counter(), 0.0)
 
-    monkeypatch.setattr(_check, "run_tests", lambda _, *how: note(*how))
-    other = replace(FAKE, release="3.98")
-    in_lanes(lambda lanes: _check.try_all(lanes, [FAKE, other, other], [])[0])
-    assert asked[0] == (FAKE, [], ())
-    assert asked[1:] == [(other, [], _check.ONCE)] * 2
+    monkeypatch.setattr(_check, "run_tests", note)
+    other, newest = replace(FAKE, release="3.98"), replace(FAKE, release="3.99")
+    in_lanes(lambda lanes: _check.try_all(lanes, [FAKE, other, newest], [])[0])
+    assert asked == {
+        FAKE.release: _check.ON_NEWEST,
+        "3.98": (*_check.ON_FIRST, *_check.ON_NEWEST),
+        "3.99": _check.ON_FIRST,
+    }
+    in_lanes(lambda lanes: _check.try_all(lanes, [FAKE], [])[0])
+    assert asked[FAKE.release] == ()
 
 
 @pytest.mark.parametrize("bad", [0, 1])
