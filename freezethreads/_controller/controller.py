@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from freezethreads._controller.hooks import note_errors, raise_errors, together
 from freezethreads._controller.lease import Lease
+from freezethreads._controller.lookout import look_out
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
@@ -381,6 +382,8 @@ class Controller:
     def _note_stand(self, freeze: Freeze) -> None:
         freeze.stood_at = stood = monotonic()
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
+        if freeze.asked.kind == "freeze" and freeze.members:
+            look_out()
 
     def put_up(self, freeze: Freeze, bar: Bar) -> None:
         """Have every thread that is meant meet the bar, whether it is registered or not."""

@@ -92,3 +92,13 @@ class OwnThread(Thread):
 
 # The idents of this library's threads that have begun and not ended.
 own_idents: dict[int, None] = {}
+
+
+def _forget_the_others() -> None:
+    """In the child of a fork: an ident of a thread that is not there may be any thread's next."""
+    ident = get_ident()
+    for other in [one for one in own_idents if one != ident]:
+        del own_idents[other]
+
+
+os.register_at_fork(after_in_child=_forget_the_others)

@@ -212,6 +212,7 @@ def modelled(*files: str) -> Iterator[None]:
             ("_registry.registry", "RLock", ModelReentrantLock),
             ("_registry.todos", "Future", ModelFuture),
             ("_controller.controller", "Lease", ModelLease),
+            ("_controller.controller", "look_out", lambda: None),
             ("_report.stragglers", "sleep", lambda seconds: None),
             ("_report.stragglers", "_may_move", lambda *_: False),
         ):

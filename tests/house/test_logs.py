@@ -14,6 +14,8 @@ PAGE = ROOT / "docs" / "reference" / "settings.md"
 # How each message begins in the source, and what the page says of it.
 SAID = {
     "%r was thawed by the freezer": "a freeze was thawed by the freezer",
+    "%r is not thawed": "its controller waits for a lock",
+    "no thread could be had": "looks out for controllers",
     "%s": "a freeze stops nobody",
     "%s was replaced by somebody else since install()": "a name that `install()` replaced",
     "forking all the same": "a fork is made although a lock is held",

@@ -1,0 +1,225 @@
+"""A controller that waits, in its own world, for what it has stopped: somebody says so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fork_helpers import forked
+from freezethreads import Deadlock, Freezer, World
+from freezethreads._controller import lookout
+from freezethreads._machine.deadlocks import find_deadlocks
+from helpers import HAS_GIL, WAIT, start, wait_for, wait_until
+
+needs_gil = pytest.mark.skipif(not HAS_GIL, reason="without a GIL nobody can tell who has a lock")
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Look after a twentieth of a second; and leave nobody on watch."""
+    monkeypatch.setattr(lookout, "_PAUSE", 0.02)
+    monkeypatch.setattr(lookout, "_PATIENCE", 0.05)
+    yield
+    wait_until(lambda: not lookout._lookout._is_on)
+
+
+class Owner:
+    """A thread that stands at a safepoint with a lock, and has it until it is let go."""
+
+    def __init__(self, freezer: Freezer, lock: threading.Lock) -> None:
+        self.freezer = freezer
+        self.lock = lock
+        self.has_it = threading.Event()
+        self.over = False
+
+    def work(self) -> None:
+        with self.freezer.register("owner"), self.lock:
+            self.has_it.set()
+            while not self.over:
+                self.freezer.safepoint()
+
+
+@contextmanager
+def waiting_for_its_own(lock: threading.Lock, timeout: float | None = None) -> Iterator[World]:
+    """While entered, a controller waits in its world for a lock whose owner it has stopped."""
+    freezer = Freezer("a")
+    owner = Owner(freezer, lock)
+    worlds: list[World] = []
+    wants_it = threading.Event()
+
+    def control() -> None:
+        with freezer.freeze() as world:
+            worlds.append(world)
+            wants_it.set()
+            if timeout is not None:
+                lock.acquire(timeout=timeout)
+            else:
+                lock.acquire()
+            lock.release()
+
+    thread = start(owner.work)
+    wait_for(owner.has_it)
+    controller = start(control, name="controller")
+    wait_for(wants_it)
+    try:
+        yield worlds[0]
+    finally:
+        owner.over = True
+        worlds[0].thaw()
+        controller.join(WAIT)
+        thread.join(WAIT)
+
+
+@needs_gil
+def test_the_log_says_it_with_both_lines(caplog: pytest.LogCaptureFixture) -> None:
+    with waiting_for_its_own(threading.Lock()):
+        wait_until(lambda: bool(caplog.records))
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("freezethreads", logging.WARNING)
+    said = record.getMessage()
+    assert "is not thawed: its controller waits for what it has stopped" in said
+    assert re.search(
+        rf"controller waits at {re.escape(__file__)}:\d+ in .*control for <locked ", said
+    )
+    assert re.search(rf"acquired at {re.escape(__file__)}:\d+ in Owner.work", said)
+
+
+@needs_gil
+def test_a_world_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    worlds = lookout._worlds
+
+    def noted() -> list[object]:
+        looks.append(None)
+        return list(worlds())
+
+    monkeypatch.setattr(lookout, "_worlds", noted)
+    with waiting_for_its_own(threading.Lock()):
+        wait_until(lambda: bool(caplog.records))
+        told = len(looks)
+        wait_until(lambda: len(looks) > told + 20)
+    assert len(caplog.records) == 1
+
+
+@needs_gil
+def test_who_has_the_lock_of_the_log_is_told_of_elsewhere(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = logging.StreamHandler()
+    logger = logging.getLogger("freezethreads")
+    logger.addHandler(handler)
+    try:
+        assert handler.lock is not None
+        said = ""
+        with waiting_for_its_own(handler.lock):  # type: ignore[arg-type]
+
+            def is_said() -> bool:
+                nonlocal said
+                said += capfd.readouterr().err
+                return "\n" in said
+
+            wait_until(is_said)
+    finally:
+        logger.removeHandler(handler)
+    assert said.startswith("freezethreads: <freeze by controller> is not thawed: ")
+    assert "waits at" in said
+
+
+@needs_gil
+def test_a_wait_that_ends_by_itself_is_not_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+
+    def noted() -> tuple[Deadlock, ...]:
+        looks.append(None)
+        return find_deadlocks()
+
+    monkeypatch.setattr(lookout, "find_deadlocks", noted)
+    with waiting_for_its_own(threading.Lock(), timeout=WAIT):
+        wait_until(lambda: len(looks) >= 2)
+    assert not caplog.records
+
+
+def freeze_somebody() -> None:
+    """Freeze a thread once, which has ended when this returns."""
+    freezer = Freezer("b")
+    gate = threading.Event()
+
+    def work() -> None:
+        with freezer.register():
+            ready.set()
+            with freezer.blocking():
+                gate.wait()
+
+    ready = threading.Event()
+    thread = start(work)
+    wait_for(ready)
+    with freezer.freeze():
+        pass
+    gate.set()
+    thread.join(WAIT)
+
+
+@needs_gil
+def test_nobody_is_on_watch_when_nobody_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "_PAUSE", WAIT)
+    before = threading.enumerate()
+    freeze_somebody()
+    wait_until(lambda: lookout._lookout._is_on)
+    assert threading.enumerate() == before
+    monkeypatch.setattr(lookout, "_PAUSE", 0.02)
+    lookout._lookout._bell.ring()
+    wait_until(lambda: not lookout._lookout._is_on)
+    freeze_somebody()
+    wait_until(lambda: not lookout._lookout._is_on)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="it warns from 3.12 on")
+def test_a_fork_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is on watch has gone before, and is there again when somebody freezes."""
+    monkeypatch.setattr(lookout, "_PAUSE", WAIT)
+    freeze_somebody()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if pid := os.fork():
+            os.waitpid(pid, 0)
+        else:
+            os._exit(0)
+    assert not said
+
+
+@needs_gil
+def test_a_child_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "_PAUSE", WAIT)
+    freeze_somebody()
+    wait_until(lambda: lookout._lookout._is_on)
+
+    def check() -> None:
+        assert not lookout._lookout._is_on
+        freeze_somebody()
+        wait_until(lambda: lookout._lookout._is_on)
+
+    forked(lambda fork: fork(), check)
+    assert not lookout._lookout._is_on
+
+
+@needs_gil
+def test_without_a_thread_to_be_had_a_world_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("_thread.start_new_thread", refuse)
+        lookout._lookout.call()
+    assert not lookout._lookout._is_on
