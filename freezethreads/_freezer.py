@@ -565,11 +565,13 @@ class Freezer(Unique):
         From any thread. Stops nobody. Takes 20 ms if there are any, or two of the interpreter's
         switch intervals, and up to ten times that if something wakes these threads meanwhile. It
         knows who waits for a lock of `freezethreads.sync`, for the import of a module, or for a
-        thaw, and, with a GIL, for the end of a thread and for a plain lock that another thread has
-        acquired on its stack. Where it cannot tell who has a lock it says nothing. The idea is
-        Java's (``ThreadMXBean.findDeadlockedThreads``).
+        thaw; and, with a GIL, for the end of a thread, for a plain lock that another thread has
+        acquired on its stack, for the result of a job of a pool, and for a sign (by way of an
+        event, a condition, a semaphore, a barrier or a queue) that no thread can give which may go
+        on. Where it cannot tell it says nothing. The ideas are Java's
+        (``ThreadMXBean.findDeadlockedThreads``) and Go's (its profile of leaked goroutines).
         """
-        return find_deadlocks()
+        return find_deadlocks(reach=True)
 
     def dump(self, file: IO[str] | None = None, *, timeout: float | None = 1.0) -> None:
         """Write where all threads stand to `file` (None: `sys.stderr`), for people.

@@ -70,7 +70,7 @@ def begin(folder: str, wanted: Mapping[str, Any], answer: int) -> dict[str, Any]
     is closed then. Raises `FreezeError` or ValueError, and nothing was changed.
     """
     ident = _thread.get_ident()
-    own_idents[ident] = None  # nothing stops this thread: it has done nothing yet
+    own_idents[ident] = get_native_id()  # nothing stops this thread: it has done nothing yet
     try:
         with _lock:
             try:
@@ -206,7 +206,7 @@ def _when(wait: Callable[[], None]) -> int:
 
     def finish() -> None:
         ident = _thread.get_ident()
-        own_idents[ident] = None
+        own_idents[ident] = get_native_id()
         try:
             ids.append(get_native_id())
             known.release()

@@ -18,7 +18,6 @@ fork, which CPython warns of where there is more than one thread.
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 from collections.abc import Iterator
@@ -26,7 +25,14 @@ from typing import Final
 
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.frames import HAS_GIL
-from freezethreads._ground.original import get_ident, get_native_id, monotonic, own_idents, sleep
+from freezethreads._ground.original import (
+    get_ident,
+    get_native_id,
+    monotonic,
+    own_idents,
+    sleep,
+    start_new_thread,
+)
 from freezethreads._ground.text import clean_lines
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._registry.record import logger
@@ -61,7 +67,7 @@ class Lookout:
         self._was_called = True
         if not self._is_on:
             try:
-                _thread.start_new_thread(self._watch, ())
+                start_new_thread(self._watch, ())
             except RuntimeError:
                 logger.debug("no thread could be had that looks out for controllers that hang")
 
@@ -83,9 +89,9 @@ class Lookout:
 
     def _watch(self) -> None:
         ident = get_ident()
-        own_idents[ident] = None
+        own_idents[ident] = get_native_id()
         try:
-            self._native_id = get_native_id()
+            self._native_id = own_idents[ident]
             self._is_on = True
             while not self._leave:
                 self._was_called = False

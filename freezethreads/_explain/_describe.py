@@ -95,7 +95,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
     freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
     stopped = [record for freeze in list(registry.active) for record in list(freeze.members)]
     found = _Threads(list(registry.records.values()), stopped)
-    deadlocks = [line for one in find_deadlocks() for line in str(one).splitlines()]
+    deadlocks = [line for one in find_deadlocks(reach=True) for line in str(one).splitlines()]
     return Description(
         python=platform.python_version(),
         pid=getpid(),

@@ -23,7 +23,13 @@ from freezethreads._machine.awaited import held_now
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.marks import all_marks
 from freezethreads._machine.monitoring import is_available
-from freezethreads._report.deadlocks import ENDS_BY_ITSELF, THE_THAW_OF, Deadlock
+from freezethreads._report.deadlocks import (
+    A_SIGN_BY,
+    ENDS_BY_ITSELF,
+    THE_RESULT_OF,
+    THE_THAW_OF,
+    Deadlock,
+)
 from freezethreads._report.looks import Evidence
 from freezethreads._report.ownership import owned_locks, where
 from freezethreads._report.reports import (
@@ -53,7 +59,7 @@ def diagnose(
     `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
-    deadlocks = find_deadlocks()
+    deadlocks = find_deadlocks(reach=True)
     began = monotonic()
     findings: list[Finding] = []
     warnings: list[Finding] = []
@@ -121,8 +127,9 @@ def _lasts(deadlock: Deadlock) -> bool:
 def _waits(deadlock: Deadlock) -> Iterator[Finding]:
     """A finding about each of its threads, in the order of the circle, and about those behind."""
     advice = _ENDED_ADVICE if deadlock.owner_ended else _CIRCLE_ADVICE
-    if any(edge.awaited.startswith(THE_THAW_OF) for edge in deadlock.edges):
-        advice = _THAW_ADVICE
+    for prefix, better in _ADVICE.items():
+        if any(edge.awaited.startswith(prefix) for edge in deadlock.edges):
+            advice = better
     for edge in (*deadlock.edges, *deadlock.behind):
         site = edge.site
         kind = deadlock.kind if edge in deadlock.edges else f"it is behind {deadlock.kind}"
@@ -144,6 +151,19 @@ _THAW_ADVICE: Final = (
     "Acquire the lock before the freeze, or release it before the safepoint, blocking region or "
     "wait where its owner stopped. A lease ends such a freeze."
 )
+_SIGN_ADVICE: Final = (
+    "Have whoever gives that sign (sets, notifies, puts or takes) live for as long as others wait "
+    "for it, and tell them before it ends; or give the wait a time-out."
+)
+_RESULT_ADVICE: Final = (
+    "Have no job wait for another job of its own pool: there may be no worker for that one. Give "
+    "them a pool each, or wait outside of the pool."
+)
+_ADVICE: Final = {
+    A_SIGN_BY: _SIGN_ADVICE,
+    THE_RESULT_OF: _RESULT_ADVICE,
+    THE_THAW_OF: _THAW_ADVICE,
+}
 _ENDED_ADVICE: Final = (
     "Have every thread release what it acquires, however it ends: with a `with` block, or in a "
     "`finally`."

@@ -33,12 +33,14 @@ __all__ = [
     "monotonic",
     "own_idents",
     "sleep",
+    "start_new_thread",
 ]
 
 # Not imported by name: where imports are lazy, that would save what is there when it is first used.
 TIMEOUT_MAX = _thread.TIMEOUT_MAX
 LockType = _thread.LockType
 allocate_lock = _thread.allocate_lock
+start_new_thread = _thread.start_new_thread
 get_ident = _thread.get_ident
 get_native_id = _thread.get_native_id
 Condition = threading.Condition
@@ -81,7 +83,7 @@ class OwnThread(Thread):
     def _bootstrap_inner(self) -> None:
         # As soon as it has an ident, and for as long: nothing is to stop it.
         ident = get_ident()
-        own_idents[ident] = None
+        own_idents[ident] = get_native_id()
         try:
             super()._bootstrap_inner()  # type: ignore[misc]
         finally:
@@ -90,15 +92,18 @@ class OwnThread(Thread):
             own_idents.pop(ident, None)
 
 
-# The idents of this library's threads that have begun and not ended.
-own_idents: dict[int, None] = {}
+# The idents of this library's threads that have begun and not ended, with the system's numbers.
+own_idents: dict[int, int] = {}
 
 
 def _forget_the_others() -> None:
     """In the child of a fork: an ident of a thread that is not there may be any thread's next."""
     ident = get_ident()
-    for other in [one for one in own_idents if one != ident]:
-        del own_idents[other]
+    for other in list(own_idents):
+        if other != ident:
+            del own_idents[other]
+        else:
+            own_idents[ident] = get_native_id()
 
 
 os.register_at_fork(after_in_child=_forget_the_others)

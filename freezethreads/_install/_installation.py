@@ -62,10 +62,14 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
     `Lock`, `RLock`, `SimpleQueue`, what is in `select`, `signal`, `os`), and a lock, `SimpleQueue`,
     `poll` or `epoll` that was made before waits as it did.
 
-    With `patch` False nothing is replaced, so that the program is as fast as without this, until
-    somebody freezes it. Each `threading.Thread` that starts is enrolled all the same, and a freeze
-    with that freezer that does not say `where` is one with ``where="unlocked"``: it stops every
-    thread of the process, also one that ran before. It does not matter then when this is called.
+    A thread that an exception ends is remembered, for ``freezethreads stuck``: `threading` calls
+    our ``excepthook``, which calls the one that was there.
+
+    With `patch` False nothing else is replaced, so that the program is as fast as without this,
+    until somebody freezes it. Each `threading.Thread` that starts is enrolled all the same, and a
+    freeze with that freezer that does not say `where` is one with ``where="unlocked"``: it stops
+    every thread of the process, also one that ran before. It does not matter then when this is
+    called.
     Needs CPython 3.12, and keeps one of the ids that ``sys.monitoring`` has for tools.
 
     Raises `FreezeError` if another installation is in force, or nobody could be stopped without a

@@ -1,7 +1,8 @@
 """What lock a thread waits for, and which ones it has: read from its stack.
 
-For plain locks, which know no owner. Only with a GIL: without one nobody may read the frames of
-threads that run. (What a thread holds that stands between two bytecodes, `bar` knows.)
+For plain locks, and those of `multiprocessing` that this process has, which know no owner. Only
+with a GIL: without one nobody may read the frames of threads that run. (What a thread holds that
+stands between two bytecodes, `bar` knows.)
 
 Names are looked up when somebody looks. So this assumes of a program that it does not bind the name
 of a lock anew while somebody has that lock, or waits for it.
@@ -23,6 +24,7 @@ from freezethreads._machine.values import UNKNOWN, Chain, Frame, attribute_of, v
 from freezethreads._registry.places import Place, code_of, place_at
 
 _PLAIN: Final = (LockType, type(RLock()))
+_SHARED: Final = "multiprocessing.synchronize"
 _WAIT: Final = Condition.wait.__code__
 
 
@@ -40,7 +42,12 @@ class Held(NamedTuple):
 
 def is_plain(value: object) -> bool:
     """Whether it is a lock or re-entrant lock of the standard library's."""
-    return type(value) in _PLAIN
+    return type(value) in _PLAIN or _is_between_processes(value)
+
+
+def _is_between_processes(value: object) -> bool:
+    kind = type(value)
+    return kind.__module__ == _SHARED and kind.__name__ in ("Lock", "RLock")
 
 
 def is_reentrant(value: object) -> bool:
@@ -54,6 +61,9 @@ def awaited_in(frame: Frame) -> tuple[object, bool] | None:
     at: Frame | None = frame
     while at is not None and kind_of(at.f_code) == "own":
         at = at.f_back
+    if at is not None and at.f_globals.get("__name__") == _SHARED:
+        lock = at.f_locals.get("self")  # in `SemLock.__enter__`
+        return (lock, True) if _is_between_processes(lock) else None
     found = None if at is None else _acquiring(at.f_code, at.f_lasti)
     if at is None or found is None:
         return None

@@ -1,13 +1,15 @@
 """Who waits for whom, and where that goes round or ends: the deadlocks of a process.
 
 A thread that waits for a lock, an import or the end of a thread is an edge to whoever has the lock,
-makes the import, or is that thread; and one that merely stands frozen, to whoever is to thaw. Each
-thread has one edge at most, so one walks along: a way that comes back is a circle, and one that
-leads to a thread which has ended leads nowhere. (The wait-for graph of databases; it is walked like
-this by HotSpot, `ThreadMXBean.findDeadlockedThreads` and
-`ThreadService::find_deadlocks_at_safepoint`, and by Rust's `parking_lot::deadlock`. Linux' lockdep
-warns of what *might* go round, from the order of locks; that is not done here. Nor what Go does,
-where all goroutines have to sleep: some thread of a server always waits for the network.)
+makes the import, or is that thread; and one that merely stands frozen, to whoever is to thaw. A
+wait for the result of a job is an edge to the worker that has the job, or to all workers of the
+pool, any of which may take it; and one for a sign (`reach`), to all threads that may give it. So a
+thread goes on as soon as one of those does that it has an edge to. Whoever is left when all are
+struck off who go on like this goes on no more. Each way among them comes back, which is a circle,
+or ends at a thread that has ended. (The wait-for graph of databases. That of locks is walked by
+HotSpot, `ThreadMXBean.findDeadlockedThreads` and `ThreadService::find_deadlocks_at_safepoint`, and
+by Rust's `parking_lot::deadlock`; that all threads sleep is what Go's runtime reports. Linux'
+lockdep warns of what *might* go round, from the order of locks; that is not done here.)
 
 What says who has a lock:
 
@@ -43,7 +45,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -55,20 +57,27 @@ from freezethreads._ground.original import (
     enumerate_threads,
     get_ident,
     main_thread,
+    monotonic,
     own_idents,
     sleep,
 )
 from freezethreads._machine.awaited import Held, awaited_in, held_in, is_plain, is_reentrant
+from freezethreads._machine.jobs import has_job, jobs_in
+from freezethreads._machine.reach import Sign, awaited_sign, is_over, reachers
 from freezethreads._machine.stacks import programs_place
 from freezethreads._registry.places import Place
 from freezethreads._registry.registry import armed
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.deadlocks import (
+    A_SIGN_BY,
     ANYBODY,
+    CANCELLED,
     FOREIGN,
+    NO_THREAD,
     SIGNAL,
     THAW,
     THE_END_OF,
+    THE_RESULT_OF,
     THE_THAW_OF,
     TIME_OUT,
     UNSEEN,
@@ -83,6 +92,7 @@ from freezethreads._report.statistics import Site, site_of
 _bootstrap: Any = importlib._bootstrap  # keeps to itself who waits for which module
 _MOMENT: Final = 0.02  # seconds between the readings of the clocks, at least
 _LONGEST: Final = 1.0  # and at most: a program may set any switch interval
+_NAMES: Final = 3  # of those who may end a wait
 _LOOKS: Final = 10  # at most, at threads that have had a processor each time
 _OWNER: Final = re.compile(r"<locked .* owner=(\d+) ")
 _NAME: Final = vars(Thread)["name"]
@@ -91,12 +101,12 @@ _Clocks: TypeAlias = Mapping[int, float | None]
 
 
 class _Way(NamedTuple):
-    """What a thread waits for, who ends that wait (None: a thread that has ended), what else may,
-    and where that one acquired it."""
+    """What a thread waits for, who ends that wait (any of these; nobody, if who would has ended),
+    what else may, and where that one acquired it."""
 
     what: str
     key: int  # of the object, for comparing
-    to: int | None
+    to: tuple[int, ...]
     way_out: str | None
     at: Place | None = None
     acquired: Place | None = None
@@ -105,23 +115,25 @@ class _Way(NamedTuple):
 _Ways: TypeAlias = Mapping[int, _Way]
 
 
-def find_deadlocks() -> tuple[Deadlock, ...]:
+def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
     """The deadlocks of this process. From any thread; stops nobody.
 
     If there are none, it takes as long as to read all stacks; else 20 ms, or two switch intervals
     of the interpreter; and up to ten times that if something wakes these threads again and again.
+    With `reach` it is also looked who can give a sign, as references tell, for which the program
+    stands while its objects are gone through: a second or two where they are many millions.
     """
-    first = _look()
+    first = _look(reach)
     for looks in range(1, _LOOKS + 1):
-        if not any(_ends(first)):
+        if not _stuck(first):
             break
         before = _clocks(first)
         sleep(min(max(_MOMENT, 2 * sys.getswitchinterval()), _LONGEST))
-        later = _look()
+        later = _look(reach)
         after = _clocks(first)
         same = {i: way for i, way in later.items() if _is_same(first.get(i), way)}
         moved = {i for i in same if _has_moved(before.get(i), after.get(i))}
-        if looks == _LOOKS or all(moved.isdisjoint(end) for end in _ends(same)):
+        if looks == _LOOKS or all(moved.isdisjoint(end) for end, _ in _ends(same)):
             still = {i: way for i, way in same.items() if i not in moved}
             return tuple(_told(still, {i for i in still if after.get(i) is None}))
         first = later
@@ -150,36 +162,46 @@ def _clock(native_id: int | None) -> float | None:
     return math.nan if is_runnable(native_id) else processor_time(native_id)
 
 
-def _path(ways: _Ways, start: int, stop: Collection[int] = ()) -> tuple[list[int], int | None]:
-    """The threads from that one on along the ways, until one that is in `stop`, has none, or was
-    passed before; and where that led: None, to one that has ended."""
-    path: list[int] = []
-    at: int | None = start
-    while at is not None and at in ways and at not in stop and at not in path:
-        path.append(at)
-        at = ways[at].to
-    return path, at
+def _stuck(ways: _Ways) -> dict[int, _Way]:
+    """The ways of those who go on no more."""
+    left = dict(ways)
+    while True:
+        going = [i for i, way in left.items() if way.to and any(to not in left for to in way.to)]
+        if not going:
+            return left
+        for ident in going:
+            del left[ident]
 
 
-def _ends(ways: _Ways) -> Iterator[list[int]]:
-    """Each circle once, as idents in its order, and each thread that waits for one that has
-    ended."""
+def _from(edges: Mapping[int, Collection[int]], starts: Iterable[int]) -> list[int]:
+    """All that one comes to along these edges, first where one begins, in order."""
+    found = dict.fromkeys(starts)
+    left = [*found]
+    while left:
+        for to in edges.get(left.pop(0), ()):
+            if to not in found:
+                found[to] = None
+                left.append(to)
+    return [*found]
+
+
+def _ends(ways: _Ways) -> Iterator[tuple[list[int], list[int]]]:
+    """Each circle once, as idents in its order, and each thread that waits for one that has ended,
+    or for a sign that nobody can give; with those that wait for one of these, perhaps by way of
+    others."""
+    edges = {ident: way.to for ident, way in _stuck(ways).items()}
+    back: dict[int, list[int]] = {}
+    for ident, others in edges.items():
+        for to in others:
+            back.setdefault(to, []).append(ident)
     seen: set[int] = set()
-    for start in ways:
-        path, at = _path(ways, start, seen)
-        seen.update(path)
-        if at is None and path:
-            yield path[-1:]
-        elif at in path:
-            yield path[path.index(at) :]
-
-
-def _behind(ways: _Ways, end: Collection[int]) -> Iterator[int]:
-    """Who waits for one of these, perhaps by way of others."""
-    for start in ways:
-        path, at = _path(ways, start, end)
-        if path and at in end:
-            yield start
+    for start in edges:
+        if start not in seen:
+            end = _from(edges, [start])
+            leading = _from(back, [start])
+            if set(end) <= set(leading):  # else there is an end that does not lead back
+                seen.update(end)
+                yield end, [ident for ident in edges if ident in set(leading) - set(end)]
 
 
 def _told(ways: _Ways, unseen: Collection[int]) -> Iterator[Deadlock]:
@@ -197,20 +219,33 @@ def _told(ways: _Ways, unseen: Collection[int]) -> Iterator[Deadlock]:
             name=names.get(ident, f"thread {ident}"),
             ident=ident,
             awaited=way.what,
-            owner="a thread that has ended"
-            if way.to is None
-            else names.get(way.to, f"thread {way.to}"),
+            owner=_some([names.get(to, f"thread {to}") for to in way.to if to != ident])
+            or (names.get(ident, f"thread {ident}") if way.to else _nobody(way)),
             site=_site(way.at) if way.at is not None else _nearest(stacks.get(ident)),
             acquired=_site(way.acquired),
             way_out=way_out or (SIGNAL if ident == signalled else None),
         )
 
-    for end in _ends(ways):
+    for end, behind in _ends(ways):
         yield Deadlock(
             edges=tuple(map(edge, end)),
-            behind=tuple(map(edge, _behind(ways, end))),
-            owner_ended=ways[end[-1]].to is None,
+            behind=tuple(map(edge, behind)),
+            owner_ended=not ways[end[-1]].to and not _is_sign(ways[end[-1]]),
         )
+
+
+def _some(names: list[str]) -> str:
+    """These, or the first of many."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" or {more} more" if more > 0 else "")
+
+
+def _nobody(way: _Way) -> str:
+    return "nobody" if _is_sign(way) else "a thread that has ended"
+
+
+def _is_sign(way: _Way) -> bool:
+    return way.what.startswith(A_SIGN_BY)
 
 
 def _has_handlers() -> bool:
@@ -238,44 +273,81 @@ def _site(place: Place | None) -> Site | None:
 
 class _Seen(NamedTuple):
     """What the stack of one thread tells: where it is in the program's own code, the thread that it
-    joins, the plain lock that it waits for, each with whether that has no time-out."""
+    joins, the future and the plain lock that it waits for, each with whether that has no time-out;
+    the sign that it waits for; the job and the pool that it works for; and whether it is the main
+    thread at its end."""
 
     at: Place
     joined: tuple[Any, bool] | None
+    future: tuple[Any, bool] | None
     awaited: tuple[Any, bool] | None
+    sign: Sign | None
+    job: Any
+    pool: Any
+    over: bool
 
 
 class _Look(NamedTuple):
-    """What is to be seen at one moment, more or less."""
+    """What is to be seen at one moment, more or less. `others` are the threads that may give a
+    sign; None if somebody may who is no thread of the program."""
 
     seen: Mapping[int, _Seen]
     held: list[tuple[int, Held]]
     living: Collection[int]
     frozen: Mapping[int, Freeze]
+    others: Collection[int] | None = None
 
 
-def _look() -> dict[int, _Way]:
-    """Who waits for whom now."""
+def _look(reach: bool = False) -> dict[int, _Way]:
+    """Who waits for whom now; with `reach` also who cannot give a sign, as references tell."""
     seen, held = uncollected(_see) if HAS_GIL else ({}, [])
     # Afterwards: who has acquired anything by then that is seen here, lives or has ended.
     living = {*current_frames(), *(thread.ident or 0 for thread in enumerate_threads())}
-    look = _Look(seen, held, living, _frozen())
-    ways = {ident: _way(ident, look) for ident in living - {get_ident(), *own_idents}}
-    return {ident: way for ident, way in ways.items() if way is not None}
+    program = living - {get_ident(), *own_idents}
+    others = None
+    if _knows_all() and not _has_handlers():
+        others = [i for i in living - {*own_idents} if i not in seen or not seen[i].over]
+    look = _Look(seen, held, living, _frozen(), others)
+    found = {ident: _way(ident, look) for ident in program}
+    ways = {ident: way for ident, way in found.items() if way is not None}
+    return _narrowed(ways, look) if reach else ways
+
+
+def _narrowed(ways: dict[int, _Way], look: _Look) -> dict[int, _Way]:
+    """With waits for a sign as edges to those alone who reach what gives it, where that matters."""
+    deadline = monotonic() + _LONGEST
+    stuck = _stuck(ways)
+    for ident, way in ways.items():
+        sign = look.seen[ident].sign if ident in look.seen else None
+        if ident not in stuck and sign is not None and _is_sign(way) and monotonic() < deadline:
+            able = reachers(sign.thing, ident, way.to)
+            if able is not None:
+                ways[ident] = way._replace(to=tuple(sorted(able)))
+    return ways
 
 
 def _see() -> tuple[dict[int, _Seen], list[tuple[int, Held]]]:
     frames = current_frames()
     try:
-        others = [i for i in frames if i not in own_idents]
-        held = [(ident, one) for ident in others for one in held_in(frames[ident])]
-        return {i: _seen(frames[i]) for i in others if i != get_ident()}, held
+        held = [(ident, one) for ident in frames for one in held_in(frames[ident])]
+        others = frames.keys() - {get_ident(), *own_idents}
+        return {ident: _seen(frames[ident]) for ident in others}, held
     finally:
         frames.clear()
 
 
 def _seen(frame: FrameType) -> _Seen:
-    return _Seen(programs_place(frame), _joined_in(frame), awaited_in(frame))
+    future, job, pool = jobs_in(frame)
+    return _Seen(
+        programs_place(frame),
+        _joined_in(frame),
+        future,
+        awaited_in(frame),
+        awaited_sign(frame),
+        job,
+        pool,
+        is_over(frame),
+    )
 
 
 def _way(ident: int, look: _Look) -> _Way | None:
@@ -290,10 +362,15 @@ def _way(ident: int, look: _Look) -> _Way | None:
         thread, for_ever = seen.joined
         other = Thread.ident.__get__(thread)  # not as the program may have it
         what = f"{THE_END_OF}{_NAME.__get__(thread)}"
-        return _Way(what, id(thread), other, None if for_ever else TIME_OUT, at)
+        to = () if other is None or other not in look.living else (other,)
+        return _Way(what, id(thread), to, None if for_ever else TIME_OUT, at)
+    if seen is not None and seen.future is not None:
+        way = _way_to_result(*seen.future, at, look)
+        if way is not None:
+            return way
     module = _awaited_module(ident)
     if module is not None:
-        return _Way(f"the import of {module.name}", id(module), module.owner, None, at)
+        return _Way(f"the import of {module.name}", id(module), (module.owner,), None, at)
     if seen is not None and seen.awaited is not None:
         way = _way_to_lock(ident, *seen.awaited, at, look)
         if way is not None:
@@ -301,8 +378,25 @@ def _way(ident: int, look: _Look) -> _Way | None:
     freeze = look.frozen.get(ident)
     if freeze is not None:
         way_out = TIME_OUT if freeze.leases else THAW
-        return _Way(f"{THE_THAW_OF}{freeze!r}", id(freeze), freeze.asked.ident, way_out, at)
+        return _Way(f"{THE_THAW_OF}{freeze!r}", id(freeze), (freeze.asked.ident,), way_out, at)
+    if seen is not None and seen.sign is not None and look.others is not None:
+        sign = seen.sign
+        what = f"{A_SIGN_BY}{sign.call} of {object.__repr__(sign.thing)}"
+        others = tuple(sorted(other for other in look.others if other != ident))
+        return _Way(what, id(sign.thing), others, NO_THREAD, at)
     return None
+
+
+def _way_to_result(future: Any, for_ever: bool, at: Place | None, look: _Look) -> _Way | None:
+    """To the worker that has that job, or to all workers of the pool in whose queue it is."""
+    to = [ident for ident, seen in look.seen.items() if seen.job is future]
+    if not to:
+        pool = next((one.pool for one in look.seen.values() if has_job(one.pool, future)), None)
+        to = [i for i, one in look.seen.items() if pool is not None and one.pool is pool]
+    if not to:
+        return None
+    what = f"{THE_RESULT_OF}{object.__repr__(future)}"
+    return _Way(what, id(future), tuple(sorted(to)), CANCELLED if for_ever else TIME_OUT, at)
 
 
 def _frozen() -> dict[int, Freeze]:
@@ -324,15 +418,15 @@ def _way_to_lock(
     owner, only_owner = _owner_of(lock, list(holders))
     if owner is None:
         return None
-    to: int | None = owner
+    to: tuple[int, ...] = (owner,)
     if only_owner and owner == ident:
-        to = None  # it would have got its own: it was that of a thread with the same ident
+        to = ()  # it would have got its own: it was that of a thread with the same ident
     elif owner == ident and not (ident in holders and holders[ident].in_block):
         return None
-    elif owner not in look.living:
-        to = None
+    elif owner not in look.living or (HAS_GIL and owner in own_idents and owner not in holders):
+        to = ()  # (a thread of ours, that has its ident now)
     way_out = None if only_owner else ANYBODY
-    if to is None and way_out is None and not _knows_all():
+    if not to and way_out is None and not _knows_all():
         way_out = FOREIGN
     acquired = acquired_at(lock)
     if acquired is None and owner in holders:
@@ -354,7 +448,7 @@ def _owner_of(lock: Any, holders: list[int]) -> tuple[int | None, bool]:
 def _knows_all() -> bool:
     """Whether each thread of the process is known to Python: one that is not is not seen to live,
     and may come back to release what it has."""
-    known = {str(thread.native_id) for thread in enumerate_threads()}
+    known = {*map(str, own_idents.values()), *(str(one.native_id) for one in enumerate_threads())}
     try:
         return known.issuperset(os.listdir("/proc/self/task"))
     except OSError:

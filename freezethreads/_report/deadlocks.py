@@ -9,6 +9,8 @@ from freezethreads._report.statistics import Site
 
 THE_END_OF: Final = "the end of "
 THE_THAW_OF: Final = "the thaw of "
+THE_RESULT_OF: Final = "the result of "
+A_SIGN_BY: Final = "a sign by way of "
 """What is awaited then is nothing that somebody holds."""
 
 TIME_OUT: Final = "it may have a time-out"
@@ -16,6 +18,8 @@ UNSEEN: Final = "nobody can tell whether it still lasts"
 SIGNAL: Final = "a signal handler of the program may run in it"
 ANYBODY: Final = "any other thread may release that lock"
 THAW: Final = "another thread may thaw it"
+CANCELLED: Final = "any other thread may set or cancel it"
+NO_THREAD: Final = "code that is in no thread may give it"
 FOREIGN: Final = "a thread that Python does not know may have it"
 
 ENDS_BY_ITSELF: Final = (TIME_OUT, UNSEEN)
@@ -26,8 +30,10 @@ ENDS_BY_ITSELF: Final = (TIME_OUT, UNSEEN)
 class Edge:
     """One thread of a `Deadlock`, and what it waits for.
 
-    ``awaited`` says what that is: a lock, the end of a thread, an import, or a thaw. ``owner`` is
-    the name of the thread that has it, or is to thaw. ``site`` is where this thread waits, and
+    ``awaited`` says what that is: a lock, the end of a thread, the result of a job, a sign (by way
+    of an event, a condition, a queue), an import, or a thaw. ``owner`` is the name of the thread
+    that has it, or is to thaw; or of those who could do the job, or give the sign, or "nobody".
+    ``site`` is where this thread waits, and
     ``acquired`` where the owner acquired it; each is None if nobody can tell, the second also if
     there is nothing to acquire.
     ``way_out`` says in words what may end this wait all the same; None: nothing but the owner.
@@ -45,7 +51,12 @@ class Edge:
         held = f", held by {self.owner}"
         if self.acquired is not None:
             held += f", acquired{_at(self.acquired)}"
-        held = "" if self.awaited.startswith((THE_END_OF, THE_THAW_OF)) else held
+        if self.awaited.startswith((THE_END_OF, THE_THAW_OF)):
+            held = ""
+        elif self.awaited.startswith(THE_RESULT_OF):
+            held = f", which is to come from {self.owner}"
+        elif self.awaited.startswith(A_SIGN_BY):
+            held = f", which could be given by {self.owner}"
         unless = "" if self.way_out is None else f" ({self.way_out})"
         return f"{self.name} waits{_at(self.site)} for {self.awaited}{held}{unless}"
 
@@ -53,10 +64,11 @@ class Edge:
 @dataclass(frozen=True)
 class Deadlock:
     """Threads each of which waits for the next one, and the last one for the first; or one that
-    waits for what a thread had when it ended.
+    waits for what a thread had when it ended, or for what none can do who will ever go on.
 
     ``edges`` has these threads, in the order of the circle, and ``behind`` those that wait for one
-    of them, perhaps by way of others. ``owner_ended`` is whether it is the second kind.
+    of them, perhaps by way of others. ``owner_ended`` is whether it is the second kind. Where any
+    of several could end a wait, all of these are in ``edges``.
     """
 
     edges: tuple[Edge, ...]
@@ -79,10 +91,12 @@ class Deadlock:
     @property
     def kind(self) -> str:
         """What it is, in words."""
-        count = len(self.edges)
+        count, last = len(self.edges), self.edges[-1]
         kind = f"a deadlock of {count} thread{'' if count == 1 else 's'}"
         if self.owner_ended:
             kind = "a wait for what a thread had that has ended"
+        elif count == 1 and last.awaited.startswith(A_SIGN_BY):
+            kind = "a wait for a sign that nobody can give"
         return kind if self.certain else f"probably {kind}"
 
 

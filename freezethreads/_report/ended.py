@@ -13,9 +13,11 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from freezethreads._ground.original import RLock, Thread, get_ident, monotonic
+from freezethreads._ground.uninterruptible import call_with
 from freezethreads._report.stacks import nearest
 
 __all__ = ["Ended", "ended", "forget_ended", "note_ended"]
@@ -41,7 +43,7 @@ class _Hook:
 
     def __init__(self, before: Callable[[Any], object]) -> None:
         self.before = before
-        self.on = True
+        self.on = False
 
     def __call__(self, arguments: Any) -> None:
         if self.on and arguments.exc_type is not SystemExit:
@@ -58,26 +60,34 @@ _hook: _Hook | None = None
 
 def note_ended(user: object) -> None:
     """Remember such threads from now on, until `user` wants that no longer. From any thread."""
+    call_with(_lock, partial(_note, user))
+
+
+def _note(user: object) -> None:
     global _hook
-    with _lock:
-        _users[user] = None
-        if _hook is None:
-            _hook = _Hook(threading.excepthook)
-            threading.excepthook = _hook
+    _users[user] = None
+    if _hook is None:
+        _hook = _Hook(threading.excepthook)
+    if not _hook.on:  # it is still to be put there
+        threading.excepthook = _hook
+        _hook.on = True
 
 
 def forget_ended(user: object) -> None:
     """`user` wants that no longer. May be repeated. With the last one all is forgotten."""
+    call_with(_lock, partial(_forget, user))
+
+
+def _forget(user: object) -> None:
+    """Called with the lock held; may be repeated, also where an exception has cut it short."""
     global _hook
-    with _lock:
-        _users.pop(user, None)
-        if _users or _hook is None:
-            return
-        hook, _hook = _hook, None
-        hook.on = False
-        if threading.excepthook is hook:  # else somebody's may call it
-            threading.excepthook = hook.before
+    _users.pop(user, None)
+    if not _users and _hook is not None:
+        _hook.on = False
+        if threading.excepthook is _hook:  # else somebody's may call it
+            threading.excepthook = _hook.before
         _ended.clear()
+        _hook = None
 
 
 def ended() -> list[Ended]:

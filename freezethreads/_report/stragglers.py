@@ -15,7 +15,14 @@ from typing import Final
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.foreign import ForeignThread
 from freezethreads._ground.frames import current_frames
-from freezethreads._ground.original import OwnThread, Thread, enumerate_threads, monotonic, sleep
+from freezethreads._ground.original import (
+    OwnThread,
+    Thread,
+    enumerate_threads,
+    monotonic,
+    own_idents,
+    sleep,
+)
 from freezethreads._registry.places import came_at
 from freezethreads._registry.record import Record
 from freezethreads._registry.states import State
@@ -275,7 +282,7 @@ def foreign_threads() -> tuple[ForeignThread, ...]:
 
 
 def _known_idents() -> set[int | None]:
-    return {thread.ident for thread in enumerate_threads()}
+    return {*(thread.ident for thread in enumerate_threads()), *own_idents}
 
 
 def _is_on_its_way(stack: Stack | None) -> bool:

@@ -32,8 +32,8 @@ def time_outs_forgotten() -> None:
 def only_pairs_go_round() -> None:
     original = deadlocks._ends
 
-    def ends(ways: deadlocks._Ways) -> Iterable[list[int]]:
-        return [end for end in original(ways) if len(end) < 3]
+    def ends(ways: deadlocks._Ways) -> Iterable[tuple[list[int], list[int]]]:
+        return [(end, behind) for end, behind in original(ways) if len(end) < 3]
 
     replace(original, ends)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from fork_helpers import forked
-from freezethreads import Deadlock, Freezer, World
+from freezethreads import Deadlock, Freezer, World, install
 from freezethreads._controller import lookout
 from freezethreads._machine.deadlocks import find_deadlocks
 from helpers import HAS_GIL, WAIT, start, wait_for, wait_until
@@ -185,6 +185,17 @@ def test_nobody_is_on_watch_when_nobody_freezes(monkeypatch: pytest.MonkeyPatch)
     wait_until(lambda: not lookout._lookout._is_on)
 
 
+@needs_gil
+def test_nobody_enrols_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    freezer = Freezer("c")
+    monkeypatch.setattr(lookout, "_PAUSE", WAIT)
+    with install(freezer):
+        freeze_somebody()
+        wait_until(lambda: lookout._lookout._is_on)
+        assert [info.name for info in freezer.threads()] == []
+        lookout._lookout.end()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="it warns from 3.12 on")
 def test_a_fork_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is on watch has gone before, and is there again when somebody freezes."""
@@ -220,6 +231,6 @@ def test_without_a_thread_to_be_had_a_world_is_as_good(monkeypatch: pytest.Monke
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr("_thread.start_new_thread", refuse)
+        patch.setattr(lookout, "start_new_thread", refuse)
         lookout._lookout.call()
     assert not lookout._lookout._is_on

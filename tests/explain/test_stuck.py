@@ -171,7 +171,7 @@ def test_what_a_wait_is_for_is_said(running: Running) -> None:
     assert f"waits for the end of {joined}, in `thread.join`" in why("join_of_frozen")
     assert "held by owner, frozen by this freeze" in why("owned_lock")
     assert "inside a call of C, `hashlib.pbkdf2_hmac`: " in why("c_call")
-    assert "it waits in `threading.Event().wait`" in why("long_todo")
+    assert "it waits in `over.wait`" in why("long_todo")
 
 
 @pytest.mark.parametrize("name", ["tight_loop", "socket_recv", "join_of_frozen", "c_call"])

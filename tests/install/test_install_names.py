@@ -89,7 +89,7 @@ def test_a_subclass_of_a_socket_calls_what_is_there() -> None:
 
 KEPT = {
     "threading": "Thread Thread.__init__ Thread.run Thread.is_alive Timer Event Condition "
-    "Semaphore BoundedSemaphore Barrier excepthook ExceptHookArgs current_thread enumerate local "
+    "Semaphore BoundedSemaphore Barrier ExceptHookArgs current_thread enumerate local "
     "Condition.__init__ Condition.notify_all Condition.wait_for Event.set _allocate_lock",
     "queue": "Queue LifoQueue PriorityQueue Empty Full Queue.__init__ Queue.join Queue.put_nowait",
     "socket": "socket socket.accept socket.close socketpair create_connection SocketIO",

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import itertools
+import json
 import math
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from attach_program import CAN
+from control_programs import runtime as runtime
 from freezethreads import (
     Deadlock,
     Freezer,
@@ -28,9 +33,18 @@ from freezethreads import (
 from freezethreads._explain import diagnose, look, render, render_diagnosis
 from freezethreads._machine import deadlocks
 from freezethreads._machine.deadlocks import _Way
-from freezethreads._report.deadlocks import ANYBODY, FOREIGN, SIGNAL, THAW, UNSEEN
+from freezethreads._report.deadlocks import (
+    A_SIGN_BY,
+    ANYBODY,
+    FOREIGN,
+    NO_THREAD,
+    SIGNAL,
+    THAW,
+    UNSEEN,
+)
 from freezethreads._report.ownership import awaited_by
 from helpers import HAS_GIL, ROOT, WAIT, Worker, start, wait_for, wait_until
+from machine import needs_monitoring
 
 PROGRAM = Path(__file__).parents[1] / "support" / "deadlock_program.py"
 
@@ -43,7 +57,17 @@ OF_BOTH = {
     "reentrant_a reentrant_b",
     "import_a import_r",
 }
-BY_STACK = {"probably own_a", "join_a join_b | join_outside", "ended_rlock ended | ended_behind"}
+BY_STACK = {
+    "probably own_a",
+    "join_a join_b | join_outside",
+    "ended_rlock ended | ended_behind",
+    "probably pool_0 pool_1 | poolbehind",
+    "probably sign_event",
+    "probably sign_queue",
+    "probably write_a write_b",
+}
+# An owner is known, wherever it acquired the lock.
+OF_OURS = {"probably elsewhere_a elsewhere_b", "probably ended_lock ended"}
 
 
 def run(kind: str) -> list[str]:
@@ -61,9 +85,7 @@ def run(kind: str) -> list[str]:
 
 def test_locks_of_ours() -> None:
     found = {line for line in run("sync") if not line.startswith("#")}
-    # An owner is known, wherever it acquired the lock.
-    wanted = OF_BOTH | {"probably elsewhere_a elsewhere_b", "probably ended_lock ended"}
-    assert found == wanted | (BY_STACK if HAS_GIL else {"ended_rlock ended"})
+    assert found == OF_BOTH | OF_OURS | (BY_STACK if HAS_GIL else {"ended_rlock ended"})
 
 
 @pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
@@ -77,6 +99,70 @@ def test_plain_locks() -> None:
         wait = rf"#   two_[ab] waits at {line}\w+ for <locked .*>"
         held = rf", held by two_[ab], acquired at {line}two_[ab]"
         assert re.fullmatch(rf"{wait}{held} \(any other thread may release that lock\)", edge)
+
+
+def told(pid: int, *options: str) -> set[str]:
+    """Whom `stuck` calls deadlocked in another process, with status 1."""
+    result = subprocess.run(
+        [sys.executable, "-m", "freezethreads", "stuck", str(pid), "--json", *options],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 1, result.stderr
+    answer = json.loads(result.stdout)
+    found = [*answer["findings"], *answer["warnings"]]
+    return {one["thread"] for one in found if one["cause"] == "deadlock"}
+
+
+def names(lines: Iterable[str]) -> set[str]:
+    """Of all threads in what the program would say."""
+    return {word for line in lines for word in line.split()} - {"probably", "ended", "|"}
+
+
+@contextmanager
+def unaware(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, which knows nothing of this library."""
+    with subprocess.Popen(
+        [sys.executable, *command, str(PROGRAM), "unaware"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "FREEZETHREADS_CONTROL": "1"},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_program_that_is_run() -> None:
+    with unaware("-m", "freezethreads", "run") as process:
+        found = told(process.pid, "--timeout", "0.5")
+    # (Without a GIL nobody can tell an owner that has ended from one of ours with its ident.)
+    others = OF_OURS | BY_STACK if HAS_GIL else {"elsewhere_a", "elsewhere_b"}
+    assert found == names(OF_BOTH | others)
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+@needs_monitoring
+@pytest.mark.usefixtures("runtime")
+def test_a_program_that_is_run_unpatched() -> None:
+    with unaware("-m", "freezethreads", "run", "--unpatched") as process:
+        found = told(process.pid, "--timeout", "0.5")
+    assert found == names(OF_BOTH | BY_STACK)
+
+
+@pytest.mark.skipif(not CAN, reason="nobody can attach to this Python")
+@pytest.mark.usefixtures("runtime")
+def test_a_program_that_is_attached_to() -> None:
+    with unaware() as process:
+        found = told(process.pid, "--attach", "--timeout", "0.5")
+    assert found == names(OF_BOTH | BY_STACK)
 
 
 class Embrace:
@@ -199,7 +285,7 @@ def test_no_region_is_advised_to_a_thread_that_has_a_lock() -> None:
 
 def circle(first: int, second: int, key: int = 0) -> dict[int, _Way]:
     """Two threads that wait for each other's thing, of which the first one's is `key`."""
-    return {first: _Way("a", key, second, None), second: _Way("b", 1, first, None)}
+    return {first: _Way("a", key, (second,), None), second: _Way("b", 1, (first,), None)}
 
 
 Clocks: TypeAlias = dict[int, float | None]
@@ -212,7 +298,7 @@ def look_for(
 ) -> tuple[Deadlock, ...]:
     """What is found if this is to be seen, one look after the other."""
     seen, read = iter(looks), iter(clocks)
-    monkeypatch.setattr(deadlocks, "_look", lambda: next(seen))
+    monkeypatch.setattr(deadlocks, "_look", lambda reach: next(seen))
     monkeypatch.setattr(deadlocks, "_clocks", lambda idents: next(read))
     return deadlocks.find_deadlocks()
 
@@ -288,13 +374,50 @@ def test_what_counts_as_a_signal_handler(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_who_is_behind_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    ways = circle(1, 2) | {3: _Way("c", 3, 1, ANYBODY), 4: _Way("d", 4, 3, None)}
-    ways |= {5: _Way("e", 5, 6, None)}  # for one that waits for nobody
+    ways = circle(1, 2) | {3: _Way("c", 3, (1,), ANYBODY), 4: _Way("d", 4, (3,), None)}
+    ways |= {5: _Way("e", 5, (6,), None)}  # for one that waits for nobody
     clocks: list[Clocks] = [dict.fromkeys(range(1, 7), 1.0)] * 2
     (found,) = look_for(monkeypatch, [ways] * 2, clocks)
     assert [edge.ident for edge in found.behind] == [3, 4]
     assert found.certain
     assert "\n  behind it, thread 3 waits for c, held by thread 1 (any other" in str(found)
+
+
+def test_any_of_several_may_end_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for one of two goes on as soon as one of them does."""
+    ways = circle(1, 2) | {3: _Way("c", 3, (1, 4), ANYBODY), 5: _Way("e", 5, (1, 2), ANYBODY)}
+    clocks: list[Clocks] = [dict.fromkeys(range(1, 7), 1.0)] * 2
+    (found,) = look_for(monkeypatch, [ways] * 2, clocks)
+    assert [edge.ident for edge in found.edges] == [1, 2]
+    assert [edge.ident for edge in found.behind] == [5]
+    assert found.behind[0].owner == "thread 1, thread 2"
+
+
+def test_all_who_could_end_a_wait_are_in_the_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = f"{A_SIGN_BY}Queue.get"
+    every = {i: _Way(sign, 0, tuple({1, 2, 3, 4, 5} - {i}), NO_THREAD) for i in range(1, 6)}
+    clocks: list[Clocks] = [dict.fromkeys(every, 1.0)] * 2
+    (found,) = look_for(monkeypatch, [every] * 2, clocks)
+    assert sorted(edge.ident for edge in found.edges) == [1, 2, 3, 4, 5]
+    assert found.edges[0].owner == "thread 2, thread 3, thread 4 or 1 more"
+    assert "which could be given by thread 2, " in str(found)
+    assert found.kind == "probably a deadlock of 5 threads"
+
+
+def test_a_circle_that_leads_to_another_is_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = circle(1, 2) | {3: _Way("c", 3, (4, 1), None), 4: _Way("d", 4, (3,), None)}
+    clocks: list[Clocks] = [dict.fromkeys(ways, 1.0)] * 2
+    (found,) = look_for(monkeypatch, [ways] * 2, clocks)
+    assert [edge.ident for edge in found.edges] == [1, 2]
+    assert [edge.ident for edge in found.behind] == [3, 4]
+
+
+def test_a_sign_that_nobody_can_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {1: _Way(f"{A_SIGN_BY}Event.wait", 0, (), NO_THREAD)}
+    (found,) = look_for(monkeypatch, [ways] * 2, [{1: 1.0}] * 2)
+    assert found.kind == "probably a wait for a sign that nobody can give"
+    assert not found.owner_ended
+    assert "which could be given by nobody (code" in str(found)
 
 
 def test_an_owner_that_a_thread_outside_python_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +429,7 @@ def test_an_owner_that_a_thread_outside_python_may_be(monkeypatch: pytest.Monkey
         monkeypatch.setattr(deadlocks, "_knows_all", partial(bool, knows_all))
         way = deadlocks._way_to_lock(1, lock, True, None, look)
         assert way is not None
-        assert (way.to, way.way_out) == (None, way_out)
+        assert (way.to, way.way_out) == ((), way_out)
 
 
 def test_a_plain_lock_that_two_seem_to_have_belongs_to_nobody() -> None:

@@ -3,28 +3,32 @@
 Prints what `deadlocks()` says, one a line: the names of the threads in the order of the circle, the
 first in the alphabet first, with "probably" before them if it is not certain, and with those behind
 it after a bar, and "ended" if its owner has. The names begin with that of the case. With `sync`,
-the locks are those of `freezethreads.sync`.
+the locks are those of `freezethreads.sync`. With `unaware` it knows nothing of this library, says
+when all are in their places, and stays there.
 """
 
 from __future__ import annotations
 
 import builtins
 import os
+import queue
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import freezethreads
-from freezethreads import sync
+make_lock: Any = threading.Lock
+make_rlock: Any = threading.RLock
+make_condition: Any = threading.Condition
+if sys.argv[1] == "sync":
+    from freezethreads import sync
 
-is_ours = sys.argv[1] == "sync"
-make_lock: Any = sync.Lock if is_ours else threading.Lock
-make_rlock: Any = sync.RLock if is_ours else threading.RLock
-make_condition: Any = sync.Condition if is_ours else threading.Condition
+    make_lock, make_rlock, make_condition = sync.Lock, sync.RLock, sync.Condition
 begun: list[threading.Event] = []
+in_reach: list[object] = []  # of every thread
 
 
 def start(*calls: Callable[[], object]) -> list[threading.Thread]:
@@ -306,9 +310,112 @@ def take(lock: Any) -> None:
     lock.acquire()
 
 
+def pool() -> None:
+    """Each worker has a job that waits for another job of the pool."""
+    executor = ThreadPoolExecutor(2, "pool")
+    in_reach.append(executor)
+    cross = crossing(2)
+
+    def wait_for_another() -> None:
+        cross()
+        executor.submit(time.sleep, 0).result()
+
+    jobs = [executor.submit(wait_for_another) for _ in range(2)]
+
+    def poolbehind() -> None:
+        jobs[0].result()
+
+    start(poolbehind)
+
+
+def signs() -> None:
+    """An event that nobody sets, and a queue whose producer has ended."""
+    items: queue.Queue[int] = queue.Queue()
+
+    def sign_event() -> None:
+        threading.Event().wait()
+
+    def sign_queue() -> None:
+        while True:
+            items.get()
+
+    def produce() -> None:
+        items.put(1)
+
+    start(sign_event, sign_queue)
+    start(produce)[0].join()
+
+
+class ReadWriteLock:
+    """As one finds it in many programs: built on a condition, and of nobody."""
+
+    def __init__(self) -> None:
+        self.condition = make_condition()
+        self.readers = 0
+
+    def read(self) -> None:
+        with self.condition:
+            self.readers += 1
+
+    def write(self) -> None:
+        with self.condition:
+            while self.readers:
+                self.condition.wait()
+
+
+def read_write() -> None:
+    """Two readers that both want to write."""
+    lock, cross = ReadWriteLock(), crossing(2)
+
+    def write_a() -> None:
+        lock.read()
+        cross()
+        lock.write()
+
+    def write_b() -> None:
+        lock.read()
+        cross()
+        lock.write()
+
+    start(write_a, write_b)
+
+
+def healthy_waits() -> None:
+    """Waits that somebody ends, in an hour or so."""
+    items: queue.Queue[int] = queue.Queue()
+    done: Future[None] = Future()
+    executor = ThreadPoolExecutor(1, "healthy_pool")
+    job = executor.submit(time.sleep, 3600)
+    queued = executor.submit(time.sleep, 3600)
+    in_reach.extend([executor, done])
+
+    def healthy_producer() -> None:
+        time.sleep(3600)
+        items.put(1)
+
+    def healthy_eater() -> None:
+        items.get()
+
+    def healthy_asks() -> None:
+        job.result()
+
+    def healthy_queues_up() -> None:
+        queued.result()
+
+    def healthy_hopes() -> None:
+        done.result()
+
+    def healthy_by_the_clock() -> None:
+        threading.Event().wait(3600)
+
+    start(healthy_producer, healthy_eater, healthy_asks, healthy_queues_up)
+    start(healthy_hopes, healthy_by_the_clock)
+
+
 def healthy() -> None:
     """One sleeps with a lock, for which others queue up; one waits for what nobody has done yet."""
     a, condition, signal = make_lock(), threading.Condition(), make_lock()
+    in_reach.append(condition)
     signal.acquire()
 
     def healthy_sleeps() -> None:
@@ -338,13 +445,20 @@ def healthy() -> None:
 
 CASES = (
     *(two_locks, three_locks, reentrant, mixed, own, condition, joins, imports, time_out),
-    *(elsewhere, by_hand, healthy, ended),
+    *(elsewhere, by_hand, pool, signs, read_write, healthy, healthy_waits, ended),
 )
 for case in CASES:
     case()
 for event in begun:
     event.wait(20)
 time.sleep(0.3)  # for the last step of each, which nobody can see from outside
+if sys.argv[1] == "unaware":
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.02)
+
+import freezethreads  # noqa: E402
+
 found = []
 for deadlock in freezethreads.deadlocks():
     names = [edge.name for edge in deadlock.edges]

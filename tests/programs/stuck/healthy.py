@@ -14,5 +14,6 @@ def nap() -> None:
 
 stage.start(stage.pass_safepoints, name="walker")
 stage.start(nap, name="sleeper")
-stage.start(sync.Queue().get, name="consumer")
+items: sync.Queue[int] = sync.Queue()  # which whoever reaches this module may put one into
+stage.start(items.get, name="consumer")
 stage.wait_to_end()

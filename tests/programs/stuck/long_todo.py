@@ -4,12 +4,12 @@ import threading
 
 import stage
 
-begun = threading.Event()
+begun, over = threading.Event(), threading.Event()
 
 
 def task() -> None:
     begun.set()
-    threading.Event().wait()  # here
+    over.wait()  # here
 
 
 thread = stage.start(stage.pass_safepoints)

@@ -1,0 +1,159 @@
+"""Threads that wait for a sign, which any thread may give that reaches what they wait at.
+
+A sign is what ends a wait for an event, a condition, a semaphore, a barrier or a queue. Nobody owns
+it. So the wait is an edge to *every* thread that could give it, and it never ends only if none of
+these can ever go on. At first those are all threads of the program. Where that leaves somebody, the
+garbage collector tells who refers to the thing: from there one goes back, from what is referred to
+to what refers to it, until that is a variable in the stack of another thread, or one of a module,
+which all can reach. (So does Go's profile of leaked goroutines, the other way round.)
+
+What C code refers to without telling the collector is not seen. So such a wait is probably for
+ever, and never for certain. Where nobody can tell in time, everybody reaches it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import sys
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import thread as pools
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+from freezethreads._ground.files import PACKAGE, is_own
+from freezethreads._ground.frames import current_frames
+from freezethreads._ground.original import Thread, enumerate_threads, monotonic
+
+__all__ = ["Sign", "awaited_sign", "is_over", "reachers"]
+
+_STANDARD: Final = (threading.__file__, queue.__file__)
+_OURS: Final = os.path.join(PACKAGE, "sync") + os.sep
+_NAMES: Final = ("wait", "wait_for", "get", "put", "join", "acquire")
+_WORKER: Final = pools._worker.__code__
+_SHUTDOWN: Final = threading._shutdown.__code__  # type: ignore[attr-defined]
+_PRIVATE: Final = "freezethreads._"  # the beginning of the names of its own rooms
+_LAYERS: Final = 8  # references that one goes back
+_MOST: Final = 5000  # objects on the way
+_LONGEST: Final = 1.0  # seconds
+
+
+class Sign(NamedTuple):
+    """What a thread waits for a sign of, and in which call."""
+
+    thing: Any
+    call: str
+
+
+def awaited_sign(frame: FrameType) -> Sign | None:
+    """What a thread with this innermost frame waits for a sign of, if it does not move, without a
+    time-out; None if nobody can tell."""
+    at: FrameType | None = frame
+    found: FrameType | None = None
+    while at is not None:
+        file = at.f_code.co_filename
+        is_wait = file in _STANDARD or file.startswith(_OURS)
+        if not is_wait and not is_own(file):
+            break
+        if is_wait and at.f_code.co_name in _NAMES and "self" in at.f_code.co_varnames:
+            found = at
+        at = at.f_back
+    if at is not None and at.f_code is _WORKER:
+        return Sign(at.f_locals.get("work_queue"), "the queue of its pool")
+    if found is None or not _is_for_ever(found):
+        return None
+    thing = found.f_locals.get("self")
+    # A lock has an owner, and the end of a thread is no sign.
+    if thing is None or isinstance(thing, Thread) or hasattr(type(thing), "owner"):
+        return None
+    return Sign(thing, found.f_code.co_qualname)
+
+
+def _is_for_ever(frame: FrameType) -> bool:
+    names = frame.f_locals
+    timeout, blocks = names.get("timeout"), names.get("block", names.get("blocking", True))
+    return timeout in (None, -1) and blocks is not False
+
+
+def is_over(frame: FrameType) -> bool:
+    """Whether the thread with this innermost frame is the main thread at its end, which only waits
+    for the others."""
+    at: FrameType | None = frame
+    while at is not None:
+        if at.f_code is _SHUTDOWN:
+            return True
+        at = at.f_back
+    return False
+
+
+def reachers(thing: object, waiter: int, living: Collection[int]) -> set[int] | None:
+    """Which of these threads reach that thing, `waiter` aside; None if all may.
+
+    From any thread.
+    """
+    frames = current_frames()
+    try:
+        return _reachers(thing, {i: frames[i] for i in living if i in frames and i != waiter})
+    finally:
+        frames.clear()
+
+
+def _reachers(thing: object, frames: dict[int, FrameType]) -> set[int] | None:
+    in_stacks = dict(_in_stacks(frames))
+    modules = {id(vars(module)) for module in list(sys.modules.values()) if module is not None}
+    targets = {id(one): thread for thread in enumerate_threads() for one in _begun_with(thread)}
+    deadline = monotonic() + _LONGEST
+    found: set[int] = set()
+    known = {id(thing)}
+    layer = [thing]
+    for _ in range(_LAYERS):
+        found.update(in_stacks[id(one)] for one in layer if id(one) in in_stacks)
+        layer = [one for one in _referrers(layer, targets) if id(one) not in known]
+        known.update(map(id, layer))
+        if any(id(one) in modules for one in layer):
+            return None
+        if not layer:
+            return found
+        if len(known) > _MOST or monotonic() > deadline:
+            return None
+    return None
+
+
+def _in_stacks(frames: dict[int, FrameType]) -> Iterator[tuple[int, int]]:
+    """The id of each object that a variable of the program in one of these stacks has, with the
+    thread's ident."""
+    for ident, frame in frames.items():
+        at: FrameType | None = frame
+        while at is not None:
+            if not is_own(at.f_code.co_filename):
+                yield from ((id(value), ident) for value in list(at.f_locals.values()))
+            at = at.f_back
+
+
+def _begun_with(thread: Thread) -> list[object]:
+    """What `threading` keeps of the call that a thread was begun with, which only it makes."""
+    kept = vars(thread)
+    return [kept[name] for name in ("_target", "_args", "_kwargs") if kept.get(name)]
+
+
+def _referrers(layer: list[Any], targets: dict[int, Thread]) -> list[Any]:
+    """What refers to any of these, but for frames of calls that are under way, which are in the
+    stacks; threads that were begun with it; this library's own notes; and what looks just now."""
+    mark = object()  # by which one knows what `get_referrers` was called with
+    plain = [one for one in layer if id(one) not in targets]
+    plain.append(mark)
+    found = gc.get_referrers(*plain)
+    for one in layer:
+        thread = targets.get(id(one))
+        if thread is not None:
+            keepers = (id(thread), id(vars(thread)))
+            found += [other for other in gc.get_referrers(one) if id(other) not in keepers]
+    wanted = []
+    for one in found:  # and no comprehension, whose variables are in cells before Python 3.12
+        is_ours = one is layer or one is plain or (type(one) is tuple and one and one[-1] is mark)
+        is_note = isinstance(one, FrameType) or type(one).__module__.startswith(_PRIVATE)
+        if not is_ours and not is_note:
+            wanted.append(one)
+    return wanted
