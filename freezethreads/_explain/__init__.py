@@ -9,7 +9,7 @@ from freezethreads._explain._describe import describe, look
 from freezethreads._explain._diagnosis import diagnose
 from freezethreads._explain._dump import dump
 from freezethreads._explain._remedy import add_remedy
-from freezethreads._explain._silent import diagnose_silent
+from freezethreads._explain._silent import diagnose_silent, diagnose_unserved
 from freezethreads._explain._text import render
 from freezethreads._explain._verdict import render_diagnosis
 
@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "diagnose",
     "diagnose_silent",
+    "diagnose_unserved",
     "dump",
     "look",
     "render",

@@ -43,6 +43,7 @@ class Cause(Enum):
     SLOW = "slow"  # it stopped just after the deadline
     CONTROLLER = "controller"  # no thread is late: another controller had the turn
     SILENT = "silent"  # the process does not answer: a call of C has its interpreter
+    UNSERVED = "unserved"  # the process does not serve: nobody was stopped, and it is seen outside
     UNREGISTERED = "unregistered"  # a warning: it runs on, and no freeze waits for it
     MARK = "mark"  # a warning: what is marked as atomic or freezable by its name is not there
 

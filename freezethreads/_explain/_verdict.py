@@ -18,7 +18,8 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     for warning in diagnosis.warnings:
         lines += ["", *_finding(warning, "warning: ")]
     if diagnosis.waits:
-        lines += ["", "Long waits, which may be as they should be:"]
+        long = "Waits" if diagnosis.freezer is None else "Long waits"
+        lines += ["", f"{long}, which may be as they should be:"]
         lines += [f"  {_wait(wait)}" for wait in diagnosis.waits]
     return "\n".join([*map(clean, lines), ""])
 
@@ -30,7 +31,8 @@ def _head(diagnosis: Diagnosis) -> str:
     others = [one for one in diagnosis.findings if one not in (*dead, *ended)]
     where = f"Process {diagnosis.pid}"
     if diagnosis.freezer is None or diagnosis.waited is None:
-        return f"{where}: no answer."
+        unserved = any(one.cause == "unserved" for one in diagnosis.findings)
+        return f"{where}: seen from outside." if unserved else f"{where}: no answer."
     where += f", freezer {diagnosis.freezer!r}"
     one = f"{threads} thread{'' if threads == 1 else 's'} stopped"
     if diagnosis.healthy:

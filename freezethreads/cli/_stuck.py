@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json, to_json
-from freezethreads.cli._parser import seconds
+from freezethreads.cli._parser import WrongUse, seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
@@ -37,8 +38,10 @@ for a lock that a frozen thread owns, is inside no_freeze() or a todo. Each with
 safepoint or a blocking region would help. Who stops, and hangs for want of a lock that another
 thread keeps, is a warning. It names the threads that an exception has ended. Last come those who
 stop, and have waited for ten seconds or longer in one place, which may be as it should be. The
-status is 0 if all stop, none is in a deadlock and none was ended by an exception, else 1.
+status is 0 if all stop, none is in a deadlock and none was ended by an exception, else 1. Of a
+process that does not serve, py-spy shows which threads run, and which wait at one line.
 """
+_BETWEEN = 1.0  # seconds between two looks from outside
 EPILOG = """\
 examples:
   freezethreads stuck 4711
@@ -81,7 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
     def explain_silence(why: str) -> int:
         return _show(arguments, to_json(_look_from_outside(arguments.pid, why)))
 
-    return talk(arguments, explain, explain_silence)
+    def explain_unserved(why: str) -> int:
+        return _show(arguments, to_json(_look_twice(arguments, why)))
+
+    return talk(arguments, explain, explain_silence, explain_unserved)
 
 
 def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
@@ -93,6 +99,27 @@ def _show(arguments: argparse.Namespace, diagnosis: dict[str, Any]) -> int:
 
         say(render_diagnosis(from_json(Diagnosis, shown(diagnosis, arguments))).rstrip("\n"))
     return 0 if diagnosis["healthy"] else 1
+
+
+def _look_twice(arguments: argparse.Namespace, why: str) -> Diagnosis:
+    """Of a process that does not serve py-spy sees what its threads do. Raises `WrongUse`."""
+    from freezethreads._explain import diagnose_unserved
+    from freezethreads.cli._pyspy import Spy, Unreadable
+
+    def look() -> list[dict[str, Any]]:
+        with Spy(arguments.pid, variables=False, native=False) as spy:
+            return spy.threads()
+
+    try:
+        first = look()
+        began = monotonic()
+        sleep(_BETWEEN)
+        later, passed = look(), monotonic() - began
+    except Unreadable as error:
+        if arguments.json:
+            print_json({"error": {"kind": "not serving", "message": f"{why}; and {error}"}})
+        raise WrongUse(f"{why}; and {error}") from error
+    return diagnose_unserved(arguments.pid, why, first, later, passed)
 
 
 def _look_from_outside(pid: int, why: str) -> Diagnosis:

@@ -275,3 +275,49 @@ def test_a_process_that_does_not_serve_is_shown_as_it_runs(
                 main(["dump", str(process.pid)])
         assert "; and no py-spy: pip install py-spy\n" in capsys.readouterr().err
         process.communicate()
+
+
+WAITING = """
+import sys, threading, time
+
+def compute():
+    while True:
+        pass
+
+def wait():
+    time.sleep(3600)
+
+for work in compute, wait, wait:
+    threading.Thread(target=work, name=work.__name__, daemon=True).start()
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_stuck_shows_who_runs_and_who_waits_in_a_process_that_does_not_serve(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(WAITING)
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        if is_readable():
+            assert main(["stuck", str(process.pid), "--wide"]) == 1
+            text = capsys.readouterr().out
+            assert f"Process {process.pid}: seen from outside.\n" in text
+            assert f"process {process.pid} does not serve" in text
+            assert re.search(rf"warning: compute: computing at {program}:[56]\n", text)
+            assert re.search(rf"\n  wait, wait: at call \({program}:9\), the longest for 1", text)
+            assert main(["stuck", str(process.pid), "--json"]) == 1
+            answer = json.loads(capsys.readouterr().out)
+            assert [one["cause"] for one in answer["findings"]] == ["unserved"]
+        with pytest.MonkeyPatch.context() as patch:
+            hide_pyspy(patch, folder, None)
+            with pytest.raises(SystemExit, match="2"):
+                main(["stuck", str(process.pid)])
+        assert "; and no py-spy: pip install py-spy\n" in capsys.readouterr().err
+        process.kill()
+        process.communicate()

@@ -132,6 +132,7 @@ def test_there_are_twelve_and_all_causes_of_a_single_thread_are_among_them() -> 
     # Which test_control_where and test_diagnosis have: they need CPython 3.12.
     elsewhere |= {Cause.SECTION, Cause.MARK}
     elsewhere |= {Cause.DEADLOCK}  # of several threads: test_deadlocks
+    elsewhere |= {Cause.UNSERVED}  # test_remote_dump
     assert {wanted(name)[0] for name in STUCK} == {cause.value for cause in set(Cause) - elsewhere}
     assert set(ADVICE) == {wanted(name)[0] for name in STUCK}
 
