@@ -8,9 +8,12 @@ It is not raised where that would be the same as at the bytecode before: if that
 something, or put it in order, and nothing else leads here, and the same handler covers both. Nor
 where a function returns and has not just made a call: it has taken its last step then, and no
 handler in it would cover that. The same goes for the `NOT_TAKEN` that 3.14 has behind a jump: it
-does nothing, and that compiler leaves it outside the `try` that is all around it. And for the last
-handler of a generator: an exception is on its way there already. It is also all that CPython 3.12
-executes of a generator that was left in the middle, and it hears of nothing there.
+does nothing, and that compiler leaves it outside the `try` that is all around it. And for the
+`PUSH_EXC_INFO` and `POP_EXCEPT` at the beginning and the end of a handler: what cleans up after it
+would take away what is not there, or nothing would, and the thread would handle an exception for
+good, which is then the context of whatever is raised in it. And for the last handler of a
+generator: an exception is on its way there already. It is also all that CPython 3.12 executes of a
+generator that was left in the middle, and it hears of nothing there.
 """
 
 from __future__ import annotations
@@ -117,10 +120,10 @@ def of_code(find: Callable[[CodeType], Iterable[int]]) -> Callable[[CodeType], f
 
 @of_code
 def _deaf_in(code: CodeType) -> set[int]:
-    """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, in the
-    last handler of a generator, and after what has no effect."""
+    """Where nothing is raised: at what returns, but not right after a call, at `NOT_TAKEN`, where a
+    handler begins and ends, in the last handler of a generator, and after what has no effect."""
     all_steps = list(dis.get_instructions(code))
-    offsets = {each.offset for each in all_steps if each.opname == "NOT_TAKEN"}
+    offsets = {each.offset for each in all_steps if each.opname in _SILENT_ALWAYS}
     for each, after in itertools.pairwise(all_steps):
         if each.opname == "CALL_INTRINSIC_1" and "STOPITERATION" in each.argrepr:
             offsets.update((each.offset, after.offset))
@@ -149,6 +152,7 @@ _SILENT = (
     *("IS_OP", "CONTAINS_OP", "COMPARE_OP", "TO_BOOL", "UNARY_NOT", "BUILD_", "POP_JUMP"),
     *("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE"),
 )
+_SILENT_ALWAYS = ("NOT_TAKEN", "PUSH_EXC_INFO", "POP_EXCEPT")
 _NOTHING = ("NOP", "NOT_TAKEN", "CACHE")
 _CONSTANTS = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")  # 3.14's, and 3.15's `None`
 
