@@ -30,8 +30,10 @@ def pattern_of(line: str, pid: int) -> str:
 @pytest.mark.skipif(not CAN, reason="nobody can attach to this Python")
 def test_the_walk(tmp_path: Path) -> None:
     (program,) = (block for block in PAGE if block.language == "python")
-    text = PAGE[0].page.read_text()
-    (walk,) = re.findall(r"<!-- transcript.*?```console\n(.*?)```", text, re.DOTALL)
+    texts = (PAGE[0].page.read_text(), (ROOT / "README.md").read_text())
+    mark = r"<!-- transcript, which tests/attach.*?```console\n(.*?)```"
+    walks = [walk for text in texts for walk in re.findall(mark, text, re.DOTALL)]
+    assert len(walks) == 2
     (tmp_path / "server.py").write_text(program.text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"}
 
@@ -58,7 +60,7 @@ def test_the_walk(tmp_path: Path) -> None:
         assert process.stdout.readline() == "serving\n"
         # Who has begun to wait is seen only when it does so.
         wait_until(lambda: "deadlock" in freezethreads("stuck", str(process.pid), "--attach"))
-        for said in walk.split("$ freezethreads ")[1:]:
+        for said in [said for walk in walks for said in walk.split("$ freezethreads ")[1:]]:
             command, _, wanted = said.partition("\n")
             printed = freezethreads(*command.replace("4711", str(process.pid)).split())
             lines = [pattern_of(line, process.pid) for line in wanted.splitlines()]
