@@ -50,4 +50,4 @@ def has_job(queue: Any, future: Any) -> bool:
     for one in inside:
         if type(one) in (list, deque):
             inside.extend(gc.get_referents(one))
-    return any(isinstance(one, pools._WorkItem) and one.future is future for one in inside)
+    return any(type(one) is pools._WorkItem and one.future is future for one in inside)

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterator
 from concurrent.futures import thread as pools
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from freezethreads._ground.files import PACKAGE, is_own
@@ -34,6 +34,8 @@ _OURS: Final = os.path.join(PACKAGE, "sync") + os.sep
 _NAMES: Final = ("wait", "wait_for", "get", "put", "join", "acquire")
 _WORKER: Final = pools._worker.__code__
 _SHUTDOWN: Final = threading._shutdown.__code__  # type: ignore[attr-defined]
+_NAMES_OF: Final = vars(ModuleType)["__dict__"].__get__  # not as a program may have it
+_MODULE_OF: Final = vars(type)["__module__"].__get__
 _PRIVATE: Final = "freezethreads._"  # the beginning of the names of its own rooms
 _LAYERS: Final = 8  # references that one goes back
 _MOST: Final = 5000  # objects on the way
@@ -102,7 +104,7 @@ def reachers(thing: object, waiter: int, living: Collection[int]) -> set[int] | 
 
 def _reachers(thing: object, frames: dict[int, FrameType]) -> set[int] | None:
     in_stacks = dict(_in_stacks(frames))
-    modules = {id(vars(module)) for module in list(sys.modules.values()) if module is not None}
+    modules = {id(_NAMES_OF(one)) for one in list(sys.modules.values()) if type(one) is ModuleType}
     targets = {id(one): thread for thread in enumerate_threads() for one in _begun_with(thread)}
     deadline = monotonic() + _LONGEST
     found: set[int] = set()
@@ -141,19 +143,26 @@ def _begun_with(thread: Thread) -> list[object]:
 def _referrers(layer: list[Any], targets: dict[int, Thread]) -> list[Any]:
     """What refers to any of these, but for frames of calls that are under way, which are in the
     stacks; threads that were begun with it; this library's own notes; and what looks just now."""
-    mark = object()  # by which one knows what `get_referrers` was called with
-    plain = [one for one in layer if id(one) not in targets]
-    plain.append(mark)
+    plain = tuple([one for one in layer if id(one) not in targets])
     found = gc.get_referrers(*plain)
     for one in layer:
         thread = targets.get(id(one))
         if thread is not None:
             keepers = (id(thread), id(vars(thread)))
             found += [other for other in gc.get_referrers(one) if id(other) not in keepers]
-    wanted = []
-    for one in found:  # and no comprehension, whose variables are in cells before Python 3.12
-        is_ours = one is layer or one is plain or (type(one) is tuple and one and one[-1] is mark)
-        is_note = isinstance(one, FrameType) or type(one).__module__.startswith(_PRIVATE)
-        if not is_ours and not is_note:
-            wanted.append(one)
-    return wanted
+    # What is found may be half made. So nothing is done with it that looks into it, or that the
+    # program may have a part in. (The call above is made with `plain` itself, and no copy of it.)
+    return [
+        one
+        for one in found
+        if one is not layer
+        and one is not plain
+        and type(one) is not FrameType
+        and not _is_own(type(one))
+    ]
+
+
+def _is_own(kind: type) -> bool:
+    """Whether that is one of the classes of this library's own rooms."""
+    name = _MODULE_OF(kind)
+    return type(name) is str and name.startswith(_PRIVATE)
