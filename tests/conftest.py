@@ -4,6 +4,7 @@ unseen. And what several files want: a Python without a GIL.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -61,9 +62,13 @@ def no_child_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_left_in_the_interpreter() -> Iterator[None]:
-    """Fail a test after which the second engine has an id, or another limit of recursion."""
+    """Fail a test after which the second engine has an id, another limit of recursion, or no
+    collector."""
     limit = sys.getrecursionlimit()
     yield
+    collects = gc.isenabled()
+    gc.enable()
+    assert collects
     assert nothing_is_left()
     assert sys.getrecursionlimit() == limit
 

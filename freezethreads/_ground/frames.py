@@ -49,11 +49,8 @@ def _look_uncollected(look: Callable[[], T]) -> T:
     collects = gc.isenabled()
     try:
         _suspend(collects)
-        try:
-            # Not in a variable: its own frame is in there, and would keep all of them alive.
-            return look()
-        finally:
-            _collect_again(collects)
+        # Not in a variable: its own frame is in there, and would keep all of them alive.
+        return _collecting_again(collects, look())
     except BaseException:
         _collect_again(collects)
         raise
@@ -70,6 +67,11 @@ def _collect_again(collects: bool) -> None:
     if collects:
         gc.enable()
         _suspended = False
+
+
+def _collecting_again(collects: bool, found: T) -> T:
+    _collect_again(collects)
+    return found
 
 
 def current_frames() -> dict[int, FrameType]:
