@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeTimeout, HookFailed
-from freezethreads._ground.original import get_ident, monotonic
+from freezethreads._ground.original import get_ident, monotonic, note_call
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._ground.unique import Unique
 from freezethreads._registry.doors import call_shut
@@ -256,6 +256,7 @@ class Unwinding:
         self._end(hook, began)
 
     def _begin(self, hook: Hook, which: str) -> float:
+        note_call()
         began = monotonic()
         self.running = Running(hook, which, get_ident(), began)
         return began

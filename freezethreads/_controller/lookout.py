@@ -5,21 +5,21 @@ but that the program hangs. So whoever has a world notes that, and somebody else
 later. A freeze is over in less time than a thread takes to start, and most are. So the lookout's
 thread is kept while freezes follow each other:
 
-    away --`look_out()` finds it away--> on watch --a pause without a freeze--> away
+    away --`call()` claims it--> on watch --a pause without a freeze, or `end()`--> away
 
-`_is_on` is written by that thread alone. A controller notes that it was here, and then looks if
-somebody is on watch. The lookout notes that it is away, and then looks whether anybody was here: so
-one of them sees the other. Two controllers may each find it away; then there are two for a while,
-who do no harm: the world that one has looked at is not looked at by the other.
+One thread at a time has the claim, which is set and taken away in one operation each, and leaves
+as soon as it has it no more. A controller notes that it was here, and then tries to claim. The
+lookout gives up the claim, and then looks whether anybody was here: so one of them sees the other.
 
-`threading` does not know the thread, so no program meets it among its own, and it ends before a
-fork, which CPython warns of where there is more than one thread.
+`threading` does not know the thread, so no program meets it among its own. It ends before a fork,
+of which CPython warns where there is more than one thread, and before its interpreter does.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -47,17 +47,29 @@ _GONE: Final = 0.1  # seconds that the thread has to be gone before a fork
 _MOMENT: Final = 0.001
 
 
+class _Watch:
+    """One thread that is on watch, from its start to its end."""
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.native_id = 0  # the system's number, once it is known
+
+
 class Lookout:
     """The one of this process."""
 
     def __init__(self) -> None:
         self._was_called = False
-        self._is_on = False
-        self._native_id = 0
-        self._leave = False
-        self._bell = Bell()
+        self._is_over = False
+        self._claim: dict[int, _Watch] = {}
+        self._watches: dict[_Watch, None] = {}  # that have not ended
         # When each world that stands is looked at next, in seconds since it stood.
         self._next: dict[Freeze, float] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is on watch. From any thread."""
+        return bool(self._claim)
 
     def call(self) -> None:
         """Have it look at the world that the calling thread has from now on. Waits for nobody.
@@ -65,45 +77,65 @@ class Lookout:
         If no thread is to be had, the world is as good without.
         """
         self._was_called = True
-        if not self._is_on:
-            try:
-                start_new_thread(self._watch, ())
-            except RuntimeError:
-                logger.debug("no thread could be had that looks out for controllers that hang")
+        if self._claim or self._is_over:
+            return
+        me, has_begun = _Watch(), False
+        try:
+            if self._claim.setdefault(0, me) is me:
+                self._watches[me] = None
+                start_new_thread(self._watch, (me,))
+                has_begun = True
+        except RuntimeError:
+            logger.debug("no thread could be had that looks out for controllers that hang")
+        finally:
+            if not has_begun:
+                self._give_up(me)
+                self._watches.pop(me, None)
 
     def end(self) -> None:
         """Have its thread end now, and wait for that, but not for ever."""
-        if self._is_on:
-            self._leave = True
-            self._bell.ring()
-            left = _GONE / _MOMENT
-            task = f"/proc/self/task/{self._native_id}"
-            while left > 0 and (self._is_on or os.path.exists(task)):
-                sleep(_MOMENT)
-                left -= 1
-            self._leave = False
+        self._claim.clear()
+        ending = list(self._watches)
+        for watch in ending:
+            watch.bell.ring()
+        left = _GONE / _MOMENT
+        while left > 0 and any(watch in self._watches or _is_there(watch) for watch in ending):
+            sleep(_MOMENT)
+            left -= 1
+
+    def end_for_good(self) -> None:
+        """The same, at the end of the interpreter."""
+        self._is_over = True
+        self.end()
+
+    def go_on(self) -> None:
+        """After a fork, in the parent: whoever has a world still has it."""
+        if any(True for _ in _worlds()):
+            self.call()
 
     def forget(self) -> None:
         """In the child of a fork, where nobody is on watch."""
         self.__init__()  # type: ignore[misc]
 
-    def _watch(self) -> None:
+    def _give_up(self, me: _Watch) -> None:
+        if self._claim.get(0) is me:
+            self._claim.pop(0, None)
+
+    def _watch(self, me: _Watch) -> None:
         ident = get_ident()
-        own_idents[ident] = get_native_id()
+        own_idents[ident] = me.native_id = get_native_id()
         try:
-            self._native_id = own_idents[ident]
-            self._is_on = True
-            while not self._leave:
+            while self._claim.get(0) is me:
                 self._was_called = False
-                self._bell.wait(_PAUSE)
+                me.bell.wait(_PAUSE)
                 if not self._look() and not self._was_called:
-                    self._is_on = False  # and then look
-                    if not self._was_called:
+                    self._give_up(me)  # and then look
+                    if self._was_called and self._claim.setdefault(0, me) is not me:
                         break
-                    self._is_on = True
         finally:
-            self._is_on = False
+            self._give_up(me)
             own_idents.pop(ident, None)
+            self._watches.pop(me, None)
 
     def _look(self) -> bool:
         """Look at those that have stood for long; return whether any world stands."""
@@ -121,10 +153,16 @@ class Lookout:
         return bool(stood)
 
 
+def _is_there(watch: _Watch) -> bool:
+    """Whether its thread is still there, for all that the system says."""
+    return os.path.exists(f"/proc/self/task/{watch.native_id}")
+
+
 def _worlds() -> Iterator[Freeze]:
+    """Those that stand, and that nothing ends by itself."""
     for registry in list(armed):
         for freeze in list(registry.active):
-            if freeze.asked.kind == "freeze" and freeze.stands:
+            if freeze.asked.kind == "freeze" and freeze.stands and not freeze.leases:
                 yield freeze
 
 
@@ -173,4 +211,11 @@ def look_out() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lookout.end, after_in_child=_lookout.forget)
+    os.register_at_fork(
+        before=_lookout.end, after_in_parent=_lookout.go_on, after_in_child=_lookout.forget
+    )
+try:
+    # Before the interpreter waits for its threads, as a pool of `concurrent.futures` has it.
+    threading._register_atexit(_lookout.end_for_good)  # type: ignore[attr-defined]
+except RuntimeError:
+    _lookout.end_for_good()  # it is about to end

@@ -331,10 +331,10 @@ def _hang(hang: Hang) -> Finding:
 
 
 def _ended() -> Iterator[Finding]:
-    """A finding for each line at which an exception has ended threads."""
+    """A finding for each line at which an exception of one type has ended threads."""
     found: dict[tuple[CodeLine | None, str], list[EndedReport]] = {}
     for one in ended_reports():
-        found.setdefault((one.line, one.error), []).append(one)
+        found.setdefault((one.line, one.error.partition(":")[0]), []).append(one)
     for (line, _), threads in found.items():
         last = threads[-1]
         more = f", the last of {len(threads)} threads" if len(threads) > 1 else ""
@@ -343,7 +343,7 @@ def _ended() -> Iterator[Finding]:
             None if line is None else Place(line.filename, line.lineno, line.function, False),
             thread=last.name,
             why=f"{last.name} was ended {duration(last.seconds)} ago by {last.error}{more}. Nobody "
-            "does its work since then, unless the program has started another thread for it.",
+            "has done its work since, unless the program has started another thread for it.",
             advice="Mend what raises there; or catch the exception in the thread's own loop, log "
             "it, and go on.",
         )

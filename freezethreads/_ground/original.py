@@ -21,6 +21,7 @@ __all__ = [
     "Thread",
     "Timer",
     "allocate_lock",
+    "calling_idents",
     "current_frames",
     "current_thread",
     "enumerate_threads",
@@ -31,6 +32,7 @@ __all__ = [
     "main",
     "main_thread",
     "monotonic",
+    "note_call",
     "own_idents",
     "sleep",
     "start_new_thread",
@@ -90,10 +92,20 @@ class OwnThread(Thread):
             # The set's finalizer would run in the thread when it is nobody's any more.
             threading._dangling.discard(self)  # type: ignore[attr-defined]
             own_idents.pop(ident, None)
+            calling_idents.pop(ident, None)
 
 
 # The idents of this library's threads that have begun and not ended, with the system's numbers.
 own_idents: dict[int, int] = {}
+# Those of them that have called the program's code, and may have its locks.
+calling_idents: dict[int, None] = {}
+
+
+def note_call() -> None:
+    """The calling thread is about to call the program's code."""
+    ident = get_ident()
+    if ident in own_idents:
+        calling_idents[ident] = None
 
 
 def _forget_the_others() -> None:
@@ -102,6 +114,7 @@ def _forget_the_others() -> None:
     for other in list(own_idents):
         if other != ident:
             del own_idents[other]
+            calling_idents.pop(other, None)
         else:
             own_idents[ident] = get_native_id()
 

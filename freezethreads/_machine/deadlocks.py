@@ -54,6 +54,7 @@ from freezethreads._ground.files import is_own
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import (
     Thread,
+    calling_idents,
     enumerate_threads,
     get_ident,
     main_thread,
@@ -71,6 +72,7 @@ from freezethreads._registry.requests import Freeze
 from freezethreads._report.deadlocks import (
     A_SIGN_BY,
     ANYBODY,
+    BY_REFERENCES,
     CANCELLED,
     FOREIGN,
     NO_THREAD,
@@ -120,8 +122,9 @@ def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
 
     If there are none, it takes as long as to read all stacks; else 20 ms, or two switch intervals
     of the interpreter; and up to ten times that if something wakes these threads again and again.
-    With `reach` it is also looked who can give a sign, as references tell, for which the program
-    stands while its objects are gone through: a second or two where they are many millions.
+    With `reach` it is also looked who can give a sign, as references tell. For that the program
+    stands while its objects are gone through, in each of two looks or more: for 0.1 to 0.2 s for
+    each million of them and each such wait, and for a second or two in each look at most.
     """
     first = _look(reach)
     for looks in range(1, _LOOKS + 1):
@@ -306,7 +309,8 @@ def _look(reach: bool = False) -> dict[int, _Way]:
     program = living - {get_ident(), *own_idents}
     others = None
     if _knows_all() and not _has_handlers():
-        others = [i for i in living - {*own_idents} if i not in seen or not seen[i].over]
+        able = living - (own_idents.keys() - calling_idents.keys())
+        others = [ident for ident in able if ident not in seen or not seen[ident].over]
     look = _Look(seen, held, living, _frozen(), others)
     found = {ident: _way(ident, look) for ident in program}
     ways = {ident: way for ident, way in found.items() if way is not None}
@@ -317,12 +321,15 @@ def _narrowed(ways: dict[int, _Way], look: _Look) -> dict[int, _Way]:
     """With waits for a sign as edges to those alone who reach what gives it, where that matters."""
     deadline = monotonic() + _LONGEST
     stuck = _stuck(ways)
+    # A main thread that waits for nothing but Ctrl-C, while the others work, is as it should be.
+    is_parked = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+    parked = main_thread().ident if is_parked else None
     for ident, way in ways.items():
         sign = look.seen[ident].sign if ident in look.seen else None
         if ident not in stuck and sign is not None and _is_sign(way) and monotonic() < deadline:
-            able = reachers(sign.thing, ident, way.to)
+            able = None if ident == parked else reachers(sign.thing, ident, way.to)
             if able is not None:
-                ways[ident] = way._replace(to=tuple(sorted(able)))
+                ways[ident] = way._replace(to=tuple(sorted(able)), way_out=BY_REFERENCES)
     return ways
 
 
@@ -423,8 +430,10 @@ def _way_to_lock(
         to = ()  # it would have got its own: it was that of a thread with the same ident
     elif owner == ident and not (ident in holders and holders[ident].in_block):
         return None
+    elif owner in calling_idents and owner not in holders:
+        return None  # a thread of ours has its ident, and may have acquired it for the program
     elif owner not in look.living or (HAS_GIL and owner in own_idents and owner not in holders):
-        to = ()  # (a thread of ours, that has its ident now)
+        to = ()
     way_out = None if only_owner else ANYBODY
     if not to and way_out is None and not _knows_all():
         way_out = FOREIGN

@@ -7,8 +7,11 @@ garbage collector tells who refers to the thing: from there one goes back, from 
 to what refers to it, until that is a variable in the stack of another thread, or one of a module,
 which all can reach. (So does Go's profile of leaked goroutines, the other way round.)
 
-What C code refers to without telling the collector is not seen. So such a wait is probably for
-ever, and never for certain. Where nobody can tell in time, everybody reaches it.
+What C code refers to without telling the collector is not seen, nor what has no name yet (a context
+manager that a `with` is to leave), nor a weak reference. So this tells of a wait that may well be
+for ever, and no more: it is a reason to look, and no fault. Where nobody can tell in time,
+everybody reaches it. (Up to CPython 3.13 `tuple()` of a generator fails in a thread that runs, if
+it is done in the very moment in which that tuple, half made, is among what is found.)
 """
 
 from __future__ import annotations
@@ -18,13 +21,13 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import thread as pools
 from types import FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from freezethreads._ground.files import PACKAGE, is_own
-from freezethreads._ground.frames import current_frames
+from freezethreads._ground.frames import current_frames, uncollected
 from freezethreads._ground.original import Thread, enumerate_threads, monotonic
 
 __all__ = ["Sign", "awaited_sign", "is_over", "reachers"]
@@ -35,8 +38,10 @@ _NAMES: Final = ("wait", "wait_for", "get", "put", "join", "acquire")
 _WORKER: Final = pools._worker.__code__
 _SHUTDOWN: Final = threading._shutdown.__code__  # type: ignore[attr-defined]
 _NAMES_OF: Final = vars(ModuleType)["__dict__"].__get__  # not as a program may have it
+_NAMES_OF_THREAD: Final = vars(Thread)["__dict__"].__get__
 _MODULE_OF: Final = vars(type)["__module__"].__get__
 _PRIVATE: Final = "freezethreads._"  # the beginning of the names of its own rooms
+_CALLING: Final = ("freezethreads._controller.hooks", "freezethreads._registry.todos")
 _LAYERS: Final = 8  # references that one goes back
 _MOST: Final = 5000  # objects on the way
 _LONGEST: Final = 1.0  # seconds
@@ -95,15 +100,9 @@ def reachers(thing: object, waiter: int, living: Collection[int]) -> set[int] | 
 
     From any thread.
     """
-    frames = current_frames()
-    try:
-        return _reachers(thing, {i: frames[i] for i in living if i in frames and i != waiter})
-    finally:
-        frames.clear()
-
-
-def _reachers(thing: object, frames: dict[int, FrameType]) -> set[int] | None:
-    in_stacks = dict(_in_stacks(frames))
+    if gc.get_freeze_count():
+        return None  # what is frozen, the collector does not look into
+    in_stacks = uncollected(lambda: _in_stacks({*living} - {waiter}))
     modules = {id(_NAMES_OF(one)) for one in list(sys.modules.values()) if type(one) is ModuleType}
     targets = {id(one): thread for thread in enumerate_threads() for one in _begun_with(thread)}
     deadline = monotonic() + _LONGEST
@@ -111,7 +110,8 @@ def _reachers(thing: object, frames: dict[int, FrameType]) -> set[int] | None:
     known = {id(thing)}
     layer = [thing]
     for _ in range(_LAYERS):
-        found.update(in_stacks[id(one)] for one in layer if id(one) in in_stacks)
+        for one in layer:
+            found |= in_stacks.get(id(one), set())
         layer = [one for one in _referrers(layer, targets) if id(one) not in known]
         known.update(map(id, layer))
         if any(id(one) in modules for one in layer):
@@ -123,21 +123,29 @@ def _reachers(thing: object, frames: dict[int, FrameType]) -> set[int] | None:
     return None
 
 
-def _in_stacks(frames: dict[int, FrameType]) -> Iterator[tuple[int, int]]:
-    """The id of each object that a variable of the program in one of these stacks has, with the
-    thread's ident."""
-    for ident, frame in frames.items():
-        at: FrameType | None = frame
-        while at is not None:
-            if not is_own(at.f_code.co_filename):
-                yield from ((id(value), ident) for value in list(at.f_locals.values()))
-            at = at.f_back
+def _in_stacks(idents: Collection[int]) -> dict[int, set[int]]:
+    """The id of each object that a variable of the program in one of these stacks has, or that has
+    the variables of its modules, with the idents of the threads."""
+    found: dict[int, set[int]] = {}
+    frames = current_frames()
+    try:
+        for ident in idents:
+            at: FrameType | None = frames.get(ident)
+            while at is not None:
+                if not is_own(at.f_code.co_filename):
+                    for value in (at.f_globals, *at.f_locals.values()):
+                        found.setdefault(id(value), set()).add(ident)
+                at = at.f_back
+        return found
+    finally:
+        frames.clear()
 
 
 def _begun_with(thread: Thread) -> list[object]:
     """What `threading` keeps of the call that a thread was begun with, which only it makes."""
-    kept = vars(thread)
-    return [kept[name] for name in ("_target", "_args", "_kwargs") if kept.get(name)]
+    kept = _NAMES_OF_THREAD(thread)
+    values = (kept.get(name) for name in ("_target", "_args", "_kwargs"))
+    return [one for one in values if one is not None]
 
 
 def _referrers(layer: list[Any], targets: dict[int, Thread]) -> list[Any]:
@@ -148,7 +156,7 @@ def _referrers(layer: list[Any], targets: dict[int, Thread]) -> list[Any]:
     for one in layer:
         thread = targets.get(id(one))
         if thread is not None:
-            keepers = (id(thread), id(vars(thread)))
+            keepers = (id(thread), id(_NAMES_OF_THREAD(thread)))
             found += [other for other in gc.get_referrers(one) if id(other) not in keepers]
     # What is found may be half made. So nothing is done with it that looks into it, or that the
     # program may have a part in. (The call above is made with `plain` itself, and no copy of it.)
@@ -163,6 +171,7 @@ def _referrers(layer: list[Any], targets: dict[int, Thread]) -> list[Any]:
 
 
 def _is_own(kind: type) -> bool:
-    """Whether that is one of the classes of this library's own rooms."""
+    """Whether that is one of the classes of this library's own rooms, but for what calls the
+    program: its hooks, and the calls that are to be made."""
     name = _MODULE_OF(kind)
-    return type(name) is str and name.startswith(_PRIVATE)
+    return type(name) is str and name.startswith(_PRIVATE) and name not in _CALLING

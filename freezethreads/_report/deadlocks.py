@@ -19,11 +19,13 @@ SIGNAL: Final = "a signal handler of the program may run in it"
 ANYBODY: Final = "any other thread may release that lock"
 THAW: Final = "another thread may thaw it"
 CANCELLED: Final = "any other thread may set or cancel it"
+BY_REFERENCES: Final = "what refers to it is not all seen"
 NO_THREAD: Final = "code that is in no thread may give it"
 FOREIGN: Final = "a thread that Python does not know may have it"
 
-ENDS_BY_ITSELF: Final = (TIME_OUT, UNSEEN)
-"""The ways out that nobody has to take: such a wait may be over by itself, or be over already."""
+ENDS_BY_ITSELF: Final = (TIME_OUT, UNSEEN, BY_REFERENCES)
+"""The ways out that nobody has to take: such a wait may be over by itself, or be over already, or
+may not be what it looks like."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Deadlock:
     waits for what a thread had when it ended, or for what none can do who will ever go on.
 
     ``edges`` has these threads, in the order of the circle, and ``behind`` those that wait for one
-    of them, perhaps by way of others. ``owner_ended`` is whether it is the second kind. Where any
-    of several could end a wait, all of these are in ``edges``.
+    of them, perhaps by way of others. Where any of several could end a wait, all of these are in
+    ``edges``. ``owner_ended`` is whether a thread has ended that had what is awaited.
     """
 
     edges: tuple[Edge, ...]

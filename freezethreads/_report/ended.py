@@ -46,9 +46,11 @@ class _Hook:
         self.on = False
 
     def __call__(self, arguments: Any) -> None:
-        if self.on and arguments.exc_type is not SystemExit:
-            _ended.append(_of(arguments))
-        self.before(arguments)
+        try:
+            if self.on and arguments.exc_type is not SystemExit:
+                _ended.append(_of(arguments))
+        finally:
+            self.before(arguments)
 
 
 # The newest last. To append to a deque, and to copy it, is atomic with and without a GIL.

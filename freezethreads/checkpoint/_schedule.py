@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event
 
 from freezethreads._ground.errors import starting_thread
-from freezethreads._ground.original import TIMEOUT_MAX, OwnThread, monotonic
+from freezethreads._ground.original import TIMEOUT_MAX, OwnThread, monotonic, note_call
 
 __all__ = ["Schedule"]
 
@@ -34,6 +34,7 @@ class Schedule:
         self._thread.join()
 
     def _run(self) -> None:
+        note_call()
         due = monotonic() + self._every
         while not self._stopping.wait(min(max(due - monotonic(), 0.0), TIMEOUT_MAX)):
             self._work()

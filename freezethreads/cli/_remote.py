@@ -141,6 +141,14 @@ def _served(arguments: argparse.Namespace) -> Iterator[None]:
         yield
 
 
+def _from_outside(look: Callable[[str], int], told: str) -> int:
+    """What that look returns, or the status after Ctrl-C."""
+    try:
+        return look(told)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
 def attaching(
     arguments: argparse.Namespace,
     act: Callable[[], int],
@@ -176,9 +184,9 @@ def attaching(
         whole = clean_lines(str(error))
         told = whole if getattr(arguments, "wide", False) else short_paths(whole)
         if unanswered is not None and isinstance(error, NoAnswer):
-            return unanswered(told)
+            return _from_outside(unanswered, told)
         if unserved is not None and isinstance(error, NotServing):
-            return unserved(told)
+            return _from_outside(unserved, told)
         if arguments.json:
             details = error.details if isinstance(error, RequestRefused) else {}
             print_json({"error": {"kind": error.kind, "message": str(error), **details}})

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             say(f"process {client.pid}: {clean_lines(in_words(answer['freezer']))}")
             say(threads_table(answer, arguments))
-            for one in shown(answer["ended"], arguments):
+            for one in shown(answer.get("ended") or [], arguments):
                 say(clean(str(from_json(EndedReport, one))))
         return 0
 

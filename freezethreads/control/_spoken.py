@@ -32,7 +32,7 @@ class Threads:
     freezer: FreezerRow
     threads: tuple[ThreadRow, ...]
     unregistered: tuple[UnregisteredRow, ...]
-    ended: tuple[EndedReport, ...] = ()
+    ended: tuple[EndedReport, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(lookout, "_PAUSE", 0.02)
     monkeypatch.setattr(lookout, "_PATIENCE", 0.05)
     yield
-    wait_until(lambda: not lookout._lookout._is_on)
+    wait_until(lambda: not lookout._lookout.is_on)
 
 
 class Owner:
@@ -48,7 +48,9 @@ class Owner:
 
 
 @contextmanager
-def waiting_for_its_own(lock: threading.Lock, timeout: float | None = None) -> Iterator[World]:
+def waiting_for_its_own(
+    lock: threading.Lock, timeout: float | None = None, lease: float | None = None
+) -> Iterator[World]:
     """While entered, a controller waits in its world for a lock whose owner it has stopped."""
     freezer = Freezer("a")
     owner = Owner(freezer, lock)
@@ -56,7 +58,7 @@ def waiting_for_its_own(lock: threading.Lock, timeout: float | None = None) -> I
     wants_it = threading.Event()
 
     def control() -> None:
-        with freezer.freeze() as world:
+        with freezer.freeze(lease=lease) as world:
             worlds.append(world)
             wants_it.set()
             if timeout is not None:
@@ -176,13 +178,62 @@ def test_nobody_is_on_watch_when_nobody_freezes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(lookout, "_PAUSE", WAIT)
     before = threading.enumerate()
     freeze_somebody()
-    wait_until(lambda: lookout._lookout._is_on)
+    wait_until(lambda: lookout._lookout.is_on)
     assert threading.enumerate() == before
     monkeypatch.setattr(lookout, "_PAUSE", 0.02)
-    lookout._lookout._bell.ring()
-    wait_until(lambda: not lookout._lookout._is_on)
+    lookout._lookout._claim[0].bell.ring()
+    wait_until(lambda: not lookout._lookout.is_on)
     freeze_somebody()
-    wait_until(lambda: not lookout._lookout._is_on)
+    wait_until(lambda: not lookout._lookout.is_on)
+
+
+@needs_gil
+def test_a_world_with_a_lease_is_not_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    worlds = lookout._worlds
+
+    def noted() -> list[object]:
+        looks.append(None)
+        return list(worlds())
+
+    monkeypatch.setattr(lookout, "_worlds", noted)
+    with waiting_for_its_own(threading.Lock(), lease=WAIT):
+        wait_until(lambda: bool(looks) and not lookout._lookout.is_on)
+    assert not caplog.records
+
+
+@needs_gil
+def test_there_is_one_however_often_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "_PAUSE", WAIT)
+    for _ in range(100):
+        lookout._lookout.call()
+    assert len(lookout._lookout._watches) == 1
+    wait_until(lambda: all(watch.native_id for watch in lookout._lookout._watches))
+    lookout._lookout.end()
+    assert not lookout._lookout._watches
+
+
+@needs_gil
+def test_after_a_fork_a_world_that_stands_is_looked_at_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with waiting_for_its_own(threading.Lock()):
+        lookout._lookout.end()
+        lookout._lookout.go_on()
+        wait_until(lambda: bool(caplog.records))
+    assert len(caplog.records) == 1
+
+
+@needs_gil
+def test_at_the_end_of_the_interpreter_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = lookout.Lookout()
+    own.call()
+    own.end_for_good()
+    own.call()
+    assert not own.is_on
+    assert not own._watches
 
 
 @needs_gil
@@ -191,7 +242,7 @@ def test_nobody_enrols_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "_PAUSE", WAIT)
     with install(freezer):
         freeze_somebody()
-        wait_until(lambda: lookout._lookout._is_on)
+        wait_until(lambda: lookout._lookout.is_on)
         assert [info.name for info in freezer.threads()] == []
         lookout._lookout.end()
 
@@ -214,15 +265,15 @@ def test_a_fork_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_child_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "_PAUSE", WAIT)
     freeze_somebody()
-    wait_until(lambda: lookout._lookout._is_on)
+    wait_until(lambda: lookout._lookout.is_on)
 
     def check() -> None:
-        assert not lookout._lookout._is_on
+        assert not lookout._lookout.is_on
         freeze_somebody()
-        wait_until(lambda: lookout._lookout._is_on)
+        wait_until(lambda: lookout._lookout.is_on)
 
     forked(lambda fork: fork(), check)
-    assert not lookout._lookout._is_on
+    assert not lookout._lookout.is_on
 
 
 @needs_gil
@@ -233,4 +284,4 @@ def test_without_a_thread_to_be_had_a_world_is_as_good(monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr(lookout, "start_new_thread", refuse)
         lookout._lookout.call()
-    assert not lookout._lookout._is_on
+    assert not lookout._lookout.is_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -86,6 +87,51 @@ def test_a_variable_of_another_thread_leads_there(others: list[Other], holder: s
     assert reachers(thing, idents[0], idents) == set()
 
 
+def test_all_who_have_it_reach_it(others: list[Other]) -> None:
+    thing = threading.Event()
+    others += [Other(thing), Other([thing])]
+    idents = [other.ident for other in others]
+    assert reachers(thing, 0, idents) == set(idents)
+
+
+def test_what_the_collector_does_not_look_into_is_everybodys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thing = threading.Event()
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1)
+    assert reachers(thing, 0, []) is None
+
+
+class Unspeakable:
+    """What a thread may be begun with, and that nobody else has a part in."""
+
+    def __bool__(self) -> bool:
+        raise AssertionError("asked")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("asked")
+
+    __hash__ = object.__hash__
+
+    def __call__(self) -> None:
+        self.ready.set()
+        wait_for(self.over)
+
+    def __init__(self) -> None:
+        self.ready, self.over = threading.Event(), threading.Event()
+
+
+def test_nothing_of_the_program_is_called() -> None:
+    target = Unspeakable()
+    thread = threading.Thread(target=target)
+    thread.start()
+    wait_for(target.ready)
+    found = reachers(threading.Event(), 0, [thread.ident or 0])
+    target.over.set()
+    thread.join()
+    assert found == set()
+
+
 def test_a_variable_of_a_module_is_everybodys(others: list[Other]) -> None:
     thing = threading.Event()
     others.append(Other("something else"))
@@ -155,15 +201,25 @@ def timed_event(): threading.Event().wait(1000)
 def timed_semaphore(): threading.Semaphore(0).acquire(timeout=1000)
 def sleeps(): time.sleep(1000)
 def in_a_global(): shared.wait()
+def pool():
+    jobs = queue.Queue()
+    def take(): jobs.get()
+    def give():
+        time.sleep(1000)
+        jobs.put(1)
+    for work in take, take, give:
+        threading.Thread(target=work, name=f"pool {work.__name__}", daemon=True).start()
 
 shared = threading.Event()
 CASES = [event, get, put, join, semaphore, barrier, condition, ours, our_event]
-CASES += [timed_get, timed_event, timed_semaphore, sleeps, in_a_global]
+CASES += [timed_get, timed_event, timed_semaphore, sleeps, in_a_global, pool]
 for case in CASES:
     threading.Thread(target=case, name=case.__name__, daemon=True).start()
 ALONE
 time.sleep(0.3)
-print(*sorted(edge.name for one in freezethreads.deadlocks() for edge in one.edges))
+found = [edge for one in freezethreads.deadlocks() for edge in one.edges]
+assert {edge.way_out for edge in found} <= {"what refers to it is not all seen"}
+print(*sorted(edge.name for edge in found))
 import os; print(end="", flush=True); os._exit(0)
 """
 SIGNS = "barrier condition event get join our_event ours put semaphore"
@@ -184,6 +240,29 @@ def run(more: str) -> str:
 
 def test_each_kind_of_sign() -> None:
     assert run("") == SIGNS
+
+
+PARKED = """
+import threading, time, freezethreads
+def look():
+    time.sleep(0.5)
+    print(freezethreads.deadlocks())
+    import os; print(end="", flush=True); os._exit(0)
+threading.Thread(target=look).start()
+threading.Event().wait()
+"""
+
+
+def test_a_main_thread_that_waits_for_ctrl_c_is_as_it_should_be() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", PARKED],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert result.stdout == "()\n"
 
 
 def test_a_handler_of_signals_may_give_any_sign() -> None:

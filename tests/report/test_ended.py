@@ -69,6 +69,16 @@ def test_what_has_no_text_or_no_line() -> None:
 
 
 @pytest.mark.usefixtures("noted")
+def test_the_programs_hook_is_called_whatever_becomes_of_ours(passed_on: list[Any]) -> None:
+    class Exits(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    end_by(Exits())
+    assert passed_on == [Exits]
+
+
+@pytest.mark.usefixtures("noted")
 def test_a_thread_that_exits_was_not_ended_by_an_exception(passed_on: list[Any]) -> None:
     end_by(SystemExit)
     assert (ended(), passed_on) == ([], [SystemExit])

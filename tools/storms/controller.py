@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dis
 import gc
-import itertools
 import random
 import sys
 import threading
@@ -23,13 +22,10 @@ from typing import Literal, TypeAlias
 
 import freezethreads
 from freezethreads import FreezeTimeout, State, Straggler
-from freezethreads._report.deadlocks import ENDS_BY_ITSELF
 from storms.journal import Journal
 
 OURS = freezethreads.__path__[0]
 BOOTSTRAP = "Thread._bootstrap_inner"
-DEADLOCKS_EVERY = 20
-"""Freezes after which it is looked for deadlocks."""
 AGAIN = 10
 """Times that stacks are read, at most, if some are cut."""
 
@@ -92,7 +88,6 @@ class Storm:
         self._main = threading.main_thread().ident
         self._over = allocate_lock()
         self._over.acquire()  # (in `__enter__` it would be the program's, which has it in hand)
-        self._dead: dict[int, tuple[threading.Thread, str]] = {}
         self._thread = threading.Thread(target=self._blow, name="storm", daemon=True)
 
     def __enter__(self) -> None:
@@ -104,29 +99,10 @@ class Storm:
 
     def _blow(self) -> None:
         try:
-            for turn in itertools.count():
-                if self._pause(self._weather.every):
-                    break
+            while not self._pause(self._weather.every):
                 self._freeze()
-                if turn % DEADLOCKS_EVERY == 0:
-                    self._look_for_deadlocks()
         except BaseException:  # noqa: BLE001 - whatever it is, the storm is over, and must not be lost
             self._journal.note(fault=f"the controller failed: {traceback.format_exc()}")
-
-    def _look_for_deadlocks(self) -> None:
-        """Whoever was said to be in a deadlock must not have gone on since."""
-        found = freezethreads.deadlocks()
-        edges = [(edge, one) for one in found for edge in (*one.edges, *one.behind)]
-        still = {edge.ident for edge, _ in edges}
-        alive = {thread.ident or 0: thread for thread in threading.enumerate()}
-        for ident, (thread, said) in self._dead.items():
-            if alive.get(ident) is thread and ident not in still:
-                self._journal.note(fault=f"one of these went on: {said}")
-        self._dead = {
-            edge.ident: (alive[edge.ident], str(one))
-            for edge, one in edges
-            if edge.ident in alive and not any(way.way_out in ENDS_BY_ITSELF for way in one.edges)
-        }
 
     def _pause(self, mean: float) -> bool:
         """Wait for a random time; return whether the storm is over."""
