@@ -81,6 +81,7 @@ from freezethreads._report.deadlocks import (
     THE_END_OF,
     THE_RESULT_OF,
     THE_THAW_OF,
+    THE_TURN_AFTER,
     TIME_OUT,
     UNSEEN,
     Deadlock,
@@ -382,6 +383,10 @@ def _way(ident: int, look: _Look) -> _Way | None:
         way = _way_to_lock(ident, *seen.awaited, at, look)
         if way is not None:
             return way
+    freeze = _has_turn_before(ident)
+    if freeze is not None:
+        what = f"{THE_TURN_AFTER}{freeze!r}"
+        return _Way(what, id(freeze), (freeze.asked.ident,), TIME_OUT, at)
     freeze = look.frozen.get(ident)
     if freeze is not None:
         way_out = TIME_OUT if freeze.leases else THAW
@@ -416,6 +421,16 @@ def _frozen() -> dict[int, Freeze]:
         for record in list(freeze.members)
         if record.stopped and not record.exited
     }
+
+
+def _has_turn_before(ident: int) -> Freeze | None:
+    """The freeze that has the turn for which that thread waits; None if it waits for none."""
+    for registry in list(armed):
+        for turns in registry.turns.values():
+            queue = turns.waiting()
+            if any(one.asked.ident == ident for one in queue[1:]):
+                return queue[0]
+    return None
 
 
 def _way_to_lock(

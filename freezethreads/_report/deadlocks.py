@@ -9,6 +9,7 @@ from freezethreads._report.statistics import Site
 
 THE_END_OF: Final = "the end of "
 THE_THAW_OF: Final = "the thaw of "
+THE_TURN_AFTER: Final = "the turn after "
 THE_RESULT_OF: Final = "the result of "
 A_SIGN_BY: Final = "a sign by way of "
 """What is awaited then is nothing that somebody holds."""
@@ -33,11 +34,10 @@ class Edge:
     """One thread of a `Deadlock`, and what it waits for.
 
     ``awaited`` says what that is: a lock, the end of a thread, the result of a job, a sign (by way
-    of an event, a condition, a queue), an import, or a thaw. ``owner`` is the name of the thread
-    that has it, or is to thaw; or of those who could do the job, or give the sign, or "nobody".
-    ``site`` is where this thread waits, and
-    ``acquired`` where the owner acquired it; each is None if nobody can tell, the second also if
-    there is nothing to acquire.
+    of an event, a condition, a queue), an import, a thaw, or one's turn to freeze. ``owner`` is the
+    name of the thread that has it, or is to thaw; or of those who could do the job, or give the
+    sign, or "nobody". ``site`` is where this thread waits, and ``acquired`` where the owner has
+    acquired it; each is None if nobody can tell, the second also if there is nothing to acquire.
     ``way_out`` says in words what may end this wait all the same; None: nothing but the owner.
     """
 
@@ -53,7 +53,7 @@ class Edge:
         held = f", held by {self.owner}"
         if self.acquired is not None:
             held += f", acquired{_at(self.acquired)}"
-        if self.awaited.startswith((THE_END_OF, THE_THAW_OF)):
+        if self.awaited.startswith((THE_END_OF, THE_THAW_OF, THE_TURN_AFTER)):
             held = ""
         elif self.awaited.startswith(THE_RESULT_OF):
             held = f", which is to come from {self.owner}"

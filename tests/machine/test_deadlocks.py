@@ -26,6 +26,7 @@ from freezethreads import (
     Deadlock,
     Freezer,
     FreezeTimeout,
+    World,
     register_signal,
     sync,
     unregister_signal,
@@ -40,6 +41,7 @@ from freezethreads._report.deadlocks import (
     NO_THREAD,
     SIGNAL,
     THAW,
+    TIME_OUT,
     UNSEEN,
 )
 from freezethreads._report.ownership import awaited_by
@@ -230,6 +232,35 @@ def test_who_is_late_comes_after_it() -> None:
     assert [one.thread for one in diagnosis.findings][2:] == ["late"]
     assert "1 of 3 threads did not stop" in render_diagnosis(diagnosis)
     assert "  probably a deadlock of 2 threads:\n" in render(described)
+
+
+def test_two_controllers_that_wait_for_each_others_turn() -> None:
+    one, two = Freezer("a"), Freezer("b")
+    worlds: list[World] = []
+    together = threading.Barrier(2)
+
+    def control(own: Freezer, other: Freezer) -> None:
+        with own.freeze() as world:
+            worlds.append(world)
+            together.wait(WAIT)
+            with other.freeze(timeout=WAIT):
+                pass
+
+    threads = [start(control, one, two, name="one"), start(control, two, one, name="two")]
+    found: list[Deadlock] = []
+
+    def is_found() -> bool:
+        found[:] = deadlocks.find_deadlocks()
+        return bool(found)
+
+    wait_until(is_found)
+    worlds[0].thaw()
+    for thread in threads:
+        thread.finish()
+    (deadlock,) = found
+    assert sorted(edge.name for edge in deadlock.edges) == ["one", "two"]
+    assert {edge.way_out for edge in deadlock.edges} == {TIME_OUT}
+    assert " for the turn after <freeze by " in str(deadlock)
 
 
 @pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
