@@ -58,13 +58,12 @@ from freezethreads._ground.original import (
     enumerate_threads,
     get_ident,
     main_thread,
-    monotonic,
     own_idents,
     sleep,
 )
 from freezethreads._machine.awaited import Held, awaited_in, held_in, is_plain, is_reentrant
 from freezethreads._machine.jobs import has_job, jobs_in
-from freezethreads._machine.reach import Sign, awaited_sign, is_over, reachers
+from freezethreads._machine.reach import Reached, Sign, awaited_sign, is_over
 from freezethreads._machine.stacks import programs_place
 from freezethreads._registry.places import Place
 from freezethreads._registry.registry import armed
@@ -124,16 +123,17 @@ def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
     If there are none, it takes as long as to read all stacks; else 20 ms, or two switch intervals
     of the interpreter; and up to ten times that if something wakes these threads again and again.
     With `reach` it is also looked who can give a sign, as references tell. For that the program
-    stands while its objects are gone through, in each of two looks or more: for 0.1 to 0.2 s for
-    each million of them and each such wait, and for a second or two in each look at most.
+    stands while its objects are gone through: for 0.1 to 0.2 s for each million of them and each
+    such wait, and for a second or two at most.
     """
-    first = _look(reach)
+    able = Reached() if reach else None
+    first = _look(able)
     for looks in range(1, _LOOKS + 1):
         if not _stuck(first):
             break
         before = _clocks(first)
         sleep(min(max(_MOMENT, 2 * sys.getswitchinterval()), _LONGEST))
-        later = _look(reach)
+        later = _look(able)
         after = _clocks(first)
         same = {i: way for i, way in later.items() if _is_same(first.get(i), way)}
         moved = {i for i in same if _has_moved(before.get(i), after.get(i))}
@@ -302,35 +302,35 @@ class _Look(NamedTuple):
     others: Collection[int] | None = None
 
 
-def _look(reach: bool = False) -> dict[int, _Way]:
-    """Who waits for whom now; with `reach` also who cannot give a sign, as references tell."""
+def _look(able: Reached | None = None) -> dict[int, _Way]:
+    """Who waits for whom now. With `able`, a wait for a sign leads to those alone who can give it,
+    as references tell."""
     seen, held = uncollected(_see) if HAS_GIL else ({}, [])
     # Afterwards: who has acquired anything by then that is seen here, lives or has ended.
     living = {*current_frames(), *(thread.ident or 0 for thread in enumerate_threads())}
     program = living - {get_ident(), *own_idents}
     others = None
     if _knows_all() and not _has_handlers():
-        able = living - (own_idents.keys() - calling_idents.keys())
-        others = [ident for ident in able if ident not in seen or not seen[ident].over]
+        givers = living - (own_idents.keys() - calling_idents.keys())
+        others = [ident for ident in givers if ident not in seen or not seen[ident].over]
     look = _Look(seen, held, living, _frozen(), others)
     found = {ident: _way(ident, look) for ident in program}
     ways = {ident: way for ident, way in found.items() if way is not None}
-    return _narrowed(ways, look) if reach else ways
+    return ways if able is None else _narrowed(ways, look, able)
 
 
-def _narrowed(ways: dict[int, _Way], look: _Look) -> dict[int, _Way]:
+def _narrowed(ways: dict[int, _Way], look: _Look, able: Reached) -> dict[int, _Way]:
     """With waits for a sign as edges to those alone who reach what gives it, where that matters."""
-    deadline = monotonic() + _LONGEST
     stuck = _stuck(ways)
     # A main thread that waits for nothing but Ctrl-C, while the others work, is as it should be.
     is_parked = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
     parked = main_thread().ident if is_parked else None
     for ident, way in ways.items():
         sign = look.seen[ident].sign if ident in look.seen else None
-        if ident not in stuck and sign is not None and _is_sign(way) and monotonic() < deadline:
-            able = None if ident == parked else reachers(sign.thing, ident, way.to)
-            if able is not None:
-                ways[ident] = way._replace(to=tuple(sorted(able)), way_out=BY_REFERENCES)
+        if not (ident in stuck or ident == parked or sign is None) and _is_sign(way):
+            reaching = able.by(sign.thing, ident, way.to)
+            if reaching is not None:
+                ways[ident] = way._replace(to=tuple(sorted(reaching)), way_out=BY_REFERENCES)
     return ways
 
 

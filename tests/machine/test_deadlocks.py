@@ -329,7 +329,7 @@ def look_for(
 ) -> tuple[Deadlock, ...]:
     """What is found if this is to be seen, one look after the other."""
     seen, read = iter(looks), iter(clocks)
-    monkeypatch.setattr(deadlocks, "_look", lambda reach: next(seen))
+    monkeypatch.setattr(deadlocks, "_look", lambda able: next(seen))
     monkeypatch.setattr(deadlocks, "_clocks", lambda idents: next(read))
     return deadlocks.find_deadlocks()
 
