@@ -382,7 +382,7 @@ class Controller:
     def _note_stand(self, freeze: Freeze) -> None:
         freeze.stood_at = stood = monotonic()
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
-        if freeze.asked.kind == "freeze" and freeze.members:
+        if self._registry.debug and freeze.asked.kind == "freeze":
             look_out()
 
     def put_up(self, freeze: Freeze, bar: Bar) -> None:

@@ -2,8 +2,9 @@
 
 With a lock of `freezethreads.sync` that is an error at once. With a plain one nothing is to be seen
 but that the program hangs. So whoever has a world notes that, and somebody else looks a second
-later. A freeze is over in less time than a thread takes to start, and most are. So the lookout's
-thread is kept while freezes follow each other:
+later: in debug mode, since it takes a thread, which whoever counts threads finds. A freeze is over
+in less time than a thread takes to start, and most are. So the lookout's thread is kept while
+freezes follow each other:
 
     away --`call()` claims it--> on watch --a pause without a freeze, or `end()`--> away
 
@@ -42,6 +43,7 @@ from freezethreads._report.deadlocks import TIME_OUT, Deadlock
 
 _PAUSE: Final = 0.5  # seconds between two looks; without a freeze in it, nobody looks any more
 _PATIENCE: Final = 1.0  # seconds that a world stands before it is looked at; and then twice as long
+_wait: Final = Bell.wait  # saved: who puts a substitute in its place means those who stand
 _TEXT = "%r is not thawed: its controller waits for what it has stopped. %s"
 _GONE: Final = 0.1  # seconds that the thread has to be gone before a fork
 _MOMENT: Final = 0.001
@@ -127,7 +129,7 @@ class Lookout:
         try:
             while self._claim.get(0) is me:
                 self._was_called = False
-                me.bell.wait(_PAUSE)
+                _wait(me.bell, _PAUSE)
                 if not self._look() and not self._was_called:
                     self._give_up(me)  # and then look
                     if self._was_called and self._claim.setdefault(0, me) is not me:

@@ -52,7 +52,7 @@ def waiting_for_its_own(
     lock: threading.Lock, timeout: float | None = None, lease: float | None = None
 ) -> Iterator[World]:
     """While entered, a controller waits in its world for a lock whose owner it has stopped."""
-    freezer = Freezer("a")
+    freezer = Freezer("a", debug=True)
     owner = Owner(freezer, lock)
     worlds: list[World] = []
     wants_it = threading.Event()
@@ -155,7 +155,7 @@ def test_a_wait_that_ends_by_itself_is_not_told(
 
 def freeze_somebody() -> None:
     """Freeze a thread once, which has ended when this returns."""
-    freezer = Freezer("b")
+    freezer = Freezer("b", debug=True)
     gate = threading.Event()
 
     def work() -> None:
@@ -236,9 +236,15 @@ def test_at_the_end_of_the_interpreter_there_is_no_other(monkeypatch: pytest.Mon
     assert not own._watches
 
 
+def test_without_debug_mode_there_is_none() -> None:
+    freezer = Freezer("d")
+    with freezer.freeze():
+        assert not lookout._lookout.is_on
+
+
 @needs_gil
 def test_nobody_enrols_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    freezer = Freezer("c")
+    freezer = Freezer("c", debug=True)
     monkeypatch.setattr(lookout, "_PAUSE", WAIT)
     with install(freezer):
         freeze_somebody()
