@@ -299,15 +299,6 @@ def _silence(on: bool) -> None:
         logging.getLogger("freezethreads.control").disabled = on
 
 
-def put_away() -> None:
-    """Take the library's modules away, unless it is attached, or the program had them itself."""
-    with _lock:
-        if _attached is None and _before is not None and "freezethreads" not in _before:
-            names = [name for name in sys.modules if name.partition(".")[0] == "freezethreads"]
-            if names:
-                setattr(sys, _kept, {name: sys.modules.pop(name) for name in names})
-
-
 def _detach(session: Session, arguments: Mapping[str, object]) -> dict[str, object]:
     """The request of that name: the last one that is answered."""
     try:

@@ -248,14 +248,15 @@ def _place_of(cause: Cause, straggler: Straggler, evidence: Evidence) -> Place |
     """The line that a finding is about: where a safepoint, or a region, would help."""
     if cause is Cause.COMPUTING:
         stack = common(straggler.stack, evidence.later) or evidence.later
-        return _loop_in(stack) or _nearest(stack)
+        return _loop_in(stack) or place_in(stack)
     if cause in (Cause.NO_FREEZE, Cause.SECTION) and evidence.inside_at is not None:
         site = evidence.inside_at
         return Place(site.filename, site.lineno, site.function, False)
-    return _nearest(evidence.later)
+    return place_in(evidence.later)
 
 
-def _nearest(stack: Sequence[FrameSummary]) -> Place | None:
+def place_in(stack: Sequence[FrameSummary]) -> Place | None:
+    """The line of the program's own code at which such a stack is; None if there is none."""
     entry = nearest(stack)
     return None if entry is None else Place(entry.filename, entry.lineno or 0, entry.name, False)
 
@@ -319,7 +320,7 @@ def _hangs(freezer: Freezer, others: Sequence[Freeze], now: float) -> list[Findi
 def _hang(hang: Hang) -> Finding:
     return finding_of(
         Cause.LOCK,
-        _nearest(hang.stack),
+        place_in(hang.stack),
         thread=hang.name,
         ident=hang.ident,
         native_id=hang.native_id,
@@ -365,7 +366,7 @@ def _stranger(
     went = "and went on" if moves else "and may have gone on, for all that can be told,"
     return finding_of(
         Cause.UNREGISTERED,
-        _loop_in(stacks[-1]) or _nearest(stacks[-1]),
+        _loop_in(stacks[-1]) or place_in(stacks[-1]),
         thread=thread.name,
         ident=thread.ident,
         native_id=thread.native_id,

@@ -7,11 +7,10 @@ from traceback import FrameSummary
 from typing import Any, Final, TypeAlias
 
 from freezethreads._explain._causes import Cause
-from freezethreads._explain._diagnosis import finding_of
+from freezethreads._explain._diagnosis import finding_of, place_in
 from freezethreads._explain._sentences import Place
 from freezethreads._ground.files import PACKAGE
 from freezethreads._report.reports import Diagnosis, Finding, SiteReport, WaitReport
-from freezethreads._report.stacks import nearest
 
 Spied: TypeAlias = Mapping[str, Any]
 """What py-spy says of one thread."""
@@ -22,17 +21,7 @@ def diagnose_silent(pid: int, why: str, spied: Sequence[Spied]) -> Diagnosis:
     what py-spy says of its threads, if anything. The thread that has the interpreter is to blame.
     """
     thread = next((one for one in spied if one["owns_gil"]), None)
-    return Diagnosis(
-        healthy=False,
-        pid=pid,
-        freezer=None,
-        library=PACKAGE,
-        threads=len(spied),
-        waited=None,
-        freezes=(),
-        findings=(_anonymous(why) if thread is None else _find(thread, why),),
-        warnings=(),
-    )
+    return _from_outside(pid, spied, _anonymous(why) if thread is None else _find(thread, why))
 
 
 def diagnose_unserved(
@@ -44,32 +33,43 @@ def diagnose_unserved(
     waiting: dict[tuple[str, int, str], list[str]] = {}
     working: list[Finding] = []
     for thread in later:
-        line, name = _line_of(thread), _name_of(thread)
-        if line is None:
+        place = place_in(_stack_of(thread))
+        if place is None:
             continue
-        place = Place(line.filename, line.lineno or 0, line.name, False)
         earlier = before.get(thread["os_thread_id"])
         if thread["active"]:
             working.append(_working(thread, place))
-        elif earlier is not None and not earlier["active"] and _line_of(earlier) == line:
-            waiting.setdefault((place.filename, place.lineno, place.function), []).append(name)
+        elif earlier and not earlier["active"] and place_in(_stack_of(earlier)) == place:
+            key = place.filename, place.lineno, place.function
+            waiting.setdefault(key, []).append(_name_of(thread))
     waits = [
         WaitReport(
             site=SiteReport("call", None, *place), threads=tuple(sorted(names)), seconds=seconds
         )
         for place, names in waiting.items()
     ]
+    unserved = finding_of(Cause.UNSERVED, None, why=f"{why}.", advice=_UNSERVED_ADVICE)
+    return _from_outside(pid, later, unserved, tuple(working), tuple(waits))
+
+
+def _from_outside(
+    pid: int,
+    spied: Sequence[Spied],
+    finding: Finding,
+    warnings: tuple[Finding, ...] = (),
+    waits: tuple[WaitReport, ...] = (),
+) -> Diagnosis:
     return Diagnosis(
         healthy=False,
         pid=pid,
         freezer=None,
         library=PACKAGE,
-        threads=len(later),
+        threads=len(spied),
         waited=None,
         freezes=(),
-        findings=(finding_of(Cause.UNSERVED, None, why=f"{why}.", advice=_UNSERVED_ADVICE),),
-        warnings=tuple(working),
-        waits=tuple(waits),
+        findings=(finding,),
+        warnings=warnings,
+        waits=waits,
     )
 
 
@@ -96,10 +96,6 @@ def _name_of(thread: Spied) -> str:
     return str(thread["thread_name"] or f"thread {thread['os_thread_id']}")
 
 
-def _line_of(thread: Spied) -> FrameSummary | None:
-    return nearest(_stack_of(thread))
-
-
 def _stack_of(thread: Spied) -> list[FrameSummary]:
     return [
         FrameSummary(
@@ -116,10 +112,7 @@ def _anonymous(why: str) -> Finding:
 
 def _find(thread: Spied, why: str) -> Finding:
     stack = _stack_of(thread)
-    entry = nearest(stack)
-    place = None
-    if entry is not None:
-        place = Place(entry.filename, entry.lineno or 0, entry.name, False)
+    place = place_in(stack)
     name = _name_of(thread)
     return finding_of(
         Cause.SILENT,

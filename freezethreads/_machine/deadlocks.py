@@ -209,10 +209,22 @@ def _ends(ways: _Ways) -> Iterator[tuple[list[int], list[int]]]:
 
 
 def _told(ways: _Ways, unseen: Collection[int]) -> Iterator[Deadlock]:
-    names = {thread.ident: _NAME.__get__(thread) for thread in enumerate_threads()}
+    names: dict[int | None, str] = {
+        thread.ident: _NAME.__get__(thread) for thread in enumerate_threads()
+    }
     signalled = main_thread().ident if _has_handlers() else None
     unread = [ident for ident, way in ways.items() if way.at is None]
     stacks = read_stacks(unread) if unread else {}
+
+    def name_of(ident: int) -> str:
+        return names.get(ident, f"thread {ident}")
+
+    def owner_of(ident: int) -> str:
+        way = ways[ident]
+        if not way.to:
+            return "nobody" if _is_sign(way) else "a thread that has ended"
+        others = [to for to in way.to if to != ident]
+        return _some([name_of(to) for to in others or way.to])
 
     def edge(ident: int) -> Edge:
         way = ways[ident]
@@ -220,11 +232,10 @@ def _told(ways: _Ways, unseen: Collection[int]) -> Iterator[Deadlock]:
         if way_out != TIME_OUT and ident in unseen:
             way_out = UNSEEN
         return Edge(
-            name=names.get(ident, f"thread {ident}"),
+            name=name_of(ident),
             ident=ident,
             awaited=way.what,
-            owner=_some([names.get(to, f"thread {to}") for to in way.to if to != ident])
-            or (names.get(ident, f"thread {ident}") if way.to else _nobody(way)),
+            owner=owner_of(ident),
             site=_site(way.at) if way.at is not None else _nearest(stacks.get(ident)),
             acquired=_site(way.acquired),
             way_out=way_out or (SIGNAL if ident == signalled else None),
@@ -242,10 +253,6 @@ def _some(names: list[str]) -> str:
     """These, or the first of many."""
     more = len(names) - _NAMES
     return ", ".join(names[:_NAMES]) + (f" or {more} more" if more > 0 else "")
-
-
-def _nobody(way: _Way) -> str:
-    return "nobody" if _is_sign(way) else "a thread that has ended"
 
 
 def _is_sign(way: _Way) -> bool:

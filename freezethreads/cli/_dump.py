@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json
 from freezethreads._ground.text import clean_lines
-from freezethreads.cli._parser import WrongUse, seconds
+from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
@@ -19,6 +19,7 @@ from freezethreads.cli._remote import (
     print_json,
     say,
     talk,
+    unread,
     where_of,
 )
 from freezethreads.cli._wide import add_wide, shown
@@ -102,9 +103,7 @@ def _look_from_outside(arguments: argparse.Namespace, why: str) -> int:
         with Spy(arguments.pid, variables=arguments.locals, native=arguments.native) as spy:
             threads = spy.threads()
     except Unreadable as error:
-        if arguments.json:
-            print_json({"error": {"kind": "not serving", "message": f"{why}; and {error}"}})
-        raise WrongUse(f"{why}; and {error}") from error
+        raise unread(arguments, why, error) from error
     note = f"{why}. It was not frozen: this is what py-spy sees while it runs."
     if arguments.json:
         print_json({"frozen": False, "note": note, "threads": threads})

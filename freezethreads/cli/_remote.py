@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "say",
     "talk",
+    "unread",
     "where_in_words",
     "where_of",
 ]
@@ -139,6 +140,14 @@ def _served(arguments: argparse.Namespace) -> Iterator[None]:
             lasting = arguments.parser.prog.endswith(" freeze") and not arguments.wait
             stack.enter_context(attached(arguments.pid, lasting=lasting))
         yield
+
+
+def unread(arguments: argparse.Namespace, why: str, error: Exception) -> WrongUse:
+    """What to raise of a process that does not serve, `why` says, and that py-spy cannot read."""
+    message = f"{why}; and {error}"
+    if arguments.json:
+        print_json({"error": {"kind": "not serving", "message": message}})
+    return WrongUse(message)
 
 
 def _from_outside(look: Callable[[str], int], told: str) -> int:

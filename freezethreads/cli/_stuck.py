@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json, to_json
-from freezethreads.cli._parser import WrongUse, seconds
+from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
@@ -17,6 +17,7 @@ from freezethreads.cli._remote import (
     print_json,
     say,
     talk,
+    unread,
     where_of,
 )
 from freezethreads.cli._wide import add_wide, shown
@@ -116,9 +117,7 @@ def _look_twice(arguments: argparse.Namespace, why: str) -> Diagnosis:
         sleep(_BETWEEN)
         later, passed = look(), monotonic() - began
     except Unreadable as error:
-        if arguments.json:
-            print_json({"error": {"kind": "not serving", "message": f"{why}; and {error}"}})
-        raise WrongUse(f"{why}; and {error}") from error
+        raise unread(arguments, why, error) from error
     return diagnose_unserved(arguments.pid, why, first, later, passed)
 
 

@@ -94,10 +94,8 @@ def test_the_log_says_it_with_both_lines(caplog: pytest.LogCaptureFixture) -> No
     assert re.search(rf"acquired at {re.escape(__file__)}:\d+ in Owner.work", said)
 
 
-@needs_gil
-def test_a_world_is_told_of_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def looks_noted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A list that gets longer with each look."""
     looks: list[object] = []
     worlds = lookout._worlds
 
@@ -106,6 +104,14 @@ def test_a_world_is_told_of_once(
         return list(worlds())
 
     monkeypatch.setattr(lookout, "_worlds", noted)
+    return looks
+
+
+@needs_gil
+def test_a_world_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = looks_noted(monkeypatch)
     with waiting_for_its_own(threading.Lock()):
         wait_until(lambda: bool(caplog.records))
         told = len(looks)
@@ -191,14 +197,7 @@ def test_nobody_is_on_watch_when_nobody_freezes(monkeypatch: pytest.MonkeyPatch)
 def test_a_world_with_a_lease_is_not_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[object] = []
-    worlds = lookout._worlds
-
-    def noted() -> list[object]:
-        looks.append(None)
-        return list(worlds())
-
-    monkeypatch.setattr(lookout, "_worlds", noted)
+    looks = looks_noted(monkeypatch)
     with waiting_for_its_own(threading.Lock(), lease=WAIT):
         wait_until(lambda: bool(looks) and not lookout._lookout.is_on)
     assert not caplog.records
