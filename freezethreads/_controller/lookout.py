@@ -34,7 +34,7 @@ from freezethreads._ground.original import (
     sleep,
     start_new_thread,
 )
-from freezethreads._ground.text import clean_lines
+from freezethreads._ground.text import clean_lines, tell_stderr
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._registry.record import logger
 from freezethreads._registry.registry import armed
@@ -178,13 +178,8 @@ def _is_in(freeze: Freeze, deadlock: Deadlock) -> bool:
 def _say(freeze: Freeze, deadlock: Deadlock) -> None:
     if _can_be_logged():
         logger.warning(_TEXT, freeze, deadlock)
-        return
-    # A thread that stands has a lock of the log itself.
-    line = clean_lines(f"freezethreads: {_TEXT % (freeze, deadlock)}\n")
-    try:
-        os.write(2, line.encode(errors="backslashreplace"))
-    except OSError:
-        pass  # closed, or its reader is gone: there is nobody to be told
+    else:  # a thread that stands has a lock of the log itself
+        tell_stderr(clean_lines(f"freezethreads: {_TEXT % (freeze, deadlock)}"))
 
 
 def _can_be_logged() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO
 
 
@@ -15,6 +16,15 @@ def clean(text: str) -> str:
 def clean_lines(text: str) -> str:
     """`clean`, line by line."""
     return "\n".join(map(clean, text.split("\n")))
+
+
+def tell_stderr(text: str) -> None:
+    """Write these lines straight to the descriptor: a frozen thread may own the lock of
+    `sys.stderr`, or that of a log."""
+    try:
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass  # closed, or its reader is gone: there is nobody to be told
 
 
 def encodable(text: str, stream: object) -> str:

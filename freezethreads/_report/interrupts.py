@@ -6,12 +6,11 @@ presses Ctrl-C waits for that, perhaps for a whole lease, and has to know what f
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from freezethreads._ground.original import OwnThread, getpid, monotonic
-from freezethreads._ground.text import clean
+from freezethreads._ground.text import clean, tell_stderr
 
 if TYPE_CHECKING:
     from freezethreads._registry.requests import Freeze
@@ -20,15 +19,11 @@ if TYPE_CHECKING:
 def tell_interrupted(freezes: Iterable[Freeze]) -> None:
     """Say on stderr which of these came from outside, until when it stands, and how to thaw it.
 
-    Of the program's own nothing is said: it is in the middle of something. Written straight to the
-    descriptor, since a frozen thread may own the lock of `sys.stderr`, or that of a log.
+    Of the program's own nothing is said: it is in the middle of something.
     """
     for freeze in freezes:
         if isinstance(freeze.asked.thread, OwnThread) and not freeze.done:
-            try:
-                os.write(2, f"{clean(_line(freeze))}\n".encode(errors="backslashreplace"))
-            except OSError:
-                pass  # closed, or its reader is gone: there is nobody to be told
+            tell_stderr(clean(_line(freeze)))
             break
 
 
