@@ -28,7 +28,7 @@ from freezethreads._registry.places import Place, place_at
 from freezethreads._registry.record import Lifeline, Record, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
-from freezethreads._registry.status import Status, settled
+from freezethreads._registry.status import Status, ask_all, let_go_all, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 from freezethreads._report.statistics import site_of
@@ -256,8 +256,7 @@ class Controller:
         if freeze.bar is not None:
             freeze.bar.take_down()
         close_doors(freeze)
-        for record in list(freeze.members):
-            record.parking.word.let_go()
+        let_go_all([record.parking.word for record in list(freeze.members)])
         freeze.completion.complete_all()
         if freeze.unwinding is not None:
             freeze.unwinding.tell()
@@ -313,16 +312,18 @@ class Controller:
         registry.announce(freeze)
         registry.active[freeze] = None
         open_doors(freeze)
-        for record in list(registry.records.values()):
-            is_meant = not freeze.asked.group or freeze.asked.covers(record.group)
-            if is_meant and not record.exited and record is not own:
-                freeze.awaited[record] = None
-                freeze.members[record] = None
-        members = list(freeze.members)
-        asked = Status((freeze,))
+        members = [
+            record
+            for record in list(registry.records.values())
+            if (not freeze.asked.group or freeze.asked.covers(record.group))
+            and not record.exited
+            and record is not own
+        ]
+        freeze.awaited.update(dict.fromkeys(members))
+        freeze.members.update(dict.fromkeys(members))
+        statuses = ask_all([record.parking.word for record in members], Status((freeze,)))
         places = []
-        for record in members:
-            status = record.parking.word.ask(asked)  # and then look
+        for record, status in zip(members, statuses, strict=True):  # they were asked: look
             place = record.away or record.parking.away
             # (As `arrive`, but nobody need be woken: the calling thread has yet to look.)
             if (
@@ -332,7 +333,7 @@ class Controller:
                 places.append(place or record.place)
             if record.exited or (freeze.asked.group and not freeze.asked.covers(record.group)):
                 registry.withdraw(freeze, record)
-        registry.recorder.visited(*places)
+        registry.recorder.visited_all(filter(None, places))
         for record in members:
             if record.waker is not None:
                 record.call_waker()
@@ -416,7 +417,7 @@ class Controller:
             left = deadline.remaining()
             freeze.bell.wait(pause if left < 0 else min(pause, left))
             pause = min(2 * pause, _LAST_PAUSE)
-        self._registry.recorder.visited(*bar.stopped.values())
+        self._registry.recorder.visited_all(list(bar.stopped.values()))
         self._note_stand(freeze)
         return True
 

@@ -47,25 +47,29 @@ from freezethreads._registry.status import commanding
 
 
 class Turns:
-    """One queue of one freezer. Who keeps a turn of it `commands`, or does not."""
+    """One queue of one freezer. Who keeps a turn of it `commands`, or does not.
+
+    The `queue` itself is public so that a thread on its way into the refrigerator need make no call
+    where nobody queues. It has put its own request there itself, so it cannot miss that.
+    """
 
     def __init__(self, registry: Registry, commands: bool) -> None:
         self._registry = registry
         self._commands = commands
-        self._queue: dict[Freeze, None] = {}
+        self.queue: dict[Freeze, None] = {}
 
     @property
     def current(self) -> Freeze | None:
         """The freeze that has the turn, or None. From any thread."""
-        return next(iter(list(self._queue)), None)
+        return next(iter(list(self.queue)), None)
 
     def waiting(self) -> list[Freeze]:
         """The queue, the one that has the turn first. From any thread."""
-        return list(self._queue)
+        return list(self.queue)
 
     def of_thread(self, ident: int) -> Freeze | None:
         """The freeze for which a thread has the turn, or waits for it. From any thread."""
-        return next((freeze for freeze in list(self._queue) if freeze.asked.ident == ident), None)
+        return next((freeze for freeze in list(self.queue) if freeze.asked.ident == ident), None)
 
     def take(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Wait for the turn as a stopped thread, and come back with it. By its thread.
@@ -100,7 +104,7 @@ class Turns:
 
     def leave(self, freeze: Freeze) -> None:
         """Give the turn back, or stop waiting for it. From any thread; may be repeated."""
-        self._queue.pop(freeze, None)
+        self.queue.pop(freeze, None)
         self.ring()
 
     def ring(self) -> None:
@@ -116,7 +120,7 @@ class Turns:
         its place during a world. (Its thread may stand for that while it waits: in a signal
         handler, or because it takes its turn without waiting.)
         """
-        for request in list(self._queue):
+        for request in list(self.queue):
             if request.keeps_turn or not request.asked.is_by(record):
                 continue
             keeps_its_place = (
@@ -129,14 +133,14 @@ class Turns:
 
     def reset(self) -> None:
         """In the child of a fork: nobody waits."""
-        for freeze in self._queue:
+        for freeze in self.queue:
             freeze.end_in_child()
-        self._queue = {}
+        self.queue = {}
 
     def _join(self, freeze: Freeze) -> None:
         """Queue up. May be repeated: it keeps its place."""
         freeze.keeps_turn = False
-        self._queue[freeze] = None
+        self.queue[freeze] = None
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         while not self._need_not_wait(freeze, deadline):
@@ -146,7 +150,7 @@ class Turns:
         """Whether `freeze` has the turn, or no longer queues for it, its thread having come to
         stand; raise FreezeTimeout at the deadline."""
         current = self.current
-        if current is freeze or freeze not in self._queue:
+        if current is freeze or freeze not in self.queue:
             return True
         if deadline.passed():
             holder = "another controller" if current is None else repr(current)

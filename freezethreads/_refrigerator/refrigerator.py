@@ -165,7 +165,7 @@ def tell(
     if not (status.commands and status.commands_in(registry)):
         for freeze in status.freezes:
             is_meant = freeze.registry is registry and not freeze.done
-            if is_meant and not freeze.spares(closed) and freeze.arrive(record):
+            if is_meant and not (closed and freeze.spares(closed)) and freeze.arrive(record):
                 registry.recorder.visited(place)
 
 
@@ -219,8 +219,11 @@ def _closed(parking: Parking) -> tuple[object, ...]:
 
     A function, since of an `if` at a loop's end CPython 3.13 leaves a jump out of the `try` around.
     """
-    shut = [registry for registry, record in parking.members if record.shut]
-    return (*shut, *parking.unfinished)
+    closed: tuple[object, ...] = parking.unfinished
+    for registry, record in parking.members:
+        if record.shut:
+            closed = (registry, *closed)
+    return closed
 
 
 def _stand(
@@ -271,7 +274,8 @@ def _get_ready(parking: Parking, freeze: Freeze) -> None:
         parking.waiter.pass_on()
     for registry, record in parking.members:
         for turns in registry.turns.values():
-            turns.pass_on(record, freeze)
+            if turns.queue:
+                turns.pass_on(record, freeze)
 
 
 def _note_stop(parking: Parking, status: Status, stay: Stay) -> None:

@@ -36,6 +36,8 @@ def place_at(code: CodeType, offset: int, kind: Kind = "anywhere") -> Place:
 
 def in_refrigerator(place: Place) -> Place:
     """The same place, for a thread that is parked on its way out of it: no fork minds."""
+    if place[5] and place[6] is None and not place[7]:
+        return place  # a safepoint's
     return (*place[:5], True, None, ())
 
 

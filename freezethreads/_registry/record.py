@@ -197,8 +197,10 @@ class Record:
         if status.commands and status.commands_in(self.registry):
             return False
         place = self.away or self._waits_at
-        if place is not None and not freeze.spares(closed_at(place)):
-            return True
+        if place is not None:
+            closed = closed_at(place)
+            if not closed or not freeze.spares(closed):
+                return True
         return status.stay is not None and status.stands_for(freeze)
 
     @property

@@ -156,31 +156,13 @@ class Word:
                 return False
         return status.stay is None
 
-    def let_go(self) -> None:
-        """A freeze is done: end the stay if no other one holds it. By anybody.
-
-        Who does not stand has nothing to wait for, and drops what is done when it looks. If it
-        comes to stand in this very moment, it looks afterwards.
-        """
-        status, after = self._last
-        if status.stay is not None or after:
-            self.change(settled)
-
     def ask(self, asked: Status) -> Status:
         """Ask its thread to stop for the one freeze of `asked`, and return the value.
 
-        That is the change `listed`. Where nothing else is asked the value is `asked` itself, which
-        a controller makes once for a thousand threads.
+        That is the change `listed`. Where nothing else is asked the value is `asked` itself.
         """
-        (freeze,) = asked.freezes
-        old, after = self._last
-        is_asked = old.freezes and not (len(old.freezes) == 1 and old.freezes[0].done)
-        if not (is_asked or after or old.stay or old.commands or freeze.done):
-            link: Link = (asked, {})
-            if after.setdefault(0, link) is link:
-                self._last = link
-                return asked
-        return self.change(listed, freeze)
+        (status,) = ask_all([self], asked)
+        return status
 
     def change(self, step: Callable[..., Status], *args: Any) -> Status:
         """Put `step(value, *args)` in the place of the value, and return what that is.
@@ -203,6 +185,47 @@ class Word:
             if after.setdefault(0, link) is link:
                 self._last = link
                 return new
+
+
+def ask_all(words: Iterable[Word], asked: Status) -> list[Status]:
+    """Ask each of their threads to stop for the one freeze of `asked`, and return the values."""
+    return _change_all(words, asked, listed, asked.freezes[0])
+
+
+def let_go_all(words: Iterable[Word]) -> None:
+    """A freeze is done: end each stay that no other one holds. By anybody.
+
+    Who does not stand has nothing to wait for, and drops what is done when it looks. If it
+    comes to stand in this very moment, it looks afterwards.
+    """
+    standing = [word for word in words if word._last[0].stay is not None or word._last[1]]
+    _change_all(standing, Status(), settled)
+
+
+def _change_all(
+    words: Iterable[Word], usual: Status, step: Callable[..., Status], *args: Any
+) -> list[Status]:
+    """`change` each of them, and return the values. `usual` is what the step makes of a value that
+    asks for nothing any more.
+
+    There may be thousands of them, and nearly all have such a value: of the one freeze before, or
+    of one that has just been thawed. So this is one loop that calls nothing for these.
+    """
+    values = []
+    over = None  # the last value that asked for nothing, as it never will again
+    for word in words:
+        old, after = word._last
+        if old is not over and not old.commands:
+            freezes = old.freezes
+            if not freezes or (len(freezes) == 1 and freezes[0].done):
+                over = old
+        link: Link = (usual, {})
+        if old is over and not after and after.setdefault(0, link) is link:
+            word._last = link
+            values.append(usual)
+        else:
+            values.append(word.change(step, *args))
+    return values
 
 
 def settled(old: Status) -> Status:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -122,16 +122,16 @@ class Recorder:
     def __init__(self) -> None:
         self._lock = RLock()
         self._places: deque[Place] = deque()
+        # A thread was stopped at this place, or threads were at these. From any thread; takes no
+        # lock. (The deque's own methods: whoever arrives in the refrigerator makes no call more.)
+        self.visited: Callable[[Place], None] = self._places.append
+        self.visited_all: Callable[[Iterable[Place]], None] = self._places.extend
         self._ran: deque[int] = deque()
         self._hits: Counter[Site] = Counter()
         self._stop = _Durations()
         self._frozen = _Durations()
         self._counts: Counter[str] = Counter()
         self._hooks: dict[str, dict[str, _Durations]] = {}
-
-    def visited(self, *places: Place | None) -> None:
-        """Threads were stopped at these places. From any thread; takes no lock."""
-        self._places.extend(filter(None, places))
 
     def stood(self, seconds: float) -> None:
         """All threads of a freeze have stopped, after `seconds`."""

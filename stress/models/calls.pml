@@ -183,7 +183,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw: "done = True" ; ".let_go()" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
+    /* code: _controller/controller.Controller._thaw: "done = True" ; "let_go_all(" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }

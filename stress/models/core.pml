@@ -150,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw: "done = True" ; ".let_go()" ; "complete_all()" */
+    /* code: _controller/controller.Controller._thaw: "done = True" ; "let_go_all(" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif
@@ -159,7 +159,7 @@ inline thaw(f) {
     seen = !(word & ALL);
     if :: seen -> word = word & ~STAY; seen = 0 :: else fi;
 #else
-    if                                  /* code: _registry/status.Word.let_go: "self._last" ; "change(settled)" */
+    if                                  /* code: _registry/status.let_go_all: "word._last" ; "_change_all(" */
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
     :: !(word & STAY)                   /* it drops what is done by itself, when it looks */
     fi;
@@ -176,7 +176,7 @@ inline arm(f) {
         listing = listing | bit(f);
         awaited = awaited | bit(f)
     }
-    /* code: _controller/controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
+    /* code: _controller/controller.Controller._arm: "ask_all(" ; "has_stopped(" ; "awaited.pop(" ; "record.exited" ; "withdraw(" */
     /* code: _registry/status.listed: "settled(" ; "(*old.freezes, freeze)" */
 #ifdef MUTANT_arm_looks_first
     stopped = exited || away;

@@ -248,7 +248,7 @@ proctype Mover() {
 proctype Controller(byte f) {
     byte seen, stood, before; bool is_there;
     arming++;
-    listing = listing | bit(f);         /* code: _controller/controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "word.ask(" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
+    listing = listing | bit(f);         /* code: _controller/controller.Controller._arm: ".active[freeze]" ; ".records" ; ".covers(" ; "ask_all(" ; "has_stopped(" ; "record.exited" ; "withdraw(" */
     if
     :: registered && group == f && !exited -> atomic { awaited = awaited | bit(f); members = members | bit(f); is_there = true }
     :: else

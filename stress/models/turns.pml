@@ -25,7 +25,7 @@ bool away[2];                           /* Record.away, Parking.away */
 bool barred[2];                         /* it queues, and does not keep its turn: Freeze.keeps_turn */
 byte entered[2];                        /* Parking.entered */
 bool rung[2];                           /* Parking.bell */
-byte first, second;                     /* Turns._queue: a world's number and one, or 0 */
+byte first, second;                     /* Turns.queue: a world's number and one, or 0 */
 
 bool running[2];                        /* the thread executes the application's code */
 byte stands;                            /* freezes for which all stood, and which are not done */
@@ -43,7 +43,7 @@ byte over;
 #define COMMANDING(s, d)  (((s) >> 8) & ~(d))
 #define PENDING(s, d)     (COMMANDING(s, d) -> 0 : LEFT(s, d))
 
-inline join(w) {                        /* code: _controller/turns.Turns._join: "keeps_turn = False" ; "_queue[freeze]" */
+inline join(w) {                        /* code: _controller/turns.Turns._join: "keeps_turn = False" ; "queue[freeze]" */
     d_step {
         if
         :: first != w + 1 && second != w + 1 ->
@@ -158,7 +158,7 @@ inline thaw(w) {                        /* code: _controller/controller.Controll
     fi
 }
 
-inline arm(t, f) {                      /* code: _controller/controller.Controller._arm: "word.ask(" ; "has_stopped(" ; "awaited.pop(" */
+inline arm(t, f) {                      /* code: _controller/controller.Controller._arm: "ask_all(" ; "has_stopped(" ; "awaited.pop(" */
     awaited[f] = awaited[f] | bit(t);
     seen = done & (word[t] | (word[t] >> 8));
     d_step { word[t] = SETTLED(word[t], seen) | bit(f); new = word[t]; seen = 0 }

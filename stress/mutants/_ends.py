@@ -14,6 +14,7 @@ from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, Stay, settled
 from stress.mutants._mutant import breaks, put, replace
+from stress.mutants._words import change_one_by_one
 
 
 @breaks("nothing stays armed when the time has run out", "timeouts", explored="leave-and-time-out")
@@ -78,6 +79,7 @@ def not_let_run() -> None:
             return old
         return settled(old)
 
+    change_one_by_one()
     replace(settled, settled_by_itself)
 
 

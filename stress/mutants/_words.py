@@ -7,7 +7,7 @@ there hurts nobody, if nothing else is wrong.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from freezethreads._controller.controller import Controller
@@ -18,13 +18,25 @@ from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
-from freezethreads._registry.status import Status, Stay, Word, calling, settled
+from freezethreads._registry.status import Status, Stay, Word, _change_all, calling, settled
 from stress.mutants._mutant import breaks, put, replace
 
 
 def dawdle() -> None:
     """Be preempted here."""
     sleep(random.expovariate(5000))
+
+
+def change_one_by_one() -> None:
+    """Have a thaw and a controller make each change by `Word.change` and its step, so that a rule
+    which is broken there is broken for them too."""
+
+    def change_all(
+        words: Iterable[Word], usual: Status, step: Callable[..., Status], *args: Any
+    ) -> list[Status]:
+        return [word.change(step, *args) for word in words]
+
+    replace(_change_all, change_all)
 
 
 @breaks("a thread is let go in one step", "overlaps", explored="overlap")
@@ -42,6 +54,7 @@ def handed_over_in_two_steps() -> None:
             self._last = (new, {})
         return new
 
+    change_one_by_one()
     put(Word, "change", change_in_two)
 
 
@@ -53,6 +66,7 @@ def changed_by_force() -> None:
         self._last = (new, {})
         return new
 
+    change_one_by_one()
     put(Word, "change", change)
 
 

@@ -11,12 +11,23 @@ from freezethreads._controller.controller import Controller
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator
 from freezethreads._registry import status
-from freezethreads._registry.status import Word
+from freezethreads._registry.status import Link
 from freezing import Pause, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, raise_once, wait_for, wait_until
 
 MOMENT = 0.2
 """Seconds in which a thread that runs, and should not, is sure to be seen doing so."""
+
+
+class PausingDict(dict[int, Link]):
+    """What comes after a status: whoever has decided what that is to be waits before he says so."""
+
+    def __init__(self, pause: Pause) -> None:
+        self._pause = pause
+
+    def setdefault(self, key: int, link: Link) -> Link:
+        self._pause()
+        return super().setdefault(key, link)
 
 
 def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_on_its_way_back(
@@ -123,7 +134,8 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
         found = Pause(one.worker)
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
-        after(monkeypatch, status, "settled", found)
+        word = thread.record.parking.word
+        word._last = (word.value, PausingDict(found))
         thawing = one.tell(world.thaw)
         found.wait()
         waits = at_bell(monkeypatch, two.worker)
@@ -168,11 +180,11 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
 
 @pytest.mark.parametrize(
     ("owner", "step"),
-    [(Word, "change"), (Completion, "complete_all"), (Controller, "_recount_controller")],
-    ids=["change", "complete_all", "_recount_controller"],
+    [(status, "_change_all"), (Completion, "complete_all"), (Controller, "_recount_controller")],
+    ids=["_change_all", "complete_all", "_recount_controller"],
 )
 def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
-    monkeypatch: pytest.MonkeyPatch, owner: type, step: str
+    monkeypatch: pytest.MonkeyPatch, owner: object, step: str
 ) -> None:
     freezer = Freezer()
     with looping(freezer, 1) as loops:

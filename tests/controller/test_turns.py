@@ -88,7 +88,7 @@ def test_a_controller_that_is_passed_over_while_another_leaves_is_told(
         wait_for(waits)
         turns = freezer._controller._turns
         pause = Pause(before_it.worker)
-        turns._queue = RiggedDict(turns._queue, after_pop=pause)
+        turns.queue = RiggedDict(turns.queue, after_pop=pause)
         leaving = before_it.tell(world.thaw)
         pause.wait()
         hold = freezer.hold(group="c", timeout=WAIT)
@@ -158,7 +158,7 @@ def test_an_exception_between_leaving_the_queue_and_the_ring_loses_no_wake_up(
                 interrupt()
 
         turns = freezer._controller._turns
-        turns._queue = RiggedDict(turns._queue, after_pop=hit)
+        turns.queue = RiggedDict(turns.queue, after_pop=hit)
         before_it.do(world.thaw)
         try:
             other_world = wanted.result(WAIT / 2)
@@ -242,7 +242,7 @@ def test_a_signal_handler_stands_nowhere_with_its_threads_turn(
             freezer.safepoint("after it")
 
         before(monkeypatch, Turns, "_may_keep", note)
-        turns._queue = RiggedDict(turns._queue, after_list=handler)
+        turns.queue = RiggedDict(turns.queue, after_list=handler)
         mine = controller.tell(ask)
         pause.wait()
         waits = at_bell(monkeypatch, holder.worker)

@@ -52,9 +52,9 @@ def test_cancelled_while_it_waits_for_its_turn(freezer: Freezer) -> None:
     with running_loop(freezer) as loop, actor() as one, actor() as two:
         world = one.do(freezer.freeze, group="nobody", timeout=WAIT)
         task = loop.begin(freeze_and_stay(freezer))
-        wait_until(lambda: len(freezer._controller._turns._queue) == 2)
+        wait_until(lambda: len(freezer._controller._turns.queue) == 2)
         last = two.tell(freezer.freeze, group="nobody", timeout=WAIT)
-        wait_until(lambda: len(freezer._controller._turns._queue) == 3)
+        wait_until(lambda: len(freezer._controller._turns.queue) == 3)
         task.cancel()
         loop.settle()
         one.do(world.thaw)

@@ -179,7 +179,7 @@ def test_signal_handler_forks_while_its_thread_waits_for_its_turn() -> None:
         with freezer.freeze(timeout=WAIT):
             up.set()
             give_up = time.monotonic() + WAIT
-            while len(freezer._controller._turns._queue) < 2:
+            while len(freezer._controller._turns.queue) < 2:
                 assert time.monotonic() < give_up
             signal_main_thread_until(done)
 
