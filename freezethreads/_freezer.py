@@ -77,8 +77,7 @@ class Freezer(Unique):
     that owns one gets `SafepointViolation` at each `safepoint()` and on its way into each
     `blocking()` region, whether anything is asked or not; so ``armed`` is always true then. A
     region that is made and never entered, for want of a ``with``, is logged, as it is in Python's
-    development mode (``python -X dev``); and so is, after a second, a controller that waits in its
-    own world for a plain lock of a thread that it has stopped.
+    development mode (``python -X dev``).
 
     May be made, and used, by any thread. TypeError if `name` is no string, or `debug` is none of
     True, False and None.

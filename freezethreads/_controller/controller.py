@@ -383,7 +383,7 @@ class Controller:
     def _note_stand(self, freeze: Freeze) -> None:
         freeze.stood_at = stood = monotonic()
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
-        if self._registry.debug and freeze.asked.kind == "freeze":
+        if freeze.asked.kind == "freeze" and (freeze.members or freeze.bar is not None):
             look_out()
 
     def put_up(self, freeze: Freeze, bar: Bar) -> None:

@@ -2,9 +2,8 @@
 
 With a lock of `freezethreads.sync` that is an error at once. With a plain one nothing is to be seen
 but that the program hangs. So whoever has a world notes that, and somebody else looks a second
-later: in debug mode, since it takes a thread, which whoever counts threads finds. A freeze is over
-in less time than a thread takes to start, and most are. So the lookout's thread is kept while
-freezes follow each other:
+later. A freeze is over in less time than a thread takes to start, and most are. So the lookout's
+thread is kept while freezes follow each other:
 
     away --`call()` claims it--> on watch --a pause without a freeze, or `end()`--> away
 
@@ -13,7 +12,8 @@ as soon as it has it no more. A controller notes that it was here, and then trie
 lookout gives up the claim, and then looks whether anybody was here: so one of them sees the other.
 
 `threading` does not know the thread, so no program meets it among its own. It ends before a fork,
-of which CPython warns where there is more than one thread, and before its interpreter does.
+of which CPython warns where there is more than one thread, and before its interpreter does. Who
+counts the threads of the system finds it, and can do without: ``FREEZETHREADS_LOOKOUT=0``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ _PATIENCE: Final = 1.0  # seconds that a world stands before it is looked at; an
 _wait: Final = Bell.wait  # saved: who puts a substitute in its place means those who stand
 _TEXT = "%r is not thawed: its controller waits for what it has stopped. %s"
 _GONE: Final = 0.1  # seconds that the thread has to be gone before a fork
-_MOMENT: Final = 0.001
+_MOMENT: Final = 0.0002
+_IS_WANTED: Final = os.environ.get("FREEZETHREADS_LOOKOUT") != "0"
 
 
 class _Watch:
@@ -203,7 +204,7 @@ def look_out() -> None:
 
     For a controller whose world stands. Without a GIL nobody can tell.
     """
-    if HAS_GIL:
+    if HAS_GIL and _IS_WANTED:
         _lookout.call()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import subprocess
 import sys
 import threading
 import warnings
@@ -52,7 +53,7 @@ def waiting_for_its_own(
     lock: threading.Lock, timeout: float | None = None, lease: float | None = None
 ) -> Iterator[World]:
     """While entered, a controller waits in its world for a lock whose owner it has stopped."""
-    freezer = Freezer("a", debug=True)
+    freezer = Freezer("a")
     owner = Owner(freezer, lock)
     worlds: list[World] = []
     wants_it = threading.Event()
@@ -161,7 +162,7 @@ def test_a_wait_that_ends_by_itself_is_not_told(
 
 def freeze_somebody() -> None:
     """Freeze a thread once, which has ended when this returns."""
-    freezer = Freezer("b", debug=True)
+    freezer = Freezer("b")
     gate = threading.Event()
 
     def work() -> None:
@@ -235,15 +236,39 @@ def test_at_the_end_of_the_interpreter_there_is_no_other(monkeypatch: pytest.Mon
     assert not own._watches
 
 
-def test_without_debug_mode_there_is_none() -> None:
-    freezer = Freezer("d")
-    with freezer.freeze():
-        assert not lookout._lookout.is_on
+@pytest.mark.parametrize(("setting", "is_on"), [("0", False), ("", True), ("1", True)])
+def test_who_counts_threads_can_do_without_it(setting: str, is_on: bool) -> None:
+    program = """
+import threading
+import freezethreads
+from freezethreads._controller.lookout import _lookout
+begun, over = threading.Event(), threading.Event()
+def wait():
+    with freezethreads.register(), freezethreads.blocking():
+        begun.set()
+        over.wait()
+thread = threading.Thread(target=wait)
+thread.start()
+begun.wait()
+with freezethreads.freeze():
+    print(_lookout.is_on)
+over.set()
+thread.join()
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "FREEZETHREADS_LOOKOUT": setting},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=WAIT,
+        check=True,
+    )
+    assert found.stdout == f"{is_on and HAS_GIL}\n"
 
 
 @needs_gil
 def test_nobody_enrols_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    freezer = Freezer("c", debug=True)
+    freezer = Freezer("c")
     monkeypatch.setattr(lookout, "_PAUSE", WAIT)
     with install(freezer):
         freeze_somebody()
