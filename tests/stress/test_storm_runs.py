@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import freezethreads
-from helpers import start, wait_for
-from storms.controller import Storm, Weather, can_look
+from freezethreads import Deadlock, Edge, Site
+from helpers import HAS_GIL, stack_of, start, wait_for, wait_until
+from storms.controller import Storm, Verdicts, Weather, can_look, stacks_of_all
 from storms.journal import DIED, LITTER, Account, Journal, read
 from storms.suites import Suite, run, standard
 
@@ -183,6 +184,7 @@ def test_journal_of_a_process_that_was_killed(tmp_path: Path) -> None:
     journal.note(ends="a")
     journal.note(stood=0, main=True, waited=0.25, locks=0)
     journal.note(stragglers=["x.py:1 in f"])
+    journal.note(stuck=2)
     journal.note(fault="f")
     journal.note(begins="b")
     path.write_bytes(path.read_bytes() + b'{"test": "b", "outco')
@@ -195,6 +197,7 @@ def test_journal_of_a_process_that_was_killed(tmp_path: Path) -> None:
         with_locks=1,
         main_stood=2,
         stragglers=[["x.py:1 in f"]],
+        stuck=[2],
         faults=["f"],
     )
 
@@ -299,3 +302,40 @@ def test_storm_sees_who_moves(tmp_path: Path) -> None:
         over.set()
         thread.finish()
     assert any("runner at" in "".join(each) for each in moved) is can_look()
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="this build cannot read a thread's frames")
+def test_storm_holds_the_freezer_to_what_it_says_of_deadlocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. It is said of a thread that it can never go on. 2. It goes on."""
+
+    def is_at_rest(thread: threading.Thread) -> bool:
+        before = stacks_of_all()[thread.ident or 0]
+        thread.join(0.01)
+        return stacks_of_all()[thread.ident or 0] == before
+
+    first, second = threading.Lock(), threading.Lock()
+
+    def wait_for_both() -> None:
+        with first, second:
+            pass
+
+    second.acquire()
+    thread = start(wait_for_both)
+    wait_until(lambda: first.locked() and "with first, second" in stack_of(thread))
+    wait_until(lambda: is_at_rest(thread))
+    site = Site(None, "call", "file", 1, "function")
+    edge = Edge("waiter", thread.ident or 0, "a lock", "nobody", site, None, None)
+    monkeypatch.setattr(freezethreads, "deadlocks", lambda: (Deadlock((edge,), (), False),))
+    path = tmp_path / "journal"
+    verdicts = Verdicts(Journal(str(path)))
+    verdicts.look()
+    verdicts.look()
+    assert read(path).stuck == [1, 1]
+    assert not read(path).faults
+    second.release()
+    thread.finish()
+    verdicts.look()
+    (fault,) = read(path).faults
+    assert "which can never be: a deadlock of 1 thread:" in fault

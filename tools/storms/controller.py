@@ -76,6 +76,8 @@ class Weather:
     """Where every thread is stopped; None: those that are enrolled, at their safepoints."""
     hold: float = 0.0002
     """Seconds for which the threads stand, on average."""
+    verdicts: float = 0.05
+    """The share of the freezes after which the freezer is asked who can never go on."""
 
 
 class Storm:
@@ -86,6 +88,7 @@ class Storm:
         self._journal = journal
         self._random = random.Random(weather.seed)
         self._main = threading.main_thread().ident
+        self._verdicts = Verdicts(journal)
         self._over = allocate_lock()
         self._over.acquire()  # (in `__enter__` it would be the program's, which has it in hand)
         self._thread = threading.Thread(target=self._blow, name="storm", daemon=True)
@@ -101,6 +104,8 @@ class Storm:
         try:
             while not self._pause(self._weather.every):
                 self._freeze()
+                if can_look() and self._random.random() < self._weather.verdicts:
+                    self._verdicts.look()
         except BaseException:  # noqa: BLE001 - whatever it is, the storm is over, and must not be lost
             self._journal.note(fault=f"the controller failed: {traceback.format_exc()}")
 
@@ -140,6 +145,31 @@ class Storm:
             for ident, position in first.items()
             if (later := second.get(ident, NOWHERE)) is NOWHERE or position.has_moved_to(later)
         ]
+
+
+class Verdicts:
+    """Holds the freezer to what it says of deadlocks: who can never go on executes nothing more."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._stuck: dict[int, tuple[Stack, str]] = {}
+        """Those of whom that was said: where each was, by its ident, and what was said."""
+
+    def look(self) -> None:
+        """See whether any of them has gone on, and ask who is stuck now."""
+        stacks = stacks_of_all()
+        gone = [ident for ident, (stack, _) in self._stuck.items() if stacks.get(ident) != stack]
+        for ident in gone:
+            stack, said = self._stuck.pop(ident)
+            later = stacks.get(ident, [])[-3:]
+            text = f"was at {stack[-3:]} and is now at {later}, which can never be: {said}"
+            self._journal.note(fault=text)
+        found = [each for each in freezethreads.deadlocks() if each.certain]
+        stacks = stacks_of_all()
+        for deadlock in found:
+            for edge in deadlock.edges:
+                self._stuck.setdefault(edge.ident, (stacks.get(edge.ident, []), str(deadlock)))
+        self._journal.note(stuck=len(self._stuck))
 
 
 @contextmanager
@@ -182,6 +212,11 @@ def _stacks(threads: dict[int, str], may_call: bool) -> dict[int, Position]:
         if all(position.stack for position in stacks.values()):
             break
     return stacks
+
+
+def stacks_of_all() -> dict[int, Stack]:
+    """Where all threads are in the program, by their idents. Keeps no frame, as `_stacks`."""
+    return {ident: _application_part(frame) for ident, frame in sys._current_frames().items()}
 
 
 def _stacks_at(

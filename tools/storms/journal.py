@@ -59,6 +59,8 @@ class Account:
     """In how many of them the main thread stood."""
     stragglers: list[list[str]] = field(default_factory=list)
     """For each freeze that timed out: where the threads were that did not stop."""
+    stuck: list[int] = field(default_factory=list)
+    """For each time that the freezer was asked: how many threads it had called stuck for good."""
     faults: list[str] = field(default_factory=list)
     """What the freezer itself did wrong."""
     status: int | None = None
@@ -74,6 +76,7 @@ class Account:
         self.with_locks += other.with_locks
         self.main_stood += other.main_stood
         self.stragglers += other.stragglers
+        self.stuck += other.stuck
         self.faults += other.faults
         self.status = other.status
 
@@ -114,6 +117,8 @@ def _note_weather(account: Account, entry: dict[str, Any], running: str) -> None
             account.struck.add(running)
     elif "stragglers" in entry:
         account.stragglers.append(entry["stragglers"])
+    elif "stuck" in entry:
+        account.stuck.append(entry["stuck"])
     elif "fault" in entry:
         account.faults.append(entry["fault"])
     else:

@@ -123,8 +123,18 @@ def foot(results: Sequence[Result]) -> str:
     stood = sum(len(result.storm.account.stood) for result in results)
     verdict = f"{failed} of {len(results)} suites FAILED" if failed else "all ok"
     absent = f", {missing} not to be had for this Python" if missing else ""
-    look = LOOKED if can_look() else NOT_LOOKED
+    look = "\n".join([LOOKED, _verdicts(results)]) if can_look() else NOT_LOOKED
     return f"\n{NOTES}\n{look}\n\n{verdict}{absent}: {tests} tests, {stood} freezes"
+
+
+def _verdicts(results: Sequence[Result]) -> str:
+    """What was said of deadlocks. (Who moved all the same is a fault of the freezer.)"""
+    asked = [count for result in results for count in result.storm.account.stuck]
+    named = sum(max(result.storm.account.stuck, default=0) for result in results)
+    return (
+        f"The freezer was asked {len(asked)} times who can never go on, and named {named} threads: "
+        "none did go on, unless said."
+    )
 
 
 def _counts(outcomes: Counter[str]) -> str:
@@ -158,6 +168,7 @@ def _suite_as_json(result: Result) -> dict[str, Any]:
             "timed_out": len(storm.stragglers),
             "by_threads": dict(sorted(Counter(storm.stood).items())),
             "stragglers": dict(_stragglers(result)),
+            "stuck": storm.stuck,
             "faults": storm.faults,
             "tests_struck": sorted(storm.struck),
         },
