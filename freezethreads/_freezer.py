@@ -565,10 +565,10 @@ class Freezer(Unique):
         From any thread. Stops nobody. Takes 20 ms if there are any, or two of the interpreter's
         switch intervals, and up to ten times that if something wakes these threads meanwhile. To
         find who refers to a sign takes longer where there are millions of objects, and the program
-        stands meanwhile: 0.1 to 0.2 s for each million and each such wait, 2 s at most. It
-        knows who waits for a lock of `freezethreads.sync`, for the import of a module, or for a
-        thaw; and, with a GIL, for the end of a thread, for a plain lock that another thread has
-        acquired on its stack, for the result of a job of a pool, and for a sign (by way of an
+        stands meanwhile: 0.1 to 0.2 s for each million and each such wait, 2 s of processor time at
+        most. It knows who waits for a lock of `freezethreads.sync`, for the import of a module, or
+        for a thaw; and, with a GIL, for the end of a thread, for a plain lock that another thread
+        has acquired on its stack, for the result of a job of a pool, and for a sign (by way of an
         event, a condition, a semaphore, a barrier or a queue) that no thread can give which may go
         on. Where it cannot tell it says nothing. The ideas are Java's
         (``ThreadMXBean.findDeadlockedThreads``) and Go's (its profile of leaked goroutines).

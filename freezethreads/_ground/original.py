@@ -36,6 +36,7 @@ __all__ = [
     "own_idents",
     "sleep",
     "start_new_thread",
+    "thread_time",
 ]
 
 # Not imported by name: where imports are lazy, that would save what is there when it is first used.
@@ -53,6 +54,7 @@ local = threading.local
 monotonic = time.monotonic
 getpid = os.getpid
 sleep = time.sleep
+thread_time = getattr(time, "thread_time", time.monotonic)  # not on every system
 current_thread = threading.current_thread
 main_thread = threading.main_thread
 enumerate_threads = threading.enumerate

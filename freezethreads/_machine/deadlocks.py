@@ -124,7 +124,7 @@ def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
     of the interpreter; and up to ten times that if something wakes these threads again and again.
     With `reach` it is also looked who can give a sign, as references tell. For that the program
     stands while its objects are gone through: for 0.1 to 0.2 s for each million of them and each
-    such wait, and for a second or two at most.
+    such wait, and for a second or two of processor time at most.
     """
     able = Reached() if reach else None
     first = _look(able)

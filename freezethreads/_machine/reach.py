@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 
 from freezethreads._ground.files import PACKAGE, is_own
 from freezethreads._ground.frames import current_frames, uncollected
-from freezethreads._ground.original import Thread, enumerate_threads, monotonic
+from freezethreads._ground.original import Thread, enumerate_threads, thread_time
 
 __all__ = ["Reached", "Sign", "awaited_sign", "is_over", "reachers"]
 
@@ -46,7 +46,7 @@ _CALLING: Final = ("freezethreads._controller.hooks", "freezethreads._registry.t
 _FROZEN_BY_PYTHON: Final = 1000 if sys.version_info[:2] == (3, 12) else 0
 _LAYERS: Final = 8  # references that one goes back
 _MOST: Final = 5000  # objects on the way
-_LONGEST: Final = 1.0  # seconds
+_LONGEST: Final = 1.0  # seconds of processor time, so that a busy machine finds as much
 
 
 class Sign(NamedTuple):
@@ -100,18 +100,18 @@ def is_over(frame: FrameType) -> bool:
 class Reached:
     """Who reaches what, found out once for each wait: it takes long where there are many objects.
 
-    After a second no other one is begun, and everybody may reach what is asked for.
+    After a second of processor time no other one is begun, and everybody may reach what is asked for.
     """
 
     def __init__(self) -> None:
-        self._deadline = monotonic() + _LONGEST
+        self._deadline = thread_time() + _LONGEST
         self._known: dict[tuple[int, int], set[int] | None] = {}
 
     def by(self, thing: object, waiter: int, living: Collection[int]) -> set[int] | None:
         """What `reachers` says, or has said."""
         key = id(thing), waiter
         if key not in self._known:
-            is_late = monotonic() > self._deadline
+            is_late = thread_time() > self._deadline
             self._known[key] = None if is_late else reachers(thing, waiter, living)
         found = self._known[key]
         return None if found is None else found & {*living}
@@ -127,7 +127,7 @@ def reachers(thing: object, waiter: int, living: Collection[int]) -> set[int] | 
     in_stacks = uncollected(lambda: _in_stacks({*living} - {waiter}))
     modules = {id(_NAMES_OF(one)) for one in list(sys.modules.values()) if type(one) is ModuleType}
     targets = {id(one): thread for thread in enumerate_threads() for one in _begun_with(thread)}
-    deadline = monotonic() + _LONGEST
+    deadline = thread_time() + _LONGEST
     found: set[int] = set()
     known = {id(thing)}
     layer = [thing]
@@ -140,7 +140,7 @@ def reachers(thing: object, waiter: int, living: Collection[int]) -> set[int] | 
             return None
         if not layer:
             return found
-        if len(known) > _MOST or monotonic() > deadline:
+        if len(known) > _MOST or thread_time() > deadline:
             return None
     return None
 

@@ -60,6 +60,7 @@ OF_BOTH = {
     "import_a import_r",
 }
 BY_STACK = {
+    "probably shared_a shared_b",
     "probably own_a",
     "join_a join_b | join_outside",
     "ended_rlock ended | ended_behind",

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from freezethreads._machine import reach
 from freezethreads._machine.reach import reachers
+from freezing import before
 from helpers import HAS_GIL, ROOT, start, wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -151,6 +153,17 @@ def test_where_it_takes_too_long_everybody_may(
     others.append(Other([[[[thing]]] * 2]))
     monkeypatch.setattr(reach, limit, value)
     assert reachers(thing, 0, [others[0].ident]) is None
+
+
+def test_on_a_busy_machine_as_much_is_found(
+    others: list[Other], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of others does not count."""
+    thing = threading.Event()
+    others.append(Other([[[[thing]]] * 2]))
+    monkeypatch.setattr(reach, "_LONGEST", 0.2)
+    before(monkeypatch, reach, "_referrers", lambda *_: time.sleep(0.25))
+    assert reachers(thing, 0, [others[0].ident]) == {others[0].ident}
 
 
 def test_what_a_thread_was_begun_with_is_not_everybodys() -> None:

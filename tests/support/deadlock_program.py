@@ -10,6 +10,7 @@ when all are in their places, and stays there.
 from __future__ import annotations
 
 import builtins
+import multiprocessing
 import os
 import queue
 import sys
@@ -123,6 +124,23 @@ def condition() -> None:
 
     started = threading.Event()
     start(condition_a, condition_n)
+
+
+def between_processes() -> None:
+    a, b, cross = multiprocessing.Lock(), multiprocessing.RLock(), crossing(2)
+
+    def shared_a() -> None:
+        with a:
+            cross()
+            with b:
+                pass
+
+    def shared_b() -> None:
+        with b:
+            cross()
+            a.acquire()
+
+    start(shared_a, shared_b)
 
 
 def three_locks() -> None:
@@ -444,8 +462,19 @@ def healthy() -> None:
 
 
 CASES = (
-    *(two_locks, three_locks, reentrant, mixed, own, condition, joins, imports, time_out),
-    *(elsewhere, by_hand, pool, signs, read_write, healthy, healthy_waits, ended),
+    *(two_locks, between_processes, three_locks, reentrant, mixed, own, condition, joins),
+    *(
+        imports,
+        time_out,
+        elsewhere,
+        by_hand,
+        pool,
+        signs,
+        read_write,
+        healthy,
+        healthy_waits,
+        ended,
+    ),
 )
 for case in CASES:
     case()
