@@ -19,6 +19,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 
+from freezethreads._ground.unique import Given
+
 OWNER = re.compile(r":docstring of ([\w.]+)$")
 NAME = re.compile(r"([A-Za-z_][\w.]*)(\(.*\))?")
 STANDARD = ("", "threading", "queue", "select", "os", "asyncio.AbstractEventLoop", "builtins")
@@ -149,6 +151,7 @@ def leave_private_signatures_out(
     app: Any, what: str, name: str, of: object, options: Any, arguments: str | None, result: Any
 ) -> tuple[str, Any] | None:
     """Show no constructor that nobody can call: what is got from elsewhere."""
-    if what == "class" and re.search(r"\bfreezethreads\._", str(arguments)):
+    is_given = inspect.isclass(of) and issubclass(of, Given)
+    if what == "class" and (is_given or re.search(r"\bfreezethreads\._", str(arguments))):
         return "", None
     return None

@@ -52,7 +52,7 @@ from freezethreads._controller.nowait import FreezeRequest, asked_at, tell_of_un
 from freezethreads._ground.deadline import check_seconds
 from freezethreads._ground.errors import shorten
 from freezethreads._ground.original import get_ident
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 
 if TYPE_CHECKING:
     from freezethreads._registry.places import Place
@@ -80,7 +80,7 @@ def enrol(freezer: Freezer | None = None, *, group: str = "", name: str | None =
     return Enrolment(default_freezer if freezer is None else freezer, loop, group, name)
 
 
-class Enrolment(Unique):
+class Enrolment(Given):
     """A loop whose thread can be frozen, until `close()`. Got from `enrol`; a context manager.
 
     Closing the loop closes this. A loop that was merely stopped leaves its thread enrolled like any
@@ -88,6 +88,7 @@ class Enrolment(Unique):
     """
 
     _IS = "the enrolment of one thread of this process"
+    _WRITE = "with asyncio_loop.enrol():"
 
     def __init__(
         self, freezer: Freezer, loop: asyncio.AbstractEventLoop, group: str, name: str | None
