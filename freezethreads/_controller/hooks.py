@@ -179,10 +179,12 @@ class Unwinding:
             if hook not in self._registry.hooks:
                 continue  # removed meanwhile
             if deadline.passed():
-                raise FreezeTimeout(
+                error = FreezeTimeout(
                     f"the time ran out before {hook!r} was called for {self._freeze!r}; what had "
                     "been called was undone, everybody was let go, and nothing stays armed"
                 )
+                error._advice = "Give the freeze a longer timeout, or have its hooks take less."
+                raise error
             self._enter(hook)
 
     def _enter(self, hook: Hook) -> None:

@@ -42,7 +42,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from freezethreads import (
     FreezeError,
     Freezer,
-    FreezeTimeout,
     Registration,
     ThreadPoolExecutor,
     World,
@@ -50,7 +49,6 @@ from freezethreads import (
 )
 from freezethreads._controller.nowait import FreezeRequest, asked_at, tell_of_unasked
 from freezethreads._ground.deadline import check_seconds
-from freezethreads._ground.errors import shorten
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.unique import Given
 
@@ -247,11 +245,8 @@ class _Block(AbstractAsyncContextManager[World, None]):
             return self._world
         except BaseException as error:
             self.close()
-            # (That of `freeze()` says it already.)
-            if isinstance(error, FreezeTimeout) and self._request is not None:
-                self._freezer._add_remedy(error)
             if isinstance(error, FreezeError):
-                shorten(error, self._freezer._registry.debug)
+                self._freezer._complete(error)
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:
