@@ -121,7 +121,7 @@ def test_no_line_of_the_standard_library_is_to_be_changed() -> None:
     with open(come, "rb"), open(go, "wb") as end:
         thread = Thread(target=os.read, args=(come, 1), name="reads", freezer=freezer)
         thread.start()
-        wait_until(freezer.threads)
+        wait_until(lambda: bool(freezer.threads()))
         with pytest.raises(FreezeTimeout) as caught:
             freezer.freeze(timeout=0.1)
         end.write(b".")
