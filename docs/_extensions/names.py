@@ -14,6 +14,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from docutils import nodes
@@ -72,9 +73,14 @@ def public(full: str) -> str:
     parts = full.split(".")
     for length in range(len(parts), 1, -1):
         found = find(".".join(parts[:length]))
-        if inspect.isclass(found) or inspect.isfunction(found):
+        if inspect.isclass(found) or (inspect.isfunction(found) and not is_method(found)):
             return ".".join([found.__module__, found.__qualname__, *parts[length:]])
     return full
+
+
+def is_method(found: FunctionType) -> bool:
+    """Whether it is one of a class of ours, which says where it is public."""
+    return found.__module__.startswith("freezethreads.") and "." in found.__qualname__
 
 
 def find(full: str) -> object | None:
