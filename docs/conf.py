@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"freezethreads {release}"
+html_favicon = "favicon.svg"  # in a light colour where the browser is dark
 html_copy_source = False
 # The reference and the search have what would be in an index, which is too wide for a phone.
 html_use_index = False

@@ -1,8 +1,8 @@
 """A long computation that survives `kill -9`: it saves ten times a second, and goes on from there.
 
 It counts the divisors of all numbers, for as long as it may. The first argument is a directory for
-the checkpoints, and the second the seconds after which it stops by itself. Run it again with the
-same directory, and it goes on where it was. It prints::
+the checkpoints ("checkpoints" if there is none), and the second the seconds after which it stops by
+itself (10). Run it again with the same directory, and it goes on where it was. It prints::
 
     begins at ...
     ends at ...; the sum of what was done is right: True
@@ -74,4 +74,5 @@ def main(folder: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    arguments = dict(enumerate(sys.argv))
+    main(arguments.get(1, "checkpoints"), float(arguments.get(2, 10)))

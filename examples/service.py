@@ -1,8 +1,8 @@
 """An asyncio service that another thread stops and looks at, and that a process outside can.
 
 Clients draw numbers, and the loop books each. Twice a second a thread freezes the loop between two
-callbacks and compares the books. Meanwhile ``freezethreads ps`` finds the process. The argument is
-how many seconds it runs. It prints::
+callbacks and compares the books. Meanwhile ``freezethreads ps`` finds the process. It runs for as
+many seconds as its argument says, or for ten. It prints::
 
     ... drawn, the books agree
     ...
@@ -59,4 +59,4 @@ async def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1])))
+    asyncio.run(main(float(sys.argv[1]) if sys.argv[1:] else 10.0))

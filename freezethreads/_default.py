@@ -17,7 +17,10 @@ default_freezer._registry.flagged.append(cast("Any", sys.modules[__name__]))
 
 
 def safepoint(label: str | None = None) -> None:
-    """`Freezer.safepoint` of `default_freezer`, by the quickest way."""
+    """Stop here if a freeze asks for it, until the thaw; then make this thread's todos.
+
+    From any thread. It is `Freezer.safepoint` of `default_freezer`, by the quickest way.
+    """
     if armed:
         visit_safepoint(default_freezer._registry, label, sys._getframe(1))
 

@@ -29,6 +29,7 @@ from freezethreads._ground.arguments import (
     check_todo,
     check_where,
 )
+from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
@@ -45,7 +46,7 @@ from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
 from freezethreads._refrigerator.pending import PendingRegion
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import place_of
+from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze, covers
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from freezethreads._install._forks import ForkGuard
     from freezethreads.control import Serving
 
+S = TypeVar("S", World, Hold)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -287,16 +289,7 @@ class Freezer(Unique):
         frozen.
         """
         caller = sys._getframe(2)
-        try:
-            return self._freeze(timeout, reason, group, lease, where, settled, hooks, caller)
-        except FreezeTimeout as error:
-            self._add_remedy(error)
-            raise
-
-    def _add_remedy(self, error: FreezeTimeout) -> None:
-        from freezethreads._explain import add_remedy  # which nobody needs before
-
-        add_remedy(error, self._registry.called)
+        return self._freeze(timeout, reason, group, lease, where, settled, hooks, caller)
 
     def _freeze(
         self,
@@ -331,18 +324,8 @@ class Freezer(Unique):
             )
         freeze = own or self._ask("freeze", group, reason, where, kinds)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
-        user = object()
-
-        def stop() -> World:
-            if own is None:
-                warn_of_mistakes(self._registry, freeze, place)
-                self._controller.stop(freeze, deadline, place)
-            world = World(self._registry, self._controller, freeze, user, lease, place)
-            if hooks and own is None:
-                world._prepare(deadline)
-            return world
-
-        return self._controller.or_give_up(freeze, user, stop)
+        stop = self._controller.stop if own is None else None
+        return self._stop_for(World, stop, freeze, deadline, lease, place, hooks and own is None)
 
     def _ask(
         self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
@@ -353,6 +336,40 @@ class Freezer(Unique):
             check_available(where)
             freeze.bar = Bar(freeze, self._registry, where)
         return freeze
+
+    def _stop_for(
+        self,
+        kind: type[S],
+        stop: Callable[[Freeze, Deadline, Place], None] | None,
+        freeze: Freeze,
+        deadline: Deadline,
+        lease: float | None,
+        place: Place,
+        hooks: bool,
+    ) -> S:
+        """Stop threads by `stop` (None: they stand already), and return what holds them."""
+        user = object()
+
+        def stop_them() -> S:
+            if stop is not None:
+                warn_of_mistakes(self._registry, freeze, place)
+                stop(freeze, deadline, place)
+            stopped = kind(self._registry, self._controller, freeze, user, lease, place)
+            if hooks:
+                stopped._prepare(deadline)
+            return stopped
+
+        return self._controller.or_give_up(freeze, user, stop_them)
+
+    def _complete(self, error: FreezeError) -> None:
+        """What is told of an error of the controller's side: what would help, and no frame that is
+        below the program's, if a bare `raise` comes next."""
+        if isinstance(error, FreezeTimeout):
+            call_shut(_load_explain)
+            from freezethreads._explain import add_remedy
+
+            add_remedy(error, self._registry.called)
+        shorten(error, self._registry.debug)
 
     def run_frozen(
         self,
@@ -384,9 +401,7 @@ class Freezer(Unique):
                 return callback(*args)
         except FreezeError as error:
             if not stands:
-                if isinstance(error, FreezeTimeout):
-                    self._add_remedy(error)
-                shorten(error, self._registry.debug)
+                self._complete(error)
             raise
 
     @by_name
@@ -417,21 +432,8 @@ class Freezer(Unique):
         kinds = check_settled(settled)
         freeze = self._ask("hold", group, reason, check_where(where, self._registry.where), kinds)
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
-        user = object()
-
-        def stop() -> Hold:
-            warn_of_mistakes(self._registry, freeze, place)
-            self._controller.stop_and_leave(freeze, deadline, place)
-            hold = Hold(self._registry, self._controller, freeze, user, lease, place)
-            if hooks:
-                hold._prepare(deadline)
-            return hold
-
-        try:
-            return self._controller.or_give_up(freeze, user, stop)
-        except FreezeTimeout as error:
-            self._add_remedy(error)
-            raise
+        stop = self._controller.stop_and_leave
+        return self._stop_for(Hold, stop, freeze, deadline, lease, place, hooks)
 
     def hook(
         self,
@@ -585,7 +587,8 @@ class Freezer(Unique):
         Raises TypeError or ValueError for a wrong argument, and `FreezeError` if there is no
         `sys.stderr`, before anybody is stopped; and what the file raises, when all go on.
         """
-        from freezethreads._explain import dump  # which nobody needs before
+        call_shut(_load_explain)
+        from freezethreads._explain import dump
 
         dump(self, file, timeout)
 
@@ -629,6 +632,12 @@ class Freezer(Unique):
         todo = Todo(fn, args, priority)
         self._registry.post(record, todo)
         return todo.future
+
+
+def _load_explain() -> None:
+    """Import what nobody needs before. With shut doors: a thread that stood in the middle of this,
+    in a signal handler say, would keep whoever has stopped it from doing the same."""
+    import freezethreads._explain  # noqa: F401
 
 
 def check_freezer(freezer: object) -> Freezer | None:

@@ -14,10 +14,13 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+
+from freezethreads._ground.unique import Given
 
 OWNER = re.compile(r":docstring of ([\w.]+)$")
 NAME = re.compile(r"([A-Za-z_][\w.]*)(\(.*\))?")
@@ -70,9 +73,14 @@ def public(full: str) -> str:
     parts = full.split(".")
     for length in range(len(parts), 1, -1):
         found = find(".".join(parts[:length]))
-        if inspect.isclass(found) or inspect.isfunction(found):
+        if inspect.isclass(found) or (inspect.isfunction(found) and not is_method(found)):
             return ".".join([found.__module__, found.__qualname__, *parts[length:]])
     return full
+
+
+def is_method(found: FunctionType) -> bool:
+    """Whether it is one of a class of ours, which says where it is public."""
+    return found.__module__.startswith("freezethreads.") and "." in found.__qualname__
 
 
 def find(full: str) -> object | None:
@@ -149,6 +157,7 @@ def leave_private_signatures_out(
     app: Any, what: str, name: str, of: object, options: Any, arguments: str | None, result: Any
 ) -> tuple[str, Any] | None:
     """Show no constructor that nobody can call: what is got from elsewhere."""
-    if what == "class" and re.search(r"\bfreezethreads\._", str(arguments)):
+    is_given = inspect.isclass(of) and issubclass(of, Given)
+    if what == "class" and (is_given or re.search(r"\bfreezethreads\._", str(arguments))):
         return "", None
     return None

@@ -6,3 +6,8 @@ the moment in which `poke` asks its threads to run the script, `layout` knows wh
 and `drop` has the files for it. In the process `begin` loads the library, from wherever it is to be
 had, and `inside` has it serve, and takes it away again. It loads nothing of the other side.
 """
+
+from typing import Final
+
+TIMEOUT: Final = 5.0
+"""Seconds within which some thread of the process has to run Python."""

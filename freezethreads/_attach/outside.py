@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from freezethreads._attach import TIMEOUT
 from freezethreads._attach.drop import Drop
 from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
 from freezethreads._attach.poke import poke, take_back
@@ -22,10 +23,8 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
 from freezethreads.control import ControlError, NotServing, RequestRefused, connect
 
-__all__ = ["TIMEOUT", "Attached", "attach", "attached", "detach"]
+__all__ = ["Attached", "attach", "attached", "detach"]
 
-TIMEOUT: Final = 5.0
-"""Seconds within which some thread of the process has to run Python."""
 _OTHERS_FIRST: Final = 0.3  # seconds
 _PAUSE: Final = 0.005  # seconds
 _SETTLING: Final = 0.02  # seconds

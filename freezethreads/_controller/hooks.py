@@ -50,7 +50,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeTimeout, HookFailed
 from freezethreads._ground.original import get_ident, monotonic, note_call
 from freezethreads._ground.uninterruptible import covered
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place
 from freezethreads._registry.registry import Registry
@@ -63,7 +63,7 @@ Call = Callable[[], object]
 _first = itemgetter(0)
 
 
-class Hook(Unique):
+class Hook(Given):
     """A `before` and an `after` that freezes call. Got from `Freezer.hook`.
 
     A context manager: leaving the block removes it. ``name`` is for people, and ``phase`` says when
@@ -71,6 +71,7 @@ class Hook(Unique):
     """
 
     _IS = "one that a freezer knows"
+    _WRITE = "freezethreads.hook(before, after)"
 
     __slots__ = ("_after", "_before", "_place", "_registry", "name", "phase")
 
@@ -178,10 +179,12 @@ class Unwinding:
             if hook not in self._registry.hooks:
                 continue  # removed meanwhile
             if deadline.passed():
-                raise FreezeTimeout(
+                error = FreezeTimeout(
                     f"the time ran out before {hook!r} was called for {self._freeze!r}; what had "
                     "been called was undone, everybody was let go, and nothing stays armed"
                 )
+                error._advice = "Give the freeze a longer timeout, or have its hooks take less."
+                raise error
             self._enter(hook)
 
     def _enter(self, hook: Hook) -> None:

@@ -45,9 +45,8 @@ def thaw_abandoned(freezer: Freezer, freeze: Freeze, why: str) -> None:
 
 def remedy_for(freezer: Freezer, freeze: Freeze) -> str:
     """What its controller is to write where it was asked for; nothing where that is not known."""
-    place = next(filter(None, list(freeze.users.values())), None)
     thaw = "call thaw() on what it returns in a `finally`"
-    return remedy(freezer._registry, freeze, place, thaw)
+    return remedy(freezer._registry, freeze, freeze.made_at, thaw)
 
 
 def renew(hold: Hold, seconds: float) -> None:

@@ -44,6 +44,7 @@ from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import commanding
+from freezethreads._report.ownership import where
 
 
 class Turns:
@@ -153,10 +154,7 @@ class Turns:
         if current is freeze or freeze not in self.queue:
             return True
         if deadline.passed():
-            holder = "another controller" if current is None else repr(current)
-            raise FreezeTimeout(
-                f"the time ran out while {holder} had the freezer; nothing was frozen"
-            )
+            raise _timeout(current)
         return False
 
     def _keep(self, freeze: Freeze) -> bool:
@@ -183,3 +181,14 @@ class Turns:
             status = parking.word.change(commanding, freeze, doors, parking.unfinished)
             return freeze in status.commands or freeze.done
         return True
+
+
+def _timeout(current: Freeze | None) -> FreezeTimeout:
+    """What its time was over for: that one had the turn."""
+    holder = "another controller" if current is None else repr(current)
+    error = FreezeTimeout(f"the time ran out while {holder} had the freezer; nothing was frozen")
+    error._advice = "Have that controller thaw, or give its freeze a lease"
+    if current is not None and current.made_at is not None:
+        error._advice += f"; it was made at {where(current.made_at)}"
+    error._advice += "."
+    return error

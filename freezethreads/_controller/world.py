@@ -15,7 +15,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, LeaseExpired, ThreadBlocked
 from freezethreads._ground.original import Thread
 from freezethreads._ground.uninterruptible import covered, need_depth
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._machine.bar import Bar
 from freezethreads._registry.places import Place, bell_of, kind_of
 from freezethreads._registry.record import Record
@@ -56,7 +56,7 @@ def remedy(registry: Registry, freeze: Freeze, place: Place | None, otherwise: s
     return f"; it was made at {where(place)}: write `{written}`, or {otherwise}"
 
 
-class _Stopped(Unique):
+class _Stopped(Given):
     """Threads that were stopped, and their thaw."""
 
     _IS = "the hold on threads of this process, which its end lets go"
@@ -243,6 +243,8 @@ class World(_Stopped):
     and logs a warning; a block that somebody is still in then ends in `FreezeError`.
     """
 
+    _WRITE = "with freezethreads.freeze() as world:"
+
     @property
     def unregistered(self) -> tuple[Thread, ...]:
         """The live Python threads that this freeze did not cover, its own thread apart.
@@ -309,3 +311,5 @@ class Hold(_Stopped):
     thaws, and raises `LeaseExpired` if the lease had run out before. Should nobody refer to it any
     more, the freezer thaws and logs a warning.
     """
+
+    _WRITE = "with freezethreads.hold() as hold:"

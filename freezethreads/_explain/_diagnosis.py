@@ -13,7 +13,6 @@ from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
-from freezethreads._explain._text import duration
 from freezethreads._explain._waits import long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
@@ -85,7 +84,7 @@ def diagnose(
         named = {finding.ident for finding in findings}
         warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
         if not findings:
-            findings = [_controller(str(error))]
+            findings = [_controller(error)]
     findings, warnings = _with_deadlocks(deadlocks, findings, warnings)
     findings += _ended()
     told = {finding.ident for finding in (*findings, *warnings)}
@@ -307,9 +306,10 @@ def _frames(stack: Sequence[FrameSummary]) -> tuple[Frame, ...]:
     return tuple(frame_of(entry.name, entry.filename, entry.lineno) for entry in reversed(stack))
 
 
-def _controller(message: str) -> Finding:
-    advice = "Have that controller thaw, or give its freeze a lease."
-    return finding_of(Cause.CONTROLLER, None, why=f"{message}.", advice=advice)
+def _controller(error: FreezeTimeout) -> Finding:
+    why, _, _ = str(error).partition("\n")  # what would help has a line of its own
+    advice = error._advice or "Ask once more."  # the last one has ended, or stopped just now
+    return finding_of(Cause.CONTROLLER, None, why=f"{why}.", advice=advice)
 
 
 def _hangs(freezer: Freezer, others: Sequence[Freeze], now: float) -> list[Finding]:
@@ -343,8 +343,8 @@ def _ended() -> Iterator[Finding]:
             Cause.ENDED,
             None if line is None else Place(line.filename, line.lineno, line.function, False),
             thread=last.name,
-            why=f"{last.name} was ended {duration(last.seconds)} ago by {last.error}{more}. Nobody "
-            "has done its work since, unless the program has started another thread for it.",
+            why=f"{last}{more}. Nobody has done its work since, unless the program has started "
+            "another thread for it.",
             advice="Mend what raises there; or catch the exception in the thread's own loop, log "
             "it, and go on.",
         )

@@ -9,6 +9,7 @@ from freezethreads._explain._diagnosis import find, to_blame
 if TYPE_CHECKING:
     from freezethreads._ground.errors import FreezeTimeout
 
+_HEAD: Final = "\nWhat would help:"
 _AT_MOST: Final = 3  # sentences of advice: what helps one thread of a pool helps all of it
 
 
@@ -16,14 +17,16 @@ def add_remedy(error: FreezeTimeout, called: str) -> None:
     """Say in its message why the first of them do not stop, and what would help: in the words of a
     diagnosis, each advice once. `called` is what the program calls the freezer.
 
-    When everybody has been let go: it reads source files. From any thread.
+    When everybody has been let go: it reads source files. From any thread; may be repeated.
     """
-    remedies: dict[str, str] = {}
+    if _HEAD in str(error):
+        return
+    remedies = {error._advice: ""} if error._advice else {}
     for straggler in to_blame(error.stragglers):
         finding = find(straggler, called)
         remedies.setdefault(finding.advice, finding.why)
         if len(remedies) == _AT_MOST:
             break
     if remedies:
-        lines = "".join(f"\n  {why} {advice}" for advice, why in remedies.items())
-        error.args = (f"{error}\nWhat would help:{lines}", error.stragglers)
+        lines = [f"{why} {advice}".strip() for advice, why in remedies.items()]
+        error.args = ("\n  ".join([f"{error}{_HEAD}", *lines]), error.stragglers)

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from freezethreads._ground.deadline import Deadline, check_seconds
-from freezethreads._ground.errors import FreezeError, shorten
+from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import need_depth
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,8 +56,8 @@ def check_callable(name: str, fn: object) -> None:
 def by_name(method: F) -> F:
     """A decorator: the method takes arguments by name alone, and says so in words of the caller.
 
-    Its caller is two frames out. For a type checker, and for `inspect`, it is as it was. The
-    traceback of a `FreezeError` ends there.
+    Its caller is two frames out. For a type checker, and for `inspect`, it is as it was. A
+    `FreezeError` is completed by the object, which is a freezer.
     """
 
     @wraps(method)
@@ -67,7 +67,7 @@ def by_name(method: F) -> F:
         try:
             return method(self, **named)
         except FreezeError as error:
-            shorten(error, self._registry.debug)
+            self._complete(error)
             raise
 
     return call  # type: ignore[return-value]

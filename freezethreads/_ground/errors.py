@@ -43,8 +43,10 @@ class FreezeTimeout(FreezeError, TimeoutError):
 
     Everybody who had stopped was let go again and nothing stays armed: the program runs on as if
     ``freeze()`` had not been called. ``stragglers`` tells who did not stop, and where each was; it
-    is empty if the time ran out while waiting for another controller's turn to end.
+    is empty if the time ran out while waiting for another controller's turn to end, or in hooks.
     """
+
+    _advice = ""  # what would help, if no thread is to blame
 
     def __init__(self, message: str, stragglers: tuple[Straggler, ...] = ()) -> None:
         super().__init__(message, stragglers)

@@ -34,6 +34,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def split_mark(mark: str) -> tuple[str, str | None]:
+    """The name and the kind of ``NAME=KIND``; without ``=`` it is atomic for every freeze."""
+    name, equals, kind = mark.partition("=")
+    return name, kind if equals else None
+
+
 def names_of_module(names: Mapping[str, Any]) -> tuple[str, ...]:
     """What the module with these globals may be called in a mark. The program's own one has also
     the name by which it was started, or that of its file."""

@@ -46,7 +46,7 @@ from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import get_ident, monotonic, own_idents, sleep
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._install._installation import call_locked
 from freezethreads._install._patches import Function, Patch, Row, Switch
 from freezethreads._machine.bar import Bar, known_threads
@@ -89,7 +89,7 @@ class GuardedFork:
     unseen: tuple[str, ...]
 
 
-class ForkGuard(Unique):
+class ForkGuard(Given):
     """What `Freezer.guard_forks` has put in force; a context manager that ends it when it is left.
 
     It is in force while its block lasts, for all threads of the process, and in the children too.
@@ -98,6 +98,7 @@ class ForkGuard(Unique):
     """
 
     _IS = "what is in force in this process"
+    _WRITE = "with freezethreads.guard_forks():"
 
     def __init__(
         self, freezer: Freezer, where: Where, timeout: float | None, on_failure: OnFailure

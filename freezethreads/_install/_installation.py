@@ -22,7 +22,7 @@ from freezethreads._ground.arguments import check_group
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import RLock, Thread, enumerate_threads
 from freezethreads._ground.uninterruptible import call_with
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._install._beginnings import Beginnings, check_beginnings
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Patch, find_patches
@@ -95,10 +95,11 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
         raise
 
 
-class Installation(Unique):
+class Installation(Given):
     """What `install()` has put in place; a context manager that takes it away when it is left."""
 
     _IS = "what is in force in this process"
+    _WRITE = "freezethreads.install()"
 
     def __init__(
         self, members: Members, patches: list[Patch], beginnings: Beginnings | None

@@ -52,7 +52,6 @@ from types import CodeType, FrameType
 from typing import Final
 
 from freezethreads._ground.arguments import Where
-from freezethreads._ground.files import is_standard
 from freezethreads._ground.foreign import ForeignThread
 from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import (
@@ -66,7 +65,14 @@ from freezethreads._ground.original import (
 from freezethreads._machine import trap
 from freezethreads._machine.looks import Look, LookEnded, StillFrame, make
 from freezethreads._machine.marks import heeded_by, kinds_in
-from freezethreads._machine.stacks import Shelter, find_shelter, held_by, kind_of, shelter_of
+from freezethreads._machine.stacks import (
+    Shelter,
+    find_shelter,
+    held_by,
+    kind_of,
+    programs_frame,
+    shelter_of,
+)
 from freezethreads._machine.values import Frame, is_free
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places, unfinished
@@ -306,7 +312,7 @@ class Bar:
         record = self.registry.records.get(ident)
         if record is None or record.exited:
             record = self.strangers[ident] = self._make_stranger(ident)
-        at = _programs(frame)
+        at = programs_frame(frame)
         place = record.place or place_at(at.f_code, at.f_lasti, kind)
         self._note(ident, frame, running=kind == "anywhere")
         if kind == "call":
@@ -449,16 +455,6 @@ def _codes_to_watch(frame: Frame) -> Iterator[CodeType]:
 def _is_shut(record: Record) -> bool:
     """Whether a thread that does not move keeps its doors shut, and does not stand behind them."""
     return bool(record.shut or (record.parking.shut and record.parking.word.value.stay is None))
-
-
-def _programs(frame: Frame) -> Frame:
-    """The innermost frame of the program's own, or the innermost one if it has none."""
-    at: Frame | None = frame
-    while at is not None:
-        if kind_of(at.f_code) == "program" and not is_standard(at.f_code.co_filename):
-            return at
-        at = at.f_back
-    return frame
 
 
 def known_threads() -> dict[int, Thread]:

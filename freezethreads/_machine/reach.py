@@ -100,7 +100,8 @@ def is_over(frame: FrameType) -> bool:
 class Reached:
     """Who reaches what, found out once for each wait: it takes long where there are many objects.
 
-    After a second of processor time no other one is begun, and everybody may reach what is asked for.
+    After a second of processor time no other one is begun, and everybody may reach what is asked
+    for.
     """
 
     def __init__(self) -> None:

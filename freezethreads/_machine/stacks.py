@@ -261,9 +261,10 @@ def programs_place(frame: Frame, offset: int | None = None) -> Place:
 
 def programs_frame(frame: Frame) -> Frame:
     """The innermost frame of the code that is nearest to the reader, from that one on outwards."""
-    nearest, at = frame, frame.f_back
-    while at is not None:
-        if remoteness(at.f_code.co_filename) < remoteness(nearest.f_code.co_filename):
-            nearest = at
+    nearest, least, at = frame, remoteness(frame.f_code.co_filename), frame.f_back
+    while least and at is not None:
+        further = remoteness(at.f_code.co_filename)
+        if further < least:
+            nearest, least = at, further
         at = at.f_back
     return nearest

@@ -10,7 +10,7 @@ from freezethreads._ground.arguments import check_callable, check_group
 from freezethreads._ground.errors import AlreadyRegistered, FreezeError, NotRegistered
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.uninterruptible import need_depth
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._refrigerator.refrigerator import come_back
 from freezethreads._registry.places import in_unfinished, place_of
 from freezethreads._registry.record import Record, here
@@ -18,7 +18,7 @@ from freezethreads._registry.registry import Registry
 from freezethreads._registry.states import Mover, State, check_move
 
 
-class Registration(Unique):
+class Registration(Given):
     """A thread's enrolment with a freezer; a context manager that unregisters it when left.
 
     Got from `Freezer.register`. The block is left by the registered thread: in another one that
@@ -26,6 +26,7 @@ class Registration(Unique):
     """
 
     _IS = "the enrolment of one thread of this process"
+    _WRITE = "with freezethreads.register():"
 
     __slots__ = ("_record", "_registry")
 

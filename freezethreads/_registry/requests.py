@@ -145,6 +145,11 @@ class Freeze:
         """What ended it, or is about to; None: nothing yet. From any thread."""
         return self.ending.get(0)
 
+    @property
+    def made_at(self) -> Place | None:
+        """Where it was asked for, if that is known. From any thread."""
+        return next(filter(None, list(self.users.values())), None)
+
     def end_by(self, ending: Ending) -> None:
         """Say what ends it, unless something else was first. From any thread; may be repeated."""
         self.ending.setdefault(0, ending)  # one operation: see `status`

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from freezethreads._ground.arguments import check_kind
-from freezethreads._ground.names import check_name
+from freezethreads._attach import TIMEOUT
+from freezethreads._ground.names import check_name, split_mark
 from freezethreads._ground.text import clean
-from freezethreads.cli._parser import WrongUse, seconds
-from freezethreads.cli._remote import add_json, add_pid, attaching, print_json, say
+from freezethreads.cli._marks import add_marks, check_marks
+from freezethreads.cli._remote import (
+    add_json,
+    add_pid,
+    add_timeout,
+    attaching,
+    print_json,
+    say,
+)
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
 
@@ -38,53 +45,21 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     add_pid(parser)
-    add = parser.add_argument
-    add(
-        "--atomic",
-        action="append",
-        default=[],
-        metavar="NAME[=KIND]",
-        help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
-        "with =KIND by the freezes with --settled KIND alone; may be repeated",
-    )
-    add(
-        "--freezable",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="make the entry and the loops of that code safepoints; may be repeated",
-    )
-    add(
-        "--timeout",
-        type=seconds,
-        metavar="S",
-        default=5.0,
-        help="give up if no thread of it runs Python within S seconds (default: 5)",
-    )
+    add_marks(parser)
+    add_timeout(parser, "give up if no thread of it runs Python within S seconds", TIMEOUT)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Attach, and say how it went. Raises `WrongUse`."""
-    from freezethreads.cli._children import split_mark
-
-    atomic = [split_mark(mark) for mark in arguments.atomic]
-    try:
-        for name, kind in atomic:
-            check_name(name)
-            if kind is not None:
-                check_kind(kind)
-        for name in arguments.freezable:
-            check_name(name)
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
+    check_marks(arguments, check_name)
 
     def act() -> int:
         from freezethreads._attach.outside import attach
 
         attached = attach(
             arguments.pid,
-            atomic=atomic,
+            atomic=[split_mark(mark) for mark in arguments.atomic],
             freezable=arguments.freezable,
             timeout=arguments.timeout,
         )

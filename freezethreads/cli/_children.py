@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import freezethreads
+from freezethreads._ground.names import split_mark
 from freezethreads.cli import _startup
 
 _FOLDER: Final = os.path.dirname(os.path.abspath(_startup.__file__))
@@ -40,12 +41,6 @@ def begin(
         freezethreads.guard_forks().__enter__()  # in force until the process ends
     if os.environ.get("FREEZETHREADS_CONTROL", "0") not in ("", "0"):
         _serve()
-
-
-def split_mark(mark: str) -> tuple[str, str | None]:
-    """The name and the kind of ``NAME=KIND``; without ``=`` it is atomic for every freeze."""
-    name, equals, kind = mark.partition("=")
-    return name, kind if equals else None
 
 
 def hand_on(**options: Any) -> None:

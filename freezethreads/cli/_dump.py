@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json
 from freezethreads._ground.text import clean_lines
-from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
     add_json,
     add_pid,
+    add_timeout,
     add_where,
     next_step,
     print_json,
@@ -73,13 +73,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help="with frames of C (by py-spy, which stops the process for a moment to see them)",
     )
     add("--no-freeze", action="store_true", help="stop nobody, and look while all go on")
-    add(
-        "--timeout",
-        type=seconds,
-        metavar="S",
-        default=5.0,
-        help="look all the same if not all stand within S seconds (default: 5)",
-    )
+    add_timeout(parser, "look all the same if not all stand within S seconds")
     add_where(parser)
     add_freezer(parser)
     add_json(parser)

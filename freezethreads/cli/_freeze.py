@@ -13,6 +13,7 @@ from freezethreads.cli._remote import (
     add_freezer,
     add_json,
     add_pid,
+    add_timeout,
     add_where,
     print_json,
     say,
@@ -60,13 +61,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_attach(parser)
     add = parser.add_argument
     add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")
-    add(
-        "--timeout",
-        type=seconds,
-        metavar="S",
-        default=20.0,
-        help="give up if not all stand within S seconds (default: 20)",
-    )
+    add_timeout(parser, "give up if not all stand within S seconds", 20.0)
     add(
         "--lease",
         type=seconds,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.files import short_paths
 from freezethreads._ground.text import clean, clean_lines, encodable
-from freezethreads.cli._parser import WrongUse
+from freezethreads.cli._parser import WrongUse, seconds
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -24,6 +24,7 @@ __all__ = [
     "add_freezer",
     "add_json",
     "add_pid",
+    "add_timeout",
     "add_where",
     "attaching",
     "in_words",
@@ -47,6 +48,12 @@ def add_attach(parser: argparse._ActionsContainer) -> None:
     """For processes that nobody prepared."""
     help = "attach before, unless the process serves already, and detach at the end"
     parser.add_argument("--attach", action="store_true", help=help)
+
+
+def add_timeout(parser: argparse._ActionsContainer, help: str, default: float = 5.0) -> None:
+    """How long to wait for the threads of the process."""
+    help = f"{help} (default: {default:g})"
+    parser.add_argument("--timeout", type=seconds, metavar="S", default=default, help=help)
 
 
 def add_freezer(parser: argparse.ArgumentParser) -> None:

@@ -23,9 +23,9 @@ from importlib.machinery import (
 from types import CodeType, ModuleType, TracebackType
 
 from freezethreads import FreezeError
-from freezethreads._ground.arguments import check_kind
 from freezethreads._ground.names import check_name, look_up
-from freezethreads.cli._children import begin, hand_on, hand_on_nothing, split_mark
+from freezethreads.cli._children import begin, hand_on, hand_on_nothing
+from freezethreads.cli._marks import add_marks, check_marks
 from freezethreads.cli._parser import WrongUse
 
 __all__ = ["NAME", "SUMMARY", "describe", "run"]
@@ -67,22 +67,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="replace nothing in the standard library; needs CPython 3.12",
     )
-    add(
-        "--atomic",
-        action="append",
-        default=[],
-        metavar="NAME[=KIND]",
-        help="stop nobody in that code, nor in what it calls: a module, or module:Class.method; "
-        "with =KIND by the freezes with --settled KIND alone; may be repeated, and needs CPython "
-        "3.12",
-    )
-    add(
-        "--freezable",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="make the entry and the loops of that code safepoints; the same holds for it",
-    )
+    add_marks(parser, "; needs CPython 3.12")
     add(
         "--guard-forks",
         dest="guard",
@@ -110,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUse("which program? Give a SCRIPT, or -m MODULE (try --help)")
     if arguments.module is None:
         _check_script(argv[0])
-    for name in (*map(_check_kind, arguments.atomic), *arguments.freezable):
-        _check_name(name, argv[0] if arguments.module is None else ".")
+    program = argv[0] if arguments.module is None else "."
+    check_marks(arguments, lambda name: _check_name(name, program))
     options = {
         "patch": arguments.patch,
         "atomic": arguments.atomic,
@@ -154,30 +139,19 @@ def _check_script(path: str) -> None:
         raise WrongUse(f"cannot open {path!r}: {why}")
 
 
-def _check_kind(mark: str) -> str:
-    """Refuse a kind that is no dotted name; return the name of what is marked."""
-    name, kind = split_mark(mark)
-    try:
-        if kind is not None:
-            check_kind(kind)
-    except ValueError as error:
-        raise WrongUse(f"--atomic {mark}: {error}") from error
-    return name
-
-
 def _check_name(name: str, program: str) -> None:
-    """Refuse a mark in a module that the program cannot import; nothing is imported for that."""
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
+    """Refuse a mark in a module that the program cannot import; nothing is imported for that.
+
+    Raises ValueError.
+    """
+    check_name(name)
     stem = os.path.splitext(os.path.basename(program))[0]
     if name.partition(":")[0] in ("__main__", "__mp_main__", stem):
         return  # the program itself
     path = os.path.realpath(program)
     _, problem = look_up(name, [path, os.path.dirname(path), *sys.path])
     if problem:
-        raise WrongUse(problem)
+        raise ValueError(problem)
 
 
 def _run(argv: list[str], main: ModuleType, is_module: bool) -> None:

@@ -7,12 +7,12 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.jsonable import from_json, to_json
-from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
     add_attach,
     add_freezer,
     add_json,
     add_pid,
+    add_timeout,
     add_where,
     print_json,
     say,
@@ -57,13 +57,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_pid(parser)
     add_attach(parser)
-    parser.add_argument(
-        "--timeout",
-        type=seconds,
-        metavar="S",
-        default=5.0,
-        help="who has not stopped within S seconds is explained (default: 5)",
-    )
+    add_timeout(parser, "who has not stopped within S seconds is explained")
     add_where(parser)
     add_freezer(parser)
     add_json(parser)

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from freezethreads._ground.deadline import check_seconds
 from freezethreads._ground.living import Living
 from freezethreads._ground.original import TIMEOUT_MAX, RLock, getpid
+from freezethreads._ground.unique import Given
 from freezethreads.control._channel import LONGEST_WAIT, Channel, Socket, answers
 from freezethreads.control._errors import (
     ControlError,
@@ -39,7 +40,7 @@ _lock = RLock()
 _channels: Living[Channel] = Living()
 
 
-class Client:
+class Client(Given):
     """A connection to one process. By one thread at a time; a context manager, which closes it.
 
     What it has frozen without ``keep=True`` is thawed when it is closed, or its process ends. In a
@@ -48,6 +49,9 @@ class Client:
     have ended, or by the end of the lease.)
     ``hello`` is what the process said of itself at first.
     """
+
+    _IS = "one end of a connection"
+    _WRITE = "with freezethreads.control.connect(pid) as client:"
 
     def __init__(self, pid: int, channel: Channel, patience: float) -> None:
         self.pid = pid

@@ -14,7 +14,7 @@ from typing import Self
 
 from freezethreads import FreezeError, Freezer
 from freezethreads._ground.original import RLock
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 from freezethreads._report.ended import forget_ended, note_ended
 from freezethreads.control._client import find_processes
 from freezethreads.control._paths import make_directory
@@ -27,10 +27,11 @@ _server: Server | None = None  # guarded by the lock, as what follows
 _servings: dict[Serving, None] = {}
 
 
-class Serving(Unique):
+class Serving(Given):
     """That a freezer is served: got from `Freezer.serve`. A context manager, which closes it."""
 
     _IS = "the hold on one server of this process"
+    _WRITE = "with freezethreads.serve():"
 
     def __init__(self, freezer: Freezer, path: Path) -> None:
         self.freezer = freezer

@@ -42,7 +42,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from freezethreads import (
     FreezeError,
     Freezer,
-    FreezeTimeout,
     Registration,
     ThreadPoolExecutor,
     World,
@@ -50,9 +49,8 @@ from freezethreads import (
 )
 from freezethreads._controller.nowait import FreezeRequest, asked_at, tell_of_unasked
 from freezethreads._ground.deadline import check_seconds
-from freezethreads._ground.errors import shorten
 from freezethreads._ground.original import get_ident
-from freezethreads._ground.unique import Unique
+from freezethreads._ground.unique import Given
 
 if TYPE_CHECKING:
     from freezethreads._registry.places import Place
@@ -80,7 +78,7 @@ def enrol(freezer: Freezer | None = None, *, group: str = "", name: str | None =
     return Enrolment(default_freezer if freezer is None else freezer, loop, group, name)
 
 
-class Enrolment(Unique):
+class Enrolment(Given):
     """A loop whose thread can be frozen, until `close()`. Got from `enrol`; a context manager.
 
     Closing the loop closes this. A loop that was merely stopped leaves its thread enrolled like any
@@ -88,6 +86,7 @@ class Enrolment(Unique):
     """
 
     _IS = "the enrolment of one thread of this process"
+    _WRITE = "with asyncio_loop.enrol():"
 
     def __init__(
         self, freezer: Freezer, loop: asyncio.AbstractEventLoop, group: str, name: str | None
@@ -246,11 +245,8 @@ class _Block(AbstractAsyncContextManager[World, None]):
             return self._world
         except BaseException as error:
             self.close()
-            # (That of `freeze()` says it already.)
-            if isinstance(error, FreezeTimeout) and self._request is not None:
-                self._freezer._add_remedy(error)
             if isinstance(error, FreezeError):
-                shorten(error, self._freezer._registry.debug)
+                self._freezer._complete(error)
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, *more: object) -> None:

@@ -108,7 +108,7 @@ def use_snapstart(
     except ImportError:
         raise ImportError(
             "use_snapstart() needs snapshot-restore-py, which AWS Lambda has; elsewhere: "
-            "pip install 'freezethreads[snapstart]'"
+            "pip install snapshot-restore-py"
         ) from None
     runtime.register_before_snapshot(
         before_snapshot, freezer, timeout=timeout, reason=reason, group=group, where=where

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from control_programs import Program
+from control_programs import runtime as runtime
+from freezethreads.control import connect
+from helpers import WAIT, wait_until
 from machine import needs_monitoring
 from running import RUN, python, run
 
@@ -71,6 +75,29 @@ threading.Thread(target=work, name="worker").start()
 threading.Thread(target=control).start()
 """)
     assert run("--unpatched", "script.py") == ""
+
+
+@needs_monitoring
+def test_a_program_of_the_standard_library_is_shown_by_its_own_line(runtime: Path) -> None:
+    server = ("-m", "http.server", "--bind", "127.0.0.1", "0")
+    more = {"FREEZETHREADS_CONTROL": "1", "PYTHONUNBUFFERED": "1"}
+    program = Program(*RUN, "--unpatched", *server, **more)
+    try:
+        assert program.line().startswith("Serving HTTP")
+        with connect(program.pid) as client:
+
+            def line() -> str:
+                (thread,) = client.request("threads")["threads"]
+                return str(thread["line"]["filename"])
+
+            wait_until(lambda: line().endswith("selectors.py"))
+            client.request("freeze", timeout=WAIT)
+            (thread,) = client.request("threads")["threads"]
+            client.request("thaw")
+    finally:
+        program.kill()
+    assert thread["site"]["kind"] == "call"
+    assert thread["site"]["filename"].endswith("selectors.py")
 
 
 @needs_monitoring

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, LeaseExpired
+from freezethreads import Freezer, FreezeTimeout, LeaseExpired, Thread
 from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, puppet
-from helpers import WAIT
+from helpers import WAIT, run_python, wait_until
 
 Region = Callable[[Freezer], object]
 
@@ -112,10 +115,95 @@ def test_a_time_out_of_what_the_callback_does_is_left_as_it_is() -> None:
     assert str(caught.value).count("What would help") == 1
 
 
-def test_nobody_is_blamed_while_another_controller_has_the_freezer() -> None:
+def test_no_line_of_the_standard_library_is_to_be_changed() -> None:
+    freezer = Freezer()
+    come, go = os.pipe()
+    with open(come, "rb"), open(go, "wb") as end:
+        thread = Thread(target=os.read, args=(come, 1), name="reads", freezer=freezer)
+        thread.start()
+        wait_until(lambda: bool(freezer.threads()))
+        with pytest.raises(FreezeTimeout) as caught:
+            freezer.freeze(timeout=0.1)
+        end.write(b".")
+        end.close()
+        thread.join()
+    (told,) = remedies_of(caught.value)
+    assert "Give the thread a target that makes this call in `with freezer.blocking():`" in told
+
+
+def test_while_another_controller_has_the_freezer_its_line_is_named() -> None:
     freezer = Freezer()
     with actor() as controller:
         world = controller.do(freezer.freeze, timeout=WAIT)
-        with pytest.raises(FreezeTimeout, match=r"nothing was frozen$"):
+        with pytest.raises(FreezeTimeout, match=r"nothing was frozen\n") as caught:
             freezer.freeze(timeout=0)
+        (told,) = remedies_of(caught.value)
+        made_at = r"Have that .* give its freeze a lease; it was made at \S+:\d+ in .*"
+        assert re.fullmatch(made_at, told)
+        assert caught.value.stragglers == ()
         controller.do(world.thaw)
+
+
+def test_hooks_for_which_there_is_no_time() -> None:
+    freezer = Freezer()
+    with freezer.hook(lambda: time.sleep(0.05)), freezer.hook(int):
+        with pytest.raises(FreezeTimeout, match=r"the time ran out before .* was called") as caught:
+            freezer.freeze(timeout=0.01)
+        assert remedies_of(caught.value) == [
+            "Give the freeze a longer timeout, or have its hooks take less."
+        ]
+
+
+# A thread that stands in the middle of the first import of what explains would keep others from it.
+#
+# 1. the first is late, and begins that import; what finds modules calls a safepoint
+# 2. the second holds the first, and asks for a freeze, for which "late" is late too
+# 3. the second has its error, and thaws
+IMPORT = """
+import sys, threading
+import freezethreads
+from freezethreads import FreezeTimeout
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "freezethreads._explain._remedy" and not begun.is_set():
+            begun.set()
+            while not freezethreads.default_freezer.armed:
+                pass
+            freezethreads.safepoint("in the import")
+
+def late():
+    with freezethreads.register(group="late"), freezethreads.no_freeze():
+        entered.set()
+        over.wait()
+
+def freeze_in_vain():
+    try:
+        freezethreads.freeze(group="late", timeout=0.01)
+    except FreezeTimeout as error:
+        assert "What would help" in str(error)
+
+def first():
+    with freezethreads.register(group="first"):
+        freeze_in_vain()
+        while not over.is_set():
+            freezethreads.safepoint()
+
+entered, begun, over = threading.Event(), threading.Event(), threading.Event()
+threads = [threading.Thread(target=work) for work in (late, first)]
+threads[0].start()
+entered.wait()
+sys.meta_path.insert(0, Finder())
+threads[1].start()
+begun.wait()
+with freezethreads.hold(group="first"):
+    freeze_in_vain()
+over.set()
+for thread in threads:
+    thread.join()
+print("told")
+"""
+
+
+def test_nobody_stands_in_the_import_of_what_explains() -> None:
+    assert run_python(IMPORT).stdout == "told\n"

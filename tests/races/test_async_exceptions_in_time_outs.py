@@ -40,7 +40,7 @@ def test_an_exception_anywhere(
     scenario: Callable[[Freezer], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller, "_timeout", late)
-    monkeypatch.setattr(Freezer, "_add_remedy", lambda *_: None)  # when everybody was let go
+    monkeypatch.setattr(Freezer, "_complete", lambda *_: None)  # when everybody was let go
     freezer = Freezer()
     hits = 0
     with puppet(freezer) as thread, watching(scenario):

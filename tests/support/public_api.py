@@ -159,7 +159,7 @@ def member_of(cls: type, name: str, value: Any) -> str | None:
     if isinstance(value, (classmethod, staticmethod)):
         return f"{type(value).__name__} {name}{signature_of(value.__func__, skip=1)}"
     if isinstance(value, FunctionType):
-        hidden = name == "__init__" and is_private(value)
+        hidden = name == "__init__" and (hasattr(cls, "_WRITE") or is_private(value))
         return None if hidden else f"def {name}{signature_of(value, skip=1)}"
     if isinstance(value, enum.Enum):
         return f"{name} = {value.value!r}"
