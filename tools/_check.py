@@ -61,9 +61,17 @@ ON_FIRST = (
 )
 ON_NEWEST = ("tests/stress/test_explore.py", "tests/stress/test_explore_search.py")
 
-# What is compiled before the tests begin: they start some thousand processes, each of which would
-# compile it anew where Python keeps no bytecode by itself (PYTHONDONTWRITEBYTECODE).
+# What is compiled before the tests begin, beside the standard library: they start some thousand
+# processes, each of which would compile it anew where Python keeps no bytecode by itself
+# (PYTHONDONTWRITEBYTECODE). Of a Python that was only unpacked this takes a few seconds.
 COMPILED = ("freezethreads", "stress", "tests/support")
+COMPILE = """
+import compileall, re, sys, sysconfig
+left_out = re.compile("/(site-packages|dist-packages|test|idlelib|lib2to3)/")
+compileall.compile_dir(sysconfig.get_path("stdlib"), quiet=2, rx=left_out)
+for folder in sys.argv[1:]:
+    compileall.compile_dir(folder, quiet=1)
+"""
 
 # What pytest prints of a file of tests: its name, and a letter for each.
 FILE_DONE = re.compile(r"tests/\S+\.py [.FEsxX]")
@@ -223,8 +231,8 @@ def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) ->
 def ready(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[str]:
     """The interpreter of its environment, for which the checkout is compiled. Raises SetUpError."""
     with prepared(interpreter, extras) as environment:
-        compile_command = [environment.python, "-m", "compileall", "-q", *COMPILED]
-        subprocess.run(compile_command, cwd=ROOT, check=False)  # what it cannot, the tests tell of
+        command = [environment.python, "-c", COMPILE, *COMPILED]
+        subprocess.run(command, cwd=ROOT, check=False)  # what it cannot, the tests tell of
         yield environment.python
 
 
