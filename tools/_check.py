@@ -32,7 +32,7 @@ SITE_EXTRAS = (*LINT_EXTRAS, "docs")
 # are for, and of the other commands run side by side, in the order in which they were begun. (What
 # is in them waits for a part of the time: so one more than there are processors. With two more some
 # tests of time-outs are at their limits. No command has two processes that both compute.)
-PARTS = 12
+PARTS = 8
 LANES = min(os.cpu_count() or 1, 2) + 1
 PYTHONS_AT_ONCE = 2  # so that nobody waits for the last part of one, nor for the other's set-up
 interrupted = threading.Event()
@@ -60,6 +60,29 @@ ON_FIRST = (
     "tests/stress/test_models.py",
 )
 ON_NEWEST = ("tests/stress/test_explore.py", "tests/stress/test_explore_search.py")
+
+# Which files of tests take longest, the longest first. Each part begins with one of them: so none
+# has several by chance, and no part is much longer than the others, and alone at the end.
+LONGEST = (
+    "tests/stress/test_explore_search.py",
+    "tests/races/test_async_exceptions.py",
+    "tests/races/test_async_exceptions_in_threads.py",
+    "tests/stress/test_explore.py",
+    "tests/house/test_documents.py",
+    "tests/refrigerator/test_depth.py",
+    "tests/stress/test_attack_mutants.py",
+    "tests/stress/test_stress_engine.py",
+    "tests/stress/test_stress_attack.py",
+    "tests/sync/test_sync_standard.py",
+    "tests/demo/test_demo_process.py",
+    "tests/programs/test_servers.py",
+    "tests/house/test_tools.py",
+    "tests/races/test_signals_standing.py",
+    "tests/control/test_control_liars.py",
+    "tests/install/test_guarded_forks.py",
+    "tests/cli/test_run_children.py",
+    "tests/cli/test_run_unpatched.py",
+)
 
 # What is compiled before the tests begin, beside the standard library: they start some thousand
 # processes, each of which would compile it anew where Python keeps no bytecode by itself
@@ -318,7 +341,8 @@ def parts_of(files: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequenc
     if files:
         return [files]
     found = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-    every = sorted(found - set(left_out))
+    left = found - set(left_out)
+    every = [*(name for name in LONGEST if name in left), *sorted(left - set(LONGEST))]
     return [every[part::PARTS] for part in range(PARTS)]
 
 

@@ -3,7 +3,7 @@
 Pytest says how many tests passed only in print, and the summary of several runs adds them up.
 
 It keeps the bytecode of what pytest rewrites (the files of tests, and all of Hypothesis) also where
-Python is told to keep none: so none of a dozen runs, nor those that tests start, does it anew.
+Python is told to keep none: so not every run does it anew.
 """
 
 from __future__ import annotations

@@ -293,6 +293,13 @@ def test_all_the_tests_are_each_test_file_once() -> None:
     assert _check.parts_of(["-x"]) == [["-x"]]
 
 
+def test_what_takes_longest_is_dealt_out_first() -> None:
+    parts = _check.parts_of([])
+    assert [part[0] for part in parts] == list(_check.LONGEST[: _check.PARTS])
+    for name in _check.LONGEST:
+        assert (ROOT / name).is_file(), name
+
+
 def test_what_no_interpreter_has_a_part_in_is_left_out_on_all_but_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
