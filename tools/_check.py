@@ -32,7 +32,7 @@ SITE_EXTRAS = (*LINT_EXTRAS, "docs")
 # are for, and of the other commands run side by side, in the order in which they were begun. (What
 # is in them waits for a part of the time: so one more than there are processors. With two more some
 # tests of time-outs are at their limits. No command has two processes that both compute.)
-PARTS = 12
+PARTS = 8
 LANES = min(os.cpu_count() or 1, 2) + 1
 PYTHONS_AT_ONCE = 2  # so that nobody waits for the last part of one, nor for the other's set-up
 interrupted = threading.Event()
@@ -61,9 +61,40 @@ ON_FIRST = (
 )
 ON_NEWEST = ("tests/stress/test_explore.py", "tests/stress/test_explore_search.py")
 
-# What is compiled before the tests begin: they start some thousand processes, each of which would
-# compile it anew where Python keeps no bytecode by itself (PYTHONDONTWRITEBYTECODE).
+# Which files of tests take longest, the longest first. Each part begins with one of them: so none
+# has several by chance, and no part is much longer than the others, and alone at the end.
+LONGEST = (
+    "tests/stress/test_explore_search.py",
+    "tests/races/test_async_exceptions.py",
+    "tests/races/test_async_exceptions_in_threads.py",
+    "tests/stress/test_explore.py",
+    "tests/house/test_documents.py",
+    "tests/refrigerator/test_depth.py",
+    "tests/stress/test_attack_mutants.py",
+    "tests/stress/test_stress_engine.py",
+    "tests/stress/test_stress_attack.py",
+    "tests/sync/test_sync_standard.py",
+    "tests/demo/test_demo_process.py",
+    "tests/programs/test_servers.py",
+    "tests/house/test_tools.py",
+    "tests/races/test_signals_standing.py",
+    "tests/control/test_control_liars.py",
+    "tests/install/test_guarded_forks.py",
+    "tests/cli/test_run_children.py",
+    "tests/cli/test_run_unpatched.py",
+)
+
+# What is compiled before the tests begin, beside the standard library: they start some thousand
+# processes, each of which would compile it anew where Python keeps no bytecode by itself
+# (PYTHONDONTWRITEBYTECODE). Of a Python that was only unpacked this takes a few seconds.
 COMPILED = ("freezethreads", "stress", "tests/support")
+COMPILE = """
+import compileall, re, sys, sysconfig
+left_out = re.compile("/(site-packages|dist-packages|test|idlelib|lib2to3)/")
+compileall.compile_dir(sysconfig.get_path("stdlib"), quiet=2, rx=left_out)
+for folder in sys.argv[1:]:
+    compileall.compile_dir(folder, quiet=1)
+"""
 
 # What pytest prints of a file of tests: its name, and a letter for each.
 FILE_DONE = re.compile(r"tests/\S+\.py [.FEsxX]")
@@ -223,8 +254,8 @@ def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) ->
 def ready(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[str]:
     """The interpreter of its environment, for which the checkout is compiled. Raises SetUpError."""
     with prepared(interpreter, extras) as environment:
-        compile_command = [environment.python, "-m", "compileall", "-q", *COMPILED]
-        subprocess.run(compile_command, cwd=ROOT, check=False)  # what it cannot, the tests tell of
+        command = [environment.python, "-c", COMPILE, *COMPILED]
+        subprocess.run(command, cwd=ROOT, check=False)  # what it cannot, the tests tell of
         yield environment.python
 
 
@@ -310,7 +341,8 @@ def parts_of(files: Sequence[str], left_out: Sequence[str] = ()) -> list[Sequenc
     if files:
         return [files]
     found = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-    every = sorted(found - set(left_out))
+    left = found - set(left_out)
+    every = [*(name for name in LONGEST if name in left), *sorted(left - set(LONGEST))]
     return [every[part::PARTS] for part in range(PARTS)]
 
 

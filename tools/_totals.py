@@ -1,6 +1,9 @@
 """Runs pytest as `python -m pytest` does, and writes its counts to the file named first.
 
 Pytest says how many tests passed only in print, and the summary of several runs adds them up.
+
+It keeps the bytecode of what pytest rewrites (the files of tests, and all of Hypothesis) also where
+Python is told to keep none: so not every run does it anew.
 """
 
 from __future__ import annotations
@@ -25,4 +28,5 @@ class Totals:
 
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = False
     sys.exit(pytest.main(sys.argv[2:], plugins=[Totals(Path(sys.argv[1]))]))

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -292,6 +293,13 @@ def test_all_the_tests_are_each_test_file_once() -> None:
     assert _check.parts_of(["-x"]) == [["-x"]]
 
 
+def test_what_takes_longest_is_dealt_out_first() -> None:
+    parts = _check.parts_of([])
+    assert [part[0] for part in parts] == list(_check.LONGEST[: _check.PARTS])
+    for name in _check.LONGEST:
+        assert (ROOT / name).is_file(), name
+
+
 def test_what_no_interpreter_has_a_part_in_is_left_out_on_all_but_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -448,6 +456,17 @@ def test_the_checkout_is_compiled_before_the_tests(
     with _check.ready(FAKE, []) as python:
         assert python == sys.executable
         assert [path.suffix for path in (tmp_path / "room" / "__pycache__").iterdir()] == [".pyc"]
+
+
+def test_what_pytest_rewrites_is_kept_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "test_it.py").write_text("def test_it(): pass")
+    counts = tmp_path / "counts.json"
+    command = _check.pytest_command(sys.executable, counts, [str(tmp_path)])
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    assert json.loads(counts.read_text()) == {"passed": 1}
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    assert "-pytest-" in kept.name
 
 
 def test_summary(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,7 +161,7 @@ def test_an_exception_in_the_controller_leaves_nobody_stopped(
 ) -> None:
     hits = 0
     # (Not into one that has a name for its world: the traceback would keep that.)
-    with watching(freeze_unlocked, hold, freeze_with_lease, only=ENGINE):
+    with watching(freeze_unlocked, hold, freeze_with_lease, only=ENGINE, restart=True):
         for injection in injections():
             try:
                 with injection:
@@ -295,7 +295,7 @@ def test_an_exception_in_the_trap_lets_nobody_out(
     subject = Subject(scenario, registered, where)
     hits = 0
     try:
-        with watching(only=ENGINE):
+        with watching(only=ENGINE, restart=True):
             for injection in injections():
                 try:
                     subject.freeze_with(injection)

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -318,12 +317,6 @@ def test_a_fork_and_a_switch_of_the_events_wait_for_each_other(
     trap.after_fork_in_parent()
 
 
-def has_ended(pid: int) -> bool:
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    assert status == 0
-    return ended == pid
-
-
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of:DeprecationWarning")
 def test_a_child_that_is_forked_while_the_events_are_switched_goes_on() -> None:
     """Without a GIL it would wait for the lock of whoever switched them."""
@@ -335,16 +328,17 @@ def test_a_child_that_is_forked_while_the_events_are_switched_goes_on() -> None:
             if pid == 0:
                 os._exit(0)
             children.append(pid)
-            wait_until(partial(has_ended, pid))
+            os.waitpid(pid, 0)  # of one world after the other each instruction takes long
             children[0] += 1
 
     worker = start(fork)
-    while children[0] < 50 and worker.is_alive():
+    deadline = time.monotonic() + 2 * WAIT
+    while children[0] < 50 and worker.is_alive() and time.monotonic() < deadline:
         with freezethreads.freeze(where="anywhere", timeout=WAIT):
             pass
     over = True
     try:
-        worker.finish(2 * WAIT)
+        worker.finish()
     except BaseException:
         os.kill(children[-1], signal.SIGKILL)
         raise

@@ -15,6 +15,9 @@ from helpers import WAIT, Worker, start, wait_for, wait_until
 from injection import Boom, Injection, watching
 from interruptions import Interruptions, interrupting, pairs
 
+PAUSE = 0.0002
+"""Seconds between two rounds of a thread: those that never rest keep the others from running."""
+
 
 class Subject:
     """A registered thread which stops once with what is injected, then as usual.
@@ -47,7 +50,7 @@ class Subject:
             while not self._end.is_set():
                 self.rounds[index] += 1
                 self.freezer.safepoint()
-                time.sleep(0)
+                time.sleep(PAUSE)
 
     def _run(self, stop: Callable[[Subject], None]) -> None:
         with self.freezer.register():
@@ -62,7 +65,7 @@ class Subject:
         for freeze in list(self.freezer._registry.active):
             if record in freeze.members and record not in freeze.awaited and not freeze.done:
                 self.escaped = True
-        time.sleep(0)
+        time.sleep(PAUSE)
 
     def inject(self, call: Callable[..., object], *args: Any) -> None:
         """`call(*args)`, interrupted. By the subject."""

@@ -17,7 +17,6 @@ def low_limit() -> Iterator[None]:
 
     Nothing is collected meanwhile: what other tests have left would be finalized at the limit.
     """
-    gc.collect()
     gc.disable()
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(LIMIT)

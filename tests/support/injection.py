@@ -42,6 +42,8 @@ if sys.version_info >= (3, 12):
 Chain = tuple[tuple[CodeType, int], ...]
 """Where a thread is: each function of those that are watched, and how far it has come."""
 
+Listener = Callable[[CodeType, int], object]
+
 CORE = str(Path(freezethreads.__file__).parent / "_")
 
 
@@ -60,9 +62,7 @@ class Injection:
     def __init__(self, at: int, tried: Counter[Chain] | None = None) -> None:
         self.hit: tuple[str, int] | None = None
         self.at = at
-        self._left = at
         self._tried = tried
-        self.ident = 0
 
     @property
     def hits(self) -> list[str]:
@@ -70,26 +70,42 @@ class Injection:
         return [] if self.hit is None else [self.hit[0]]
 
     def __enter__(self) -> Injection:
-        self.ident = get_ident()
-        _Watch.current = self
-        if sys.version_info < (3, 12):
-            sys.settrace(_trace_call)
-        else:
-            sys.monitoring.restart_events()
+        _Watch.listen(self.listener())
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _Watch.current = None
-        if sys.version_info < (3, 12):
-            sys.settrace(None)
+        _Watch.listen(None)
 
-    def reach(self, code: CodeType, offset: int) -> None:
-        """A bytecode that is not deaf is about to be executed, at `offset`, by its thread."""
-        if self.hit is not None:
-            return
-        if self._left:
-            self._left -= 1
-            return
+    def listener(self) -> Listener:
+        """What is told of each bytecode that any thread is about to execute.
+
+        It passes over those of the calling thread before number `at`. (It is called some thousand
+        times for each injection, so it looks up nothing that it need not.)
+        """
+        ident, left = get_ident(), self.at
+        deaf: dict[int, frozenset[int]] = {}  # by the id of the code, as in of_code
+
+        def listen(code: CodeType, offset: int) -> object:
+            nonlocal left
+            if get_ident() != ident:
+                return None
+            try:
+                is_deaf = offset in deaf[id(code)]
+            except KeyError:
+                deaf[id(code)] = _deaf_in(code)
+                is_deaf = offset in deaf[id(code)]
+            if is_deaf:
+                return DISABLE
+            if left:
+                left -= 1
+            elif self.hit is None:
+                self._reach(code, offset)
+            return None
+
+        return listen
+
+    def _reach(self, code: CodeType, offset: int) -> None:
+        """Its thread is about to execute bytecode number `at`, or a later one."""
         if self._tried is not None:
             chain = _chain_of(sys._getframe(1))
             self._tried[chain] += 1
@@ -97,7 +113,7 @@ class Injection:
                 self.at += 1
                 return
         self.hit = (code.co_qualname, offset)
-        _Watch.current = None  # and a trace function that raises is not called again
+        _Watch.listen(None)  # and a trace function that raises is not called again
         raise Boom(f"at {code.co_qualname} +{offset}")
 
 
@@ -185,20 +201,22 @@ def _chain_of(frame: FrameType | None) -> Chain:
 class _Watch:
     """Who is told of bytecodes, and whose. One at a time in a process."""
 
-    current: Injection | None = None
+    listener: Listener | None = None
     codes: dict[int, CodeType] = {}  # noqa: RUF012 - by id, as in of_code
+    restart = False
 
     @classmethod
-    def reach(cls, code: CodeType, offset: int) -> object:
-        current = cls.current
-        if current is None:
-            return DISABLE
-        if get_ident() != current.ident:
-            return None
-        if offset in _deaf_in(code):
-            return DISABLE
-        current.reach(code, offset)
-        return None
+    def listen(cls, listener: Listener | None) -> None:
+        """Have `listener` told from here on; None: nobody."""
+        cls.listener = listener
+        if sys.version_info < (3, 12):
+            sys.settrace(None if listener is None else _trace_call)
+        else:
+            monitoring = sys.monitoring
+            tool, instruction = monitoring.DEBUGGER_ID, monitoring.events.INSTRUCTION
+            monitoring.register_callback(tool, instruction, listener)
+            if cls.restart and listener is not None:
+                monitoring.restart_events()
 
 
 # Functions of the module and not methods: CPython 3.11 keeps no reference of its own to what it
@@ -211,23 +229,27 @@ def _trace_call(frame: FrameType, event: str, arg: object) -> Any:
 
 
 def _trace(frame: FrameType, event: str, arg: object) -> Any:
-    if event == "opcode":
-        _Watch.reach(frame.f_code, frame.f_lasti)
+    if event == "opcode" and _Watch.listener is not None:
+        _Watch.listener(frame.f_code, frame.f_lasti)
     return _trace
 
 
 @contextmanager
-def watching(*functions: Callable[..., object], only: tuple[str, ...] = ("",)) -> Iterator[None]:
+def watching(
+    *functions: Callable[..., object], only: tuple[str, ...] = ("",), restart: bool = False
+) -> Iterator[None]:
     """Within this block injections go into the core, and into these functions.
 
     Into all modules of it, or into those alone whose file ends with one of `only`. From 3.12 on
     through `sys.monitoring`, since tracing passes over some bytecodes there. Between two injections
-    nobody is told of bytecodes: each of them restarts the events, also those that went when the
-    second engine switched its own. (Events that went on would cost the most, of all threads.)
+    nobody is told of bytecodes, though their events stay on: to have them go and come again would
+    cost the most. `restart` is for what switches the second engine's events: with these go some of
+    ours, which then come again with each injection.
     """
     core = [code for code in core_codes() if code.co_filename.removesuffix(".py").endswith(only)]
     codes = [*core, *map(_code_of, functions)]
     _Watch.codes = {id(code): code for code in codes}
+    _Watch.restart = restart
     _set_events(True)
     try:
         yield
@@ -241,7 +263,6 @@ def _set_events(on: bool) -> None:
         tool, instruction = monitoring.DEBUGGER_ID, monitoring.events.INSTRUCTION
         if on:
             monitoring.use_tool_id(tool, "injection")
-            monitoring.register_callback(tool, instruction, _Watch.reach)
         for code in _Watch.codes.values():
             monitoring.set_local_events(tool, code, instruction if on else 0)
         if not on:

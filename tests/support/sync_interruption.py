@@ -6,10 +6,11 @@ import dis
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from types import CodeType
 
 from helpers import WAIT
-from injection import Injection, of_code
+from injection import DISABLE, Injection, Listener, of_code
 
 OFTEN = 2
 """How many visits to one bytecode are interrupted, each in a run of its own."""
@@ -23,16 +24,19 @@ class Interruption(Injection):
     of a `try` whose lines they are in: what does nothing, and what returns.)
     """
 
-    def __init__(self, at: int) -> None:
-        super().__init__(at)
-        self._visits: Counter[tuple[int, int]] = Counter()
+    def listener(self) -> Listener:
+        listen, ident = super().listener(), get_ident()
+        visits: Counter[tuple[int, int]] = Counter()
 
-    def reach(self, code: CodeType, offset: int) -> None:
-        if offset in interruptible(code):
-            visit = id(code), offset
-            self._visits[visit] += 1
-            if self._visits[visit] <= OFTEN:
-                super().reach(code, offset)
+        def visit(code: CodeType, offset: int) -> object:
+            if offset not in interruptible(code):
+                return DISABLE
+            if get_ident() != ident:
+                return None
+            visits[id(code), offset] += 1
+            return listen(code, offset) if visits[id(code), offset] <= OFTEN else None
+
+        return visit
 
 
 @of_code
