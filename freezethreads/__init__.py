@@ -50,6 +50,7 @@ from freezethreads._default import (
     unregister,
 )
 from freezethreads._freezer import Freezer
+from freezethreads._ground.elsewhere import where_is as _where_is
 from freezethreads._ground.errors import (
     AlreadyRegistered,
     ForkUnsafe,
@@ -147,9 +148,9 @@ if not _typing.TYPE_CHECKING:  # a type checker would believe in every name
     def __getattr__(name: str) -> str:
         """Look the version up when somebody asks for it, which takes a while."""
         if name != "__version__":
-            from freezethreads._ground.elsewhere import where_is
-
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{where_is(name)}")
+            # Loads nothing: who asks each module of `sys.modules` for a name may be going through
+            # that dict itself.
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_where_is(name)}")
         from importlib.metadata import PackageNotFoundError, version
 
         try:

@@ -93,6 +93,12 @@ def test_another_name_is_missing_as_in_any_module() -> None:
         _ = freezethreads.thawn  # type: ignore[attr-defined]
 
 
+def test_who_goes_through_all_modules_may_ask_each_for_a_name() -> None:
+    """As the standard library's test runner does, in a loop over `sys.modules` itself."""
+    loop = "for one in sys.modules.values(): hasattr(one, '__warningregistry__')"
+    run_python(f"import sys, freezethreads, freezethreads.control\n{loop}")
+
+
 def test_help_has_nothing_that_is_for_a_tool() -> None:
     shown = pydoc.render_doc(freezethreads)
     assert "has freezers of its own" in shown
