@@ -14,7 +14,7 @@ What is done with the pool's locks held is done with plain waits: no thread stan
 
 from __future__ import annotations
 
-import concurrent.futures
+import concurrent.futures.thread  # itself: an import that 3.15 makes lazily, others break
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
@@ -31,7 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
+class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
     """`concurrent.futures.ThreadPoolExecutor`, whose workers are enrolled with a freezer.
 
     An idle worker counts as stopped, and a busy one stops at the safepoints of what it calls, or

@@ -12,7 +12,7 @@ from freezethreads import Freezer, State, World, default_freezer
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._registry.registry import Registry
 from freezing import after, puppet
-from helpers import WAIT, wait_for
+from helpers import WAIT, run_python, wait_for
 from thread_helpers import Gate, members
 
 
@@ -291,3 +291,14 @@ def test_a_freeze_during_a_shutdown(freezer: Freezer) -> None:
 def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         ThreadPoolExecutor(**arguments)
+
+
+def test_what_the_package_has_under_the_name_of_the_standard_one_does_not_matter() -> None:
+    """On 3.15 that is a lazy import, and who replaces `__import__` may make nothing of it."""
+    run_python(
+        "import concurrent.futures\n"
+        "vars(concurrent.futures)['ThreadPoolExecutor'] = object()\n"
+        "import freezethreads\n"
+        "with freezethreads.ThreadPoolExecutor(1) as pool:\n"
+        "    assert pool.submit(int).result() == 0\n"
+    )
