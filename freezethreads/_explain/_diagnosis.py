@@ -7,7 +7,13 @@ from dataclasses import replace
 from traceback import FrameSummary
 from typing import TYPE_CHECKING, Final
 
-from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
+from freezethreads._explain._causes import (
+    Cause,
+    cause_of,
+    common,
+    is_of_nobody,
+    of_the_program,
+)
 from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
@@ -233,11 +239,19 @@ def _held_by(straggler: Straggler, evidence: Evidence) -> str:
     own = [(one, where(at)) for one, who, at in owned_locks() if who == straggler.ident]
     held = [(one.lock, where(one.place)) for one in held_now(straggler.ident)]
     texts = [f"{lock!r}, which it acquired at {at}" for lock, at in (*own, *held)]
-    if not HAS_GIL:
+    is_alone = is_of_nobody(evidence.later)
+    if not (HAS_GIL or is_alone):  # a condition, say, releases what such a block is about
         around = filter(None, map(holder_around, of_the_program(evidence.later)))
         texts += [f"what `with {text}:` around it acquires" for text in around]
     if not texts:
         return ""
+    if is_alone:
+        return (
+            f"It has {texts[0]}: a thread that stops with a lock keeps it from all others, so a "
+            "blocking region is no help. Have the program do itself what is done there, without "
+            "that lock; or do not register the thread, if it touches nothing that has to stand "
+            "still."
+        )
     return (
         f"Have it release {texts[0]}, before this call, or put this call out of there: a thread "
         "that stops with a lock keeps it from all others, so a blocking region is no help."
