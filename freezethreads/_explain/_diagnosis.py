@@ -20,7 +20,7 @@ from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
 from freezethreads._explain._text import duration
-from freezethreads._explain._waits import long_waits
+from freezethreads._explain._waits import Stays, called_by, long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.frames import HAS_GIL
@@ -65,6 +65,7 @@ def diagnose(
     `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
+    stays, called = Stays(), dict[int, str]()
     deadlocks = find_deadlocks(reach=True)
     began = monotonic()
     findings: list[Finding] = []
@@ -76,6 +77,7 @@ def diagnose(
             active = list(freezer._registry.active)
             controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
+            called = {} if others else called_by(hold._freeze)
             strangers = look_at_strangers(hold.threads, controllers)
             warnings = _hangs(freezer, others, monotonic())
             warnings += [_stranger(freezer, *seen) for seen in strangers]
@@ -85,8 +87,8 @@ def diagnose(
         late = to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
             threads += len(other_threads({info.ident for info in freezer.threads()}))
-        called = freezer._registry.called
-        findings = [_reach(find(straggler, called), straggler) for straggler in late]
+        written = freezer._registry.called
+        findings = [_reach(find(straggler, written), straggler) for straggler in late]
         # Who has waited since before this freeze may hang for ever, whoever else was late.
         named = {finding.ident for finding in findings}
         warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
@@ -107,7 +109,7 @@ def diagnose(
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in others),
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
-        waits=long_waits(records, began, told),
+        waits=(*long_waits(records, began, told), *stays.unknown_waits(called, told)),
     )
 
 

@@ -17,11 +17,21 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
         lines += ["", *_finding(finding)]
     for warning in diagnosis.warnings:
         lines += ["", *_finding(warning, "warning: ")]
-    if diagnosis.waits:
-        long = "Waits" if diagnosis.freezer is None else "Long waits"
-        lines += ["", f"{long}, which may be as they should be:"]
-        lines += [f"  {_wait(wait)}" for wait in diagnosis.waits]
+    unknown = _unknown(diagnosis)
+    known = [wait for wait in diagnosis.waits if wait not in unknown]
+    if known:
+        lines += ["", "Long waits, which may be as they should be:"]
+        lines += [f"  {_wait(wait)}" for wait in known]
+    if unknown:
+        since = "" if diagnosis.freezer is None else ", since when nobody knows"
+        lines += ["", f"Waits{since}, which may be as they should be:"]
+        lines += [f"  {_wait(wait)}" for wait in unknown]
     return "\n".join([*map(clean, lines), ""])
+
+
+def _unknown(diagnosis: Diagnosis) -> list[WaitReport]:
+    """The waits of which this library knows no more than it saw: calls of C."""
+    return [wait for wait in diagnosis.waits if wait.site.kind == "call"]
 
 
 def _head(diagnosis: Diagnosis) -> str:
@@ -38,6 +48,10 @@ def _head(diagnosis: Diagnosis) -> str:
     if diagnosis.healthy:
         count = len(diagnosis.warnings)
         state = f"healthy, with {count} warning{'' if count == 1 else 's'}" if count else "healthy"
+        waiting = sum(len(wait.threads) for wait in _unknown(diagnosis))
+        if waiting:
+            who = "1 thread waits" if waiting == 1 else f"{waiting} threads wait"
+            state += f", for all that can be told; {who}, as below, and may hang"
         return f"{where}: {state}. {one} within {duration(diagnosis.waited)}."
     counts = [
         f"{len(dead)} thread{'' if len(dead) == 1 else 's'} caught in a deadlock" if dead else "",
