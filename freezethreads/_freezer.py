@@ -18,12 +18,14 @@ from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
     by_name,
+    by_name_but_first,
     check_callable,
     check_debug,
     check_flag,
     check_group,
     check_hook,
     check_kind,
+    check_label,
     check_request,
     check_settled,
     check_todo,
@@ -123,6 +125,7 @@ class Freezer(Unique):
 
     # The threads' side.
 
+    @by_name_but_first
     def register(
         self,
         name: str | None = None,
@@ -141,7 +144,7 @@ class Freezer(Unique):
         that unregisters; a thread that ends without that is struck off all the same. Raises
         `AlreadyRegistered`, TypeError or ValueError, and has changed nothing then.
         """
-        return membership.register(self._registry, name, group, waker, sys._getframe(1))
+        return membership.register(self._registry, name, group, waker, sys._getframe(2))
 
     def unregister(self) -> None:
         """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
@@ -175,8 +178,11 @@ class Freezer(Unique):
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         `label` names the place for people (None: it has no name). Nobody waits for a thread that is
-        not registered; the end is a safepoint for it all the same.
+        not registered; the end is a safepoint for it all the same. TypeError if `label` is no
+        string.
         """
+        if label is not None and label.__class__ is not str:
+            check_label(label, self._registry.called)
         return self._blocking(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:

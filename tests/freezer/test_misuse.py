@@ -7,6 +7,7 @@ import functools
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, cast
@@ -491,3 +492,36 @@ def test_nothing_is_said_of_other_names() -> None:
 def test_a_target_for_a_group_names_what_to_write() -> None:
     with pytest.raises(TypeError, match=r"not <built-in function print>; write target="):
         freezethreads.Thread(print)  # type: ignore[arg-type]
+
+
+def test_another_thread_cannot_be_registered(freezer: Freezer) -> None:
+    with pytest.raises(TypeError, match="a thread registers itself, not <_MainThread") as caught:
+        freezer.register(cast("Any", threading.main_thread()))
+    assert "with `with freezer.register():`, or is a freezethreads.Thread" in str(caught.value)
+    assert freezer.threads() == ()
+
+
+def test_a_group_of_a_registration_is_named(freezer: Freezer) -> None:
+    register: Any = freezer.register
+    with pytest.raises(TypeError, match=r"write register\('a', group='io'\)"):
+        register("a", "io")
+    with freezer.register("a", group="io"):
+        (info,) = freezer.threads()
+    assert (info.name, info.group) == ("a", "io")
+
+
+@pytest.mark.parametrize("label", [time.sleep, 1, b"nap"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_label_of_a_region_is_a_string(label: Any, debug: bool) -> None:
+    with pytest.raises(TypeError, match=r"label must be a string .*write `with freezer.blocking"):
+        Freezer(debug=debug).blocking(label)
+
+
+def test_a_label_may_be_of_a_class_of_strings(freezer: Freezer) -> None:
+    class Label(str):
+        pass
+
+    with freezer.register(), freezer.blocking(Label("nap")):
+        (info,) = freezer.threads()
+    assert info.site is not None
+    assert info.site.label == "nap"
