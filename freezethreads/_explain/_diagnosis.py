@@ -95,7 +95,9 @@ def diagnose(
         if not findings:
             findings = [_controller(str(error))]
     findings, warnings = _with_deadlocks(deadlocks, findings, warnings)
-    findings += _ended()
+    # Who has ended may be who would have given a sign that others wait for: then it comes first.
+    lacks_sign = any(_lasts(one) and _is_for_a_sign(one) for one in deadlocks)
+    findings = [*_ended(), *findings] if lacks_sign else [*findings, *_ended()]
     told = {finding.ident for finding in (*findings, *warnings)}
     # Who has been stopped by others may wait for no other reason.
     records = () if others else list(freezer._registry.records.values())
@@ -132,6 +134,10 @@ def _lasts(deadlock: Deadlock) -> bool:
     return not any(edge.way_out in ENDS_BY_ITSELF for edge in deadlock.edges)
 
 
+def _is_for_a_sign(deadlock: Deadlock) -> bool:
+    return any(edge.awaited.startswith(A_SIGN_BY) for edge in deadlock.edges)
+
+
 def _waits(deadlock: Deadlock) -> Iterator[Finding]:
     """A finding about each of its threads, in the order of the circle, and about those behind."""
     advice = _ENDED_ADVICE if deadlock.owner_ended else _CIRCLE_ADVICE
@@ -140,7 +146,7 @@ def _waits(deadlock: Deadlock) -> Iterator[Finding]:
             advice = better
     for edge in (*deadlock.edges, *deadlock.behind):
         site = edge.site
-        kind = deadlock.kind if edge in deadlock.edges else f"it is behind {deadlock.kind}"
+        kind = deadlock.kind if edge in deadlock.edges else f"it is behind what is {deadlock.kind}"
         yield finding_of(
             Cause.DEADLOCK,
             None if site is None else Place(site.filename, site.lineno, site.function, False),

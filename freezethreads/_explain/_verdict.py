@@ -13,10 +13,11 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
     lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis.freezes]
+    told: set[str] = set()
     for finding in diagnosis.findings:
-        lines += ["", *_finding(finding)]
+        lines += ["", *_finding(finding, told)]
     for warning in diagnosis.warnings:
-        lines += ["", *_finding(warning, "warning: ")]
+        lines += ["", *_finding(warning, told, "warning: ")]
     unknown = _unknown(diagnosis)
     known = [wait for wait in diagnosis.waits if wait not in unknown]
     if known:
@@ -69,14 +70,17 @@ def _head(diagnosis: Diagnosis) -> str:
     )
 
 
-def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
+def _finding(finding: Finding, told: set[str], prefix: str = "") -> Iterator[str]:
+    """An advice that is among `told` is not repeated, and what is not is added."""
     where = f" at {finding.filename}:{finding.lineno}" if finding.filename else ""
     who = "" if finding.thread is None else f"{finding.thread}: "
     yield f"{prefix}{who}{finding.cause}{where}"
     if finding.line:
         yield f"    {finding.line}"
     yield f"  {finding.why}"
-    yield f"  {finding.advice}"
+    if finding.advice not in told:
+        yield f"  {finding.advice}"
+    told.add(finding.advice)
     yield from (f"    {line}" for line in finding.rewritten or ())
     yield from _stacks(finding.stacks)
 
