@@ -18,12 +18,14 @@ from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
     by_name,
+    by_name_but_first,
     check_callable,
     check_debug,
     check_flag,
     check_group,
     check_hook,
     check_kind,
+    check_label,
     check_request,
     check_settled,
     check_todo,
@@ -40,10 +42,10 @@ from freezethreads._machine.monitoring import check_available
 from freezethreads._machine.stacks import includes
 from freezethreads._refrigerator import membership
 from freezethreads._refrigerator.blocking import Blocking, CheckedBlocking, WatchedBlocking
-from freezethreads._refrigerator.groups import GroupRegion
+from freezethreads._refrigerator.groups import GroupRegion, WatchedGroupRegion
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
-from freezethreads._refrigerator.pending import PendingRegion
+from freezethreads._refrigerator.pending import PendingRegion, WatchedPendingRegion
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place, place_of
@@ -91,7 +93,9 @@ class Freezer(Unique):
         "__weakref__",
         "_blocking",
         "_controller",
+        "_group",
         "_no_freeze",
+        "_pending",
         "_registry",
         "armed",
         "name",
@@ -108,8 +112,11 @@ class Freezer(Unique):
         self._registry = Registry(self, debug, Recorder())
         self._controller = Controller(self._registry)
         development = sys.flags.dev_mode
+        watched = debug or development
         self._blocking: type[Blocking] = WatchedBlocking if development else Blocking
-        self._no_freeze: type[NoFreeze] = WatchedNoFreeze if debug or development else NoFreeze
+        self._group: type[GroupRegion] = WatchedGroupRegion if watched else GroupRegion
+        self._no_freeze: type[NoFreeze] = WatchedNoFreeze if watched else NoFreeze
+        self._pending: type[PendingRegion] = WatchedPendingRegion if watched else PendingRegion
         if debug:
             self._blocking = CheckedBlocking
         adopt(self._controller)
@@ -119,6 +126,7 @@ class Freezer(Unique):
 
     # The threads' side.
 
+    @by_name_but_first
     def register(
         self,
         name: str | None = None,
@@ -137,7 +145,7 @@ class Freezer(Unique):
         that unregisters; a thread that ends without that is struck off all the same. Raises
         `AlreadyRegistered`, TypeError or ValueError, and has changed nothing then.
         """
-        return membership.register(self._registry, name, group, waker, sys._getframe(1))
+        return membership.register(self._registry, name, group, waker, sys._getframe(2))
 
     def unregister(self) -> None:
         """Strike the calling thread off. Its todos not made yet fail with `ThreadExited`.
@@ -171,8 +179,11 @@ class Freezer(Unique):
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         `label` names the place for people (None: it has no name). Nobody waits for a thread that is
-        not registered; the end is a safepoint for it all the same.
+        not registered; the end is a safepoint for it all the same. TypeError if `label` is no
+        string.
         """
+        if label is not None and label.__class__ is not str:
+            check_label(label, self._registry.called)
         return self._blocking(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:
@@ -197,7 +208,7 @@ class Freezer(Unique):
         """
         if check_kind(kind) not in self._registry.kinds:
             self._registry.note_kind(kind)
-        return PendingRegion(self._registry, kind)
+        return self._pending(self._registry, kind)
 
     def group(self, name: str, /) -> AbstractContextManager[None]:
         """A region in which the calling thread is in that group: a job of a pool, a request.
@@ -211,7 +222,7 @@ class Freezer(Unique):
         TypeError or ValueError if `name` is no dotted name; `FreezeError` inside `no_freeze()`, a
         todo or a blocking region, and at an end without a beginning. Nothing was changed then.
         """
-        return GroupRegion(self._registry, check_group(name))
+        return self._group(self._registry, check_group(name))
 
     # From outside: what the program's code is, without an edit.
 
@@ -534,8 +545,8 @@ class Freezer(Unique):
         May be entered by any thread, and beside others: of one freezer's guards the newest decides,
         and a fork has to satisfy each freezer that has one. Not guarded is what C code forks by
         itself, what was copied from `os` into anything but a module, and `subprocess`, whose child
-        executes another program at once. A guard that nobody enters does nothing. Raises TypeError
-        or ValueError for a wrong argument.
+        executes another program at once. A guard that nobody enters does nothing, and says so in
+        the log. Raises TypeError or ValueError for a wrong argument.
         """
         from freezethreads._install._forks import ForkGuard  # it stands on this module
 

@@ -15,15 +15,17 @@ What is done with the pool's locks held is done with plain waits: no thread stan
 from __future__ import annotations
 
 import concurrent.futures.thread  # itself: an import that 3.15 makes lazily, others break
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
 from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_callable, check_group
+from freezethreads._ground.original import Thread
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
-from freezethreads._threads import enrol
+from freezethreads._threads import enrol, join_unless_for_ever
 from freezethreads.sync import Condition, SimpleQueue
+from freezethreads.sync._own_world import wait_unless_for_ever
 
 plumbing.update((__file__, concurrent.futures._base.__file__))
 
@@ -37,7 +39,8 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
     An idle worker counts as stopped, and a busy one stops at the safepoints of what it calls, or
     when that has returned. While the workers are frozen nothing is dispatched; what is submitted
     meanwhile, by a thread that runs, waits in the queue. ``result()`` and ``exception()`` of its
-    futures, `map()`, and `shutdown()` are freezable waits for the thread that calls them.
+    futures, `map()`, and `shutdown()` are freezable waits for the thread that calls them; and a
+    `FreezeError`, where that would wait for ever, since all workers stand in a world of its own.
     (`concurrent.futures.wait()` and `concurrent.futures.as_completed()` are not, unless `install()`
     is in force.)
     """
@@ -70,7 +73,7 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
             (freezer, group, initializer, initargs),
             **more,
         )
-        self._work_queue = _WorkQueue()  # type: ignore[assignment]
+        self._work_queue = _WorkQueue(self._threads)  # type: ignore[assignment]
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As the standard pool's. It does not wait for a thaw, not even for a new worker."""
@@ -78,13 +81,18 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As the standard pool's. The caller counts as stopped while it waits for the workers."""
+        """As the standard pool's. The caller counts as stopped while it waits for the workers.
+
+        Raises `FreezeError` instead of a wait that would never end, since a worker stands in a
+        world of the caller's own. The pool is shut down then all the same.
+        """
         with Plain():
             super().shutdown(wait=False, cancel_futures=cancel_futures)
         if wait:
             with Waiting("ThreadPoolExecutor.shutdown", fork_safe=True):
                 for thread in self._threads:
-                    thread.join()
+                    if not join_unless_for_ever(thread, thread.join):
+                        thread.join()
 
     def _initializer_failed(self) -> None:
         with Plain():
@@ -94,12 +102,32 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
 class _WorkQueue(SimpleQueue[Any]):
     """Of work items, and of None, which means that the pool or the interpreter shuts down."""
 
-    __slots__ = ()
+    __slots__ = ("_workers",)
+
+    def __init__(self, workers: Collection[Thread]) -> None:
+        super().__init__()
+        self._workers = workers
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         if item is not None:
-            item.future._condition = Condition()
+            item.future._condition = _Condition(self._workers)
         super().put(item)
+
+
+class _Condition(Condition):
+    """That of a future, for which any of these workers may make the call."""
+
+    def __init__(self, workers: Collection[Thread]) -> None:
+        super().__init__()
+        self._workers = workers  # and not the pool, which ends when nobody refers to it
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Raises `FreezeError` for one that would never end: see `wait_unless_for_ever`."""
+        if timeout is None and wait_unless_for_ever(
+            lambda: list(self._workers), super().wait, "a result of their pool"
+        ):
+            return True
+        return super().wait(timeout)
 
 
 def _initialize(

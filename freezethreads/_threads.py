@@ -18,6 +18,7 @@ from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_group
 from freezethreads._refrigerator.membership import Registration
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
+from freezethreads.sync._own_world import wait_unless_for_ever
 
 plumbing.add(__file__)
 
@@ -69,10 +70,26 @@ class Thread(threading.Thread):
         """Wait for the thread's end, for at most `timeout` seconds (None: for ever).
 
         The caller counts as stopped meanwhile, for each freezer with which it is enrolled. Raises
-        RuntimeError if the thread is the calling one, or was not started.
+        RuntimeError if the thread is the calling one, or was not started; and `FreezeError` for a
+        wait that would never end, since the thread stands in a world of the caller's own.
         """
         with Waiting("Thread.join", fork_safe=True):
+            if timeout is None and join_unless_for_ever(self, super().join):
+                return
             super().join(timeout)
+
+
+def join_unless_for_ever(thread: threading.Thread, join: Callable[[float], object]) -> bool:
+    """Whether the thread has ended before the calling one has to wait. `join` is what waits.
+
+    Raises `FreezeError` if it stands in a world of the calling thread's own.
+    """
+
+    def wait(seconds: float) -> bool:
+        join(seconds)
+        return not thread.is_alive()
+
+    return wait_unless_for_ever(lambda: (thread,), wait, "its end")
 
 
 @contextmanager

@@ -65,10 +65,10 @@ class Controller:
             return own
         raise FreezeError(f"{own!r} is under way in this very thread, which cannot freeze as well")
 
-    def owns_world(self) -> bool:
-        """Whether the calling thread has a world that stands."""
+    def standing_world(self) -> Freeze | None:
+        """The freeze with which the calling thread has a world, if it stands. Raises nothing."""
         own = self._turns.of_thread(get_ident())
-        return own is not None and own.stands
+        return own if own is not None and own.stands else None
 
     def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the group for a world: in turn, with nobody else's world in between.

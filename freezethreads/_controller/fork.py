@@ -1,8 +1,9 @@
 """Fork and exit: what happens to every freezer when the process is copied, or ends.
 
 The child of a fork has one thread, and gets freezers that know only that one. CPython 3.12+ warns
-about a fork with threads, since a child of threads that were stopped *anywhere* deadlocks. Inside
-a world they were not, so there, and for the world's own thread alone, the warning is kept away.
+about a fork with threads, since the child of a thread that is *anywhere* deadlocks. Inside a world
+they stand at places of their choice. So there, and for the world's own thread alone, the warning is
+kept away; but not if any thread goes on, or was stopped anywhere.
 Where a guard has looked at the fork, it says itself whether it deserves the warning.
 """
 
@@ -20,6 +21,7 @@ from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 from freezethreads._machine import bar, trap
 from freezethreads._report import ownership
+from freezethreads._report.stragglers import other_threads
 
 controllers: Living[Controller] = Living()
 # Who forks just now and was looked at, by ident: whether no lock is held that can be seen.
@@ -41,13 +43,17 @@ class _Undeserved:
 _FILTER = ("ignore", _Undeserved(), DeprecationWarning, None, 0)
 
 
-def _owns_a_world() -> bool:
-    return any(controller.owns_world() for controller in controllers)
+def _all_stand() -> bool:
+    """Whether the calling thread has stopped all others, and none of them anywhere."""
+    found = [controller.standing_world() for controller in controllers]
+    worlds = [world for world in found if world is not None and world.where != "anywhere"]
+    covered = {record.ident for world in worlds for record in list(world.members)}
+    return bool(worlds) and not other_threads({*covered, get_ident()})
 
 
 def _is_undeserved() -> bool:
     is_safe = looked_at.get(get_ident())
-    return _owns_a_world() if is_safe is None else is_safe
+    return _all_stand() if is_safe is None else is_safe
 
 
 def _before_fork() -> None:

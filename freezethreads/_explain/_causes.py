@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import _base as futures
+from concurrent.futures import thread as thread_pools
 from enum import Enum
 from traceback import FrameSummary
 
@@ -83,15 +84,38 @@ def is_in_call(straggler: Straggler, evidence: Evidence) -> bool:
     return evidence.busy is False or (bool(evidence.later) and has_call(evidence.later[-1]))
 
 
-def waits_in(stack: Sequence[FrameSummary]) -> str:
+def is_of_nobody(stack: Sequence[FrameSummary]) -> bool:
+    """Whether no line of the program, or of what it has installed, is in it, that could be
+    edited."""
+    return bool(stack) and all(remoteness(entry.filename) > 1 for entry in stack)
+
+
+def is_target(stack: Sequence[FrameSummary]) -> bool:
+    """Whether the thread is in a call of C that it was started to make."""
+    return _is_at(stack[-1], threading.__file__, "run")
+
+
+def is_idle_worker(stack: Sequence[FrameSummary]) -> bool:
+    """Whether it is a worker of a pool of `concurrent.futures`, which waits for work."""
+    return _is_at(stack[-1], thread_pools.__file__, "_worker")
+
+
+def _is_at(entry: FrameSummary, file: str, function: str) -> bool:
+    return (entry.filename, entry.name) == (file, function)
+
+
+def waits_in(stack: Sequence[FrameSummary], target: str | None = None) -> str:
     """What a thread that does not move waits in, in the words of the program's own line.
 
-    If that is a `with` statement that calls nothing, and nothing in Python is called by it, it
+    `target` is the name of what it was started to call, which is told where no such line is. If
+    that line is a `with` statement that calls nothing, and nothing in Python is called by it, it
     waits for a lock.
     """
     user = nearest(stack)
     if user is None:
         return "a call"
+    if target is not None and is_of_nobody(stack):
+        return called_in(stack, target)
     call = call_of(user)
     if stack[-1] is user and is_with(call) and "(" not in call:
         return f"lock.acquire, at the beginning of `{call}`"
@@ -100,26 +124,35 @@ def waits_in(stack: Sequence[FrameSummary]) -> str:
     return called_in(stack)
 
 
-def called_in(stack: Sequence[FrameSummary]) -> str:
-    """The call that the program's own line makes, and in which one further in that is."""
+def called_in(stack: Sequence[FrameSummary], target: str | None = None) -> str:
+    """The call that the program's own line makes, and in which one further in that is. Where there
+    is no such line, `target` is what the thread was started to call."""
     user = nearest(stack)
     if user is None:
         return "a call"
     inner = stack[-1]
-    if inner is user:
+    if target is not None and is_of_nobody(stack):
+        called = target
+        if is_target(stack):
+            return f"`{called}`"
+    elif inner is user:
         return f"`{call_of(user)}`"
-    called = call_of(user, stack[stack.index(user) + 1].name)
+    else:
+        called = call_of(user, stack[stack.index(user) + 1].name)
     return (
         f"`{called}` (in `{call_of(inner)}` at {os.path.basename(inner.filename)}:{inner.lineno})"
     )
 
 
-def takes_something(stack: Sequence[FrameSummary]) -> bool:
+def takes_something(stack: Sequence[FrameSummary], target: str | None = None) -> bool:
     """Whether the wait takes something shared, as that for a lock or a queue does; such a wait must
-    not be put into a blocking region."""
+    not be put into a blocking region. `target` is the name of what the thread was started to
+    call."""
     user = nearest(stack)
     if user is None:
         return False
+    if is_target(stack):
+        return (target or "").rpartition(".")[2] in TAKERS
     inside = _files_inside(stack, user)
     if _FUTURES in inside:
         return False  # whose result is there for everybody
@@ -135,6 +168,8 @@ def runs_event_loop(stack: Sequence[FrameSummary]) -> bool:
     """Whether the program's own line runs a loop of asyncio, which is what does not stop."""
     user = nearest(stack)
     files = () if user is None else _files_inside(stack, user)
+    if is_of_nobody(stack):
+        files = {entry.filename for entry in stack}
     return any(file.startswith(_ASYNCIO) for file in files)
 
 

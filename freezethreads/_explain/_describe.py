@@ -70,32 +70,43 @@ def _has_hold(record: Record) -> bool:
 
 
 def _look(freezer: Freezer, timeout: float | None) -> Description:
+    # Before: who stands for this may be who seems to be able to give a sign.
+    deadlocks = _deadlocks()
     began = monotonic()
     try:
         with freezer.hold(timeout=timeout, reason="a report") as hold:
-            description = describe(freezer, leave_out=hold._freeze)
+            description = describe(freezer, leave_out=hold._freeze, deadlocks=deadlocks)
             return replace(description, frozen=True, waited=hold.waited)
     except FreezeTimeout as error:
         return replace(
-            describe(freezer),
+            describe(freezer, deadlocks=deadlocks),
             waited=monotonic() - began,
             late=tuple(straggler.ident for straggler in error.stragglers),
             problem=str(error).partition("\n")[0].removesuffix(":"),
         )
     except FreezeError as error:
-        return replace(describe(freezer), problem=str(error))
+        return replace(describe(freezer, deadlocks=deadlocks), problem=str(error))
 
 
-def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Description:
+def _deadlocks() -> tuple[str, ...]:
+    return tuple(line for one in find_deadlocks(reach=True) for line in str(one).splitlines())
+
+
+def describe(
+    freezer: Freezer,
+    *,
+    leave_out: Freeze | None = None,
+    deadlocks: tuple[str, ...] | None = None,
+) -> Description:
     """Look, and stop nobody. From any thread, also in a signal handler. Raises nothing by itself.
 
-    `leave_out` is a freeze that is not worth mentioning: that of whoever looks.
+    `leave_out` is a freeze that is not worth mentioning: that of whoever looks. `deadlocks` are
+    those that were seen before it (None: those that there are now).
     """
     registry = freezer._registry
     freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
     stopped = [record for freeze in list(registry.active) for record in list(freeze.members)]
     found = _Threads(list(registry.records.values()), stopped)
-    deadlocks = [line for one in find_deadlocks(reach=True) for line in str(one).splitlines()]
     return Description(
         python=platform.python_version(),
         pid=getpid(),
@@ -109,7 +120,7 @@ def describe(freezer: Freezer, *, leave_out: Freeze | None = None) -> Descriptio
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in freezes),
         threads=found.reports(),
         library_threads=found.library,
-        deadlocks=tuple(deadlocks) or None,
+        deadlocks=(_deadlocks() if deadlocks is None else deadlocks) or None,
         ended=ended_reports() or None,
     )
 

@@ -7,13 +7,19 @@ from dataclasses import replace
 from traceback import FrameSummary
 from typing import TYPE_CHECKING, Final
 
-from freezethreads._explain._causes import Cause, cause_of, common, of_the_program
+from freezethreads._explain._causes import (
+    Cause,
+    cause_of,
+    common,
+    is_of_nobody,
+    of_the_program,
+)
 from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
 from freezethreads._explain._strangers import look_at_strangers
-from freezethreads._explain._waits import long_waits
+from freezethreads._explain._waits import Stays, called_by, long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.frames import HAS_GIL
@@ -58,6 +64,7 @@ def diagnose(
     `freezer.hold`, for who has something to watch meanwhile, and raises what it likes.
     """
     hold_all = hold_all or freezer.hold
+    stays, called = Stays(), dict[int, str]()
     deadlocks = find_deadlocks(reach=True)
     began = monotonic()
     findings: list[Finding] = []
@@ -69,6 +76,7 @@ def diagnose(
             active = list(freezer._registry.active)
             controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
+            called = {} if others else called_by(hold._freeze)
             strangers = look_at_strangers(hold.threads, controllers)
             warnings = _hangs(freezer, others, monotonic())
             warnings += [_stranger(freezer, *seen) for seen in strangers]
@@ -78,15 +86,17 @@ def diagnose(
         late = to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
             threads += len(other_threads({info.ident for info in freezer.threads()}))
-        called = freezer._registry.called
-        findings = [_reach(find(straggler, called), straggler) for straggler in late]
+        written = freezer._registry.called
+        findings = [_reach(find(straggler, written), straggler) for straggler in late]
         # Who has waited since before this freeze may hang for ever, whoever else was late.
         named = {finding.ident for finding in findings}
         warnings = [one for one in _hangs(freezer, others, began) if one.ident not in named]
         if not findings:
             findings = [_controller(error)]
     findings, warnings = _with_deadlocks(deadlocks, findings, warnings)
-    findings += _ended()
+    # Who has ended may be who would have given a sign that others wait for: then it comes first.
+    lacks_sign = any(_lasts(one) and _is_for_a_sign(one) for one in deadlocks)
+    findings = [*_ended(), *findings] if lacks_sign else [*findings, *_ended()]
     told = {finding.ident for finding in (*findings, *warnings)}
     # Who has been stopped by others may wait for no other reason.
     records = () if others else list(freezer._registry.records.values())
@@ -100,7 +110,7 @@ def diagnose(
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in others),
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
-        waits=long_waits(records, began, told),
+        waits=(*long_waits(records, began, told), *stays.unknown_waits(called, told)),
     )
 
 
@@ -123,6 +133,10 @@ def _lasts(deadlock: Deadlock) -> bool:
     return not any(edge.way_out in ENDS_BY_ITSELF for edge in deadlock.edges)
 
 
+def _is_for_a_sign(deadlock: Deadlock) -> bool:
+    return any(edge.awaited.startswith(A_SIGN_BY) for edge in deadlock.edges)
+
+
 def _waits(deadlock: Deadlock) -> Iterator[Finding]:
     """A finding about each of its threads, in the order of the circle, and about those behind."""
     advice = _ENDED_ADVICE if deadlock.owner_ended else _CIRCLE_ADVICE
@@ -131,7 +145,7 @@ def _waits(deadlock: Deadlock) -> Iterator[Finding]:
             advice = better
     for edge in (*deadlock.edges, *deadlock.behind):
         site = edge.site
-        kind = deadlock.kind if edge in deadlock.edges else f"it is behind {deadlock.kind}"
+        kind = deadlock.kind if edge in deadlock.edges else f"it is behind what is {deadlock.kind}"
         yield finding_of(
             Cause.DEADLOCK,
             None if site is None else Place(site.filename, site.lineno, site.function, False),
@@ -232,11 +246,19 @@ def _held_by(straggler: Straggler, evidence: Evidence) -> str:
     own = [(one, where(at)) for one, who, at in owned_locks() if who == straggler.ident]
     held = [(one.lock, where(one.place)) for one in held_now(straggler.ident)]
     texts = [f"{lock!r}, which it acquired at {at}" for lock, at in (*own, *held)]
-    if not HAS_GIL:
+    is_alone = is_of_nobody(evidence.later)
+    if not (HAS_GIL or is_alone):  # a condition, say, releases what such a block is about
         around = filter(None, map(holder_around, of_the_program(evidence.later)))
         texts += [f"what `with {text}:` around it acquires" for text in around]
     if not texts:
         return ""
+    if is_alone:
+        return (
+            f"It has {texts[0]}: a thread that stops with a lock keeps it from all others, so a "
+            "blocking region is no help. Have the program do itself what is done there, without "
+            "that lock; or do not register the thread, if it touches nothing that has to stand "
+            "still."
+        )
     return (
         f"Have it release {texts[0]}, before this call, or put this call out of there: a thread "
         "that stops with a lock keeps it from all others, so a blocking region is no help."

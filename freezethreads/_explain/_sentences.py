@@ -7,14 +7,18 @@ from typing import Final, NamedTuple
 from freezethreads._explain._causes import (
     Cause,
     called_in,
+    is_idle_worker,
     is_in_call,
     is_in_callback,
+    is_of_nobody,
+    is_target,
     runs_event_loop,
     takes_something,
     waits_in,
 )
 from freezethreads._explain._rewrite import Line
 from freezethreads._explain._source import has_safepoint_around
+from freezethreads._ground.files import remoteness
 from freezethreads._ground.original import getpid
 from freezethreads._report import ownership
 from freezethreads._report.looks import Evidence
@@ -59,34 +63,35 @@ def explain(cause: Cause, straggler: Straggler, evidence: Evidence, place: Place
     """Why the thread does not stop."""
     name = straggler.name
     stack = evidence.later
+    wait = waits_in(stack, evidence.target)
     if cause is Cause.SECTION:
         return f"{name} is in {evidence.section}; {_activity(straggler, evidence)}."
     if evidence.where != "safepoint" and cause in _AT_BAR:
-        return _AT_BAR[cause][0].format(name=name, wait=waits_in(stack))
+        return _AT_BAR[cause][0].format(name=name, wait=wait)
     if cause is Cause.LOCK:
         return f"{name} waits for {straggler.waits_for}."
     if cause is Cause.JOIN:
         frozen = ", which stands frozen" if evidence.joins_frozen else ""
-        return f"{name} waits for the end of {evidence.joins}{frozen}, in {waits_in(stack)}."
+        return f"{name} waits for the end of {evidence.joins}{frozen}, in {wait}."
     if cause is Cause.C_CALL:
         told = "at this line, and no look tells more" if evidence.calling is None else "there"
-        return f"{name} computes inside a call of C, {called_in(stack)}: each look found it {told}."
+        call = called_in(stack, evidence.target)
+        return f"{name} computes inside a call of C, {call}: each look found it {told}."
     if cause is Cause.NO_FREEZE:
         since = "" if evidence.inside_at is None else f", which it entered at {place}"
         return f"{name} is inside no_freeze(){since}; {_activity(straggler, evidence)}."
     if cause in _IN_CALLS and is_in_callback(stack):
         return (
-            f"{name} waits in {waits_in(stack)}, in a callback of its event loop, which stops "
+            f"{name} waits in {wait}, in a callback of its event loop, which stops "
             "between two of these."
         )
     reasons = {
         Cause.COMPUTING: f"{name} computes, and passes no safepoint.",
-        Cause.WAITING: f"{name} waits in {waits_in(stack)}, which is in no blocking region.",
+        Cause.WAITING: f"{name} waits in {wait}, which is in no blocking region.",
         Cause.TODO: f"{name} makes a todo that is not done; {_activity(straggler, evidence)}.",
         Cause.WORLD: f"{name} has stopped others itself, or is about to, and stops for nobody "
         "until it thaws.",
-        Cause.WAKER: f"{name} waits in {waits_in(stack)}; its waker was called, and has not woken "
-        "it.",
+        Cause.WAKER: f"{name} waits in {wait}; its waker was called, and has not woken it.",
         Cause.OUTSIDE: f"{name} runs no Python code, or is about to end.",
         Cause.SLOW: f"{name} stopped just after the deadline.",
     }
@@ -99,7 +104,7 @@ _IN_CALLS: Final = (Cause.C_CALL, Cause.JOIN, Cause.WAITING, Cause.WAKER)
 def _activity(straggler: Straggler, evidence: Evidence) -> str:
     if evidence.busy or not is_in_call(straggler, evidence):
         return "it computes there"
-    return f"it waits in {waits_in(evidence.later)}"
+    return f"it waits in {waits_in(evidence.later, evidence.target)}"
 
 
 def advise(
@@ -107,7 +112,7 @@ def advise(
 ) -> str:
     """What would help. `called` is what the program calls the freezer, `loop` a loop around a call
     of C that passes no safepoint, if any."""
-    at = "there" if place is None else f"at {place}"
+    at = "there" if place is None or remoteness(place.filename) > 1 else f"at {place}"
     if cause is Cause.SECTION and str(evidence.section).startswith("pending("):
         return (
             f"Make that region {at} shorter, or freeze without asking for that kind to be settled."
@@ -132,10 +137,13 @@ def advise(
             "do it, by `await asyncio.to_thread(...)`. (A blocking region does not count in there: "
             "other tasks run in the same thread.)"
         )
+    if cause in _WANT_A_LINE and is_of_nobody(evidence.later):
+        return _advise_without_a_line(called, cause, evidence)
     if cause is Cause.COMPUTING:
         return _advise_safepoint(called, place)
     if cause in (Cause.WAITING, Cause.JOIN):
         return _advise_wait(called, evidence, at)
+    no_region = is_of_nobody(evidence.later) or Line(evidence.later).calls_back
     sentences = {
         Cause.C_CALL: f"Split the call {at} into shorter ones with {called}.safepoint() in "
         f"between{_or_wrap(called, evidence)}."
@@ -146,12 +154,47 @@ def advise(
         Cause.TODO: f"Make the todo shorter; it is {at}.",
         Cause.WORLD: "Thaw sooner, or give that freeze a lease.",
         Cause.WAKER: f"Have the waker end the wait {at} (write to the descriptor that it polls, "
-        "say)."
-        + ("" if Line(evidence.later).calls_back else f" Or: {_advise_wait(called, evidence, at)}"),
+        "say)." + ("" if no_region else f" Or: {_advise_wait(called, evidence, at)}"),
         Cause.OUTSIDE: "Unregister a thread before it leaves Python for long.",
         Cause.SLOW: "Give the freeze more time, or the thread more safepoints.",
     }
     return sentences[cause]
+
+
+_WANT_A_LINE: Final = (Cause.COMPUTING, Cause.C_CALL, Cause.JOIN, Cause.WAITING)
+
+
+def _advise_without_a_line(called: str, cause: Cause, evidence: Evidence) -> str:
+    """What would help where no line of the program is in the stack: none that could be changed."""
+    stack, target = evidence.later, evidence.target
+    if is_idle_worker(stack):
+        return (
+            "Use freezethreads.ThreadPoolExecutor in the place of this pool: its workers are "
+            "registered, and count as stopped while they wait for work."
+        )
+    if cause is Cause.JOIN:
+        return f"Make {evidence.joins} a freezethreads.Thread, whose join() is freezable."
+    if cause is Cause.WAITING and takes_something(stack, target):
+        return (
+            "Have it call that of a lock, event or queue of freezethreads.sync, whose waits are "
+            "freezable, and let no thread stop while it owns a lock."
+        )
+    if cause is Cause.WAITING and is_target(stack):
+        return (
+            "Start it with a function of the program that makes this call in "
+            f"`with {called}.blocking():`, if the call takes nothing shared, and calls nothing of "
+            "the program."
+        )
+    if cause is Cause.C_CALL and is_target(stack):
+        return (
+            "Start it with a function of the program that makes several shorter calls, with "
+            f"{called}.safepoint() in between."
+        )
+    return (
+        "No line of the program is in its stack. Have what it runs call "
+        f"{called}.safepoint() now and then, by a callback or a method that is overridden; or do "
+        "not register it, if it touches nothing that has to stand still."
+    )
 
 
 def by_debug_mode(what: str) -> str:
@@ -175,7 +218,7 @@ def _into_loop(called: str, loop: Place) -> str:
 
 
 def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
-    if evidence.joins is None and takes_something(evidence.later):
+    if evidence.joins is None and takes_something(evidence.later, evidence.target):
         return (
             f"Use the lock, event or queue of freezethreads.sync {at}, whose waits are freezable, "
             "and let no thread stop while it owns a lock."
@@ -222,13 +265,15 @@ def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
 def rewrite(called: str, cause: Cause, evidence: Evidence) -> tuple[str, ...]:
     """How the line of a wait could be written, if there is more to change than to wrap it."""
     line = Line(evidence.later)
+    if is_of_nobody(evidence.later):
+        return ()
     if cause not in (Cause.WAITING, Cause.JOIN) or line.calls_back or line.is_alone:
         return ()
     if line.is_standard:
         return ()
     if line.is_end or runs_event_loop(evidence.later) or evidence.where != "safepoint":
         return ()
-    takes = evidence.joins is None and takes_something(evidence.later)
+    takes = evidence.joins is None and takes_something(evidence.later, evidence.target)
     return () if takes else line.rewritten(called)
 
 

@@ -13,15 +13,26 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
     lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis.freezes]
+    told: set[str] = set()
     for finding in diagnosis.findings:
-        lines += ["", *_finding(finding)]
+        lines += ["", *_finding(finding, told)]
     for warning in diagnosis.warnings:
-        lines += ["", *_finding(warning, "warning: ")]
-    if diagnosis.waits:
-        long = "Waits" if diagnosis.freezer is None else "Long waits"
-        lines += ["", f"{long}, which may be as they should be:"]
-        lines += [f"  {_wait(wait)}" for wait in diagnosis.waits]
+        lines += ["", *_finding(warning, told, "warning: ")]
+    unknown = _unknown(diagnosis)
+    known = [wait for wait in diagnosis.waits if wait not in unknown]
+    if known:
+        lines += ["", "Long waits, which may be as they should be:"]
+        lines += [f"  {_wait(wait)}" for wait in known]
+    if unknown:
+        since = "" if diagnosis.freezer is None else ", since when nobody knows"
+        lines += ["", f"Waits{since}, which may be as they should be:"]
+        lines += [f"  {_wait(wait)}" for wait in unknown]
     return "\n".join([*map(clean, lines), ""])
+
+
+def _unknown(diagnosis: Diagnosis) -> list[WaitReport]:
+    """The waits of which this library knows no more than it saw: calls of C."""
+    return [wait for wait in diagnosis.waits if wait.site.kind == "call"]
 
 
 def _head(diagnosis: Diagnosis) -> str:
@@ -38,6 +49,10 @@ def _head(diagnosis: Diagnosis) -> str:
     if diagnosis.healthy:
         count = len(diagnosis.warnings)
         state = f"healthy, with {count} warning{'' if count == 1 else 's'}" if count else "healthy"
+        waiting = sum(len(wait.threads) for wait in _unknown(diagnosis))
+        if waiting:
+            who = "1 thread waits" if waiting == 1 else f"{waiting} threads wait"
+            state += f", for all that can be told; {who}, as below, and may hang"
         return f"{where}: {state}. {one} within {duration(diagnosis.waited)}."
     counts = [
         f"{len(dead)} thread{'' if len(dead) == 1 else 's'} caught in a deadlock" if dead else "",
@@ -55,14 +70,17 @@ def _head(diagnosis: Diagnosis) -> str:
     )
 
 
-def _finding(finding: Finding, prefix: str = "") -> Iterator[str]:
+def _finding(finding: Finding, told: set[str], prefix: str = "") -> Iterator[str]:
+    """An advice that is among `told` is not repeated, and what is not is added."""
     where = f" at {finding.filename}:{finding.lineno}" if finding.filename else ""
     who = "" if finding.thread is None else f"{finding.thread}: "
     yield f"{prefix}{who}{finding.cause}{where}"
     if finding.line:
         yield f"    {finding.line}"
     yield f"  {finding.why}"
-    yield f"  {finding.advice}"
+    if finding.advice not in told:
+        yield f"  {finding.advice}"
+    told.add(finding.advice)
     yield from (f"    {line}" for line in finding.rewritten or ())
     yield from _stacks(finding.stacks)
 

@@ -47,6 +47,16 @@ def _check_dotted(name: str, value: object, example: str) -> str:
     return value
 
 
+def check_label(label: object, called: str) -> None:
+    """Raise TypeError unless `label` is a string or None. `called` is what the program calls the
+    freezer whose region it is."""
+    if label is not None and not isinstance(label, str):
+        raise TypeError(
+            f"label must be a string or None, not {label!r}: write `with {called}.blocking():`, "
+            "and make the call that waits in that block"
+        )
+
+
 def check_callable(name: str, fn: object) -> None:
     """Raise TypeError unless `fn` can be called."""
     if not callable(fn):
@@ -66,6 +76,26 @@ def by_name(method: F) -> F:
             raise TypeError(_advice_on(method.__name__, unnamed[0]))
         try:
             return method(self, **named)
+        except FreezeError as error:
+            self._complete(error)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+def by_name_but_first(method: F) -> F:
+    """The same for a method whose first argument need not be named."""
+
+    @wraps(method)
+    def call(self: Any, *unnamed: object, **named: object) -> object:
+        if len(unnamed) > 1:
+            first, second = unnamed[:2]
+            raise TypeError(
+                f"{method.__name__}() takes its arguments by name, but for the first: write "
+                f"{method.__name__}({first!r}, group={second!r})"
+            )
+        try:
+            return method(self, *unnamed, **named)
         except FreezeError as error:
             self._complete(error)
             raise

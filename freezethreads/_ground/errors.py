@@ -31,7 +31,9 @@ class FreezeError(RuntimeError):
     Raised as itself for a request that contradicts the state of the freezer, such as an inner
     ``freeze()`` that its own world does not cover, or an illegal move of a thread's state, and for
     one that lacks what it takes (a daemon thread, a place for a socket); and for a wait without a
-    time-out for a lock of `freezethreads.sync` whose owner the waiting thread has itself frozen.
+    time-out for a lock of `freezethreads.sync` whose owner the waiting thread has itself frozen,
+    for the end of a `Thread` that it has, or for a `ThreadPoolExecutor` all of whose workers it
+    has.
     Nothing was changed, nor acquired.
     At the end of a block it says that the freezer has thawed before: what was read inside may not
     be consistent.

@@ -43,7 +43,7 @@ from freezethreads._controller.world import Hold, World
 from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import Where, check_where
 from freezethreads._ground.deadline import Deadline, check_seconds
-from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout
+from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout, shorten
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import get_ident, monotonic, own_idents, sleep
 from freezethreads._ground.unique import Given
@@ -53,12 +53,14 @@ from freezethreads._machine.bar import Bar, known_threads
 from freezethreads._machine.monitoring import is_available
 from freezethreads._machine.stacks import find_shelter, includes
 from freezethreads._machine.trap import below_trap
+from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
 from freezethreads._refrigerator.waits import plumbing
-from freezethreads._registry.places import kind_of
+from freezethreads._registry.places import Place, kind_of
 from freezethreads._registry.record import here, logger
 from freezethreads._registry.requests import Freeze
 from freezethreads._report import ownership
 from freezethreads._report.ownership import where as line_of
+from freezethreads._report.stacks import nearest
 from freezethreads._report.statistics import site_of
 from freezethreads._report.stragglers import Straggler
 
@@ -68,6 +70,8 @@ OnFailure: TypeAlias = Literal["raise", "warn", "log"]
 
 _FIRST_PAUSE: Final = 0.001  # seconds between two looks at locks that others hold
 _LAST_PAUSE: Final = 0.02
+_AT_MOST: Final = 3  # sentences of advice
+_A_LOCK: Final = "a section of "
 _PATIENCE: Final = 0.25  # seconds for which a first attempt lasts; each next one twice as long
 
 
@@ -114,6 +118,7 @@ class ForkGuard(Given):
         self.forks = 0
         self.refused = 0
         self.last: GuardedFork | None = None
+        self._made_at: Place | None = made_here(None)
 
     def __repr__(self) -> str:
         state = "in force" if self in _in_force else "not in force"
@@ -124,7 +129,13 @@ class ForkGuard(Given):
         """Where it stops threads: on CPython 3.11, at safepoints and in freezable waits alone."""
         return self._where
 
+    def __del__(self) -> None:
+        made_at: Place | None = vars(self).get("_made_at")  # it may have been cut short
+        if made_at is not None:
+            tell_of_unentered(self._freezer._registry, "guard_forks()", made_at, "guards no fork")
+
     def __enter__(self) -> Self:
+        self._made_at = None
         if self in _in_force:
             raise FreezeError(f"{self!r} is entered already")
         try:
@@ -176,6 +187,7 @@ class ForkGuard(Given):
             return self._stop_unheld(caller)
         except ForkUnsafe as error:
             self.refused += 1
+            self._add_remedy(error)
             if self._on_failure == "raise":
                 raise
             unsafe = str(error)
@@ -183,6 +195,17 @@ class ForkGuard(Given):
             warnings.warn(f"forking all the same: {unsafe}", RuntimeWarning, stacklevel=5)
         logger.warning("forking all the same: %s", unsafe)
         return None
+
+    def _add_remedy(self, error: ForkUnsafe) -> None:
+        """Say in its message what would help, if it is a thread that was in the way."""
+        helps = {_remedy(straggler): None for straggler in error.stragglers}
+        if error.held:
+            helps["Have each of them release what it has before it stops."] = None
+        if helps:
+            now = "" if self._timeout is None else f", which was {self._timeout:g} s"
+            helps = dict.fromkeys(list(helps)[:_AT_MOST])
+            lines = [*helps, f"Or give them more time: guard_forks(timeout=...){now}."]
+            error.args = (f"{error}\nWhat would help:\n  " + "\n  ".join(lines),)
 
     def _stop_unheld(self, caller: FrameType) -> World | Hold:
         deadline, pause, patience = Deadline(self._timeout), _FIRST_PAUSE, _PATIENCE
@@ -264,6 +287,18 @@ def _unsafe(
 ) -> ForkUnsafe:
     lines = "".join(f"\n  {line}" for line in held)
     return ForkUnsafe(f"not forked: {why}{lines}", stragglers=stragglers, held=held)
+
+
+def _remedy(straggler: Straggler) -> str:
+    """What would help one that has not come out of what it is in."""
+    evidence, name = straggler.evidence, straggler.name
+    section = "" if evidence is None else str(evidence.section or "")
+    if evidence is None or evidence.inside_at is None or not section.startswith(_A_LOCK):
+        return f"Have {name} come out of there sooner."
+    lock = section.removeprefix(_A_LOCK).partition(", at ")[0]
+    site, line = evidence.inside_at, nearest(straggler.stack)
+    at = "" if line is None else f", before it is at {line.filename}:{line.lineno}"
+    return f"Have {name} release {lock}, which it holds since {site.filename}:{site.lineno}{at}."
 
 
 def _calling_world(freezer: Freezer) -> Freeze | None:
@@ -451,7 +486,15 @@ def _guarded(original: Function, switch: Switch, label: str) -> Function:
     """`os.fork` and its copies."""
 
     def fork(*args: Any) -> Any:
-        return _fork(original, args, sys._getframe(1)) if switch.on else original(*args)
+        if not switch.on:
+            return original(*args)
+        try:
+            return _fork(original, args, sys._getframe(1))
+        except ForkUnsafe as error:
+            if not any(guard._freezer._registry.debug for guard in _guards()):
+                shorten(error, debug=False)
+                error.__cause__ = None  # its message is in this one
+            raise
 
     return fork
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator import membership
+from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
+from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 
@@ -36,12 +38,14 @@ class GroupRegion:
 
     __slots__ = ("_group", "_registry")
 
+    _frames: ClassVar = 1  # how far out the program is that enters it
+
     def __init__(self, registry: Registry, group: str) -> None:
         self._registry = registry
         self._group = group
 
     def __enter__(self) -> None:
-        own, caller = self._registry.own, sys._getframe(1)
+        own, caller = self._registry.own, sys._getframe(self._frames)
         record, before = self._enrolment(), own.groups
         try:
             if record is None:
@@ -89,3 +93,24 @@ class GroupRegion:
         groups = self._registry.own.groups
         found = [at for at, entered in enumerate(groups) if entered.region is self]
         return found[-1] if found else None
+
+
+class WatchedGroupRegion(GroupRegion):
+    """One in debug or development mode: it tells if it was never entered."""
+
+    __slots__ = ("_made_at",)
+
+    _frames: ClassVar = 2
+
+    def __init__(self, registry: Registry, group: str) -> None:
+        super().__init__(registry, group)
+        self._made_at: Place | None = made_here(None)
+
+    def __enter__(self) -> None:
+        self._made_at = None
+        super().__enter__()
+
+    def __del__(self) -> None:
+        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
+        if made_at is not None:
+            tell_of_unentered(self._registry, f"group({self._group!r})", made_at, "moves nobody")

@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 from freezethreads._ground.arguments import check_callable, check_group
 from freezethreads._ground.errors import AlreadyRegistered, FreezeError, NotRegistered
-from freezethreads._ground.original import get_ident
+from freezethreads._ground.original import Thread, get_ident
 from freezethreads._ground.uninterruptible import need_depth
 from freezethreads._ground.unique import Given
 from freezethreads._refrigerator.refrigerator import come_back
@@ -119,6 +119,8 @@ def register(
 ) -> Registration:
     """Enrol the calling thread; returns when no freeze of its group stands."""
     if name is not None and not isinstance(name, str):
+        if isinstance(name, Thread):
+            raise TypeError(f"a thread registers itself, not {name!r}: {registry.how_to_register}")
         raise TypeError(f"name must be a string or None, not {name!r}")
     check_group(group)
     need_depth()

@@ -9,11 +9,13 @@ counted it there. It shrinks at any time, and those are told who have waited for
 from __future__ import annotations
 
 import sys
+from typing import ClassVar
 
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.refrigerator import come_back, go_away
+from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import here
 from freezethreads._registry.registry import Registry
@@ -25,6 +27,8 @@ class PendingRegion:
 
     __slots__ = ("_kinds", "_registry")
 
+    _frames: ClassVar = 1  # how far out the program is that enters it
+
     def __init__(self, registry: Registry, kind: str) -> None:
         self._registry = registry
         self._kinds = with_all_above(kind)
@@ -33,7 +37,7 @@ class PendingRegion:
         parking, record = here.parking, self._registry.own.record
         before = parking.unfinished
         region = None if record is None else record.away
-        place = place_of(sys._getframe(1), "safepoint", self._kinds[-1])
+        place = place_of(sys._getframe(self._frames), "safepoint", self._kinds[-1])
         try:
             if record is None:
                 strangers[get_ident()] = parking
@@ -81,3 +85,25 @@ class PendingRegion:
         if not unfinished:
             strangers.pop(get_ident(), None)
         here.parking.unfinished = unfinished
+
+
+class WatchedPendingRegion(PendingRegion):
+    """One in debug or development mode: it tells if it was never entered."""
+
+    __slots__ = ("_made_at",)
+
+    _frames: ClassVar = 2
+
+    def __init__(self, registry: Registry, kind: str) -> None:
+        super().__init__(registry, kind)
+        self._made_at: Place | None = made_here(None)
+
+    def __enter__(self) -> None:
+        self._made_at = None
+        super().__enter__()
+
+    def __del__(self) -> None:
+        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
+        if made_at is not None:
+            call = f"pending({self._kinds[-1]!r})"
+            tell_of_unentered(self._registry, call, made_at, "marks nothing as pending")

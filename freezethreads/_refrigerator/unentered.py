@@ -1,7 +1,8 @@
 """Regions that are made and never entered: `blocking("nap")` for `with blocking("nap"):`.
 
 Nothing is wrong with such a line but that it does nothing. Only the end of the object can tell, and
-a finalizer costs a seventh of a region. So this is for debug mode and Python's development mode.
+a finalizer costs a seventh of a region. So this is for debug mode and Python's development mode;
+but a guard of forks, of which a program has few, and which looks like `install()`, always tells.
 """
 
 from __future__ import annotations

@@ -10,9 +10,11 @@ it takes: the system's clock of a thread, and its word on whether the thread wan
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Final, NamedTuple
 
 from freezethreads._ground.arguments import Where
@@ -38,6 +40,8 @@ class Evidence(NamedTuple):
     with one. ``joins`` is the name of the thread whose end it waits for ("a thread" if only lines
     are known), and ``joins_frozen`` whether that one is known to stand frozen.
 
+    ``target`` is the name of what the thread was started to call, if that is known.
+
     ``where`` is that of the freeze, and ``section``, unless it is "safepoint", what the thread is
     in that keeps it from being stopped; it entered that at ``inside_at`` then.
     """
@@ -52,6 +56,7 @@ class Evidence(NamedTuple):
     joins_frozen: bool
     where: Where = "safepoint"
     section: str | None = None
+    target: str | None = None
 
 
 class Glance(NamedTuple):
@@ -98,7 +103,19 @@ def evidence_of(record: Record, glances: list[Glance], members: Mapping[int, Rec
         waker=record.waker is not None,
         joins=None if join is None else _name_of(join.joins, other),
         joins_frozen=other is not None and other.stopped,
+        target=_target_of(record.ident),
     )
+
+
+def _target_of(ident: int) -> str | None:
+    """The name of what that thread was started to call. None of the program's code is run."""
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    target = None if thread is None else object.__getattribute__(thread, "__dict__").get("_target")
+    function = target.__func__ if isinstance(target, MethodType) else target
+    if not isinstance(function, (FunctionType, BuiltinFunctionType)):
+        return None
+    is_method = "." in function.__qualname__
+    return function.__qualname__ if is_method else f"{function.__module__}.{function.__qualname__}"
 
 
 def _name_of(ident: int | None, record: Record | None) -> str:

@@ -436,7 +436,8 @@ class Diagnosis:
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they
     wait for a lock that another one keeps. There is neither freezer nor ``waited`` of a
     process that does not answer. ``waits`` are long ones, of threads of which there is nothing else
-    to say; none if somebody else has stopped threads. An older version does not say them.
+    to say; none if somebody else has stopped threads. An older version does not say them. Of one
+    whose site is a "call" nobody knows how long it lasts: it did for ``seconds`` at least.
     """
 
     healthy: bool

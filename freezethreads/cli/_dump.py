@@ -115,7 +115,11 @@ def _look_from_outside(arguments: argparse.Namespace, why: str) -> int:
 
 
 def _dump(client: Client, arguments: argparse.Namespace) -> int:
-    frozen = {} if arguments.no_freeze else _freeze(client, arguments)
+    frozen: dict[str, Any] = {}
+    if not arguments.no_freeze:
+        # Before: who stands for this may be who seems to be able to give a sign.
+        before = client.request("stacks", freezer=arguments.freezer)
+        frozen = _freeze(client, arguments) | {"deadlocks": before.get("deadlocks")}
     description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:

@@ -38,7 +38,8 @@ computes without a safepoint, is in a call of C or in a wait that is in no block
 for a lock that a frozen thread owns, is inside no_freeze() or a todo. Each with the line where a
 safepoint or a blocking region would help. Who stops, and hangs for want of a lock that another
 thread keeps, is a warning. It names the threads that an exception has ended. Last come those who
-stop, and have waited for ten seconds or longer in one place, which may be as it should be. The
+stop, and have waited for ten seconds or longer in one place, which may be as it should be; or,
+where waits are not known (in a process that was attached to, and with --where), for a second. The
 status is 0 if all stop, none is in a deadlock and none was ended by an exception, else 1. Of a
 process that does not serve, py-spy shows which threads run, and which wait at one line.
 """

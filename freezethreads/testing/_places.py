@@ -18,9 +18,10 @@ def place_of(straggler: Straggler, root: Path) -> str:
 
 
 def is_innermost(straggler: Straggler, root: Path) -> bool:
-    """Whether the line that the straggler tells itself is below `root`."""
+    """Whether the line that the straggler tells itself is below `root`, or no line is."""
     line = nearest(straggler.stack)
-    return line is None or _is_own(Path(line.filename), root)
+    is_own = [_is_own(Path(frame.filename), root) for frame in straggler.stack]
+    return line is None or not any(is_own) or _is_own(Path(line.filename), root)
 
 
 def _is_own(path: Path, root: Path) -> bool:

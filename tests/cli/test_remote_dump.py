@@ -20,7 +20,7 @@ from dump_programs import LINE, Program
 from freezethreads.cli import main
 from freezethreads.cli._pyspy import join
 from freezethreads.control import connect
-from helpers import ROOT, WAIT
+from helpers import HAS_GIL, ROOT, WAIT, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -321,3 +321,41 @@ def test_stuck_shows_who_runs_and_who_waits_in_a_process_that_does_not_serve(
         assert "; and no py-spy: pip install py-spy\n" in capsys.readouterr().err
         process.kill()
         process.communicate()
+
+
+WAITS_FOR_A_SIGN = """
+import os, queue, threading
+import freezethreads
+
+freezethreads.install()
+freezethreads.serve()
+jobs, results = queue.Queue(), queue.Queue()
+threading.Thread(target=lambda: results.put(jobs.get()), name="consumer").start()
+print("up", flush=True)
+results.get()
+"""
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+@pytest.mark.usefixtures("folder")
+def test_a_deadlock_in_which_all_wait_for_a_sign_is_told() -> None:
+    """It is seen before the freeze: then all of them wait for the thaw."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS_FOR_A_SIGN], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            wait_until(lambda: "probably a deadlock of 2 threads" in dump_of(process.pid))
+        finally:
+            process.kill()
+
+
+def dump_of(pid: int) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "freezethreads", "dump", str(pid)],
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        check=True,
+    ).stdout

@@ -1,4 +1,4 @@
-"""The warning about forks with threads is silent inside a world, for its thread, and only there.
+"""The warning about forks with threads is silent in a world of all threads, for its own thread.
 
 They are recorded, not made errors, since CPython drops an exception which this warning raises.
 """
@@ -17,7 +17,10 @@ import pytest
 
 from fork_helpers import had_by_another, looping
 from freezethreads import Freezer
+from freezethreads._ground.original import own_idents
+from freezethreads._report.stragglers import foreign_threads
 from helpers import WAIT, start, wait_for
+from machine import needs_monitoring
 
 # What a fork that is not inside a world should do: Python 3.11 does not warn at all.
 WARNS = sys.version_info >= (3, 12)
@@ -38,6 +41,14 @@ def fork_warns() -> bool:
         fork_child()
     assert all("multi-threaded" in str(warning.message) for warning in seen)
     return bool(seen)
+
+
+@pytest.fixture(autouse=True)
+def _runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of whoever runs the tests count as the library's: nobody stops them."""
+    for thread in foreign_threads():
+        assert thread.ident is not None
+        monkeypatch.setitem(own_idents, thread.ident, 0)
 
 
 @pytest.fixture
@@ -61,6 +72,49 @@ def test_silent_inside_a_world_and_not_before_or_after(freezer: Freezer) -> None
     assert fork_warns() is WARNS
 
 
+def test_not_silent_where_a_thread_goes_on_that_nobody_registered(freezer: Freezer) -> None:
+    """It may have a lock, which the child would find held for ever."""
+    ended = threading.Event()
+    stranger = start(wait_for, ended)
+    for _ in range(2):
+        with freeze(freezer) as world:
+            assert world.unregistered == (stranger,)
+            assert fork_warns() is WARNS
+    ended.set()
+    stranger.finish()
+    with freeze(freezer):
+        assert not fork_warns()
+
+
+def test_not_silent_where_another_group_goes_on(freezer: Freezer) -> None:
+    with looping(freezer, "io", group="io"):
+        with freezer.freeze(group="io", timeout=WAIT):
+            assert fork_warns() is WARNS
+        with freeze(freezer):
+            assert not fork_warns()
+
+
+def test_silent_where_two_freezers_have_stopped_all(freezer: Freezer) -> None:
+    other = Freezer("other")
+    with looping(other, "theirs"), freeze(freezer):
+        assert fork_warns() is WARNS
+        with freeze(other):
+            assert not fork_warns()
+        assert fork_warns() is WARNS
+
+
+@needs_monitoring
+def test_silent_where_all_were_stopped_with_no_lock(freezer: Freezer) -> None:
+    ended = threading.Event()
+    stranger = start(wait_for, ended)
+    with freezer.freeze(timeout=WAIT, where="unlocked"):
+        assert not fork_warns()
+    with freezer.freeze(timeout=WAIT, where="anywhere"):
+        assert fork_warns() is WARNS
+    ended.set()
+    stranger.finish()
+
+
 def test_silent_in_run_frozen_of_a_registered_thread(freezer: Freezer) -> None:
     with freezer.register():
         assert not freezer.run_frozen(fork_warns, timeout=WAIT)
@@ -77,7 +131,8 @@ def test_silent_until_the_outermost_world_is_thawed(freezer: Freezer) -> None:
 
 
 def test_silent_in_a_world_of_another_thread_than_the_main_one(freezer: Freezer) -> None:
-    assert not start(lambda: freezer.run_frozen(fork_warns, timeout=WAIT)).finish()
+    with freezer.register(), freezer.blocking():
+        assert not start(lambda: freezer.run_frozen(fork_warns, timeout=WAIT)).finish()
     assert fork_warns() is WARNS
 
 

@@ -135,7 +135,7 @@ def test_a_controller_that_waits_for_what_it_has_stopped(
     assert warnings["controller"].line == "keeper.lock.acquire(timeout=WAIT)  # there"
     assert " for <locked " in warnings["controller"].why
     assert f" for the thaw of <{kind} by controller> (" in warnings["keeper"].why
-    assert ": it is behind probably a deadlock of 2 threads." in warnings["waiter"].why
+    assert ": it is behind what is probably a deadlock of 2 threads." in warnings["waiter"].why
     assert "before the freeze" in warnings["controller"].advice
 
 

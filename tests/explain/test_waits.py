@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -13,7 +15,8 @@ from freezethreads._explain import _waits, diagnose, render_diagnosis
 from freezethreads._ground.jsonable import from_json, to_json
 from freezethreads._report.reports import Diagnosis
 from freezing import actor, looping, puppets
-from helpers import WAIT
+from helpers import WAIT, start, wait_for, wait_until
+from machine import needs_monitoring
 
 
 @pytest.fixture
@@ -83,3 +86,50 @@ def test_nor_is_what_a_thread_does_that_is_late(freezer: Freezer) -> None:
         diagnosis = diagnose(freezer, 0.1)
         assert [finding.thread for finding in diagnosis.findings] == [late.worker.name]
     assert len(diagnosis.waits) == 2
+
+
+@needs_monitoring
+def test_who_has_not_run_for_a_while_is_listed_where_waits_are_not_known(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells a hang from an idle thread there, but it is not simply healthy."""
+    monkeypatch.setattr(_waits, "_BETWEEN", 0.1)
+    over, ends, inside = threading.Event(), threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not over.is_set():
+            time.sleep(0.001)
+
+    def hang() -> None:
+        inside.set()
+        ends.wait()  # here
+
+    threads = [start(beat, name="beat"), start(hang, name="hangs")]
+    wait_for(inside)
+    seen: list[Diagnosis] = []
+
+    def is_seen() -> bool:  # it may be on its way there
+        seen.append(diagnose(freezer, WAIT, partial(freezer.hold, where="anywhere")))
+        return any("hangs" in wait.threads for wait in seen[-1].waits)
+
+    wait_until(is_seen)
+    diagnosis = seen[-1]
+    safe = diagnose(freezer, WAIT)
+    over.set()
+    ends.set()
+    for thread in threads:
+        thread.finish()
+    assert diagnosis.healthy
+    names = {name: wait for wait in diagnosis.waits for name in wait.threads}
+    assert "beat" not in names
+    wait = names["hangs"]
+    assert wait.site.kind == "call"
+    assert wait.site.filename == __file__
+    assert wait.site.function.endswith("hang")
+    assert wait.seconds >= 0.1
+    text = render_diagnosis(diagnosis)
+    assert "healthy, for all that can be told; " in text
+    assert "Waits, since when nobody knows, which may be as they should be:" in text
+    assert from_json(Diagnosis, to_json(diagnosis)) == diagnosis
+    assert safe.waits == (), "a freeze at safepoints says nothing of who is not registered"
+    assert "for all that can be told" not in render_diagnosis(safe).partition("\n")[0]

@@ -8,9 +8,10 @@ import inspect
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,7 +30,7 @@ from freezethreads._ground.elsewhere import METHODS, MODULES
 from freezethreads._ground.files import is_own
 from freezethreads._ground.unique import Given
 from freezethreads.integrations import asyncio_loop
-from helpers import WAIT, Worker, run_python, start
+from helpers import WAIT, Worker, run_python, start, wait_for
 
 
 @pytest.fixture
@@ -87,8 +88,12 @@ for region in freezer, freezethreads:
     with region.register():
         region.blocking("a nap")
         region.no_freeze()
+        region.pending("tx")
+        region.group("io")
         with region.blocking("another"), region.no_freeze():
             pass
+    with region.pending("tx"), region.group("io"):
+        pass
 """
 
 
@@ -103,17 +108,64 @@ def test_a_region_that_is_never_entered_is_told_of_in_debug_and_development_mode
 ) -> None:
     nap = "blocking('a nap') at <string>:7 in <module> was never entered, and stops nobody"
     shut = "no_freeze() at <string>:8 in <module> was never entered, and keeps nobody going"
+    marks = (
+        "pending('tx') at <string>:9 in <module> was never entered, and marks nothing as pending"
+    )
+    moves = "group('io') at <string>:10 in <module> was never entered, and moves nobody"
     assert regions(**env) == [
-        f"{nap}; write `with freezer.blocking('a nap'):`",
-        f"{shut}; write `with freezer.no_freeze():`",
-        f"{nap}; write `with freezethreads.blocking('a nap'):`",
-        f"{shut}; write `with freezethreads.no_freeze():`",
+        line
+        for called in ("freezer", "freezethreads")
+        for line in (
+            f"{nap}; write `with {called}.blocking('a nap'):`",
+            f"{shut}; write `with {called}.no_freeze():`",
+            f"{marks}; write `with {called}.pending('tx'):`",
+            f"{moves}; write `with {called}.group('io'):`",
+        )
     ]
 
 
 def test_a_region_costs_nothing_of_that_otherwise() -> None:
     assert regions() == []
-    assert len(regions(", debug=True")) == 2
+    assert len(regions(", debug=True")) == 4
+
+
+def test_a_guard_of_forks_that_is_never_entered_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    Freezer("mine").guard_forks(timeout=WAIT), (line := here())
+    assert warning_of(caplog) == (
+        f"guard_forks() at {line} in test_a_guard_of_forks_that_is_never_entered_says_so was "
+        "never entered, and guards no fork; write "
+        "`with freezer.guard_forks():`"
+    )
+
+
+def test_a_guard_of_forks_that_was_entered_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    guard = Freezer("mine").guard_forks()
+    with guard:
+        pass
+    del guard
+    with pytest.raises(ValueError, match="anywhere"):
+        Freezer("mine").guard_forks(where=cast("Any", "anywhere"))
+    assert caplog.records == []
+
+
+def test_a_watched_region_of_a_kind_begins_where_the_program_enters_it() -> None:
+    careful = Freezer("careful", debug=True)
+    inside, ended = threading.Event(), threading.Event()
+    lines: dict[str, str] = {}
+
+    def work() -> None:
+        with careful.register(), careful.pending(lines.setdefault(here(), "tx")):
+            inside.set()
+            while not ended.is_set():
+                careful.safepoint()
+
+    worker = start(work)
+    wait_for(inside)
+    with careful.freeze(timeout=WAIT) as world:
+        (unfinished,) = world.pending
+    ended.set()
+    worker.finish()
+    assert [f"{unfinished.site.filename}:{unfinished.site.lineno}"] == list(lines)
 
 
 def test_a_region_in_debug_mode_is_where_the_program_has_it() -> None:
@@ -477,3 +529,36 @@ def test_what_is_made_by_hand_says_what_to_write(made: Callable[..., object], in
 def test_these_are_all_that_are_not_made_by_hand() -> None:
     below = {*Given.__subclasses__(), World, freezethreads.Hold}
     assert set(GIVEN) == {cls for cls in below if not cls.__name__.startswith("_")}
+
+
+def test_another_thread_cannot_be_registered(freezer: Freezer) -> None:
+    with pytest.raises(TypeError, match="a thread registers itself, not <_MainThread") as caught:
+        freezer.register(cast("Any", threading.main_thread()))
+    assert "with `with freezer.register():`, or is a freezethreads.Thread" in str(caught.value)
+    assert freezer.threads() == ()
+
+
+def test_a_group_of_a_registration_is_named(freezer: Freezer) -> None:
+    register: Any = freezer.register
+    with pytest.raises(TypeError, match=r"write register\('a', group='io'\)"):
+        register("a", "io")
+    with freezer.register("a", group="io"):
+        (info,) = freezer.threads()
+    assert (info.name, info.group) == ("a", "io")
+
+
+@pytest.mark.parametrize("label", [time.sleep, 1, b"nap"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_label_of_a_region_is_a_string(label: Any, debug: bool) -> None:
+    with pytest.raises(TypeError, match=r"label must be a string .*write `with freezer.blocking"):
+        Freezer(debug=debug).blocking(label)
+
+
+def test_a_label_may_be_of_a_class_of_strings(freezer: Freezer) -> None:
+    class Label(str):
+        pass
+
+    with freezer.register(), freezer.blocking(Label("nap")):
+        (info,) = freezer.threads()
+    assert info.site is not None
+    assert info.site.label == "nap"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import pty
+import re
 import sys
 import threading
 import time
+import traceback
 import types
 import warnings
 from collections.abc import Callable
@@ -61,7 +63,18 @@ def test_a_lock_that_stays_held_refuses_the_fork(freezer: Freezer) -> None:
             os.fork()
         assert guard.refused == 1
         assert guard.last is None
-    assert "a section of lock, at " in str(caught.value)
+    message, _, helps = str(caught.value).partition("\nWhat would help:\n")
+    assert "a section of lock, at " in message
+    release, more = helps.splitlines()
+    pattern = r"  Have holder release lock, which it holds since \S+:\d+, before it is at \S+:\d+\."
+    if not HAS_ENGINE:
+        pattern = r"  Have each of them release what it has before it stops\."
+    assert re.fullmatch(pattern, release)
+    assert more == f"  Or give them more time: guard_forks(timeout=...), which was {SOON:g} s."
+    assert [entry.name for entry in traceback.extract_tb(caught.value.__traceback__)] == [
+        "test_a_lock_that_stays_held_refuses_the_fork"
+    ]
+    assert caught.value.__cause__ is None
     assert f"{os.path.basename(guard_helpers.__file__)}:" in str(caught.value)
     assert isinstance(caught.value, freezethreads.FreezeError)
     assert len(made) == before
