@@ -179,11 +179,9 @@ def attaching(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except Unreached as error:
-        if arguments.json:
-            threads = [{"native_id": i, "name": n, "wait": w} for i, n, w in error.threads]
-            print_json({"error": {"kind": "unreached", "message": str(error), "threads": threads}})
-        lines = [f"  thread {i} ({clean(n)}) {w}" for i, n, w in error.threads]
-        print(f"{arguments.parser.prog}: {error}", *lines, sep="\n", file=sys.stderr)
+        from freezethreads.cli._unreached import tell_unreached
+
+        tell_unreached(arguments, error)
         return 1
     except AttachError as error:
         if arguments.json:
