@@ -99,19 +99,22 @@ class FreezeRow(_AnyFreeze):
 
 @dataclass(frozen=True, kw_only=True)
 class FreezerRow:
-    """A freezer, with what is asked for or stands, in order, and ``where`` a freeze stops threads
-    that does not say it. An older version does not say that, and knows safepoints alone."""
+    """A freezer: how many threads are registered with it, and how many ``others`` the process has;
+    what is asked for or stands, in order; and ``where`` a freeze stops threads that does not say
+    it. An older version does not say the others, nor that, and knows safepoints alone."""
 
     name: str
     threads: int
     state: str
     freezes: tuple[FreezeRow, ...]
     where: str | None = None
+    others: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessReport:
-    """A process with each of its freezers that are served."""
+    """A process with each of its freezers that are served, and how many ``others`` it has that are
+    registered with none of these: an older version does not say that."""
 
     pid: int
     command: tuple[str, ...]
@@ -120,6 +123,7 @@ class ProcessReport:
     threads: int
     state: str
     freezers: tuple[FreezerRow, ...]
+    others: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

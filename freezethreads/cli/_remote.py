@@ -227,8 +227,12 @@ def say(text: str) -> None:
 
 def in_words(freezer: dict[str, Any]) -> str:
     """How many threads it has, and who has stopped them: a line for each freeze that stands."""
-    count = freezer["threads"]
-    lines = [f"{count} thread{'' if count == 1 else 's'}, {freezer['state']}"]
+    count, others = freezer["threads"], freezer.get("others")
+    threads = f"thread{'' if count == 1 else 's'}"
+    who = f"{count} {threads}"  # of an older version
+    if others is not None:
+        who = f"{count} registered {threads}, {others} other{'' if others == 1 else 's'}"
+    lines = [f"{who}, {freezer['state']}"]
     return "\n".join([*lines, *map(_freeze_in_words, freezer["freezes"])])
 
 

@@ -15,6 +15,7 @@ from freezethreads._report.reports import (
     ended_reports,
     thread_rows,
 )
+from freezethreads._report.stragglers import other_threads
 from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
 from freezethreads.control._describe import (
     describe_freezer,
@@ -83,12 +84,17 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         hooks=flag(arguments, "hooks", False),
         keep=flag(arguments, "keep", False),
     )
+    stand = len(hold.threads)
+    registered = freezer.threads()
+    idents = {info.ident for info in registered}
     return Frozen(
         freezer=freezer.name,
-        threads=len(hold.threads),
+        threads=stand,
         waited=hold.waited,
         lease=lease,
         where=hold.where,
+        others=len(other_threads(idents | stopped_idents(freezer))),
+        groups=None if stand else tuple(sorted({info.group for info in registered})),
     )
 
 

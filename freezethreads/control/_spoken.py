@@ -48,13 +48,16 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Frozen(Renewed):
-    """So many threads stand, ``waited`` seconds after they were asked to, and ``where``: an older
-    version does not say it, and means a safepoint."""
+    """So many threads stand, ``waited`` seconds after they were asked to, and ``where``. So many
+    ``others`` go on, which are not registered; and if nobody stands, these are the ``groups`` of
+    those that are. An older version does not say these, and means a safepoint."""
 
     freezer: str
     threads: int
     waited: float
     where: str | None = None
+    others: int | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
