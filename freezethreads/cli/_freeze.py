@@ -141,7 +141,7 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
         return
     end = "until Ctrl-C" if arguments.wait else f"for {answer['lease']:g} s, or until a thaw"
     who = _who_stands(arguments, answer) + where_in_words(answer)
-    say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(client, arguments, answer)}"))
+    say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(arguments, answer)}"))
 
 
 def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
@@ -158,17 +158,16 @@ def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     return f"{who}; who comes stands"
 
 
-def _who_goes_on(client: Client, arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
+def _who_goes_on(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     """Those that are not registered, if all were to stand."""
     others = answer.get("others") or 0
     if arguments.group or not others:
         return ""
     who = "other" if answer["threads"] else "thread"
     who += ", which is not registered, goes" if others == 1 else "s, which are not registered, go"
-    major, minor = client.hello["python"].split(".")[:2]
-    can = answer.get("where") == "safepoint" and (int(major), int(minor)) >= (3, 12)
-    how = f" (`--where unlocked` stops {'it' if others == 1 else 'them'} too)" if can else ""
-    return f"; {others} {who} on{how}"
+    them = "it" if others == 1 else "them"
+    how = f" (`--where unlocked`, from CPython 3.12 on, stops {them} too)"
+    return f"; {others} {who} on{how if answer.get('where') == 'safepoint' else ''}"
 
 
 def _is_empty(signals: SimpleQueue[signal.Signals], wait: float) -> bool:
