@@ -113,7 +113,8 @@ def _thaw(session: Session, arguments: Mapping[str, object]) -> Thawed:
     What is frozen still, the program itself has stopped, or with `own` somebody else outside.
     """
     thawed = session.thaw(own=flag(arguments, "own", False))
-    return Thawed(thawed, tuple(map(describe_freezer, session.freezers.values())))
+    freezers = tuple(map(describe_freezer, session.freezers.values()))
+    return Thawed(thawed, freezers, session.held_by())
 
 
 def _sites(session: Session, arguments: Mapping[str, object]) -> Sites:

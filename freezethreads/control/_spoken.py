@@ -62,10 +62,12 @@ class Frozen(Renewed):
 
 @dataclass(frozen=True)
 class Thawed:
-    """How many holds were thawed, and the freezers as they are now."""
+    """How many holds were thawed, and the freezers as they are now; and which processes hold
+    something still by a connection, of which an older version does not say anything."""
 
     thawed: int
     freezers: tuple[FreezerRow, ...]
+    held_by: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

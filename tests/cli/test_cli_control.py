@@ -182,6 +182,28 @@ def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     assert told == f"process {served.pid}: nothing was frozen from outside\n"
 
 
+def test_thaw_names_who_holds_on(capsys: Captured, own: Program) -> None:
+    """It cannot end what another command holds, and does not say that nothing is frozen."""
+    how = "as `freezethreads freeze --wait` does, until that ends"
+    holds = f"process {os.getpid()} holds it, {how}"
+    with connect(own.pid) as client:
+        client.request("freeze")
+        assert main(["thaw", str(own.pid)]) == 1
+        first, second, by = capsys.readouterr().out.splitlines()
+        assert first == f"process {own.pid}: not thawed: {holds}"
+        assert second.endswith(", frozen")
+        assert by.startswith(f"  a hold by freezethreads-control-for-{os.getpid()} stands")
+        say(capsys, "freeze", own.pid)
+        assert main(["thaw", str(own.pid), "--json"]) == 1
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["thawed"], answer["held_by"]) == (1, [os.getpid()])
+        say(capsys, "freeze", own.pid)
+        assert main(["thaw", str(own.pid)]) == 1
+        assert f": thawed, but not all: {holds}\n" in capsys.readouterr().out
+        assert client.request("thaw", own=True)["held_by"] == []
+    assert say(capsys, "thaw", own.pid) == f"process {own.pid}: nothing was frozen from outside\n"
+
+
 def test_freeze_says_that_nobody_is_there(capsys: Captured, served: Program) -> None:
     """Whose group is misspelt reads it."""
     who = "no thread is registered in group 'nobody'; all threads are in the group ''"

@@ -56,7 +56,7 @@ def test_a_freeze_that_fails_is_shown() -> None:
         with connect(served.pid) as client:
             client.request("freeze")
             terminal.press("t")
-            terminal.see("nothing was frozen from outside")
+            terminal.see("not thawed: process ")
             terminal.see("2 registered threads, 1 other, frozen")
         terminal.press("\x04")
         assert terminal.end() == (0, "")
