@@ -12,7 +12,7 @@ from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
-from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._explain._strangers import look_at_strangers, strangers_to
 from freezethreads._explain._text import duration
 from freezethreads._explain._waits import long_waits
 from freezethreads._ground.errors import FreezeTimeout
@@ -64,15 +64,16 @@ def diagnose(
     findings: list[Finding] = []
     warnings: list[Finding] = []
     threads = len(freezer.threads())
+    strangers: tuple[Thread, ...] = ()
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
             active = list(freezer._registry.active)
             controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
-            strangers = look_at_strangers(hold.threads, controllers)
+            strangers = strangers_to(hold.threads, controllers)
             warnings = _hangs(freezer, others, monotonic())
-            warnings += [_stranger(freezer, *seen) for seen in strangers]
+            warnings += [_stranger(freezer, *seen) for seen in look_at_strangers(strangers)]
     except FreezeTimeout as error:
         waited = monotonic() - began
         others = list(freezer._registry.active)
@@ -102,6 +103,7 @@ def diagnose(
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
         waits=long_waits(records, began, told),
+        unregistered=tuple(thread.name for thread in strangers),
     )
 
 

@@ -440,7 +440,9 @@ class Diagnosis:
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they
     wait for a lock that another one keeps. There is neither freezer nor ``waited`` of a
     process that does not answer. ``waits`` are long ones, of threads of which there is nothing else
-    to say; none if somebody else has stopped threads. An older version does not say them.
+    to say; none if somebody else has stopped threads. ``unregistered`` are the names of those that
+    no freeze at safepoints waits for, if all others stopped: whether they were seen to move or not.
+    An older version does not say these two.
     """
 
     healthy: bool
@@ -453,6 +455,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     waits: tuple[WaitReport, ...] = ()
+    unregistered: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.healthy == bool(self.findings):
