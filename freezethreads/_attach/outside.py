@@ -182,6 +182,9 @@ def detach(pid: int) -> None:
     try:
         with connect(pid) as client:
             last = client.request("detach")["native_id"]
+    except NotServing as error:
+        told = f"process {pid} is not attached to: there is nothing to detach"
+        raise AttachError(told) from error
     except RequestRefused as error:
         if error.kind != "wrong":
             raise
