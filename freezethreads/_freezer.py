@@ -28,6 +28,7 @@ from freezethreads._ground.arguments import (
     check_settled,
     check_todo,
     check_where,
+    refuse_label,
 )
 from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExited, shorten
 from freezethreads._ground.original import Thread
@@ -169,8 +170,11 @@ class Freezer(Unique):
         `fork_safe` says that a child of `os.fork()` can run while a thread stands here, because it
         holds no lock of a C library (a plain sleep, a join); see `freezethreads.checkpoint`.
         `label` names the place for people (None: it has no name). Nobody waits for a thread that is
-        not registered; the end is a safepoint for it all the same.
+        not registered; the end is a safepoint for it all the same. TypeError if `label` is neither
+        a string nor None.
         """
+        if label is not None and not isinstance(label, str):
+            refuse_label(label)
         return self._blocking(self._registry, label, fork_safe)
 
     def no_freeze(self) -> AbstractContextManager[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.errors import FreezeError, shorten
@@ -45,6 +45,14 @@ def _check_dotted(name: str, value: object, example: str) -> str:
     if not all(part and part == part.strip() for part in value.split(".")):
         raise ValueError(advice)
     return value
+
+
+def refuse_label(label: object) -> NoReturn:
+    """Raise TypeError for what is no label: the wait itself, it may be."""
+    raise TypeError(
+        f"label must be a string or None, not {label!r}: write `with blocking():`, and the wait in "
+        "that block"
+    )
 
 
 def check_callable(name: str, fn: object) -> None:

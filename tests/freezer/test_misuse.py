@@ -7,6 +7,7 @@ import functools
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -114,6 +115,14 @@ def test_a_region_in_debug_mode_is_where_the_program_has_it() -> None:
             (info,) = careful.threads()
         assert info.site is not None
         assert f"{info.site.filename}:{info.site.lineno + 1}" == line
+
+
+@pytest.mark.parametrize("wrong", [time.sleep, 0.1, b"nap"])
+def test_a_label_that_is_none_is_refused_with_what_to_write(freezer: Freezer, wrong: Any) -> None:
+    """It is the wait itself, which is never made then."""
+    with pytest.raises(TypeError, match="label must be a string or None") as caught:
+        freezer.blocking(wrong)
+    assert "write `with blocking():`, and the wait in that block" in str(caught.value)
 
 
 # The wrong kind of `with`.
