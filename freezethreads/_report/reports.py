@@ -220,6 +220,12 @@ class UnregisteredRow:
     line: CodeLine | None = None
 
 
+def count_others(covered: Collection[int]) -> int:
+    """How many Python threads the process has whose idents are not among these, without those of
+    this library. From any thread."""
+    return len(other_threads(covered))
+
+
 def thread_rows(
     registered: Iterable[ThreadInfo], stopped: Collection[int]
 ) -> tuple[tuple[ThreadRow, ...], tuple[UnregisteredRow, ...]]:

@@ -13,8 +13,8 @@ from freezethreads._report.reports import (
     FreezerRow,
     ProcessReport,
     StragglerReport,
+    count_others,
 )
-from freezethreads._report.stragglers import other_threads
 
 __all__ = ["describe_freezer", "describe_process", "describe_straggler", "stopped_idents"]
 
@@ -33,7 +33,7 @@ def describe_process(freezers: Mapping[str, Freezer]) -> ProcessReport:
         threads=sum(row.threads for row in rows),
         state=_most(row.state for row in rows),
         freezers=rows,
-        others=len(other_threads(registered)),
+        others=count_others(registered),
     )
 
 
@@ -55,7 +55,7 @@ def describe_freezer(freezer: Freezer) -> FreezerRow:
         state=_most(freeze.state for freeze in freezes),
         freezes=freezes,
         where=usual_where(freezer),
-        others=len(other_threads({info.ident for info in registered})),
+        others=count_others({info.ident for info in registered}),
     )
 
 

@@ -12,10 +12,10 @@ from freezethreads._report.reports import (
     Description,
     Diagnosis,
     ProcessReport,
+    count_others,
     ended_reports,
     thread_rows,
 )
-from freezethreads._report.stragglers import other_threads
 from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
 from freezethreads.control._describe import (
     describe_freezer,
@@ -93,7 +93,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         waited=hold.waited,
         lease=lease,
         where=hold.where,
-        others=len(other_threads(idents | stopped_idents(freezer))),
+        others=count_others(idents | stopped_idents(freezer)),
         groups=None if stand else tuple(sorted({info.group for info in registered})),
     )
 
