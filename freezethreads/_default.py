@@ -19,9 +19,14 @@ default_freezer._registry.flagged.append(cast("Any", sys.modules[__name__]))
 def safepoint(label: str | None = None) -> None:
     """Stop here if a freeze asks for it, until the thaw; then make this thread's todos.
 
-    From any thread. It is `Freezer.safepoint` of `default_freezer`, by the quickest way.
+    From any thread, also in a signal handler or `__del__`. Costs next to nothing while nothing
+    is asked. `label` names the place for people. Inside `no_freeze()` or a todo it does
+    nothing; in a blocking region the thread leaves the region for as long as it takes.
+    A thread that is not registered stops too, while the root group ``""`` is frozen. What a
+    todo raises goes to its future; in debug mode this raises `SafepointViolation` instead of
+    stopping with a lock.
     """
-    if armed:
+    if armed:  # as `Freezer.safepoint`, by the quickest way
         visit_safepoint(default_freezer._registry, label, sys._getframe(1))
 
 

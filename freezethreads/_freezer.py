@@ -73,13 +73,10 @@ class Freezer(Unique):
     The model is the Linux kernel's freezer: the refrigerator, ``try_to_freeze()``, and the todo
     notifier list per task that was proposed for it in 2005 (today's ``task_work``).
 
-    ``name`` is for people. ``armed`` is true while anybody is asked for anything; a loop that
-    cannot afford a call polls it: ``if freezer.armed: freezer.safepoint()``.
-
     ``debug`` (None: whether ``FREEZETHREADS_DEBUG=1`` is set) is to find threads that stop while
     they own a lock: the locks of `freezethreads.sync` note where they are acquired, and a thread
     that owns one gets `SafepointViolation` at each `safepoint()` and on its way into each
-    `blocking()` region, whether anything is asked or not; so ``armed`` is always true then. A
+    `blocking()` region, whether anything is asked or not; so `armed` is always true then. A
     region that is made and never entered, for want of a ``with``, is logged, as it is in Python's
     development mode (``python -X dev``).
 
@@ -89,17 +86,19 @@ class Freezer(Unique):
 
     _IS = "the registry of this process's threads"
 
-    __slots__ = (
-        "__weakref__",
-        "_blocking",
-        "_controller",
-        "_group",
-        "_no_freeze",
-        "_pending",
-        "_registry",
-        "armed",
-        "name",
-    )
+    # What can be used has a text here, which `help()` shows.
+    __slots__ = {
+        "__weakref__": None,
+        "_blocking": None,
+        "_controller": None,
+        "_group": None,
+        "_no_freeze": None,
+        "_pending": None,
+        "_registry": None,
+        "armed": "True while anything is asked of anybody, and always in debug mode. To be read by "
+        "a loop that cannot afford a call: ``if freezer.armed: freezer.safepoint()``.",
+        "name": "The name of this freezer, for people.",
+    }
 
     def __init__(self, name: str = "freezer", *, debug: bool | None = None) -> None:
         if not isinstance(name, str):

@@ -8,6 +8,7 @@ answered soon, as those that sit in calls of C do not, the main thread is asked 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from freezethreads._attach import TIMEOUT
 from freezethreads._attach.drop import Drop
-from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
+from freezethreads._attach.errors import AttachError, ServesAlready, Unreached, Wait
 from freezethreads._attach.poke import poke, take_back
 from freezethreads._attach.target import Target, number_of, status_of, tasks_of
 from freezethreads._ground.deadline import Deadline
@@ -97,9 +98,9 @@ def _begun(
             if answer is None:
                 raise Unreached(
                     f"no thread of process {pid} has run Python within {timeout:g} s: each is in a "
-                    "call of C, and nothing can be begun in it before one comes back; a longer "
-                    f"--timeout may help, and `freezethreads dump {pid}` shows their stacks",
-                    waits_of(pid),
+                    "call of C, and nothing can be begun in it before one comes back",
+                    _waits_of(pid),
+                    _caught_by(pid),
                 )
             if "problem" in answer:
                 raise AttachError(f"process {pid}: {answer['problem']}")
@@ -180,6 +181,9 @@ def detach(pid: int) -> None:
     try:
         with connect(pid) as client:
             last = client.request("detach")["native_id"]
+    except NotServing as error:
+        told = f"process {pid} is not attached to: there is nothing to detach"
+        raise AttachError(told) from error
     except RequestRefused as error:
         if error.kind != "wrong":
             raise
@@ -209,22 +213,43 @@ def _is_there(pid: int, native: int) -> bool:
     return native in {number_of(pid, task) for task in tasks}
 
 
-def waits_of(pid: int) -> tuple[tuple[int, str, str], ...]:
-    """Each thread of a process as the system knows it: number, name, and what it waits in."""
-    return tuple(
-        (task, status_of(pid, task).get("Name", "?"), _wait_of(pid, task))
-        for task in sorted(tasks_of(pid))
-    )
+def _waits_of(pid: int) -> tuple[Wait, ...]:
+    """Each thread of a process as the system knows it."""
+    return tuple(_wait_of(pid, task) for task in sorted(tasks_of(pid)))
 
 
-def _wait_of(pid: int, task: int) -> str:
+def _wait_of(pid: int, task: int) -> Wait:
+    name = status_of(pid, task).get("Name", "?")
     with suppress(OSError, ValueError):
         words = Path(f"/proc/{pid}/task/{task}/syscall").read_text().split()
         if words[0] == "running":
-            return "runs"
-        name = _SYSCALLS.get(os.uname().machine, {}).get(int(words[0]))
-        return f"waits in {name or f'system call {words[0]}'}"
-    return "waits in the system"
+            return Wait(task, name, "runs", ends=True)
+        call = _SYSCALLS.get(os.uname().machine, {}).get(int(words[0]))
+        if call == _FUTEX and int(words[4], 16) == 0:  # the address of its time-out
+            return Wait(task, name, f"waits in {call}, without a time-out", ends=False)
+        return Wait(task, name, f"waits in {call or f'system call {words[0]}'}", ends=True)
+    return Wait(task, name, "waits in the system", ends=True)
+
+
+def _caught_by(pid: int) -> tuple[str, ...]:
+    """The signals for which a process has handlers, but for those that are about its end."""
+    caught = int(status_of(pid).get("SigCgt", "0"), 16)
+    return tuple(
+        number.name
+        for number in sorted(signal.valid_signals())
+        if isinstance(number, signal.Signals)
+        and caught >> number - 1 & 1
+        and number not in _OF_THE_END
+    )
+
+
+_OF_THE_END: Final = {
+    signal.SIGINT,  # for which Python has a handler of its own
+    signal.SIGTERM,
+    # What `faulthandler` catches, in C.
+    *(signal.SIGSEGV, signal.SIGFPE, signal.SIGABRT, signal.SIGBUS, signal.SIGILL),
+}
+_FUTEX: Final = "futex (a lock)"
 
 
 # Those that programs wait in.
@@ -232,12 +257,12 @@ _SYSCALLS: Final[dict[str, dict[int, str]]] = {
     "x86_64": {
         0: "read", 1: "write", 7: "poll", 23: "select", 34: "pause", 35: "nanosleep",
         43: "accept", 45: "recvfrom", 47: "recvmsg", 61: "wait4", 72: "fcntl", 73: "flock",
-        202: "futex (a lock)", 230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid",
+        202: _FUTEX, 230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid",
         270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4", 441: "epoll_pwait2",
     },
     "aarch64": {
         63: "read", 64: "write", 22: "epoll_pwait", 72: "pselect6", 73: "ppoll", 95: "waitid",
-        98: "futex (a lock)", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept",
+        98: _FUTEX, 101: "nanosleep", 115: "clock_nanosleep", 202: "accept",
         207: "recvfrom", 212: "recvmsg", 242: "accept4", 260: "wait4",
     },
 }  # fmt: skip

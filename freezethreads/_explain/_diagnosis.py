@@ -18,7 +18,7 @@ from freezethreads._explain._describe import frame_of
 from freezethreads._explain._hangs import Hang, look_at_hangs
 from freezethreads._explain._sentences import Place, advise, explain, rewrite
 from freezethreads._explain._source import holder_around, line_of, loop_around
-from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._explain._strangers import look_at_strangers, strangers_to
 from freezethreads._explain._waits import Stays, called_by, long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
@@ -70,6 +70,7 @@ def diagnose(
     findings: list[Finding] = []
     warnings: list[Finding] = []
     threads = len(freezer.threads())
+    strangers: tuple[Thread, ...] = ()
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
@@ -77,9 +78,9 @@ def diagnose(
             controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
             called = {} if others else called_by(hold._freeze)
-            strangers = look_at_strangers(hold.threads, controllers)
+            strangers = strangers_to(hold.threads, controllers)
             warnings = _hangs(freezer, others, monotonic())
-            warnings += [_stranger(freezer, *seen) for seen in strangers]
+            warnings += [_stranger(freezer, *seen) for seen in look_at_strangers(strangers)]
     except FreezeTimeout as error:
         waited = monotonic() - began
         others = list(freezer._registry.active)
@@ -111,6 +112,7 @@ def diagnose(
         findings=tuple(findings),
         warnings=(*warnings, *_marks()),
         waits=(*long_waits(records, began, told), *stays.unknown_waits(called, told)),
+        unregistered=tuple(thread.name for thread in strangers),
     )
 
 

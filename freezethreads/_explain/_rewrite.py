@@ -67,11 +67,6 @@ class Line:
         return calls[0] if len(calls) == 1 else None
 
     @property
-    def is_standard(self) -> bool:
-        """Whether it is the standard library's, since there is none of the program."""
-        return self._entry is not None and is_standard(self._entry.filename)
-
-    @property
     def calls_back(self) -> bool:
         """Whether what it calls may run code of the program, for all that its words tell."""
         calls = [self._call] if self._call else calls_at(self._entry) if self._entry else []

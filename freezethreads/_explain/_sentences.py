@@ -225,12 +225,6 @@ def _advise_wait(called: str, evidence: Evidence, at: str) -> str:
         )
     line = Line(evidence.later)
     region = f"`with {called}.blocking():`"
-    if line.is_standard:
-        return (
-            "No line of the program is there to be changed. Give the thread a target that "
-            f"makes this call in {region}, if it takes nothing shared and calls nothing of the "
-            "program."
-        )
     if line.calls_back:
         return (
             f"Put no blocking region around the call {at}: it calls code of the program. Have it "
@@ -268,8 +262,6 @@ def rewrite(called: str, cause: Cause, evidence: Evidence) -> tuple[str, ...]:
     if is_of_nobody(evidence.later):
         return ()
     if cause not in (Cause.WAITING, Cause.JOIN) or line.calls_back or line.is_alone:
-        return ()
-    if line.is_standard:
         return ()
     if line.is_end or runs_event_loop(evidence.later) or evidence.where != "safepoint":
         return ()

@@ -75,7 +75,8 @@ def _from_outside(
 
 _UNSERVED_ADVICE: Final = (
     "Nobody was stopped, and from outside nobody can tell who waits for whom. On CPython 3.14 and "
-    "newer --attach tells that, and who does not stop, and why."
+    "newer --attach tells that, and who does not stop, and why, as long as one of its threads runs "
+    "Python now and then."
 )
 
 

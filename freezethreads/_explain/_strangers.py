@@ -34,15 +34,20 @@ def _glance_at(strangers: Sequence[Thread]) -> list[_Glance]:
     ]
 
 
-def look_at_strangers(stopped: Iterable[ThreadInfo], controllers: set[int]) -> Iterator[Seen]:
-    """Who is not among `stopped`, nor this library's, and moves, for all that can be told: the
-    thread, whether it is seen to move, and two stacks.
+def strangers_to(stopped: Iterable[ThreadInfo], controllers: set[int]) -> tuple[Thread, ...]:
+    """Who is not among `stopped`, nor this library's. `controllers` are those who have stopped
+    others, and are to move."""
+    return other_threads({info.ident for info in stopped} | controllers | {get_ident()})
 
-    `controllers` are those who have stopped others, and are to move. Takes 20 ms. One that merely
-    waits is not worth a warning: whoever it waits for may be stopped. That is not known of one
-    without a number of the system's, by which alone it is told who has had a processor.
+
+def look_at_strangers(strangers: Sequence[Thread]) -> Iterator[Seen]:
+    """Those of them that move, for all that can be told: the thread, whether it is seen to move,
+    and two stacks.
+
+    Takes 20 ms. One that merely waits is not worth a warning: whoever it waits for may be stopped.
+    That is not known of one without a number of the system's, by which alone it is told who has had
+    a processor.
     """
-    strangers = other_threads({info.ident for info in stopped} | controllers | {get_ident()})
     if not strangers:
         return
     before = _glance_at(strangers)

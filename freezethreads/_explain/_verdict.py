@@ -13,6 +13,7 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
     lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis.freezes]
+    lines += _unregistered(diagnosis.unregistered)
     told: set[str] = set()
     for finding in diagnosis.findings:
         lines += ["", *_finding(finding, told)]
@@ -68,6 +69,13 @@ def _head(diagnosis: Diagnosis) -> str:
         f"{where}: {len(others)} of {threads} threads did not stop. All were let go after "
         f"{duration(diagnosis.waited)}."
     )
+
+
+def _unregistered(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        who = "1 thread is" if len(names) == 1 else f"{len(names)} threads are"
+        them = "it" if len(names) == 1 else "them"
+        yield f"  {who} not registered, and no freeze waits for {them}: {some(names)}"
 
 
 def _finding(finding: Finding, told: set[str], prefix: str = "") -> Iterator[str]:

@@ -99,19 +99,22 @@ class FreezeRow(_AnyFreeze):
 
 @dataclass(frozen=True, kw_only=True)
 class FreezerRow:
-    """A freezer, with what is asked for or stands, in order, and ``where`` a freeze stops threads
-    that does not say it. An older version does not say that, and knows safepoints alone."""
+    """A freezer: how many threads are registered with it, and how many ``others`` the process has;
+    what is asked for or stands, in order; and ``where`` a freeze stops threads that does not say
+    it. An older version does not say the others, nor that, and knows safepoints alone."""
 
     name: str
     threads: int
     state: str
     freezes: tuple[FreezeRow, ...]
     where: str | None = None
+    others: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessReport:
-    """A process with each of its freezers that are served."""
+    """A process with each of its freezers that are served, and how many ``others`` it has that are
+    registered with none of these: an older version does not say that."""
 
     pid: int
     command: tuple[str, ...]
@@ -120,6 +123,7 @@ class ProcessReport:
     threads: int
     state: str
     freezers: tuple[FreezerRow, ...]
+    others: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +218,12 @@ class UnregisteredRow:
     native_id: int | None
     state: str | None = None
     line: CodeLine | None = None
+
+
+def count_others(covered: Collection[int]) -> int:
+    """How many Python threads the process has whose idents are not among these, without those of
+    this library. From any thread."""
+    return len(other_threads(covered))
 
 
 def thread_rows(
@@ -436,8 +446,10 @@ class Diagnosis:
     threads that no freeze waits for, and that went on, and about threads that stop and hang: they
     wait for a lock that another one keeps. There is neither freezer nor ``waited`` of a
     process that does not answer. ``waits`` are long ones, of threads of which there is nothing else
-    to say; none if somebody else has stopped threads. An older version does not say them. Of one
-    whose site is a "call" nobody knows how long it lasts: it did for ``seconds`` at least.
+    to say; none if somebody else has stopped threads. Of one whose site is a "call" nobody knows
+    how long it lasts: it did for ``seconds`` at least. ``unregistered`` are the names of those that
+    no freeze at safepoints waits for, if all others
+    stopped: whether they were seen to move or not. An older version does not say these two.
     """
 
     healthy: bool
@@ -450,6 +462,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     waits: tuple[WaitReport, ...] = ()
+    unregistered: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.healthy == bool(self.findings):

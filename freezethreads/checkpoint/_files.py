@@ -129,7 +129,10 @@ def lock_file(files: OwnFiles, name: Path, deadline: Deadline) -> FileIO:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return file
             if deadline.passed():
-                raise StoreError(f"{name} is locked: another store uses this path")
+                raise StoreError(
+                    f"{name} is locked: another store uses this path; close() that one, or give a "
+                    "longer wait= if its process is about to end"
+                )
             sleep(0.02)  # a blocking flock has no time-out
         raise StoreError(f"{name}: the process was forked while it waited, which is its parent's")
     except BaseException:

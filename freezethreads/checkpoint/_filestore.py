@@ -69,7 +69,8 @@ class FileStore(Unique):
 
     For a `path` of ``run/state`` they are ``run/state.0000000001`` and so on, with
     ``run/state.lock`` and, while it saves, ``run/state.unfinished``, all for this user alone.
-    ``run/state`` itself is not touched, and no link in the place of a file is followed.
+    ``run/state`` itself is not touched, and no link in the place of a file is followed. The folder,
+    here ``run``, has to exist, or this is a ValueError.
 
     As long as the store is open no other one can use the same path, in this process or another: the
     constructor waits up to `wait` seconds (None: for ever) for the lock, since a program that was

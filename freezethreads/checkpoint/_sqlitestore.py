@@ -78,8 +78,8 @@ class SQLiteStore:
     The file is made by the constructor, and beside it, with the first checkpoint, the empty file
     ``NAME.saved``, both for this user alone. A file that is there keeps its mode, and if others may
     read or write it, that is logged. ``path`` is absolute, and ``keep`` as it was given. ValueError
-    or TypeError for bad arguments; StoreError for a file that is damaged or has become empty,
-    belongs to another program, is a link, or cannot be made.
+    or TypeError for bad arguments, and a folder that does not exist is one; StoreError for a file
+    that is damaged or has become empty, belongs to another program, is a link, or cannot be made.
     """
 
     def __init__(

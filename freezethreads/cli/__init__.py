@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from freezethreads.cli import (
     _attach,
@@ -52,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _make_parser()
     if "_ARGCOMPLETE" in os.environ:  # a shell asks how a command line could go on
         _complete(parser)
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    _check_verb(parser, words)
+    arguments = parser.parse_args(words)
     try:
         status: int = arguments.run(arguments)
     except WrongUse as error:
@@ -73,6 +77,19 @@ def _make_parser() -> Parser:
         verb.describe(subparser)
         subparser.set_defaults(run=verb.run, parser=subparser)
     return parser
+
+
+def _check_verb(parser: Parser, words: Sequence[str]) -> None:
+    """Refuse a word that is no verb, with the one that may have been meant."""
+    names = [verb.NAME for verb in _VERBS]
+    if not words or words[0].startswith("-") or words[0] in names:
+        return
+    if words[0] == "help":
+        verb = words[1] if words[1:] and words[1] in names else "VERB"
+        parser.error(f"there is no 'help': write `{parser.prog} {verb} --help`")
+    close = get_close_matches(words[0], names, 1)
+    meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    parser.error(f"no such verb: {words[0]!r}; {meant}")
 
 
 def _complete(parser: Parser) -> None:

@@ -29,7 +29,7 @@ that is, unless --where says otherwise. The process needs CPython 3.14 or newer,
 trace it: its own user where the system allows that, or root. It need not have this library. Nothing
 of it is replaced. It stands still for some milliseconds, and goes on. If all its threads are in
 calls of C, nothing can be begun in it before one comes back: then the status is 1, and what each
-waits in is shown.
+waits in is shown, and what would help.
 """
 EPILOG = """\
 examples:

@@ -7,6 +7,7 @@ import signal
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from freezethreads._ground.text import clean_lines
 from freezethreads.cli._parser import seconds
 from freezethreads.cli._remote import (
     add_attach,
@@ -133,14 +134,35 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
     if arguments.json:
         print_json(answer)
         return
-    count, lease = answer["threads"], answer["lease"]
-    end = "until Ctrl-C" if arguments.wait else f"for {lease:g} s, or until a thaw"
-    who = f"{count} thread{' stands' if count == 1 else 's stand'}"
-    if not count:
-        group = f" in group {arguments.group!r}" if arguments.group else ""
-        who = f"no thread is registered{group}; who comes stands"
-    who += where_in_words(answer)
-    say(f"process {client.pid}: {who} {end}")
+    end = "until Ctrl-C" if arguments.wait else f"for {answer['lease']:g} s, or until a thaw"
+    who = _who_stands(arguments, answer) + where_in_words(answer)
+    say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(arguments, answer)}"))
+
+
+def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
+    count = answer["threads"]
+    if count:
+        return f"{count} thread{' stands' if count == 1 else 's stand'}"
+    if not arguments.group:
+        return "no thread is registered; who comes stands"
+    groups = answer.get("groups") or []
+    there = f"; there {'is' if len(groups) == 1 else 'are'} {', '.join(map(repr, groups))}"
+    if groups == [""]:
+        there = "; all threads are in the group ''"
+    who = f"no thread is registered in group {arguments.group!r}{there if groups else ''}"
+    return f"{who}; who comes stands"
+
+
+def _who_goes_on(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
+    """Those that are not registered, if all were to stand."""
+    others = answer.get("others") or 0
+    if arguments.group or not others:
+        return ""
+    who = "other" if answer["threads"] else "thread"
+    who += ", which is not registered, goes" if others == 1 else "s, which are not registered, go"
+    them = "it" if others == 1 else "them"
+    how = f" (`--where unlocked`, from CPython 3.12 on, stops {them} too)"
+    return f"; {others} {who} on{how if answer.get('where') == 'safepoint' else ''}"
 
 
 def _is_empty(signals: SimpleQueue[signal.Signals], wait: float) -> bool:

@@ -28,6 +28,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process, as the standard parser does, but without the usage."""
+        if message.endswith("required: PID"):
+            message += "; `freezethreads ps` lists the processes"
         self.exit(2, f"{self.prog}: {message} (try --help)\n")
 
 

@@ -26,7 +26,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
     """Say which arguments there are."""
     parser.description = (
         "The processes of this user that serve: those in which somebody has called serve(), or "
-        "that were started by 'FREEZETHREADS_CONTROL=1 freezethreads run ...'."
+        "that were started by 'FREEZETHREADS_CONTROL=1 freezethreads run ...' or are attached to. "
+        "Each with the number of its registered threads, and of the others."
     )
     parser.epilog = "example: freezethreads ps --json"
     add_json(parser)
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif found:
         rows = [_row(one, arguments.wide) for one in found]
         width = room(arguments.wide)
-        say(table_of(("PID", "THREADS", "STATE", "COMMAND"), rows, width))
+        say(table_of(("PID", "REGISTERED", "OTHERS", "STATE", "COMMAND"), rows, width))
         for silent in (one for one in found if "why" in one):
             say(silent["why"])
     else:
@@ -88,4 +89,6 @@ def _row(process: dict[str, Any], wide: bool) -> tuple[object, ...]:
         command = [os.path.basename(word) for word in command[:1]] + [*map(short_path, command[1:])]
     freezes = [freeze for one in process.get("freezers", ()) for freeze in one["freezes"]]
     where = "".join(sorted({where_in_words(freeze) for freeze in freezes}))
-    return process["pid"], process["threads"], process["state"] + where, shlex.join(command) or None
+    state = process["state"] + where
+    counts = process["threads"], process.get("others")
+    return process["pid"], *counts, state, shlex.join(command) or None

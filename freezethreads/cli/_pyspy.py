@@ -17,7 +17,7 @@ from typing import Any
 from freezethreads._ground.jsonable import to_json
 from freezethreads._report.reports import Frame, Variable
 
-__all__ = ["Spy", "Unreadable", "join"]
+__all__ = ["Spy", "Unreadable", "find_pyspy", "join"]
 
 _PATIENCE = 30.0  # seconds
 
@@ -37,7 +37,7 @@ class Spy:
     def __init__(self, pid: int, *, variables: bool, native: bool) -> None:
         self._problem = ""
         self._process: subprocess.Popen[bytes] | None = None
-        command = shutil.which("py-spy", path=_path())
+        command = find_pyspy()
         if command is None:
             self._problem = "no py-spy: pip install py-spy"
             return
@@ -77,6 +77,11 @@ class Spy:
         if not isinstance(threads, list) or not threads:
             raise Unreadable("py-spy saw no thread")
         return threads
+
+
+def find_pyspy() -> str | None:
+    """Where py-spy is, or None if there is none."""
+    return shutil.which("py-spy", path=_path())
 
 
 def _path() -> str:

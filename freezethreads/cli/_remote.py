@@ -186,11 +186,9 @@ def attaching(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # the end of the connection ends what was asked for
     except Unreached as error:
-        if arguments.json:
-            threads = [{"native_id": i, "name": n, "wait": w} for i, n, w in error.threads]
-            print_json({"error": {"kind": "unreached", "message": str(error), "threads": threads}})
-        lines = [f"  thread {i} ({clean(n)}) {w}" for i, n, w in error.threads]
-        print(f"{arguments.parser.prog}: {error}", *lines, sep="\n", file=sys.stderr)
+        from freezethreads.cli._unreached import tell_unreached
+
+        tell_unreached(arguments, error)
         return 1
     except AttachError as error:
         if arguments.json:
@@ -236,8 +234,12 @@ def say(text: str) -> None:
 
 def in_words(freezer: dict[str, Any]) -> str:
     """How many threads it has, and who has stopped them: a line for each freeze that stands."""
-    count = freezer["threads"]
-    lines = [f"{count} thread{'' if count == 1 else 's'}, {freezer['state']}"]
+    count, others = freezer["threads"], freezer.get("others")
+    threads = f"thread{'' if count == 1 else 's'}"
+    who = f"{count} {threads}"  # of an older version
+    if others is not None:
+        who = f"{count} registered {threads}, {others} other{'' if others == 1 else 's'}"
+    lines = [f"{who}, {freezer['state']}"]
     return "\n".join([*lines, *map(_freeze_in_words, freezer["freezes"])])
 
 

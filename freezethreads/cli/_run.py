@@ -34,7 +34,8 @@ NAME = "run"
 SUMMARY = "run a Python program with all its threads freezable"
 
 DESCRIPTION = """\
-Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` would. All threads that
+Runs a program as `python SCRIPT [ARG ...]` or `python -m MODULE [ARG ...]` would. Options go before
+SCRIPT or -m: what follows is the program's own. All threads that
 it starts, and its main thread, are enrolled with the default freezer, and the standard library's
 waits are freezable. So a thread in the program can freeze all others: freezethreads.freeze(). With
 FREEZETHREADS_CONTROL=1 in the environment another process can: freezethreads freeze PID. If that

@@ -35,7 +35,8 @@ One line a thread: its name, its state, the site where it stopped or else the li
 at which it was just met, its group, the seconds that it has been at its site, and the todos that it
 has still to make. Those come last that are not registered, and that no freeze at safepoints stops.
 A thread is running unless it stands, or is blocked in a wait or region that this library knows:
-under `run --unpatched` it knows no waits, and the line tells more. Below are the threads that an
+under `run --unpatched` it knows no waits, and the line tells more. A site that is `call` is a call
+of C, and one that is `anywhere` is between two bytecodes. Below are the threads that an
 exception has ended. With --watch the
 table stays and is kept up to date, and a key freezes (f), thaws (t), or quits (q), which thaws what
 was frozen by key.

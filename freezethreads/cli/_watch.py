@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from freezethreads._ground.text import clean_lines, encodable
 from freezethreads.cli._remote import in_words
+from freezethreads.cli._thaw import thaw_in_words
 from freezethreads.cli._threads import threads_table
 
 if TYPE_CHECKING:
@@ -76,9 +77,8 @@ class Watch:
         if key == "f":
             self._freeze()
         elif key == "t":
-            thawed = self._client.request("thaw")["thawed"]
+            self._message = thaw_in_words(self._client.request("thaw"))
             self._holds = False
-            self._message = "thawed" if thawed else "nothing was frozen from outside"
         return key not in ("q", "\x04")
 
     def _freeze(self) -> None:

@@ -13,6 +13,7 @@ from freezethreads._report.reports import (
     FreezerRow,
     ProcessReport,
     StragglerReport,
+    count_others,
 )
 
 __all__ = ["describe_freezer", "describe_process", "describe_straggler", "stopped_idents"]
@@ -23,6 +24,7 @@ _LONGEST_COMMAND = 100  # words
 def describe_process(freezers: Mapping[str, Freezer]) -> ProcessReport:
     """What the process is, with each of its freezers that are served."""
     rows = tuple(map(describe_freezer, freezers.values()))
+    registered = {info.ident for freezer in freezers.values() for info in freezer.threads()}
     return ProcessReport(
         pid=os.getpid(),
         command=tuple(sys.orig_argv[:_LONGEST_COMMAND]),
@@ -31,6 +33,7 @@ def describe_process(freezers: Mapping[str, Freezer]) -> ProcessReport:
         threads=sum(row.threads for row in rows),
         state=_most(row.state for row in rows),
         freezers=rows,
+        others=count_others(registered),
     )
 
 
@@ -45,12 +48,14 @@ def describe_freezer(freezer: Freezer) -> FreezerRow:
         for freeze in standing(freezer)
         if not freeze.done
     )
+    registered = freezer.threads()
     return FreezerRow(
         name=freezer.name,
-        threads=len(freezer.threads()),
+        threads=len(registered),
         state=_most(freeze.state for freeze in freezes),
         freezes=freezes,
         where=usual_where(freezer),
+        others=count_others({info.ident for info in registered}),
     )
 
 

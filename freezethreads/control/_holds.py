@@ -59,6 +59,11 @@ class Holds:
         with self._lock:
             return [key for key in self._holds if any(key.owner is owner for owner in owners)]
 
+    def owners(self) -> set[object]:
+        """Those that have a hold that stands."""
+        with self._lock:
+            return {key.owner for key, held in self._holds.items() if not held[0].expired}
+
     def renew(self, key: Key, lease: float | None) -> float | None:
         """Let it stand so long from now (None: as long as before); None if there is none by now.
 

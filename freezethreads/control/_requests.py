@@ -12,6 +12,7 @@ from freezethreads._report.reports import (
     Description,
     Diagnosis,
     ProcessReport,
+    count_others,
     ended_reports,
     thread_rows,
 )
@@ -83,12 +84,17 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         hooks=flag(arguments, "hooks", False),
         keep=flag(arguments, "keep", False),
     )
+    stand = len(hold.threads)
+    registered = freezer.threads()
+    idents = {info.ident for info in registered}
     return Frozen(
         freezer=freezer.name,
-        threads=len(hold.threads),
+        threads=stand,
         waited=hold.waited,
         lease=lease,
         where=hold.where,
+        others=count_others(idents | stopped_idents(freezer)),
+        groups=None if stand else tuple(sorted({info.group for info in registered})),
     )
 
 
@@ -107,7 +113,8 @@ def _thaw(session: Session, arguments: Mapping[str, object]) -> Thawed:
     What is frozen still, the program itself has stopped, or with `own` somebody else outside.
     """
     thawed = session.thaw(own=flag(arguments, "own", False))
-    return Thawed(thawed, tuple(map(describe_freezer, session.freezers.values())))
+    freezers = tuple(map(describe_freezer, session.freezers.values()))
+    return Thawed(thawed, freezers, session.held_by())
 
 
 def _sites(session: Session, arguments: Mapping[str, object]) -> Sites:

@@ -136,6 +136,12 @@ class Session:
         owners = (self,) if own else (None, self)
         return sum([self._holds.thaw(key) for key in self._holds.of(*owners)])
 
+    def held_by(self) -> tuple[int, ...]:
+        """The processes of the other connections that hold something: 0 for one whose number the
+        system does not tell."""
+        others = (one for one in self._holds.owners() if isinstance(one, Session))
+        return tuple(sorted({one.peer.pid or 0 for one in others if one is not self}))
+
     def answered(self) -> None:
         """The client has its answer: it knows of its hold."""
         self._unanswered.clear()

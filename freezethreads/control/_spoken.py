@@ -48,21 +48,26 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Frozen(Renewed):
-    """So many threads stand, ``waited`` seconds after they were asked to, and ``where``: an older
-    version does not say it, and means a safepoint."""
+    """So many threads stand, ``waited`` seconds after they were asked to, and ``where``. So many
+    ``others`` go on, which are not registered; and if nobody stands, these are the ``groups`` of
+    those that are. An older version does not say these, and means a safepoint."""
 
     freezer: str
     threads: int
     waited: float
     where: str | None = None
+    others: int | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Thawed:
-    """How many holds were thawed, and the freezers as they are now."""
+    """How many holds were thawed, and the freezers as they are now; and which processes hold
+    something still by a connection, of which an older version does not say anything."""
 
     thawed: int
     freezers: tuple[FreezerRow, ...]
+    held_by: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from freezethreads._attach.errors import AttachError, ServesAlready, Unreached
 from freezethreads._attach.outside import attached, detach
 from freezethreads._attach.poke import poke
 from freezethreads._attach.target import Target
-from freezethreads.cli import main
+from freezethreads.cli import _pyspy, main
 from freezethreads.control import ControlError, FreezeFailed, connect, find_processes
 from freezethreads.control._protocol import encode
 from helpers import WAIT, wait_until
@@ -237,12 +238,74 @@ def test_nobody_runs_python(capsys: pytest.CaptureFixture[str]) -> None:
         error = capsys.readouterr().err
         assert "no thread of process" in error
         assert error.count("\n  thread ") == 2
-        assert "waits in " in error
+        assert f"  thread {program.pid} (" in error
+        assert ") waits in futex (a lock), without a time-out\n" in error
+        assert "(answering) waits in read\n" in error
+        assert f"`freezethreads attach {program.pid} --timeout 60`\n" in error
         with pytest.raises(Unreached) as caught:
             program.attach(timeout=0.1)
         assert len(caught.value.threads) == 2
         assert program.ask("state()")["modules"] == []
         assert program.pid not in find_processes()
+
+
+LOCKED = (
+    "import signal, sys, threading\n"
+    "exec(sys.argv[1])\n"
+    "lock = threading.Lock(); lock.acquire(); print(flush=True); lock.acquire()"
+)
+
+
+@contextmanager
+def locked(statement: str) -> Iterator[int]:
+    """The number of a process that has run this, and waits for a lock that nobody will release."""
+    command = [sys.executable, "-c", LOCKED, statement]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            wait = outside._waits_of
+            wait_until(lambda: not any(thread.ends for thread in wait(process.pid)))
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("verb", ["attach", "stuck", "dump"])
+def test_nobody_will_ever_run_python(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not told to wait for longer; and where py-spy is missing, to install it."""
+    monkeypatch.setattr(outside, "TIMEOUT", 0.5)
+    options = ["--timeout", "0.5"] if verb == "attach" else ["--attach"]
+    with locked("pass") as pid:
+        assert main([verb, str(pid), *options]) == 1
+        error = capsys.readouterr().err
+        assert "longer" not in error
+        assert "a signal" not in error
+        monkeypatch.setattr(_pyspy, "_path", lambda: "/nowhere")
+        assert main([verb, str(pid), *options, "--json"]) == 1
+        (advice,) = json.loads(capsys.readouterr().out)["error"]["advice"]
+        look = "stuck" if verb == "stuck" else "dump"
+        assert advice == (
+            "py-spy, which is not installed: `pip install py-spy`, then "
+            f"`freezethreads {look} {pid}` shows the stacks"
+        )
+
+
+def test_a_signal_lets_it_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """One that the program handles in Python, which the message names."""
+    with locked("signal.signal(signal.SIGUSR1, lambda *_: None)") as pid:
+        assert main(["attach", str(pid), "--timeout", "0.5"]) == 1
+        assert "it has handlers for SIGUSR1; choose one" in capsys.readouterr().err
+        found: list[Any] = []
+        thread = threading.Thread(target=lambda: found.append(outside.attach(pid, timeout=WAIT)))
+        thread.start()
+        while thread.is_alive():
+            os.kill(pid, signal.SIGUSR1)
+            thread.join(0.01)
+        assert found
+        detach(pid)
 
 
 def test_one_comes_back_in_time() -> None:

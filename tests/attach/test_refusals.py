@@ -67,6 +67,13 @@ def test_no_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"there is no process {pid}" in refused(pid, capsys)
 
 
+def test_nothing_to_detach(capsys: pytest.CaptureFixture[str]) -> None:
+    with Program("work") as program, pytest.raises(SystemExit, match="2"):
+        main(["detach", str(program.pid)])
+    said = f"process {program.pid} is not attached to: there is nothing to detach"
+    assert capsys.readouterr().err == f"freezethreads detach: {said}\n"
+
+
 def test_names_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is asked of the process."""
     assert "no such" not in refused(1, capsys, "--atomic", "not a name")

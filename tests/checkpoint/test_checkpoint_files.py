@@ -29,7 +29,7 @@ def test_a_path_is_used_by_one_store_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="another store uses this path"):
             FileStore(tmp_path / "f", wait=0)
         result = run_python(OPEN, str(store.path), check=False)
-        assert "another store uses this path" in result.stderr
+        assert "another store uses this path; close() that one, or give a longer" in result.stderr
     FileStore(tmp_path / "f", wait=0).close()
 
 

@@ -56,7 +56,12 @@ DEMO = ("demo", "--root", "root")
 # What is asked, and what the answer has to say.
 WRONG: dict[tuple[str, ...], str] = {
     (): "VERB",
-    ("dance",): "'dance'",
+    ("dance",): "no such verb: 'dance'; there are demo, run, ps, ",
+    ("frezze", "4711"): "no such verb: 'frezze'; did you mean 'freeze'? (try --help)",
+    ("help",): "there is no 'help': write `freezethreads VERB --help`",
+    ("help", "freeze"): "there is no 'help': write `freezethreads freeze --help`",
+    ("help", "dance"): "there is no 'help': write `freezethreads VERB --help`",
+    ("freeze",): "required: PID; `freezethreads ps` lists the processes",
     ("demo", "--dance"): "--dance",
     ("demo", "--root", "nowhere"): "nowhere: there is no such directory",
     ("demo", "--root", "file"): "file: there is no such directory",

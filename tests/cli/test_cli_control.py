@@ -56,12 +56,12 @@ def fail(capsys: Captured, *arguments: object) -> tuple[int, str]:
 
 def test_ps(capsys: Captured, served: Program) -> None:
     header, line = say(capsys, "ps").splitlines()
-    assert header.split() == ["PID", "THREADS", "STATE", "COMMAND"]
-    pid, threads, state, command = line.split(None, 3)
-    assert (pid, threads, state) == (str(served.pid), "2", "running")
+    assert header.split() == ["PID", "REGISTERED", "OTHERS", "STATE", "COMMAND"]
+    pid, registered, others, state, command = line.split(None, 4)
+    assert (pid, registered, others, state) == (str(served.pid), "2", "1", "running")
     assert command.startswith(f"{os.path.basename(sys.executable)} -c ")
     (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
-    assert (process["pid"], process["threads"]) == (served.pid, 2)
+    assert (process["pid"], process["threads"], process["others"]) == (served.pid, 2, 1)
 
 
 def test_ps_when_nobody_serves(capsys: Captured, runtime: Path) -> None:
@@ -75,7 +75,7 @@ def test_ps_shows_one_that_does_not_answer(
     monkeypatch.setattr("freezethreads.cli._ps._PATIENCE", 0.1)
     os.kill(own.pid, signal.SIGSTOP)
     _, line, why = say(capsys, "ps").splitlines()
-    assert line.split()[:4] == [str(own.pid), "-", "no", "answer"]
+    assert line.split()[:5] == [str(own.pid), "-", "-", "no", "answer"]
     assert why.startswith(f"process {own.pid} did not answer within 0.1 s")
     (process,) = json.loads(say(capsys, "ps", "--json"))["processes"]
     assert process["why"] == why
@@ -103,7 +103,7 @@ def test_ps_removes_what_a_killed_process_left(capsys: Captured, own: Program) -
 
 def test_threads(capsys: Captured, served: Program) -> None:
     summary, header, *lines = say(capsys, "threads", served.pid).splitlines()
-    assert summary == f"process {served.pid}: 2 threads, running"
+    assert summary == f"process {served.pid}: 2 registered threads, 1 other, running"
     assert header.split() == ["NAME", "STATE", "SITE", "GROUP", "SECONDS", "TODOS"]
     assert [line.split()[:2] for line in lines[:2]] == [["one", "running"], ["two", "running"]]
     last = f"<string>:{len(STAY.splitlines())}"  # where the main thread waits
@@ -163,9 +163,12 @@ def test_a_thread_that_threading_does_not_know(capsys: Captured, runtime: Path) 
 
 def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     told = say(capsys, "freeze", served.pid, "--reason", "to look", "--lease", 30)
-    assert told == f"process {served.pid}: 2 threads stand for 30 s, or until a thaw\n"
+    stand, others = told.rstrip("\n").split("; ")
+    assert stand == f"process {served.pid}: 2 threads stand for 30 s, or until a thaw"
+    how = "(`--where unlocked`, from CPython 3.12 on, stops it too)"
+    assert others == f"1 other, which is not registered, goes on {how}"
     summary, by, _, *lines, _ = say(capsys, "threads", served.pid).splitlines()
-    assert summary.endswith("2 threads, frozen")
+    assert summary.endswith("2 registered threads, 1 other, frozen")
     assert "a hold by freezethreads-control-for-" in by
     assert by.endswith("for 'to look'")
     assert [line.split()[:3] for line in lines] == [
@@ -179,11 +182,62 @@ def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     assert told == f"process {served.pid}: nothing was frozen from outside\n"
 
 
+def test_thaw_names_who_holds_on(capsys: Captured, own: Program) -> None:
+    """It cannot end what another command holds, and does not say that nothing is frozen."""
+    how = "as `freezethreads freeze --wait` does, until that ends"
+    holds = f"process {os.getpid()} holds it, {how}"
+    with connect(own.pid) as client:
+        client.request("freeze")
+        assert main(["thaw", str(own.pid)]) == 1
+        first, second, by = capsys.readouterr().out.splitlines()
+        assert first == f"process {own.pid}: not thawed: {holds}"
+        assert second.endswith(", frozen")
+        assert by.startswith(f"  a hold by freezethreads-control-for-{os.getpid()} stands")
+        say(capsys, "freeze", own.pid)
+        assert main(["thaw", str(own.pid), "--json"]) == 1
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["thawed"], answer["held_by"]) == (1, [os.getpid()])
+        say(capsys, "freeze", own.pid)
+        assert main(["thaw", str(own.pid)]) == 1
+        assert f": thawed, but not all: {holds}\n" in capsys.readouterr().out
+        assert client.request("thaw", own=True)["held_by"] == []
+    assert say(capsys, "thaw", own.pid) == f"process {own.pid}: nothing was frozen from outside\n"
+
+
 def test_freeze_says_that_nobody_is_there(capsys: Captured, served: Program) -> None:
     """Whose group is misspelt reads it."""
-    who = "no thread is registered in group 'nobody'; who comes stands"
+    who = "no thread is registered in group 'nobody'; all threads are in the group ''"
     told = say(capsys, "freeze", served.pid, "--group", "nobody")
-    assert told == f"process {served.pid}: {who} for 60 s, or until a thaw\n"
+    assert told == f"process {served.pid}: {who}; who comes stands for 60 s, or until a thaw\n"
+
+
+def test_freeze_says_which_groups_there_are(capsys: Captured, runtime: Path) -> None:
+    moves = "freezethreads.register('main', group='io.disk')\n"
+    with program("import sys, freezethreads\n" + moves + SERVE + "sys.stdin.read()") as served:
+        told = say(capsys, "freeze", served.pid, "--group", "oi")
+        assert "no thread is registered in group 'oi'; there is 'io.disk'; who comes" in told
+
+
+def test_freeze_and_threads_of_an_older_process(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say who else there is, and nothing is said of that."""
+    request = Client.request
+
+    def older(self: Client, name: str, **arguments: object) -> dict[str, Any]:
+        answer = request(self, name, **arguments)
+        for one in answer, answer.get("freezer"):
+            if isinstance(one, dict):
+                one.pop("others", None)
+                one.pop("groups", None)
+        return answer
+
+    monkeypatch.setattr(Client, "request", older)
+    told = say(capsys, "freeze", served.pid)
+    assert told == f"process {served.pid}: 2 threads stand for 60 s, or until a thaw\n"
+    told = say(capsys, "threads", served.pid)
+    assert told.startswith(f"process {served.pid}: 2 threads, frozen\n")
+    assert "'nobody'; who comes" in say(capsys, "freeze", served.pid, "--group", "nobody")
 
 
 def test_json_of_freeze_and_thaw(capsys: Captured, served: Program) -> None:
@@ -209,7 +263,7 @@ def test_what_the_program_itself_has_frozen_stays(capsys: Captured, runtime: Pat
     with program(code) as served:
         first, second, third = say(capsys, "thaw", served.pid).splitlines()
         assert first.endswith("nothing was frozen from outside")
-        assert second == "default: 2 threads, frozen"
+        assert second == "default: 2 registered threads, 1 other, frozen"
         assert third.startswith("  a hold by MainThread stands, ")
         assert third.endswith(", for 'its own'")
 
@@ -289,7 +343,8 @@ def test_freeze_that_waits(own: Program, number: signal.Signals) -> None:
         client.request("freeze", keep=True, group="nobody")
     waiting = Program("-m", "freezethreads", *arguments)
     try:
-        assert waiting.line() == f"process {own.pid}: 2 threads stand until Ctrl-C"
+        stand = f"process {own.pid}: 2 threads stand until Ctrl-C; 1 other, "
+        assert waiting.line().startswith(stand)
         with connect(own.pid) as client:
             if number == signal.SIGINT:  # it was renewed by then
                 wait_until(lambda: _seconds_of_freeze(client) > 1.2)
@@ -347,9 +402,9 @@ def test_freeze_where_nobody_is_registered(capsys: Captured, runtime: Path) -> N
         assert (
             told == f"process {served.pid}: 2 threads stand (unlocked) for 60 s, or until a thaw\n"
         )
-        assert " 0  frozen (unlocked) " in say(capsys, "ps")
+        assert say(capsys, "ps").splitlines()[1].split()[1:5] == ["0", "2", "frozen", "(unlocked)"]
         summary, by, _, *lines = say(capsys, "threads", served.pid).splitlines()
-        assert summary.endswith("0 threads, frozen")
+        assert summary.endswith("0 registered threads, 2 others, frozen")
         assert by.startswith("  a hold (unlocked) by freezethreads-control-for-")
         assert sorted(line.split()[:3] for line in lines) == [
             ["MainThread", "unregistered,", "frozen"],
@@ -357,7 +412,13 @@ def test_freeze_where_nobody_is_registered(capsys: Captured, runtime: Path) -> N
         ]
         assert "\n  a hold (unlocked) by " in say(capsys, "dump", served.pid, "--no-freeze")
         say(capsys, "thaw", served.pid)
-        assert " 0  running " in say(capsys, "ps")
+        assert say(capsys, "ps").splitlines()[1].split()[1:4] == ["0", "2", "running"]
+        told = say(capsys, "freeze", served.pid)
+        assert told.endswith(
+            ": no thread is registered; who comes stands for 60 s, or until a thaw; 2 threads, "
+            "which are not registered, go on (`--where unlocked`, from CPython 3.12 on, stops them "
+            "too)\n"
+        )
         assert "healthy. 2 threads" in say(capsys, "stuck", served.pid, "--where", "anywhere")
 
 

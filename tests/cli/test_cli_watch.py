@@ -25,13 +25,13 @@ def state_of(served: Program) -> str:
 
 def test_a_key_freezes_thaws_and_quits() -> None:
     with program() as served, watching(served) as terminal:
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         terminal.press("f")
-        terminal.see("2 threads, frozen")
+        terminal.see("2 registered threads, 1 other, frozen")
         terminal.see("between two counts")
         assert state_of(served) == "frozen"
         terminal.press("t")
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         assert state_of(served) == "running"
         terminal.press("f")
         wait_until(lambda: state_of(served) == "frozen")
@@ -42,7 +42,7 @@ def test_a_key_freezes_thaws_and_quits() -> None:
 
 def test_a_narrow_terminal_shows_a_line_a_thread() -> None:
     with program() as served, watching(served, width=50) as terminal:
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         terminal.press("f")
         terminal.see("one         frozen        safepoint ...<string>:")
         terminal.see("(no room for ")
@@ -52,19 +52,19 @@ def test_a_narrow_terminal_shows_a_line_a_thread() -> None:
 
 def test_a_freeze_that_fails_is_shown() -> None:
     with program() as served, watching(served) as terminal:
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         with connect(served.pid) as client:
             client.request("freeze")
             terminal.press("t")
-            terminal.see("nothing was frozen from outside")
-            terminal.see("2 threads, frozen")
+            terminal.see("not thawed: process ")
+            terminal.see("2 registered threads, 1 other, frozen")
         terminal.press("\x04")
         assert terminal.end() == (0, "")
 
 
 def test_a_process_that_ends_ends_it() -> None:
     with program() as served, watching(served) as terminal:
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         served.kill()
         status, errors = terminal.end()
         assert status == 1
@@ -74,7 +74,7 @@ def test_a_process_that_ends_ends_it() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_quietly(number: signal.Signals) -> None:
     with program() as served, watching(served) as terminal:
-        terminal.see("2 threads, running")
+        terminal.see("2 registered threads, 1 other, running")
         terminal.process.send_signal(number)  # as Ctrl-C does SIGINT on a terminal of one's own
         assert terminal.end() == (128 + number, "")
         terminal.see("\x1b[?1049l")  # what was shown before is there again

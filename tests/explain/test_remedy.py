@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import re
 import time
@@ -12,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, LeaseExpired, Thread
+from freezethreads import Freezer, FreezeTimeout, LeaseExpired
 from freezethreads.integrations import asyncio_loop
 from freezing import Puppet, actor, puppet
-from helpers import WAIT, run_python, wait_until
+from helpers import WAIT, run_python
 
 Region = Callable[[Freezer], object]
 
@@ -113,22 +112,6 @@ def test_a_time_out_of_what_the_callback_does_is_left_as_it_is() -> None:
     with late(other, one), pytest.raises(FreezeTimeout) as caught:
         freezer.run_frozen(lambda: other.freeze(timeout=0.05))
     assert str(caught.value).count("What would help") == 1
-
-
-def test_no_line_of_the_standard_library_is_to_be_changed() -> None:
-    freezer = Freezer()
-    come, go = os.pipe()
-    with open(come, "rb"), open(go, "wb") as end:
-        thread = Thread(target=os.read, args=(come, 1), name="reads", freezer=freezer)
-        thread.start()
-        wait_until(lambda: bool(freezer.threads()))
-        with pytest.raises(FreezeTimeout) as caught:
-            freezer.freeze(timeout=0.1)
-        end.write(b".")
-        end.close()
-        thread.join()
-    (told,) = remedies_of(caught.value)
-    assert "Give the thread a target that makes this call in `with freezer.blocking():`" in told
 
 
 def test_while_another_controller_has_the_freezer_its_line_is_named() -> None:

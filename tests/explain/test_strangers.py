@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from foreign import Foreign, foreign
 from freezethreads import Freezer
-from freezethreads._explain import diagnose
+from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._ground import foreign as foreign_module
 from freezethreads._report.reports import Finding
 from helpers import HAS_GIL, WAIT, wait_until
@@ -38,6 +39,21 @@ def test_one_that_sleeps_and_works_in_turn_is_seen_to_move() -> None:
 def test_one_that_merely_waits_is_not_worth_a_warning() -> None:
     with foreign() as one:
         wait_until(lambda: not warnings_about(one))  # it may be on its way there
+        diagnosis = diagnose(Freezer(), WAIT)
+    assert f"thread {one.ident}" in diagnosis.unregistered  # it is counted all the same
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        ((), "healthy. "),
+        (("a",), "  1 thread is not registered, and no freeze waits for it: a"),
+        (tuple("abcd"), "  4 threads are not registered, and no freeze waits for them: a, b, c an"),
+    ],
+)
+def test_those_that_are_not_registered_have_one_line(names: tuple[str, ...], line: str) -> None:
+    diagnosis = replace(diagnose(Freezer(), WAIT), warnings=(), unregistered=names)
+    assert line in render_diagnosis(diagnosis).splitlines()[-1]
 
 
 def test_of_one_that_nobody_can_tell_of_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

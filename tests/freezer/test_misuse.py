@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +22,10 @@ from freezethreads import (
     Freezer,
     NotRegistered,
     World,
-    control,
     sync,
 )
 from freezethreads._ground.elsewhere import METHODS, MODULES
 from freezethreads._ground.files import is_own
-from freezethreads._ground.unique import Given
 from freezethreads.integrations import asyncio_loop
 from helpers import WAIT, Worker, run_python, start, wait_for
 
@@ -502,33 +499,6 @@ def test_nothing_is_said_of_other_names() -> None:
 def test_a_target_for_a_group_names_what_to_write() -> None:
     with pytest.raises(TypeError, match=r"not <built-in function print>; write target="):
         freezethreads.Thread(print)  # type: ignore[arg-type]
-
-
-# What nobody makes by hand.
-
-GIVEN = {
-    asyncio_loop.Enrolment: "asyncio_loop.enrol()",
-    control.Client: "freezethreads.control.connect(pid)",
-    control.Serving: "freezethreads.serve()",
-    freezethreads.ForkGuard: "freezethreads.guard_forks()",
-    freezethreads.Hold: "freezethreads.hold()",
-    freezethreads.Hook: "freezethreads.hook(before, after)",
-    freezethreads.Installation: "freezethreads.install()",
-    freezethreads.Registration: "freezethreads.register()",
-    freezethreads.World: "freezethreads.freeze()",
-}
-
-
-@pytest.mark.parametrize(("made", "instead"), GIVEN.items())
-def test_what_is_made_by_hand_says_what_to_write(made: Callable[..., object], instead: str) -> None:
-    for given, named in (((), {}), ((freezethreads.default_freezer,), {}), ((), {"group": "io"})):
-        with pytest.raises(TypeError, match=rf"is not made by hand: .*{re.escape(instead)}"):
-            made(*given, **named)
-
-
-def test_these_are_all_that_are_not_made_by_hand() -> None:
-    below = {*Given.__subclasses__(), World, freezethreads.Hold}
-    assert set(GIVEN) == {cls for cls in below if not cls.__name__.startswith("_")}
 
 
 def test_another_thread_cannot_be_registered(freezer: Freezer) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from freezethreads import Freezer
 from freezethreads._explain._describe import describe
-from freezethreads._explain._strangers import look_at_strangers
+from freezethreads._explain._strangers import look_at_strangers, strangers_to
 from freezethreads.testing._result import stacks
 from helpers import WAIT, Worker, start, start_own, wait_for, wait_until
 from machine import needs_monitoring
@@ -65,7 +65,7 @@ def test_strangers_that_move(threads: Pair) -> None:
     moving: set[int] = set()
 
     def is_users_seen() -> bool:
-        seen = look_at_strangers([], set())
+        seen = look_at_strangers(strangers_to([], set()))
         moving.update(thread.ident or 0 for thread, moves, *_ in seen if moves)
         return users.ident in moving
 

@@ -235,6 +235,15 @@ def test_every_page_is_in_the_site() -> None:
     assert max(listed.values()) == 1
 
 
+@pytest.mark.parametrize("folder", ["how-to", "explanation", "reference"])
+def test_an_index_has_a_link_to_each_of_its_pages(folder: str) -> None:
+    """Also for who reads it as Markdown, where a table of contents is no more than bare names."""
+    page = DOCS / folder / "index.md"
+    (contents,) = (block for block in BLOCKS if block.page == page)
+    _, *names = contents.text.split()
+    assert re.findall(r"^\* \[.*?\]\((\w[^)]*)\.md\)", read(page), re.MULTILINE) == names
+
+
 def test_the_reference_has_every_name() -> None:
     """That of the package names them one by one, in an order of its own."""
     text = read(DOCS / "reference" / "freezethreads.md")

@@ -190,3 +190,14 @@ def test_public_names_say_where_they_are_public(name: str) -> None:
     found = public_objects()[name]
     if isinstance(found, (type, FunctionType)):  # else it is a method of the default freezer
         assert f"{found.__module__}.{found.__name__}" == name
+
+
+def test_the_quickest_safepoint_says_what_every_other_does() -> None:
+    assert inspect.getdoc(freezethreads.safepoint) == inspect.getdoc(Freezer.safepoint)
+
+
+@pytest.mark.parametrize("name", ["armed", "name"])
+def test_help_has_a_text_for_each_attribute_of_a_freezer(name: str) -> None:
+    text = pydoc.plain(pydoc.render_doc(Freezer))
+    (told,) = re.findall(rf"^ \|  {name}\n \|      (\S.*)$", text, re.MULTILINE)
+    assert told.startswith("T")
