@@ -53,9 +53,9 @@ from freezethreads._machine.bar import Bar, known_threads
 from freezethreads._machine.monitoring import is_available
 from freezethreads._machine.stacks import find_shelter, includes
 from freezethreads._machine.trap import below_trap
-from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
+from freezethreads._refrigerator.unentered import Made
 from freezethreads._refrigerator.waits import plumbing
-from freezethreads._registry.places import Place, kind_of
+from freezethreads._registry.places import kind_of
 from freezethreads._registry.record import here, logger
 from freezethreads._registry.requests import Freeze
 from freezethreads._report import ownership
@@ -118,7 +118,7 @@ class ForkGuard(Given):
         self.forks = 0
         self.refused = 0
         self.last: GuardedFork | None = None
-        self._made_at: Place | None = made_here(None)
+        self._made = Made(freezer._registry, "guard_forks()", "guards no fork")
 
     def __repr__(self) -> str:
         state = "in force" if self in _in_force else "not in force"
@@ -129,13 +129,8 @@ class ForkGuard(Given):
         """Where it stops threads: on CPython 3.11, at safepoints and in freezable waits alone."""
         return self._where
 
-    def __del__(self) -> None:
-        made_at: Place | None = vars(self).get("_made_at")  # it may have been cut short
-        if made_at is not None:
-            tell_of_unentered(self._freezer._registry, "guard_forks()", made_at, "guards no fork")
-
     def __enter__(self) -> Self:
-        self._made_at = None
+        self._made.entered()
         if self in _in_force:
             raise FreezeError(f"{self!r} is entered already")
         try:

@@ -19,7 +19,7 @@ from freezethreads._refrigerator.refrigerator import (
     visit,
     visit_as_stranger,
 )
-from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
+from freezethreads._refrigerator.unentered import Made
 from freezethreads._registry.places import Place, not_fork_safe, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
@@ -135,27 +135,18 @@ class Blocking:
 class WatchedBlocking(Blocking):
     """A blocking region in development mode: it tells if it was never entered."""
 
-    __slots__ = ("_made_at",)
+    __slots__ = ("_made",)
 
     _frames: ClassVar = 2
 
     def __init__(self, registry: Registry, label: str | None, fork_safe: bool) -> None:
         super().__init__(registry, label, fork_safe)
-        self._made_at: Place | None = made_here(label)
+        call = f"blocking({'' if label is None else repr(label)})"
+        self._made = Made(registry, call, "stops nobody")
 
     def __enter__(self) -> None:
-        self._made_at = None
-        self._check(sys._getframe(1))
+        self._made.entered()
         super().__enter__()
-
-    def _check(self, frame: FrameType) -> None:
-        """Raise if the thread must not enter it here."""
-
-    def __del__(self) -> None:
-        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
-        if made_at is not None:
-            call = f"blocking({'' if self._label is None else repr(self._label)})"
-            tell_of_unentered(self._registry, call, made_at, "stops nobody")
 
 
 class CheckedBlocking(WatchedBlocking):
@@ -163,10 +154,14 @@ class CheckedBlocking(WatchedBlocking):
 
     __slots__ = ()
 
-    def _check(self, frame: FrameType) -> None:
+    _frames: ClassVar = 3
+
+    def __enter__(self) -> None:
+        self._made.entered()  # also if it is refused
         record = self._registry.own.record
         if not (record and (record.shut or record.parking.shut)):
-            check_nothing_owned(place_of(frame, "blocking", self._label))
+            check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
+        super().__enter__()
 
 
 def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:

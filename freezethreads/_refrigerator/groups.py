@@ -15,8 +15,7 @@ from typing import ClassVar, NamedTuple
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator import membership
-from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
-from freezethreads._registry.places import Place
+from freezethreads._refrigerator.unentered import Made
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 
@@ -98,19 +97,14 @@ class GroupRegion:
 class WatchedGroupRegion(GroupRegion):
     """One in debug or development mode: it tells if it was never entered."""
 
-    __slots__ = ("_made_at",)
+    __slots__ = ("_made",)
 
     _frames: ClassVar = 2
 
     def __init__(self, registry: Registry, group: str) -> None:
         super().__init__(registry, group)
-        self._made_at: Place | None = made_here(None)
+        self._made = Made(registry, f"group({group!r})", "moves nobody")
 
     def __enter__(self) -> None:
-        self._made_at = None
+        self._made.entered()
         super().__enter__()
-
-    def __del__(self) -> None:
-        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
-        if made_at is not None:
-            tell_of_unentered(self._registry, f"group({self._group!r})", made_at, "moves nobody")

@@ -8,8 +8,8 @@ from typing import ClassVar
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.refrigerator import come_back, go_away
-from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
-from freezethreads._registry.places import Place, place_of
+from freezethreads._refrigerator.unentered import Made
+from freezethreads._registry.places import place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 
@@ -78,19 +78,14 @@ class NoFreeze:
 class WatchedNoFreeze(NoFreeze):
     """One in debug or development mode: it tells if it was never entered."""
 
-    __slots__ = ("_made_at",)
+    __slots__ = ("_made",)
 
     _frames: ClassVar = 2
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self._made_at: Place | None = made_here(None)
+        self._made = Made(registry, "no_freeze()", "keeps nobody going")
 
     def __enter__(self) -> None:
-        self._made_at = None
+        self._made.entered()
         super().__enter__()
-
-    def __del__(self) -> None:
-        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
-        if made_at is not None:
-            tell_of_unentered(self._registry, "no_freeze()", made_at, "keeps nobody going")

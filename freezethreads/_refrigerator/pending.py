@@ -15,7 +15,7 @@ from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import get_ident
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.refrigerator import come_back, go_away
-from freezethreads._refrigerator.unentered import made_here, tell_of_unentered
+from freezethreads._refrigerator.unentered import Made
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import here
 from freezethreads._registry.registry import Registry
@@ -90,20 +90,14 @@ class PendingRegion:
 class WatchedPendingRegion(PendingRegion):
     """One in debug or development mode: it tells if it was never entered."""
 
-    __slots__ = ("_made_at",)
+    __slots__ = ("_made",)
 
     _frames: ClassVar = 2
 
     def __init__(self, registry: Registry, kind: str) -> None:
         super().__init__(registry, kind)
-        self._made_at: Place | None = made_here(None)
+        self._made = Made(registry, f"pending({kind!r})", "marks nothing as pending")
 
     def __enter__(self) -> None:
-        self._made_at = None
+        self._made.entered()
         super().__enter__()
-
-    def __del__(self) -> None:
-        made_at: Place | None = getattr(self, "_made_at", None)  # it may have been cut short
-        if made_at is not None:
-            call = f"pending({self._kinds[-1]!r})"
-            tell_of_unentered(self._registry, call, made_at, "marks nothing as pending")

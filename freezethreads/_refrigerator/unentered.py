@@ -15,12 +15,30 @@ from freezethreads._registry.registry import Registry, warn_if_quiet
 from freezethreads._report.ownership import where
 
 
-def made_here(label: str | None) -> Place:
-    """Where the program is that has called into this library."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and is_own(frame.f_code.co_filename):
-        frame = frame.f_back
-    return place_of(frame, "blocking", label)
+class Made:
+    """That a region was made, where, and by which call. It tells as it dies with its region, unless
+    that was `entered`.
+
+    Made by the region, for the program that has called into this library.
+    """
+
+    __slots__ = ("_call", "_effect", "_place", "_registry")
+
+    def __init__(self, registry: Registry, call: str, effect: str) -> None:
+        self._registry, self._call, self._effect = registry, call, effect
+        frame = sys._getframe(1)
+        while frame.f_back is not None and is_own(frame.f_code.co_filename):
+            frame = frame.f_back
+        self._place: Place | None = place_of(frame, "blocking", None)
+
+    def entered(self) -> None:
+        """There is nothing to tell. May be repeated."""
+        self._place = None
+
+    def __del__(self) -> None:
+        place: Place | None = getattr(self, "_place", None)  # it may have been cut short
+        if place is not None:
+            tell_of_unentered(self._registry, self._call, place, self._effect)
 
 
 def tell_of_unentered(
