@@ -40,7 +40,8 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
     when that has returned. While the workers are frozen nothing is dispatched; what is submitted
     meanwhile, by a thread that runs, waits in the queue. ``result()`` and ``exception()`` of its
     futures, `map()`, and `shutdown()` are freezable waits for the thread that calls them; and a
-    `FreezeError`, where that would wait for ever, since all workers stand in a world of its own.
+    `FreezeError`, where that would wait for ever, since all workers stand in a world of its own
+    (for `shutdown()`, one of them). `map()` has cancelled its jobs then, as at any error.
     (`concurrent.futures.wait()` and `concurrent.futures.as_completed()` are not, unless `install()`
     is in force.)
     """

@@ -13,6 +13,8 @@ import concurrent.futures.thread  # noqa: F401 - its hook for the end has to be 
 import os
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from freezethreads._controller.controller import Controller
@@ -31,6 +33,17 @@ looked_at: dict[int, bool] = {}
 def adopt(controller: Controller) -> None:
     """Look after this controller's registry at a fork and at the end of the main thread."""
     controllers.add(controller)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """In this block a fork by the calling thread is not warned of: whoever makes it says what there
+    is to say."""
+    try:
+        looked_at[get_ident()] = True
+        yield
+    finally:
+        looked_at.pop(get_ident(), None)
 
 
 class _Undeserved:

@@ -22,11 +22,13 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.frames import HAS_GIL
 from freezethreads._ground.original import (
+    OwnThread,
     get_ident,
     get_native_id,
     monotonic,
@@ -178,9 +180,26 @@ def _is_in(freeze: Freeze, deadlock: Deadlock) -> bool:
 
 def _say(freeze: Freeze, deadlock: Deadlock) -> None:
     if _can_be_logged():
-        logger.warning(_TEXT, freeze, deadlock)
+        with _known():
+            logger.warning(_TEXT, freeze, deadlock)
     else:  # a thread that stands has a lock of the log itself
         tell_stderr(clean_lines(f"freezethreads: {_TEXT % (freeze, deadlock)}"))
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """In this block `threading` knows the calling thread as one of this library's own.
+
+    `logging` asks it who that is. So it would make one of the program's threads of it: up to
+    CPython 3.12 for good.
+    """
+    ident = get_ident()
+    known = threading._active  # type: ignore[attr-defined]
+    known[ident] = OwnThread(name="freezethreads-lookout")
+    try:
+        yield
+    finally:
+        known.pop(ident, None)
 
 
 def _can_be_logged() -> bool:

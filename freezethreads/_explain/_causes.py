@@ -100,6 +100,11 @@ def is_idle_worker(stack: Sequence[FrameSummary]) -> bool:
     return _is_at(stack[-1], thread_pools.__file__, "_worker")
 
 
+def is_job(stack: Sequence[FrameSummary]) -> bool:
+    """Whether it is in a call of C that was submitted to a pool of `concurrent.futures`."""
+    return _is_at(stack[-1], thread_pools.__file__, "run")
+
+
 def _is_at(entry: FrameSummary, file: str, function: str) -> bool:
     return (entry.filename, entry.name) == (file, function)
 

@@ -19,6 +19,7 @@ from freezethreads._ground.original import (
     get_ident,
     getpid,
     monotonic,
+    own_idents,
 )
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._registry.doors import call_shut
@@ -71,7 +72,7 @@ def _has_hold(record: Record) -> bool:
 
 def _look(freezer: Freezer, timeout: float | None) -> Description:
     # Before: who stands for this may be who seems to be able to give a sign.
-    deadlocks = _deadlocks()
+    deadlocks = _deadlocks(freezer)
     began = monotonic()
     try:
         with freezer.hold(timeout=timeout, reason="a report") as hold:
@@ -88,8 +89,11 @@ def _look(freezer: Freezer, timeout: float | None) -> Description:
         return replace(describe(freezer, deadlocks=deadlocks), problem=str(error))
 
 
-def _deadlocks() -> tuple[str, ...]:
-    return tuple(line for one in find_deadlocks(reach=True) for line in str(one).splitlines())
+def _deadlocks(freezer: Freezer) -> tuple[str, ...]:
+    """Those of now. While anybody is stopped, it is not looked who could give a sign: who stands
+    only seems to be able to."""
+    found = find_deadlocks(reach=not freezer._registry.active)
+    return tuple(line for one in found for line in str(one).splitlines())
 
 
 def describe(
@@ -120,7 +124,7 @@ def describe(
         freezes=tuple(FreezeReport.of(freeze, stands=freeze.stands) for freeze in freezes),
         threads=found.reports(),
         library_threads=found.library,
-        deadlocks=(_deadlocks() if deadlocks is None else deadlocks) or None,
+        deadlocks=(_deadlocks(freezer) if deadlocks is None else deadlocks) or None,
         ended=ended_reports() or None,
     )
 
@@ -144,9 +148,8 @@ class _Threads:
         self._owned: dict[int, list[LockReport]] = {}
         self._seen: frozenset[int] = frozenset()
         self._tasks: dict[int, tuple[TaskReport, ...]] = {}
-        self.library = tuple(
-            ident for ident, thread in self._threads.items() if isinstance(thread, OwnThread)
-        )
+        known = [one for one, thread in self._threads.items() if isinstance(thread, OwnThread)]
+        self.library = tuple(dict.fromkeys([*known, *list(own_idents)]))
 
     def reports(self) -> tuple[ThreadReport, ...]:
         stacks = read_stacks()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from freezethreads._explain._diagnosis import find, to_blame
+from freezethreads._ground.text import HELPS, MOST_HELPS, helped
 
 if TYPE_CHECKING:
     from freezethreads._ground.errors import FreezeTimeout
-
-_HEAD: Final = "\nWhat would help:"
-_AT_MOST: Final = 3  # sentences of advice: what helps one thread of a pool helps all of it
 
 
 def add_remedy(error: FreezeTimeout, called: str) -> None:
@@ -19,14 +17,14 @@ def add_remedy(error: FreezeTimeout, called: str) -> None:
 
     When everybody has been let go: it reads source files. From any thread; may be repeated.
     """
-    if _HEAD in str(error):
+    if HELPS in str(error):
         return
     remedies = {error._advice: ""} if error._advice else {}
     for straggler in to_blame(error.stragglers):
         finding = find(straggler, called)
         remedies.setdefault(finding.advice, finding.why)
-        if len(remedies) == _AT_MOST:
+        if len(remedies) == MOST_HELPS:
             break
     if remedies:
         lines = [f"{why} {advice}".strip() for advice, why in remedies.items()]
-        error.args = ("\n  ".join([f"{error}{_HEAD}", *lines]), error.stragglers)
+        error.args = (helped(str(error), lines), error.stragglers)

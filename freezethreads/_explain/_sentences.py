@@ -10,6 +10,7 @@ from freezethreads._explain._causes import (
     is_idle_worker,
     is_in_call,
     is_in_callback,
+    is_job,
     is_of_nobody,
     is_target,
     runs_event_loop,
@@ -173,7 +174,16 @@ def _advise_without_a_line(called: str, cause: Cause, evidence: Evidence) -> str
             "registered, and count as stopped while they wait for work."
         )
     if cause is Cause.JOIN:
-        return f"Make {evidence.joins} a freezethreads.Thread, whose join() is freezable."
+        return (
+            "Make the thread that it joins a freezethreads.Thread, whose join() is freezable: "
+            f"{evidence.joins}."
+        )
+    if cause is Cause.WAITING and is_job(stack) and not takes_something(stack, target):
+        return (
+            "Submit a function of the program that makes this call in "
+            f"`with {called}.blocking():`, if the call takes nothing shared, and calls nothing of "
+            "the program."
+        )
     if cause is Cause.WAITING and takes_something(stack, target):
         return (
             "Have it call that of a lock, event or queue of freezethreads.sync, whose waits are "

@@ -13,7 +13,7 @@ def render_diagnosis(diagnosis: Diagnosis) -> str:
     """Everything in a diagnosis, as text that ends in a line's end."""
     lines = [_head(diagnosis)]
     lines += [f"  {freeze_in_words(freeze)}" for freeze in diagnosis.freezes]
-    lines += _unregistered(diagnosis.unregistered)
+    lines += _unregistered(diagnosis)
     told: set[str] = set()
     for finding in diagnosis.findings:
         lines += ["", *_finding(finding, told)]
@@ -71,11 +71,12 @@ def _head(diagnosis: Diagnosis) -> str:
     )
 
 
-def _unregistered(names: Sequence[str]) -> Iterator[str]:
+def _unregistered(diagnosis: Diagnosis) -> Iterator[str]:
+    names = diagnosis.unregistered
     if names:
         who = "1 thread is" if len(names) == 1 else f"{len(names)} threads are"
-        them = "it" if len(names) == 1 else "them"
-        yield f"  {who} not registered, and no freeze waits for {them}: {some(names)}"
+        freezer = f"freezer {diagnosis.freezer!r}"
+        yield f"  {who} not registered with {freezer}, nor waited for: {some(names)}"
 
 
 def _finding(finding: Finding, told: set[str], prefix: str = "") -> Iterator[str]:

@@ -32,12 +32,13 @@ class FreezeError(RuntimeError):
     ``freeze()`` that its own world does not cover, or an illegal move of a thread's state, and for
     one that lacks what it takes (a daemon thread, a place for a socket); and for a wait without a
     time-out for a lock of `freezethreads.sync` whose owner the waiting thread has itself frozen,
-    for the end of a `Thread` that it has, or for a `ThreadPoolExecutor` all of whose workers it
-    has.
-    Nothing was changed, nor acquired.
-    At the end of a block it says that the freezer has thawed before: what was read inside may not
-    be consistent.
+    for the end of a `Thread` that it has, or for a `ThreadPoolExecutor` whose workers it has (all
+    of them; for `shutdown()`, one). Nothing was changed, nor acquired, but that `shutdown()` has
+    shut the pool down, and `map()` has cancelled its jobs, as at any error. At the end of a block
+    it says that the freezer has thawed before: what was read inside may not be consistent.
     """
+
+    _advice = ""  # what would help, if no thread is to blame
 
 
 class FreezeTimeout(FreezeError, TimeoutError):
@@ -47,8 +48,6 @@ class FreezeTimeout(FreezeError, TimeoutError):
     ``freeze()`` had not been called. ``stragglers`` tells who did not stop, and where each was; it
     is empty if the time ran out while waiting for another controller's turn to end, or in hooks.
     """
-
-    _advice = ""  # what would help, if no thread is to blame
 
     def __init__(self, message: str, stragglers: tuple[Straggler, ...] = ()) -> None:
         super().__init__(message, stragglers)

@@ -3,14 +3,14 @@
 `to_json` makes dicts, lists and plain values of them. `from_json` makes them of what has come, and
 raises `Unfit` for what does not fit: their fields say what has to be there, and `__post_init__` may
 refuse more. What an object has beyond its fields is nobody's concern: a later version may add some.
-A field whose default is None is left out while it is None, and may be missing.
+A field that has a default may be missing; one whose default is None is left out while it is None.
 """
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from itertools import count, repeat
 from types import UnionType
@@ -119,7 +119,7 @@ def _object(kind: type) -> _Read:
         for name, default, read in reads:
             if name in value:
                 made[name] = _read_at(name, read, value[name])
-            elif default is not None:
+            elif default is MISSING:
                 raise Unfit(f"has no {name!r}")
         return kind(**made)
 

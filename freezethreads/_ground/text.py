@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, Final
+
+HELPS: Final = "What would help:"
+MOST_HELPS: Final = 3  # sentences of advice: what helps one thread of a pool helps all of it
+
+
+def helped(message: str, helps: Iterable[str]) -> str:
+    """A message, and what would help, each in a line of its own."""
+    return "\n  ".join([f"{message}\n{HELPS}", *helps])
 
 
 def clean(text: str) -> str:

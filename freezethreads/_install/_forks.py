@@ -46,6 +46,7 @@ from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout, shorten
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._ground.original import get_ident, monotonic, own_idents, sleep
+from freezethreads._ground.text import MOST_HELPS, helped
 from freezethreads._ground.unique import Given
 from freezethreads._install._installation import call_locked
 from freezethreads._install._patches import Function, Patch, Row, Switch
@@ -70,7 +71,6 @@ OnFailure: TypeAlias = Literal["raise", "warn", "log"]
 
 _FIRST_PAUSE: Final = 0.001  # seconds between two looks at locks that others hold
 _LAST_PAUSE: Final = 0.02
-_AT_MOST: Final = 3  # sentences of advice
 _A_LOCK: Final = "a section of "
 _PATIENCE: Final = 0.25  # seconds for which a first attempt lasts; each next one twice as long
 
@@ -193,14 +193,15 @@ class ForkGuard(Given):
 
     def _add_remedy(self, error: ForkUnsafe) -> None:
         """Say in its message what would help, if it is a thread that was in the way."""
-        helps = {_remedy(straggler): None for straggler in error.stragglers}
+        helps = {error._advice: None} if error._advice else {}
+        helps |= {_remedy(straggler): None for straggler in error.stragglers}
         if error.held:
             helps["Have each of them release what it has before it stops."] = None
         if helps:
             now = "" if self._timeout is None else f", which was {self._timeout:g} s"
-            helps = dict.fromkeys(list(helps)[:_AT_MOST])
-            lines = [*helps, f"Or give them more time: guard_forks(timeout=...){now}."]
-            error.args = (f"{error}\nWhat would help:\n  " + "\n  ".join(lines),)
+            lines = list(helps)[:MOST_HELPS]
+            more = f"Or give them more time: guard_forks(timeout=...){now}."
+            error.args = (helped(str(error), [*lines, more]),)
 
     def _stop_unheld(self, caller: FrameType) -> World | Hold:
         deadline, pause, patience = Deadline(self._timeout), _FIRST_PAUSE, _PATIENCE
@@ -245,7 +246,9 @@ class ForkGuard(Given):
                 return _share(freezer, world)
             return _hold_beside(freezer, deadline)
         except FreezeTimeout as error:
-            raise _unsafe(str(error), stragglers=error.stragglers) from error
+            unsafe = _unsafe(str(error), stragglers=error.stragglers)
+            unsafe._advice = error._advice
+            raise unsafe from error
         except FreezeError as error:
             raise _unsafe(str(error)) from error
 

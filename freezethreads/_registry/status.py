@@ -124,7 +124,7 @@ class Word:
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        self._last: Link = (Status(), {})  # its own: what threads share, they count in turn
+        self._last: Link = (Status(), {})
 
     @property
     def value(self) -> Status:
@@ -198,7 +198,11 @@ def let_go_all(words: Iterable[Word]) -> None:
     Who does not stand has nothing to wait for, and drops what is done when it looks. If it
     comes to stand in this very moment, it looks afterwards.
     """
-    standing = [word for word in words if word._last[0].stay is not None or word._last[1]]
+    standing = []
+    for word in words:
+        status, after = word._last
+        if status.stay is not None or after:
+            standing.append(word)
     _change_all(standing, Status(), settled)
 
 
@@ -209,7 +213,8 @@ def _change_all(
     asks for nothing any more.
 
     There may be thousands of them, and nearly all have such a value: of the one freeze before, or
-    of one that has just been thawed. So this is one loop that calls nothing for these.
+    of one that has just been thawed. So this is one loop that calls nothing for these, and they
+    have `usual` in common.
     """
     values = []
     over = None  # the last value that asked for nothing, as it never will again

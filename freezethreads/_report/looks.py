@@ -121,6 +121,9 @@ def _target_of(ident: int) -> str | None:
 def _name_of(ident: int | None, record: Record | None) -> str:
     if record is not None:
         return record.name
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    if thread is not None:
+        return str(thread.name)
     return "a thread" if ident is None else f"thread {ident}"
 
 

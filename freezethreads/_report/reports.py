@@ -448,8 +448,8 @@ class Diagnosis:
     process that does not answer. ``waits`` are long ones, of threads of which there is nothing else
     to say; none if somebody else has stopped threads. Of one whose site is a "call" nobody knows
     how long it lasts: it did for ``seconds`` at least. ``unregistered`` are the names of those that
-    no freeze at safepoints waits for, if all others
-    stopped: whether they were seen to move or not. An older version does not say these two.
+    no freeze at safepoints waits for, if all others stopped: whether they were seen to move or not.
+    An older version does not say these two.
     """
 
     healthy: bool

@@ -25,6 +25,7 @@ from io import FileIO
 from itertools import islice
 from typing import NoReturn
 
+from freezethreads._controller.fork import unwarned
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
 from freezethreads.checkpoint._errors import CheckpointError
@@ -142,7 +143,9 @@ class Child:
 def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
     """Fork a child that calls `work`, says what it returned or raised, and ends.
 
-    Called while all registered threads of the process stand still. The child lives no longer than
+    Called while all registered threads of the process stand still, by who has told of the others:
+    Python's own warning of a fork with threads would say it again, and of a line that nobody can
+    edit. The child lives no longer than
     until `at_end` is closed, whatever comes before it is waited for. CheckpointError if the system
     refuses.
     """
@@ -158,7 +161,7 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
             at_end.callback(child.kill)
             # In one step: another thread may take a signal, whose handler raises in this one, and
             # the child would be one that nobody knows.
-            with expecting_child():
+            with expecting_child(), unwarned():
                 pids.extend(islice(iter(os.fork, None), 1))
             if pids == [0]:
                 leash.close()

@@ -119,7 +119,8 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
     if not arguments.no_freeze:
         # Before: who stands for this may be who seems to be able to give a sign.
         before = client.request("stacks", freezer=arguments.freezer)
-        frozen = _freeze(client, arguments) | {"deadlocks": before.get("deadlocks")}
+        frozen = _freeze(client, arguments)
+        frozen |= {name: before[name] for name in ("deadlocks",) if name in before}
     description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:

@@ -159,7 +159,9 @@ def _who_goes_on(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     if arguments.group or not others:
         return ""
     who = "other" if answer["threads"] else "thread"
-    who += ", which is not registered, goes" if others == 1 else "s, which are not registered, go"
+    which, go = ("which is", "goes") if others == 1 else ("which are", "go")
+    who += "" if others == 1 else "s"
+    who += f", {which} not registered with freezer {answer['freezer']!r}, {go}"
     them = "it" if others == 1 else "them"
     how = f" (`--where unlocked`, from CPython 3.12 on, stops {them} too)"
     return f"; {others} {who} on{how if answer.get('where') == 'safepoint' else ''}"

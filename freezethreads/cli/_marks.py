@@ -34,13 +34,16 @@ def add_marks(parser: argparse.ArgumentParser, needs: str = "") -> None:
 def check_marks(arguments: argparse.Namespace, check: Callable[[str], object]) -> None:
     """Refuse a kind that is no dotted name, and a name at which `check` raises a ValueError. Raises
     `WrongUse`."""
-    try:
-        for mark in arguments.atomic:
-            name, kind = split_mark(mark)
+    for mark in arguments.atomic:
+        name, kind = split_mark(mark)
+        try:
             check(name)
             if kind is not None:
                 check_kind(kind)
-        for name in arguments.freezable:
+        except ValueError as error:
+            raise WrongUse(f"--atomic {mark}: {error}") from error
+    for name in arguments.freezable:
+        try:
             check(name)
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
+        except ValueError as error:
+            raise WrongUse(f"--freezable {name}: {error}") from error

@@ -54,4 +54,5 @@ def thaw_in_words(answer: dict[str, Any]) -> str:
         return "thawed" if answer["thawed"] else "nothing was frozen from outside"
     who = " and ".join(f"process {pid}" if pid else "another process" for pid in holders)
     done = "thawed, but not all" if answer["thawed"] else "not thawed"
-    return f"{done}: {who} holds it, as `freezethreads freeze --wait` does, until that ends"
+    hold, end = ("holds", "that ends") if len(holders) == 1 else ("hold", "those end")
+    return f"{done}: {who} {hold} it, as `freezethreads freeze --wait` does, until {end}"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from freezethreads._attach.errors import Unreached
-from freezethreads._ground.text import clean
+from freezethreads._ground.text import HELPS, clean
 from freezethreads.cli._pyspy import find_pyspy
 from freezethreads.cli._remote import print_json
 
@@ -24,7 +24,7 @@ def tell_unreached(arguments: argparse.Namespace, error: Unreached) -> None:
     print(f"{arguments.parser.prog}: {error}", file=sys.stderr)
     for native, name, wait, _ in error.threads:
         print(f"  thread {native} ({clean(name)}) {wait}", file=sys.stderr)
-    print("What would help:", *(f"  {one}" for one in advice), sep="\n", file=sys.stderr)
+    print(HELPS, *(f"  {one}" for one in advice), sep="\n", file=sys.stderr)
 
 
 def _advice(pid: int, verb: str, error: Unreached) -> Iterator[str]:
@@ -36,7 +36,8 @@ def _advice(pid: int, verb: str, error: Unreached) -> Iterator[str]:
     if error.caught:
         yield (
             "a signal that the program handles in Python, sent while this command waits: it has "
-            f"handlers for {', '.join(error.caught)}; choose one that does no harm"
+            f"handlers, in Python or in C, for {', '.join(error.caught)}; choose one that does no "
+            "harm"
         )
     if any(thread.ends for thread in error.threads):
         yield f"a longer time: `freezethreads attach {pid} --timeout 60`"

@@ -49,8 +49,8 @@ class Renewed:
 @dataclass(frozen=True)
 class Frozen(Renewed):
     """So many threads stand, ``waited`` seconds after they were asked to, and ``where``. So many
-    ``others`` go on, which are not registered; and if nobody stands, these are the ``groups`` of
-    those that are. An older version does not say these, and means a safepoint."""
+    ``others`` go on, which are not registered with it; and if nobody stands, these are the
+    ``groups`` of those that are. An older version does not say these, and means a safepoint."""
 
     freezer: str
     threads: int

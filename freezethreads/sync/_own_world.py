@@ -9,10 +9,10 @@ It is told at once, before it has taken anything, if that is certain:
   hold is for others to thaw, and does not count.
 * The owner stands in it, and makes no call for it.
 
-Who has another thread thaw its world, or release its lock, while it waits for that gives the wait a
-time-out. Whoever looks for a lock does so once, when it could not be had: nobody who stands
-comes to own one later. A thread that has just been started has yet to register, and to stand: so
-whoever waits for one looks again for a second.
+Who has another thread thaw its world, release its lock, or cancel its job, while it waits for that
+gives the wait a time-out. Whoever looks for a lock does so once, when it could not be had: nobody
+who stands comes to own one later. A thread that has just been started has yet to register, and to
+stand: so whoever waits for one looks again for a second.
 """
 
 from __future__ import annotations

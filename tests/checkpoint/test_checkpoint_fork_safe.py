@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from checkpoints import Counters, Gate
 from freezethreads import Freezer
+from freezethreads._controller.fork import looked_at
 from freezethreads.checkpoint import Checkpointer, FileStore, ForkUnsafe, _modes
 from helpers import WAIT, start, wait_for
 
@@ -186,6 +188,25 @@ def test_unregistered_threads_are_named_once(
         gate.go.set()
         stranger.finish()
         counters.finish()
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warnings) == 2
-    assert warnings[0].startswith("forked while unregistered threads were running: stranger. If")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 2
+    assert told[0].startswith("forked while unregistered threads were running: stranger. If")
+
+
+def test_python_does_not_warn_of_what_is_told(store: FileStore) -> None:
+    """The checkpoint names who went on, and Python's warning would be of a line of this library."""
+    counters = Counters(1)
+    counted = Checkpointer(counters.freezer, store, lambda: 1, mode="fork", lease=WAIT)
+    gate = Gate()
+    stranger = start(gate, name="stranger")
+    wait_for(gate.reached)
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            counted.checkpoint()
+        assert not said
+        assert not looked_at
+    finally:
+        gate.go.set()
+        stranger.finish()
+        counters.finish()

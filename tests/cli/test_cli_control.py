@@ -166,7 +166,7 @@ def test_freeze_and_thaw(capsys: Captured, served: Program) -> None:
     stand, others = told.rstrip("\n").split("; ")
     assert stand == f"process {served.pid}: 2 threads stand for 30 s, or until a thaw"
     how = "(`--where unlocked`, from CPython 3.12 on, stops it too)"
-    assert others == f"1 other, which is not registered, goes on {how}"
+    assert others == f"1 other, which is not registered with freezer 'default', goes on {how}"
     summary, by, _, *lines, _ = say(capsys, "threads", served.pid).splitlines()
     assert summary.endswith("2 registered threads, 1 other, frozen")
     assert "a hold by freezethreads-control-for-" in by
@@ -416,8 +416,8 @@ def test_freeze_where_nobody_is_registered(capsys: Captured, runtime: Path) -> N
         told = say(capsys, "freeze", served.pid)
         assert told.endswith(
             ": no thread is registered; who comes stands for 60 s, or until a thaw; 2 threads, "
-            "which are not registered, go on (`--where unlocked`, from CPython 3.12 on, stops them "
-            "too)\n"
+            "which are not registered with freezer 'default', go on (`--where unlocked`, from "
+            "CPython 3.12 on, stops them too)\n"
         )
         assert "healthy. 2 threads" in say(capsys, "stuck", served.pid, "--where", "anywhere")
 

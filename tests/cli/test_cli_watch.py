@@ -42,7 +42,7 @@ def test_a_key_freezes_thaws_and_quits() -> None:
 
 def test_a_narrow_terminal_shows_a_line_a_thread() -> None:
     with program() as served, watching(served, width=50) as terminal:
-        terminal.see("2 registered threads, 1 other, running")
+        terminal.see("2 registered threads, 1 other,")  # and the rest in the next line
         terminal.press("f")
         terminal.see("one         frozen        safepoint ...<string>:")
         terminal.see("(no room for ")

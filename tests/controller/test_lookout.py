@@ -83,9 +83,12 @@ def waiting_for_its_own(
 
 @needs_gil
 def test_the_log_says_it_with_both_lines(caplog: pytest.LogCaptureFixture) -> None:
+    before = len(threading.enumerate())
     with waiting_for_its_own(threading.Lock()):
         wait_until(lambda: bool(caplog.records))
+        wait_until(lambda: len(threading.enumerate()) == before + 2)  # and no more
     (record,) = caplog.records
+    assert record.threadName == "freezethreads-lookout"
     assert (record.name, record.levelno) == ("freezethreads", logging.WARNING)
     said = record.getMessage()
     assert "is not thawed: its controller waits for what it has stopped" in said

@@ -47,12 +47,15 @@ def test_one_that_merely_waits_is_not_worth_a_warning() -> None:
     ("names", "line"),
     [
         ((), "healthy. "),
-        (("a",), "  1 thread is not registered, and no freeze waits for it: a"),
-        (tuple("abcd"), "  4 threads are not registered, and no freeze waits for them: a, b, c an"),
+        (("a",), "  1 thread is not registered with freezer 'a', nor waited for: a"),
+        (
+            tuple("abcd"),
+            "  4 threads are not registered with freezer 'a', nor waited for: a, b, c an",
+        ),
     ],
 )
 def test_those_that_are_not_registered_have_one_line(names: tuple[str, ...], line: str) -> None:
-    diagnosis = replace(diagnose(Freezer(), WAIT), warnings=(), unregistered=names)
+    diagnosis = replace(diagnose(Freezer("a"), WAIT), warnings=(), unregistered=names)
     assert line in render_diagnosis(diagnosis).splitlines()[-1]
 
 

@@ -224,7 +224,7 @@ def test_the_command_says_that_all_is_well(running: Running) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "healthy. 4 threads stopped within " in result.stdout
     _, line = result.stdout.splitlines()
-    assert line == "  1 thread is not registered, and no freeze waits for it: MainThread"
+    assert line == "  1 thread is not registered with freezer 'default', nor waited for: MainThread"
 
 
 def test_a_hold_that_stands_is_told(running: Running) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from freezethreads import FreezeError, Freezer, Thread, ThreadPoolExecutor
-from helpers import WAIT, start, wait_until
+from helpers import WAIT, stack_of, start, wait_until
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def test_nor_is_one_in_a_world_that_has_a_lease(freezer: Freezer) -> None:
 
 
 def test_another_thread_may_wait_for_one_that_stands(freezer: Freezer) -> None:
-    with looping(freezer) as thread:
-        with freezer.freeze(timeout=WAIT):
-            joining = start(thread.join)
+    with looping(freezer) as thread, freezer.freeze(timeout=WAIT):
+        joining = start(thread.join)
+        wait_until(lambda: ", in join\n" in stack_of(joining))
         assert joining.is_alive()
     joining.finish()
 

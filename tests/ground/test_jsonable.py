@@ -31,6 +31,7 @@ class Outer:
     many: tuple[Inner, ...]
     pair: tuple[str, int | None]
     more: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
 
 
 ONE = Outer("x", 3, True, Inner("one", None), (Inner("two", 0.5),), ("y", None))
@@ -41,6 +42,7 @@ SENT = {
     "inner": {"word": "one", "share": None},
     "many": [{"word": "two", "share": 0.5}],
     "pair": ["y", None],
+    "names": [],
 }
 
 
@@ -52,6 +54,13 @@ def test_there_and_back() -> None:
 def test_what_may_be_missing_comes_back_when_it_is_there() -> None:
     assert from_json(Outer, {**SENT, "more": [1, 2]}).more == (1, 2)
     assert to_json(from_json(Outer, {**SENT, "more": [1, 2]}))["more"] == [1, 2]
+
+
+def test_what_an_older_version_does_not_say_is_as_if_it_were_nothing() -> None:
+    older = {name: value for name, value in SENT.items() if name != "names"}
+    assert from_json(Outer, older) == ONE
+    with pytest.raises(Unfit, match="has no 'count'"):
+        from_json(Outer, {name: value for name, value in SENT.items() if name != "count"})
 
 
 def test_what_a_later_version_adds_is_ignored() -> None:

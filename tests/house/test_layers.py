@@ -37,6 +37,7 @@ UPPER = ("checkpoint", "integrations", "control", "_attach", "demo", "testing", 
 GROUND = (
     "_explain",
     "_ground",
+    "_controller.fork",
     "_controller.nowait",
     "_report.ended",
     "_report.reports",

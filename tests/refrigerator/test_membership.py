@@ -16,10 +16,10 @@ from freezethreads import (
     State,
     sync,
 )
+from freezethreads._controller import controller as controller_module
 from freezethreads._refrigerator import membership as membership_module
 from freezethreads._refrigerator.waits import Waiting
 from freezethreads._registry.record import Record
-from freezethreads._registry.status import Word
 from freezing import Actor, Pause, RiggedDict, actor, at_bell, before, puppet
 from helpers import WAIT, stack_of, wait_for, wait_until
 
@@ -157,7 +157,7 @@ def test_who_leaves_as_it_is_asked_is_kept_nowhere(monkeypatch: pytest.MonkeyPat
     with actor() as controller, puppet(other) as thread:
         thread.do(freezer.register, group="a")
         pause = Pause(controller.worker)
-        before(monkeypatch, Word, "ask", pause)
+        before(monkeypatch, controller_module, "ask_all", pause)
         freezing = controller.tell(freezer.freeze, timeout=WAIT, group="a")
         pause.wait()
         thread.do(freezer.unregister)
@@ -297,7 +297,7 @@ def test_who_registers_anew_while_its_former_record_is_asked_stands(
     freezer = Freezer()
     with puppet(freezer) as thread, actor() as controller:
         lists = Pause(controller.worker)
-        before(monkeypatch, Word, "ask", lists)
+        before(monkeypatch, controller_module, "ask_all", lists)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
         lists.wait()
         thread.do(freezer.unregister)
