@@ -7,6 +7,7 @@ look. So what is called has to tell, without being called:
   block, a `yield`, is in a section of its own. What the names there lead to is looked up as far as
   it can be while the function does not run: globals, what it closes over, and its `self`.
 * A class does, if its ``__enter__`` calls ``acquire``.
+* A dict's ``get`` and ``setdefault`` do, if that has locks in it.
 * Anything else, if it is called like a lock: ``get_lock()``, ``write_mutex()``.
 """
 
@@ -26,12 +27,14 @@ from freezethreads._machine.values import (
     Chain,
     Names,
     attribute_of,
+    has_locks,
     is_called_like_a_lock,
     is_free,
     lock_of,
     value_of,
 )
 
+_ITEM_OF: Final = ("get()", "setdefault()")  # a dict
 _DEPTH: Final = 3  # context managers whose block is in another one's
 
 
@@ -58,6 +61,8 @@ def lock_in(section: Section, names: Names, depth: int = _DEPTH) -> object | Non
 def takes_a_lock(chain: Chain, names: Names, depth: int) -> bool:
     """Whether what is called there returns a lock, or what holds one. Nothing is called."""
     *before, last = chain
+    if last in _ITEM_OF and has_locks(value_of(tuple(before), names)):
+        return True
     called = value_of((*before, last.removesuffix("()")), names)
     if isinstance(called, type):
         code = getattr(attribute_of(called, "__enter__"), "__code__", None)

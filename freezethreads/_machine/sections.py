@@ -2,10 +2,10 @@
 
 A *section* begins after the call that acquires, and ends after the call that releases:
 
-* A `with` block whose context is a name or a chain of attributes, also with `:=` around it. The
-  compiler covers the block by entries of the exception table whose handler begins with
-  PUSH_EXC_INFO, WITH_EXCEPT_START. What is in another `try` inside the block has that one's
-  handler, which is covered by the block's in turn.
+* A `with` block whose context is a name, a chain of attributes, or an item of what such a chain
+  leads to, also with `:=` around it. The compiler covers the block by entries of the exception
+  table whose handler begins with PUSH_EXC_INFO, WITH_EXCEPT_START. What is in another `try` inside
+  the block has that one's handler, which is covered by the block's in turn.
   After the end of each entry may come the call of ``__exit__``, on the way out, which belongs to
   it; and the handler does, until it has called ``__exit__``.
 * What is on a way from ``X.acquire()`` to ``X.release()``: each instruction to which one comes from
@@ -385,8 +385,8 @@ class _Reader:
         )
 
     def _chain_of_item(self, i: int) -> Chain | None:
-        """The chain of what it is an item of, whose last name is marked: nobody can tell its
-        value."""
+        """The chain of what it is an item of, whose last name is marked: nobody can tell which
+        one."""
         depth = 0
         for k in range(i - 1, max(i - _ARGUMENTS, 0), -1):
             depth += self._effect(k)
@@ -421,7 +421,7 @@ class _Reader:
             return self._aliases.get((one.argval, name)) if self._aliases else None
         if one is None or one.opname not in ("LOAD_ATTR", "LOAD_METHOD") or one.argval != name:
             return None
-        return self._chain(i - 1)
+        return self._chain_of_item(i - 1) if self._is_item(i - 1) else self._chain(i - 1)
 
     def _find_aliases(self) -> Iterator[tuple[tuple[str, str], Chain]]:
         """Locals that are such a method: ``acquire = X.acquire``."""

@@ -1,17 +1,19 @@
 """What a chain of names leads to, and whether that is a lock, found out without calling anything.
 
-A lock is what has ``acquire`` and ``release``. Where the value of a name cannot be told (a property
-or an item, say), or is by now what nobody can have acquired or entered (None), it is words that
-count: ``write_lock`` is called like a lock, and ``block`` and ``clock`` are not.
+A lock is what has ``acquire`` and ``release``, and an item is one if it is of a list, tuple or dict
+that has locks in it: which item it was, nobody can tell any more. Where the value of a name cannot
+be told (a property, say), or is by now what nobody can have acquired or entered (None), it is words
+that count: ``write_lock`` is called like a lock, and ``block`` and ``clock`` are not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from types import CodeType, ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from freezethreads._ground.original import LockType, RLock
 
@@ -21,6 +23,7 @@ Chain = tuple[str, ...]
 UNKNOWN: Final = object()
 
 _PLAIN: Final = (LockType, type(RLock()))
+_LOOKED_AT: Final = 8  # items of a container
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LOCKLIKE: Final = {
     *("locks", "locked", "locking", "mutexes", "semaphore", "semaphores", "sem", "sema", "cv"),
@@ -101,6 +104,9 @@ def _in_type(kind: type, name: str) -> Any:
 def lock_of(chain: Chain, names: Names) -> object | None:
     """The lock that the chain leads to; `UNKNOWN`: one of which nobody can tell more; None: no
     lock."""
+    *before, last = chain
+    if last.endswith("[]") and has_locks(value_of((*before, last.removesuffix("[]")), names)):
+        return UNKNOWN
     value: object = value_of(chain, names)
     if is_lock(value):
         return value
@@ -114,6 +120,22 @@ def is_lock(value: Any) -> bool:
         return False
     # A condition has these of its own, from the lock that it was made with.
     return UNKNOWN not in (attribute_of(value, "acquire"), attribute_of(value, "release"))
+
+
+def has_locks(container: object) -> bool:
+    """Whether it is a list, tuple or dict that has locks in it, as far as its first items tell."""
+    kind = type(container)
+    items: Iterable[object] = ()
+    if issubclass(kind, dict):
+        items = dict.values(cast("dict[object, object]", container))
+    elif issubclass(kind, list):
+        items = list.__iter__(cast("list[object]", container))
+    elif issubclass(kind, tuple):
+        items = tuple.__iter__(cast("tuple[object, ...]", container))
+    try:
+        return any([is_lock(item) for item in islice(items, _LOOKED_AT)])
+    except RuntimeError:  # another thread has changed it meanwhile: its name tells
+        return False
 
 
 @lru_cache(1000)
