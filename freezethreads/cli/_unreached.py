@@ -16,7 +16,7 @@ __all__ = ["tell_unreached"]
 
 def tell_unreached(arguments: argparse.Namespace, error: Unreached) -> None:
     """Say what each of its threads waits in, and what would help."""
-    advice = [*_advice(arguments.pid, arguments.parser.prog.rpartition(" ")[2], error)]
+    advice = [*_advice(arguments.pid, error)]
     if arguments.json:
         threads = [{"native_id": i, "name": n, "wait": w} for i, n, w, _ in error.threads]
         told = {"message": str(error), "threads": threads, "advice": advice}
@@ -27,8 +27,8 @@ def tell_unreached(arguments: argparse.Namespace, error: Unreached) -> None:
     print(HELPS, *(f"  {one}" for one in advice), sep="\n", file=sys.stderr)
 
 
-def _advice(pid: int, verb: str, error: Unreached) -> Iterator[str]:
-    look = f"`freezethreads {verb if verb in ('dump', 'stuck') else 'dump'} {pid}`"
+def _advice(pid: int, error: Unreached) -> Iterator[str]:
+    look = f"`freezethreads dump {pid}`"
     if find_pyspy() is None:
         yield f"py-spy, which is not installed: `pip install py-spy`, then {look} shows the stacks"
     else:
