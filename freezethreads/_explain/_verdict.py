@@ -61,6 +61,8 @@ def _head(diagnosis: Diagnosis) -> str:
     ]
     if any(counts):
         where += f": {', '.join(filter(None, counts))}"
+    if dead and not others and diagnosis.freezes:
+        return f"{where}."  # of whoever froze the others, or of these: nobody else was late
     if not others:
         return f"{where}. {one} within {duration(diagnosis.waited)}."
     if others[0].thread is None:
