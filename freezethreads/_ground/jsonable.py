@@ -3,14 +3,15 @@
 `to_json` makes dicts, lists and plain values of them. `from_json` makes them of what has come, and
 raises `Unfit` for what does not fit: their fields say what has to be there, and `__post_init__` may
 refuse more. What an object has beyond its fields is nobody's concern: a later version may add some.
-A field that has a default may be missing; one whose default is None is left out while it is None.
+A field whose default is None, or an empty tuple, may be missing; the former is left out while it is
+None.
 """
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import count, repeat
 from types import UnionType
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 _Read: TypeAlias = Callable[[Any], Any]
 
+_NOTHING: Final = (None, ())
 _WIDEST: Final = 2**64  # what counts threads and bytes, and what names them, is less
 LARGEST: Final = 1e300
 """What a number is less than, so that one can go on to count with it."""
@@ -119,7 +121,7 @@ def _object(kind: type) -> _Read:
         for name, default, read in reads:
             if name in value:
                 made[name] = _read_at(name, read, value[name])
-            elif default is MISSING:
+            elif default not in _NOTHING:
                 raise Unfit(f"has no {name!r}")
         return kind(**made)
 

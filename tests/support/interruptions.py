@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -89,18 +90,24 @@ def _reach(code: CodeType) -> None:
 def interrupting(*functions: Callable[..., Any]) -> Iterator[None]:
     """Within this block interruptions come in the core, and in these functions.
 
-    Not in what the garbage collector calls, where CPython itself would lose them, nor while an
-    exception is reported that one of the core's finalizers has let out.
+    Not in what the garbage collector calls, where CPython itself would lose them: what is there
+    is collected before, and nothing meanwhile. Nor while an exception is reported that one of the
+    core's finalizers has let out.
     """
     watched = (*core_codes(), *(function.__code__ for function in functions))
     _Watch.codes = {id(code): code for code in watched if code.co_name != "_forget"}
     report = sys.unraisablehook
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
     sys.unraisablehook = functools.partial(_report_unwatched, report)
     try:
         with _sites_reached():
             yield
     finally:
         sys.unraisablehook = report
+        if collects:
+            gc.enable()
 
 
 def _report_unwatched(
