@@ -409,9 +409,13 @@ class Controller:
             if arrived:
                 break
             if deadline.passed():
-                shelters = bar.stragglers()
+                shelters, late = bar.stragglers(), bar.late()
                 freeze.awaited.update(dict.fromkeys(shelters))
-                raise _timeout(freeze, shelters, bar.late())
+                # What is told of them reads a lot of code for the first time, for which everybody
+                # would stand, and with the events of each instruction that takes seconds. Who has
+                # stopped stands until the thaw.
+                bar.take_down()
+                raise _timeout(freeze, shelters, late)
             if at_most.passed():
                 return False
             left = deadline.remaining()

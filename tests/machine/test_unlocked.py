@@ -15,9 +15,11 @@ import pytest
 
 import freezethreads
 from freezethreads import Freezer, FreezeTimeout
+from freezethreads._controller import controller
 from freezethreads._machine import bar, trap, values
+from freezing import before
 from helpers import WAIT, Worker, start, wait_for, wait_until
-from machine import Blocked, loaded, needs_monitoring, recurse, spin
+from machine import Blocked, loaded, needs_monitoring, nothing_is_left, recurse, spin
 
 pytestmark = needs_monitoring
 
@@ -431,3 +433,28 @@ def test_a_thread_that_imports_is_waited_for(tmp_path: Any, where: Any) -> None:
         sys.path.remove(str(tmp_path))
         sys.modules.pop("slow_module", None)
         del space.slow_ready, space.slow_over
+
+
+def test_who_was_late_is_told_when_no_instruction_is_watched_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That reads much code for the first time: with an event for each instruction it took seconds,
+    for which everybody stood."""
+    lock, has_it, over = threading.Lock(), threading.Event(), threading.Event()
+    left: list[bool] = []
+    before(monkeypatch, controller, "_timeout", lambda *_: left.append(nothing_is_left()))
+
+    def keep() -> None:
+        with lock:
+            has_it.set()
+            wait_for(over)
+
+    keeper = start(keep)
+    try:
+        wait_for(has_it)
+        with pytest.raises(FreezeTimeout, match="it is in a section of lock"):
+            freezethreads.freeze(timeout=0.05, where="unlocked")
+    finally:
+        over.set()
+        keeper.finish()
+    assert left == [True]
