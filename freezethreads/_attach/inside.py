@@ -178,20 +178,24 @@ def end(is_answered: Callable[[], object] = lambda: True) -> int:
 
 
 def _wait_for_end_of(answer: int) -> None:
-    """Until nobody has the other end of a pipe, nothing that was frozen stands any more, and nobody
-    else is connected."""
+    """Until nobody has the other end of a pipe, nothing that was frozen from outside stands any
+    more, and nobody else is connected."""
     other_end = select.poll()
     other_end.register(answer, 0)  # which an error alone ends
     other_end.poll()
     os.close(answer)
     with _lock:
         attached = _attached
-    while attached is not None and (
-        clients() or any(not one.done for one in standing(attached.freezer))
-    ):
+    while attached is not None and (clients() or _is_frozen_from_outside(attached.freezer)):
         sleep(_PAUSE)
         with _lock:
             attached = _attached
+
+
+def _is_frozen_from_outside(freezer: Freezer) -> bool:
+    """Whether a hold stands that a client has asked for: a world is the program's own."""
+    stand = [one for one in standing(freezer) if not one.done]
+    return any(isinstance(one.asked.thread, OwnThread) for one in stand)
 
 
 def _when(wait: Callable[[], None]) -> int:

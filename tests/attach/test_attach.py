@@ -27,7 +27,7 @@ from freezethreads._attach.outside import attached, detach
 from freezethreads._attach.poke import poke
 from freezethreads._attach.target import Target
 from freezethreads.cli import _pyspy, main
-from freezethreads.control import ControlError, FreezeFailed, connect, find_processes
+from freezethreads.control import ControlError, FreezeFailed, NotServing, connect, find_processes
 from freezethreads.control._protocol import encode
 from helpers import WAIT, wait_until
 
@@ -365,6 +365,16 @@ def test_a_program_that_has_the_library() -> None:
         after = program.ask("state()")["modules"]
         assert set(before) <= set(after)
         assert program.ask("sys.modules['freezethreads'].threads()") == []
+
+
+def test_a_world_of_the_programs_own_keeps_nobody_attached() -> None:
+    with Program("work", "load") as program:
+        program.ask("namespace.update(one=sys.modules['freezethreads'].register())")
+        program.ask("namespace.update(world=sys.modules['freezethreads'].freeze())")
+        assert main(["threads", str(program.pid), "--attach"]) == 0
+        with pytest.raises(NotServing):
+            connect(program.pid)
+        program.ask("[namespace['world'].thaw(), namespace.clear()]")
 
 
 def test_one_that_serves_already(capsys: pytest.CaptureFixture[str]) -> None:
