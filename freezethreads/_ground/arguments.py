@@ -69,31 +69,22 @@ def by_name(method: F) -> F:
     Its caller is two frames out. For a type checker, and for `inspect`, it is as it was. A
     `FreezeError` is completed by the object, which is a freezer.
     """
-
-    @wraps(method)
-    def call(self: Any, *unnamed: object, **named: object) -> object:
-        if unnamed:
-            raise TypeError(_advice_on(method.__name__, unnamed[0]))
-        try:
-            return method(self, **named)
-        except FreezeError as error:
-            self._complete(error)
-            raise
-
-    return call  # type: ignore[return-value]
+    return _by_name_after(0, method, _advice_on)
 
 
 def by_name_but_first(method: F) -> F:
     """The same for a method whose first argument need not be named."""
+    return _by_name_after(1, method, _advice_on_second)
+
+
+def _by_name_after(count: int, method: F, advice: Callable[..., str]) -> F:
+    """The same for one that takes so many without their names. `advice` is about these, and the
+    next one."""
 
     @wraps(method)
     def call(self: Any, *unnamed: object, **named: object) -> object:
-        if len(unnamed) > 1:
-            first, second = unnamed[:2]
-            raise TypeError(
-                f"{method.__name__}() takes its arguments by name, but for the first: write "
-                f"{method.__name__}({first!r}, group={second!r})"
-            )
+        if len(unnamed) > count:
+            raise TypeError(advice(method.__name__, *unnamed[: count + 1]))
         try:
             return method(self, *unnamed, **named)
         except FreezeError as error:
@@ -101,6 +92,14 @@ def by_name_but_first(method: F) -> F:
             raise
 
     return call  # type: ignore[return-value]
+
+
+def _advice_on_second(name: str, first: object, second: object) -> str:
+    """What to write instead. The second is likely a group."""
+    return (
+        f"{name}() takes its arguments by name, but for the first: write "
+        f"{name}({first!r}, group={second!r})"
+    )
 
 
 def _advice_on(name: str, value: object) -> str:
