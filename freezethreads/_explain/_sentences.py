@@ -178,20 +178,15 @@ def _advise_without_a_line(called: str, cause: Cause, evidence: Evidence) -> str
             "Make the thread that it joins a freezethreads.Thread, whose join() is freezable: "
             f"{evidence.joins}."
         )
-    if cause is Cause.WAITING and is_job(stack) and not takes_something(stack, target):
-        return (
-            "Submit a function of the program that makes this call in "
-            f"`with {called}.blocking():`, if the call takes nothing shared, and calls nothing of "
-            "the program."
-        )
     if cause is Cause.WAITING and takes_something(stack, target):
         return (
             "Have it call that of a lock, event or queue of freezethreads.sync, whose waits are "
             "freezable, and let no thread stop while it owns a lock."
         )
-    if cause is Cause.WAITING and is_target(stack):
+    if cause is Cause.WAITING and (is_job(stack) or is_target(stack)):
+        give = "Submit" if is_job(stack) else "Start it with"
         return (
-            "Start it with a function of the program that makes this call in "
+            f"{give} a function of the program that makes this call in "
             f"`with {called}.blocking():`, if the call takes nothing shared, and calls nothing of "
             "the program."
         )
