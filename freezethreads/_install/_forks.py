@@ -52,7 +52,7 @@ from freezethreads._install._installation import call_locked
 from freezethreads._install._patches import Function, Patch, Row, Switch
 from freezethreads._machine.bar import Bar, known_threads
 from freezethreads._machine.monitoring import is_available
-from freezethreads._machine.stacks import find_shelter, includes
+from freezethreads._machine.stacks import OF_A_LOCK, find_shelter, includes
 from freezethreads._machine.trap import below_trap
 from freezethreads._refrigerator.unentered import Made
 from freezethreads._refrigerator.waits import plumbing
@@ -71,7 +71,6 @@ OnFailure: TypeAlias = Literal["raise", "warn", "log"]
 
 _FIRST_PAUSE: Final = 0.001  # seconds between two looks at locks that others hold
 _LAST_PAUSE: Final = 0.02
-_A_LOCK: Final = "a section of "
 _PATIENCE: Final = 0.25  # seconds for which a first attempt lasts; each next one twice as long
 
 
@@ -291,9 +290,9 @@ def _remedy(straggler: Straggler) -> str:
     """What would help one that has not come out of what it is in."""
     evidence, name = straggler.evidence, straggler.name
     section = "" if evidence is None else str(evidence.section or "")
-    if evidence is None or evidence.inside_at is None or not section.startswith(_A_LOCK):
+    if evidence is None or evidence.inside_at is None or not section.startswith(OF_A_LOCK):
         return f"Have {name} come out of there sooner."
-    lock = section.removeprefix(_A_LOCK).partition(", at ")[0]
+    lock = section.removeprefix(OF_A_LOCK).partition(", at ")[0]
     site, line = evidence.inside_at, nearest(straggler.stack)
     at = "" if line is None else f", before it is at {line.filename}:{line.lineno}"
     return f"Have {name} release {lock}, which it holds since {site.filename}:{site.lineno}{at}."
@@ -489,8 +488,9 @@ def _guarded(original: Function, switch: Switch, label: str) -> Function:
         try:
             return _fork(original, args, sys._getframe(1))
         except ForkUnsafe as error:
-            if not any(guard._freezer._registry.debug for guard in _guards()):
-                shorten(error, debug=False)
+            debug = any(guard._freezer._registry.debug for guard in _guards())
+            shorten(error, debug)
+            if not debug:
                 error.__cause__ = None  # its message is in this one
             raise
 

@@ -37,6 +37,10 @@ def includes(where: Where, other: Where) -> bool:
     return where == other or where == "unlocked" or (where == "anywhere" and other == "safepoint")
 
 
+OF_A_LOCK: Final = "a section of "
+"""How the words for a shelter begin that is about a lock."""
+
+
 class Shelter(NamedTuple):
     """Why a thread must not be stopped where it is: what it is in, and in which frame.
 
@@ -202,7 +206,7 @@ def _lock_of(
 
 def _name(section: Section) -> str:
     assert section.chain is not None
-    return "a section of " + ".".join(section.chain[1:])
+    return OF_A_LOCK + ".".join(section.chain[1:])
 
 
 def _given_back_by(frame: Frame) -> list[object]:
