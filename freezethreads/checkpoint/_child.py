@@ -145,9 +145,8 @@ def start_child(work: Callable[[], int | None], at_end: ExitStack) -> Child:
 
     Called while all registered threads of the process stand still, by who has told of the others:
     Python's own warning of a fork with threads would say it again, and of a line that nobody can
-    edit. The child lives no longer than
-    until `at_end` is closed, whatever comes before it is waited for. CheckpointError if the system
-    refuses.
+    edit. The child lives no longer than until `at_end` is closed, whatever comes before it is
+    waited for. CheckpointError if the system refuses.
     """
     parent = os.getpid()
     # A signal that came between the fork and `_leave` would run the parent's handler in the child.

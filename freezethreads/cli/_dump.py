@@ -120,7 +120,8 @@ def _dump(client: Client, arguments: argparse.Namespace) -> int:
         # Before: who stands for this may be who seems to be able to give a sign.
         before = client.request("stacks", freezer=arguments.freezer)
         frozen = _freeze(client, arguments)
-        frozen |= {name: before[name] for name in ("deadlocks",) if name in before}
+        if "deadlocks" in before:
+            frozen["deadlocks"] = before["deadlocks"]
     description, render = _look(client, arguments)
     description.update(frozen)
     if not arguments.no_freeze:
