@@ -1,4 +1,4 @@
-"""Handlers of exceptions in which a second exception does harm."""
+"""What an exception cuts short: handlers in which a second one does harm, and steps to be done."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def comes_back_at_the_second() -> None:
             raise
 
     replace(come_back, come_back_once)
+
+
+@breaks("an exception does not keep a turn from being passed on", explored="turn-and-exception")
+def turn_lost_by_an_exception() -> None:
+    def stand(
+        parking: Parking, stay: Stay, doors: Iterable[Registry], kept: BaseException | None
+    ) -> None:
+        """Begun again as if nothing had come before."""
+        original(parking, stay, doors, None)
+
+    original = _stand
+    replace(_stand, stand)
 
 
 @breaks(

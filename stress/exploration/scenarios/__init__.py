@@ -63,6 +63,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `latch-and-handler`      notify, wait, park, arm, signal handler
 `chain-and-handler`      thaw, four parked, signal handler
 `foreign-lock`           wait, notify, hold, exception
+`turn-and-exception`     hold, arm, turns, thaw, exception
 `thaw-in-handler`        thaw, thaw, park, signal handler
 `park-and-exceptions`    park, arm, thaw, exception, exception
 `region-and-exceptions`  block, arm, thaw, exception, exception

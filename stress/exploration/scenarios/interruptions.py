@@ -174,3 +174,36 @@ def thaw_in_handler(stage: Stage) -> None:
     stage.member("T", stage.freezer.safepoint)
     stage.handler = lambda: None
     stage.actor("C", controller)
+
+
+@scenario(
+    "an exception in a thread that passes its turn on does not keep the next one from it",
+    target="T",
+    preemptions=1,
+)
+def turn_and_exception(stage: Stage) -> None:
+    frozen = stage.gate()
+
+    def worker() -> None:
+        stage.until_armed()
+        try:
+            stage.freezer.freeze(timeout=None).thaw()
+        except Interruption:
+            pass
+
+    def controller() -> None:  # the next one after T
+        stage.run.wait(lambda: stage.freezer.armed and stage.waits("T"))
+        stage.freezer.freeze(timeout=None).thaw()
+        frozen.open()
+
+    def holder() -> None:
+        world = stage.freezer.freeze(timeout=None)
+        stage.run.wait(lambda: stage.waits("C"))
+        hold = stage.freezer.hold(timeout=None)
+        world.thaw()
+        frozen.wait()
+        hold.thaw()
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+    stage.actor("H", holder)
