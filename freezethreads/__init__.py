@@ -37,6 +37,7 @@ from freezethreads._default import (
     hold,
     hook,
     no_freeze,
+    outstanding,
     pending,
     register,
     run_frozen,
@@ -69,6 +70,7 @@ from freezethreads._ground.foreign import ForeignThread
 from freezethreads._install import ForkGuard, GuardedFork, Installation, install
 from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.membership import Registration
+from freezethreads._registry.outstanding import Outstanding
 from freezethreads._registry.states import State
 from freezethreads._report.deadlocks import Deadlock, Edge
 from freezethreads._report.statistics import Histogram, HookTimes, Site, Statistics
@@ -96,6 +98,7 @@ __all__ = [
     "Installation",
     "LeaseExpired",
     "NotRegistered",
+    "Outstanding",
     "Pending",
     "Registration",
     "SafepointViolation",
@@ -122,6 +125,7 @@ __all__ = [
     "hook",
     "install",
     "no_freeze",
+    "outstanding",
     "pending",
     "register",
     "register_signal",

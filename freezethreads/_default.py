@@ -35,6 +35,7 @@ unregister = default_freezer.unregister
 blocking = default_freezer.blocking
 no_freeze = default_freezer.no_freeze
 pending = default_freezer.pending
+outstanding = default_freezer.outstanding
 group = default_freezer.group
 atomic = default_freezer.atomic
 freezable = default_freezer.freezable

@@ -14,6 +14,7 @@ from freezethreads._controller.controller import Controller
 from freezethreads._controller.fork import adopt
 from freezethreads._controller.hooks import Hook
 from freezethreads._controller.nobody import warn_of_mistakes
+from freezethreads._controller.settling import Unsettled, ask, ask_again
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -35,7 +36,6 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExited, shorten
 from freezethreads._ground.original import Thread
 from freezethreads._ground.unique import Unique
-from freezethreads._machine.bar import Bar
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.marks import atomic_for, freezable, mark
 from freezethreads._machine.monitoring import check_available
@@ -48,6 +48,7 @@ from freezethreads._refrigerator.no_freeze import NoFreeze, WatchedNoFreeze
 from freezethreads._refrigerator.pending import PendingRegion, WatchedPendingRegion
 from freezethreads._refrigerator.refrigerator import visit_safepoint
 from freezethreads._registry.doors import call_shut
+from freezethreads._registry.outstanding import Outstanding
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
@@ -209,6 +210,24 @@ class Freezer(Unique):
             self._registry.note_kind(kind)
         return self._pending(self._registry, kind)
 
+    def outstanding(self, kind: str) -> Outstanding:
+        """The count of what is outstanding of that kind: a request without an answer, a queued job.
+
+        For unfinished business that no thread has in its hands. `kind` is a dotted name, of which
+        there is one count. ``add()`` and ``done()`` change it, from any thread, or it is one higher
+        while a block ``with freezer.outstanding("rpc"):`` lasts. A freeze that is to find ``"rpc"``
+        settled begins when nothing of it, or of what is below it, such as ``"rpc.write"``, is
+        outstanding, with nobody stopped until then; and if something is added before all stand, it
+        lets everybody go, and begins anew. So who can finish something is never stopped by a freeze
+        that waits for it. Others take no notice. In the child of a fork nothing is outstanding but
+        the blocks that the forking thread is in.
+
+        From any thread. TypeError or ValueError if `kind` is no dotted name.
+        """
+        if check_kind(kind) not in self._registry.kinds:
+            self._registry.note_kind(kind)
+        return self._registry.outstanding_of(kind)
+
     def group(self, name: str, /) -> AbstractContextManager[None]:
         """A region in which the calling thread is in that group: a job of a pool, a request.
 
@@ -285,7 +304,8 @@ class Freezer(Unique):
         a known one.)
 
         `settled` names kinds of unfinished business, one or several: no thread is stopped inside
-        `pending()` of one of them. Inside one's own world it may name no other kinds than that has.
+        `pending()` of one of them, and nobody while anything of them is `outstanding()`, for which
+        this waits. Inside one's own world it may name no other kinds than that has.
 
         `hooks` says whether those of `hook` are called. Their befores count for `timeout`: none
         is called later. Inside one's own world they are as the outermost one has said.
@@ -341,11 +361,9 @@ class Freezer(Unique):
         self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
     ) -> Freeze:
         """A request that is still to be made. Raises `FreezeError` if it cannot be had here."""
-        freeze = Freeze(self._registry, Asked(kind, group, reason, settled))
         if where != "safepoint":
             check_available(where)
-            freeze.bar = Bar(freeze, self._registry, where)
-        return freeze
+        return ask(self._registry, Asked(kind, group, reason, settled), where)
 
     def _stop_for(
         self,
@@ -369,7 +387,11 @@ class Freezer(Unique):
                 stopped._prepare(deadline)
             return stopped
 
-        return self._controller.or_give_up(freeze, user, stop_them)
+        while True:
+            try:
+                return self._controller.or_give_up(freeze, user, stop_them)
+            except Unsettled:
+                freeze = ask_again(self._registry, freeze)
 
     def _complete(self, error: FreezeError) -> None:
         """What is told of an error of the controller's side: what would help, and no frame that is

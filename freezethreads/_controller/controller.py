@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from freezethreads._controller.hooks import note_errors, raise_errors, together
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.lookout import look_out
+from freezethreads._controller.settling import check_settled_still, settle, unsettled
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
@@ -28,6 +29,7 @@ from freezethreads._registry.places import Place, place_at
 from freezethreads._registry.record import Lifeline, Record, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
+from freezethreads._registry.states import State
 from freezethreads._registry.status import Status, ask_all, let_go_all, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
@@ -73,9 +75,11 @@ class Controller:
     def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the group for a world: in turn, with nobody else's world in between.
 
-        The wait for the turn counts as stopped. The rest does not: of two controllers that stop
+        Raises `Unsettled` if that is to be done anew. The wait for the turn, and that before for
+        what is outstanding, count as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
+        settle(self._registry, freeze, deadline, place)
         self._turns.take(freeze, deadline, place)
         self._tie(freeze)
         self._stop(freeze, deadline)
@@ -94,7 +98,7 @@ class Controller:
         The calling thread, if it is in the group, is asked last, and stops at its next safepoint.
         Registered threads take turns: of two that hold each other the second is held first. Raises
         `FreezeError` in a signal handler that has interrupted the thread while it was doing that:
-        it would wait for itself.
+        it would wait for itself; `Unsettled` if that is to be done anew.
         """
         record = self._registry.own.record
         own = self._hold_turns.of_thread(get_ident())
@@ -111,6 +115,7 @@ class Controller:
                 raise
             self._hold_turns.leave(freeze)
 
+        settle(self._registry, freeze, deadline, place)
         if record is not None:
             self._hold_turns.take(freeze, deadline, place)
         if freeze.bar is not None:
@@ -255,6 +260,7 @@ class Controller:
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         if freeze.bar is not None:
             freeze.bar.take_down()
+        self._registry.settling.pop(freeze, None)
         close_doors(freeze)
         let_go_all([record.parking.word for record in list(freeze.members)])
         freeze.completion.complete_all()
@@ -366,21 +372,24 @@ class Controller:
         """Whether all have stopped, from where on the freeze stands. By its controller.
 
         Raises FreezeTimeout at the deadline, with everybody still in place; FreezeError if somebody
-        else has ended the freeze.
+        else has ended the freeze; Unsettled if it is to be made anew.
         """
         while freeze.awaited:
             if freeze.done:
                 raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            check_settled_still(self._registry, freeze, deadline)
             if not deadline.passed():
                 return False
             if not self._drop_dead(freeze):
                 error = _timeout(freeze)
                 if error.stragglers:
-                    raise error
-        self._note_stand(freeze)
+                    raise self._unsettled_instead(freeze, error) or error
+        self._note_stand(freeze, deadline)
         return True
 
-    def _note_stand(self, freeze: Freeze) -> None:
+    def _note_stand(self, freeze: Freeze, deadline: Deadline) -> None:
+        check_settled_still(self._registry, freeze, deadline)
+        self._registry.settling.pop(freeze, None)
         freeze.stood_at = stood = monotonic()
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
         if freeze.asked.kind == "freeze" and (freeze.members or freeze.bar is not None):
@@ -408,6 +417,7 @@ class Controller:
                 raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
             if arrived:
                 break
+            check_settled_still(self._registry, freeze, deadline)
             if deadline.passed():
                 shelters, late = bar.stragglers(), bar.late()
                 freeze.awaited.update(dict.fromkeys(shelters))
@@ -415,15 +425,21 @@ class Controller:
                 # would stand, and with the events of each instruction that takes seconds. Who has
                 # stopped stands until the thaw.
                 bar.take_down()
-                raise _timeout(freeze, shelters, late)
+                error = _timeout(freeze, shelters, late)
+                raise self._unsettled_instead(freeze, error) or error
             if at_most.passed():
                 return False
             left = deadline.remaining()
             freeze.bell.wait(pause if left < 0 else min(pause, left))
             pause = min(2 * pause, _LAST_PAUSE)
         self._registry.recorder.visited_all(list(bar.stopped.values()))
-        self._note_stand(freeze)
+        self._note_stand(freeze, deadline)
         return True
+
+    def _unsettled_instead(self, freeze: Freeze, error: FreezeTimeout) -> FreezeTimeout | None:
+        """What to say instead where nobody is late, but for the last of many tries."""
+        late = any(each.state is State.RUNNING for each in error.stragglers)
+        return None if late or not freeze.tries else unsettled(self._registry, freeze)
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""

@@ -4,7 +4,8 @@
 world takes the same steps whenever it is told that there may be something new, and does something
 else in between. It alone takes them. So what holds for a controller that waits holds here:
 
-* Until its turn it runs, and others can stop it. A turn that comes while it is to stop passes on.
+* While it waits for what is outstanding, and until its turn, it runs, and others can stop it. A
+  turn that comes while it is to stop passes on.
 * From the moment when it asks others to stop until it is done, it is not stopped itself: of two
   threads that stop each other neither would come to thaw. It passes its safepoints. When the world
   is over, whoever thawed it, the thread is told that others may wait for it.
@@ -19,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from freezethreads._controller.nobody import warn_of_mistakes
+from freezethreads._controller.settling import Unsettled, ask_again, is_settled
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -126,10 +128,20 @@ class FreezeRequest:
         it stops here. Raises `FreezeTimeout`, which takes some 10 ms; `FreezeError` in a blocking
         region, or once it was given up. Whatever it raises, nobody is kept stopped then.
         """
-        return self._controller.or_give_up(self._freeze, self._user, self._poll)
+        while True:
+            try:
+                return self._controller.or_give_up(self._freeze, self._user, self._poll)
+            except Unsettled:
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        freeze = ask_again(self._registry, self._freeze)
+        freeze.bell = self._freeze.bell
+        self._armed = self._tied = False
+        self._freeze = freeze
 
     def _poll(self) -> World | None:
-        if not self._armed and not self._freeze.done and self._take_turn():
+        if not self._armed and not self._freeze.done and self._is_settled() and self._take_turn():
             self._armed = True
             self._controller._arm(self._freeze)
         if self._freeze.done:
@@ -156,9 +168,8 @@ class FreezeRequest:
         """
         self._controller.thaw_abandoned(self._freeze, "given up", why)
 
-    def _take_turn(self) -> bool:
-        """Queue up, and return whether it is this thread's turn. FreezeTimeout at the deadline."""
-        freeze, turns = self._freeze, self._controller._turns
+    def _is_settled(self) -> bool:
+        """Whether it may queue up. FreezeTimeout at the deadline."""
         record = self._registry.own.record
         if record is not None and record.depth:
             raise FreezeError(
@@ -167,7 +178,12 @@ class FreezeRequest:
             )
         if not self._tied:
             self._tied = True
-            self._controller._tie(freeze)
+            self._controller._tie(self._freeze)
+        return is_settled(self._registry, self._freeze, self._deadline)
+
+    def _take_turn(self) -> bool:
+        """Queue up, and return whether it is this thread's turn. FreezeTimeout at the deadline."""
+        freeze, turns = self._freeze, self._controller._turns
         # A freeze that asks once it is this thread's turn waits for it, and so for its thaw.
         return turns.take_nowait(freeze, self._deadline, sys._getframe(2))
 
@@ -175,11 +191,13 @@ class FreezeRequest:
 class HoldRequest:
     """What `freezer.hold(...)` asks for, by a thread that has something to watch while it waits.
 
-    The group is asked to stop at once. For threads that are not registered: a registered one would
-    have to count as stopped meanwhile. The arguments and their errors are those of `Freezer.hold`.
+    The group is asked to stop at once, or, where something is outstanding that is to be settled, as
+    soon as that is done and `wait` is called. For threads that are not registered: a registered one
+    would have to count as stopped meanwhile. The arguments and their errors are those of
+    `Freezer.hold`.
     """
 
-    __slots__ = ("_deadline", "_freeze", "_freezer", "_hooks", "_lease", "_user")
+    __slots__ = ("_asked", "_deadline", "_freeze", "_freezer", "_hooks", "_lease", "_user")
 
     def __init__(
         self,
@@ -202,12 +220,19 @@ class HoldRequest:
             raise FreezeError("the calling thread is registered: it is to call hold() itself")
         self._freezer = freezer
         self._user = object()
-        self._freeze = freeze = freezer._ask("hold", group, reason, where, kinds)
-        controller = freezer._controller
-        if isinstance(bar := freeze.bar, Bar):
-            controller.or_give_up(freeze, self._user, lambda: controller.put_up(freeze, bar))
+        self._asked = False
+        self._freeze = freezer._ask("hold", group, reason, where, kinds)
+        freezer._controller.or_give_up(self._freeze, self._user, self._ask_if_settled)
+
+    def _ask_if_settled(self) -> None:
+        freeze, controller = self._freeze, self._freezer._controller
+        if not is_settled(self._freezer._registry, freeze, self._deadline):
+            return
+        self._asked = True
+        if isinstance(freeze.bar, Bar):
+            controller.put_up(freeze, freeze.bar)
         else:
-            controller.or_give_up(freeze, self._user, lambda: controller._arm(freeze))
+            controller._arm(freeze)
 
     def wait(self, seconds: float) -> Hold | None:
         """Wait for so long at most; the hold when all stand, None until then. By the same thread.
@@ -216,15 +241,28 @@ class HoldRequest:
         does not come back until there is a hold has to `give_up`. Whatever it raises, nobody is
         kept stopped then.
         """
-        freeze, controller = self._freeze, self._freezer._controller
-        return controller.or_give_up(freeze, self._user, lambda: self._wait(seconds))
+        until = Deadline(seconds)
+        while True:
+            try:
+                return self._freezer._controller.or_give_up(
+                    self._freeze, self._user, lambda: self._wait(until)
+                )
+            except Unsettled:
+                self._asked = False
+                self._freeze = ask_again(self._freezer._registry, self._freeze)
 
-    def _wait(self, seconds: float) -> Hold | None:
+    def _wait(self, until: Deadline) -> Hold | None:
         freeze, controller = self._freeze, self._freezer._controller
+        while not self._asked:
+            self._ask_if_settled()
+            if not self._asked:
+                if until.passed():
+                    return None
+                freeze.bell.wait(self._remaining(until))
         if isinstance(freeze.bar, Bar):
-            stands = controller.wait_at_bar(freeze, freeze.bar, self._deadline, Deadline(seconds))
+            stands = controller.wait_at_bar(freeze, freeze.bar, self._deadline, until)
         else:
-            stands = self._wait_for_doors(seconds)
+            stands = self._wait_for_doors(until)
         if not stands:
             return None
         hold = Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
@@ -232,12 +270,16 @@ class HoldRequest:
             hold._prepare(self._deadline)
         return hold
 
-    def _wait_for_doors(self, seconds: float) -> bool:
+    def _remaining(self, until: Deadline) -> float:
+        """Seconds until then, or until the deadline if that comes before; -1: for ever."""
+        both = [each.remaining() for each in (until, self._deadline)]
+        return min((seconds for seconds in both if seconds >= 0), default=-1)
+
+    def _wait_for_doors(self, until: Deadline) -> bool:
         """Where threads stop by themselves, and ring."""
         freeze = self._freeze
         if freeze.awaited and not self._deadline.passed():
-            remaining = self._deadline.remaining()
-            freeze.bell.wait(seconds if remaining < 0 else min(seconds, remaining))
+            freeze.bell.wait(self._remaining(until))
         if freeze.done:
             raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
         return self._freezer._controller.all_stand(freeze, self._deadline)

@@ -23,8 +23,9 @@ from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExite
 from freezethreads._ground.original import RLock, Thread, get_native_id, local
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._registry.doors import call_shut
+from freezethreads._registry.outstanding import Outstanding
 from freezethreads._registry.record import Lifeline, Record, here, logger
-from freezethreads._registry.requests import Freeze
+from freezethreads._registry.requests import Asked, Freeze
 from freezethreads._registry.status import Status, listed_anew, unlisted
 from freezethreads._registry.todos import ABSENT, Todo
 
@@ -84,6 +85,8 @@ class Registry:
         self.recorder = recorder
         self.groups: dict[str, None] = {}
         self.kinds: dict[str, None] = {}
+        self.outstanding: dict[str, Outstanding] = {}
+        self.settling: dict[Freeze, None] = {}
         self.warned: dict[str, None] = {}
         self._moves = RLock()
 
@@ -102,6 +105,17 @@ class Registry:
         """Remember that something of that kind was pending once. From any thread."""
         if len(self.kinds) < MOST_GROUPS:
             self.kinds[kind] = None
+
+    def outstanding_of(self, kind: str) -> Outstanding:
+        """The count of what is outstanding of that kind. From any thread."""
+        return self.outstanding.get(kind) or self.outstanding.setdefault(
+            kind, Outstanding(self, kind)
+        )
+
+    def outstanding_for(self, asked: Asked) -> list[Outstanding]:
+        """The counts that keep `asked` from finding its kinds settled. From any thread."""
+        all_kinds = list(self.outstanding.values())
+        return [each for each in all_kinds if asked.settles(each.kind) and each.count]
 
     def note_group(self, group: str) -> None:
         """Remember that somebody was in this group: of the first thousand, so as not to grow."""
@@ -294,7 +308,11 @@ class Registry:
                 item.orphan()
         for call in parking.calls:
             call.orphan()
-        self.records, self.active, self.pending = {}, {}, {}
+        for freeze in self.settling:
+            freeze.end_in_child()
+        self.records, self.active, self.pending, self.settling = {}, {}, {}, {}
+        for outstanding in self.outstanding.values():
+            outstanding.reset()
         self.recorder.reset()
         self._show()
         if record is not None and not record.exited:

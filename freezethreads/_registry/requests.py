@@ -91,6 +91,8 @@ class Freeze:
     are those whom somebody has moved into its group since: it does not wait for them, and they run
     until their next safepoint.
 
+    `tries` is how often it was begun before, and let everybody go, since something was not settled.
+
     *The turn*: `users` are the worlds that stand on it, each with the place where it was asked for,
     if that is known (freezing again inside one's own world adds one), with their `leases`, and the
     `calls` that they make. `keeps_turn` is its thread's own: see `_controller.turns`.
@@ -115,13 +117,15 @@ class Freeze:
         "newcomers",
         "registry",
         "stood_at",
+        "tries",
         "unwinding",
         "users",
     )
 
-    def __init__(self, registry: object, asked: Asked) -> None:
+    def __init__(self, registry: object, asked: Asked, tries: int = 0) -> None:
         self.registry = registry
         self.asked = asked
+        self.tries = tries
         self.bar: Barring | None = None
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}

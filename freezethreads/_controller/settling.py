@@ -1,0 +1,116 @@
+"""Before all are asked: a freeze waits until what is outstanding of its kinds is done.
+
+Nobody is stopped meanwhile, since anybody may be the one to finish it. ::
+
+           count is 0                      all stand, and the count is 0
+    WAITS ------------> asks (`controller`) -----------------------------> STANDS
+      ^                    |
+      +--------------------+
+        the count has risen: everybody is let go
+
+Of a freeze that has let everybody go nothing is left, and the next try is another one (`Unsettled`
+says so to whoever makes it): so a thread that was stopped for the first can finish what it has, and
+there is one way alone in which a freeze ends. It queues for its turn anew.
+
+A freeze that waits here is listed as `settling`, and its bell rings when a count changes. It stays
+listed until it stands, or is over.
+"""
+
+from __future__ import annotations
+
+from freezethreads._ground.arguments import Where
+from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.errors import FreezeError, FreezeTimeout
+from freezethreads._ground.original import monotonic
+from freezethreads._machine.bar import Bar
+from freezethreads._refrigerator.blocking import wait_away
+from freezethreads._registry.places import Place
+from freezethreads._registry.registry import Registry
+from freezethreads._registry.requests import Asked, Freeze
+
+
+class Unsettled(FreezeError):
+    """Something of the kinds that are to be settled was added before all stood. Nobody sees it."""
+
+
+def ask(registry: Registry, asked: Asked, where: Where, tries: int = 0) -> Freeze:
+    """A freeze that has yet to be made, and may have been `Unsettled` so often."""
+    freeze = Freeze(registry, asked, tries)
+    if where != "safepoint":
+        freeze.bar = Bar(freeze, registry, where)
+    return freeze
+
+
+def ask_again(registry: Registry, freeze: Freeze) -> Freeze:
+    """The next try of one that was `Unsettled`."""
+    return ask(registry, freeze.asked, freeze.where, freeze.tries + 1)
+
+
+def settle(registry: Registry, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+    """Wait until its kinds are settled, as a stopped thread. By its controller.
+
+    Raises `FreezeTimeout` at the deadline, and `FreezeError` if the calling thread is itself in the
+    middle of something that it would wait for.
+    """
+    if not freeze.asked.settled:
+        return
+    for outstanding in registry.outstanding_for(freeze.asked):
+        if outstanding.is_own:
+            raise FreezeError(
+                f"this thread is itself inside outstanding({outstanding.kind!r}), and would wait "
+                "for that to be done: leave the block before"
+            )
+    if not is_settled(registry, freeze, deadline):
+        wait_away(registry, place, lambda: _wait(registry, freeze, deadline))
+
+
+def _wait(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
+    while not is_settled(registry, freeze, deadline):
+        freeze.bell.wait(deadline.remaining())
+
+
+def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
+    """Whether nothing of its kinds is outstanding; if not, its bell rings when that may be so.
+
+    By its controller. Raises `FreezeTimeout` at the deadline; `FreezeError` if somebody else has
+    ended it.
+    """
+    if not freeze.asked.settled:
+        return True
+    if freeze.done:
+        raise FreezeError(f"{freeze!r} was given up, and nobody was stopped")
+    registry.settling[freeze] = None
+    left = registry.outstanding_for(freeze.asked)
+    if left and deadline.passed():
+        raise unsettled(registry, freeze)
+    return not left
+
+
+def check_settled_still(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
+    """Raise `Unsettled` if something was added since, or `FreezeTimeout` from the deadline on.
+
+    By its controller, before all stand.
+    """
+    if freeze.asked.settled and registry.outstanding_for(freeze.asked):
+        if deadline.passed():
+            raise unsettled(registry, freeze)
+        raise Unsettled(f"{freeze!r} begins anew")
+
+
+def unsettled(registry: Registry, freeze: Freeze) -> FreezeTimeout:
+    """The time ran out, and this is what for: what is outstanding, or always was again."""
+    waited = monotonic() - freeze.asked.at
+    left = registry.outstanding_for(freeze.asked)
+    what = ", ".join(f"{each.count} of {each.kind!r} outstanding" for each in left)
+    if not left:
+        kinds = ", ".join(map(repr, sorted(freeze.asked.settled)))
+        what = f"something of {kinds} was added each time before all stood ({freeze.tries} tries)"
+    error = FreezeTimeout(
+        f"{what} after {waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed"
+    )
+    error._advice = (
+        "Have what is outstanding finished, and done() called for it. Where there is always more, "
+        "have those who add pass a safepoint just before they do, or hold their group around the "
+        "freeze: `with freezer.hold(group=...), freezer.freeze(settled=...):`."
+    )
+    return error
