@@ -53,8 +53,8 @@ def _warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
 
 
 def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
-    """For each kind that it is to find settled and of which nothing was ever pending, if something
-    was of others."""
+    """For each kind that it is to find settled and of which nothing was ever pending or counted, if
+    something was of others."""
     seen = [*registry.kinds.copy(), *of_kinds.copy()] if freeze.asked.settled else []
     if not seen or len(seen) >= MOST_GROUPS:
         return
@@ -65,7 +65,7 @@ def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
         if key in registry.warned or len(registry.warned) == _MOST:
             continue
         names = ", ".join(map(repr, sorted(set(seen))))
-        was = f"nothing of {kind!r} was ever pending; there is {names}"
+        was = f"nothing of {kind!r} was ever pending or outstanding; there is {names}"
         if warn_if_quiet(f"{freeze!r} at {where(place)} waits for nothing to be settled: {was}"):
             registry.warned[key] = None
 

@@ -128,7 +128,8 @@ class _Stopped(Given):
         """What the stopped threads have unfinished: their `pending()` regions of this freezer, and
         with ``where="unlocked"`` and ``"anywhere"`` what is `atomic` of some kind.
 
-        From any thread. None is of a kind that this was to find settled.
+        From any thread. None is of a kind that this was to find settled. How much is outstanding,
+        in no thread's hands, `Freezer.outstanding` tells.
         """
         if self._freeze.done:
             return ()

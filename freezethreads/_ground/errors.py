@@ -46,7 +46,8 @@ class FreezeTimeout(FreezeError, TimeoutError):
 
     Everybody who had stopped was let go again and nothing stays armed: the program runs on as if
     ``freeze()`` had not been called. ``stragglers`` tells who did not stop, and where each was; it
-    is empty if the time ran out while waiting for another controller's turn to end, or in hooks.
+    is empty if the time ran out while waiting for another controller's turn to end or for what was
+    outstanding, or in hooks.
     """
 
     def __init__(self, message: str, stragglers: tuple[Straggler, ...] = ()) -> None:

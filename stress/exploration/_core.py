@@ -4,7 +4,7 @@
 * the primitives by which it waits: the raw locks of `Bell`s, the lock of moves, the future of a
   world's call, and leases;
 * its clock, `monotonic` in any module, and the `sleep` between two looks at a straggler;
-* what has to be empty in the end: a registry's `pending` and `active`.
+* what has to be empty in the end: a registry's `pending`, `active` and `settling`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ NAMES = (
     "_refrigerator/flat",
     "_freezer",
     "_controller/lease",
+    "_controller/settling",
     "_refrigerator/membership",
     "_refrigerator/no_freeze",
     "_registry/doors",
+    "_registry/outstanding",
     "_registry/record",
     "_refrigerator/refrigerator",
     "_refrigerator/blocking",
@@ -249,7 +251,11 @@ class ModelMain:
 def left_over(freezer: Freezer) -> str:
     """What is left of it when all is over, or "" if nothing is."""
     registry = freezer._registry
-    for what, rest in (("pending", registry.pending), ("active", registry.active)):
+    for what, rest in (
+        ("pending", registry.pending),
+        ("active", registry.active),
+        ("settling", registry.settling),
+    ):
         if rest:
             return f"there is still something {what}: {list(rest)}"
     return "the freezer is still armed" if freezer.armed else ""

@@ -6,19 +6,21 @@ import sys
 from collections.abc import Callable
 from time import monotonic
 
+from freezethreads._controller import settling
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.no_freeze import NoFreeze
 from freezethreads._refrigerator.pending import PendingRegion
 from freezethreads._refrigerator.waits import Waiting
+from freezethreads._registry.outstanding import Outstanding
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Stay
 from freezethreads._registry.todos import ABSENT
 from freezethreads._registry.unfinished import Unfinished
-from stress.mutants._mutant import breaks, put
+from stress.mutants._mutant import breaks, put, replace
 
 
 @breaks("freeze() returns when all stand", "bank", "pipeline", explored="register")
@@ -120,3 +122,13 @@ def pending_from_a_region() -> None:
         self._change((*parking.unfinished, own), None if record is None else record.away)
 
     put(PendingRegion, "__enter__", enter)
+
+
+@breaks("nothing of what is to be settled is outstanding when all stand", explored="outstanding")
+def stands_unsettled() -> None:
+    replace(settling.check_settled_still, lambda registry, freeze, deadline: None)
+
+
+@breaks("a controller hears of what is added before all stand", explored="added-meanwhile")
+def count_not_told() -> None:
+    put(Outstanding, "_tell", lambda self: None)

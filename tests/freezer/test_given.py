@@ -19,6 +19,7 @@ GIVEN = {
     freezethreads.ForkGuard: "freezethreads.guard_forks()",
     freezethreads.Hold: "freezethreads.hold()",
     freezethreads.Hook: "freezethreads.hook(before, after)",
+    freezethreads.Outstanding: "freezethreads.outstanding(kind)",
     freezethreads.Installation: "freezethreads.install()",
     freezethreads.Registration: "freezethreads.register()",
     freezethreads.World: "freezethreads.freeze()",

@@ -255,7 +255,7 @@ def test_a_kind_of_which_nothing_was_ever_pending(
         stop(settled=("tx", "transction")).thaw(), (line := here())
     message = warning_of(caplog)
     assert f"at {line} in" in message
-    said = "nothing of 'transction' was ever pending; there is 'io', 'tx.write'"
+    said = "nothing of 'transction' was ever pending or outstanding; there is 'io', 'tx.write'"
     assert message.endswith(f"waits for nothing to be settled: {said}")
 
 

@@ -46,6 +46,8 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `region-in-pending`      pending, region, arm, thaw
 `pending-in-region`      region, pending, arm, thaw
 `pending-under-hold`     pending, hold, arm, thaw
+`outstanding`            add, done, park, arm, thaw
+`added-meanwhile`        add, done, park, arm, thaw, of two threads
 `todos`                  todo, todo, no_freeze
 `region-and-lease`       block, lease, arm, thaw
 `leases`                 lease, arm again inside, thaw, park

@@ -92,3 +92,51 @@ def pending_under_hold(stage: Stage) -> None:
     stage.actor("T", worker, begins=False)
     stage.actor("H", hold, begins=False)
     stage.actor("C", controller, begins=False)
+
+
+@scenario("a freeze that is to find a kind settled stands when nothing of it is outstanding")
+def outstanding(stage: Stage) -> None:
+    tx = stage.freezer.outstanding("tx")
+
+    def worker() -> None:
+        tx.add()
+        stage.work("T")
+        stage.freezer.safepoint()
+        stage.work("T")
+        tx.done()
+
+    def controller() -> None:
+        with stage.freeze("T", settled="tx"):
+            if tx.count:
+                stage.find("a world that is to find tx settled stands, and one is outstanding")
+
+    stage.member("T", worker)
+    stage.actor("C", controller)
+
+
+@scenario("who can finish what was added meanwhile is let go for that", preempted=("T", "C"))
+def added_meanwhile(stage: Stage) -> None:
+    tx = stage.freezer.outstanding("tx")
+    added, finished = stage.gate(), stage.gate()
+
+    def finisher() -> None:
+        stage.run.wait(lambda: stage.freezer.armed or added.is_open)
+        stage.freezer.safepoint()
+        added.wait()
+        tx.done()
+        finished.open()
+
+    def adder() -> None:
+        stage.until_armed()
+        with tx:
+            tx.add()
+            added.open()
+        finished.wait()
+
+    def controller() -> None:
+        with stage.freeze("U", "T", settled="tx"):
+            pass
+
+    stage.member("U", finisher)
+    stage.member("T", adder)
+    stage.actor("C", controller)
