@@ -34,6 +34,12 @@ SITE_EXTRAS = (*LINT_EXTRAS, "docs")
 # tests of time-outs are at their limits. No command has two processes that both compute.)
 PARTS = 8
 LANES = min(os.cpu_count() or 1, 2) + 1
+
+# Beside these lanes, what computes and waits for nobody: with the least priority it takes what the
+# tests leave of the processors, and no time from them.
+SPARE_LANES = 2
+LEAST = ("nice", "-n", "19")
+
 PYTHONS_AT_ONCE = 2  # so that nobody waits for the last part of one, nor for the other's set-up
 interrupted = threading.Event()
 
@@ -141,6 +147,11 @@ class Step:
         self._name = name
         self._futures = [lanes.submit(run_quietly, command, name) for command in commands]
 
+    @classmethod
+    def spare(cls, lanes: ThreadPoolExecutor, name: str, *command: str) -> Step:
+        """One with a command that waits for nobody, for a spare lane."""
+        return cls(lanes, name, [*LEAST, *command])
+
     def wait(self, counts: Iterable[Path] = ()) -> Run:
         """Wait for their end, and add up what they have written to `counts`."""
         ended = [future.result() for future in self._futures]
@@ -241,11 +252,12 @@ def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) ->
     with (
         ready(own, SITE_EXTRAS if once else LINT_EXTRAS) as python,
         ThreadPoolExecutor(LANES) as lanes,
+        ThreadPoolExecutor(SPARE_LANES) as spare,
         stopping_at_an_interrupt(),
     ):
-        # What takes longest is begun first.
-        steps = begin_once(lanes, python) if once else []
-        steps += begin_linters(lanes, python)
+        # What takes longest is begun first; the linters, if there is little else.
+        steps = begin_once(lanes, spare, python) if once else []
+        steps += begin_linters(spare, python)
         tests = try_all(lanes, interpreters, files)
         return [*(step.wait() for step in steps), *tests]
 
@@ -259,7 +271,7 @@ def ready(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[str]:
         yield environment.python
 
 
-def begin_once(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
+def begin_once(lanes: ThreadPoolExecutor, spare: ThreadPoolExecutor, python: str) -> list[Step]:
     """What no interpreter has a part in, or one alone is enough for.
 
     Every interleaving of small scenarios, also where a rule is broken; the tortured freezers that
@@ -267,20 +279,20 @@ def begin_once(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
     """
     stress = [python, "-m", "stress", "--at-once", "1"]
     steps = [
-        Step(lanes, "stress --explore", [*stress, "--explore", "--seconds", "8"]),
         Step(lanes, "stress --mutants", [*stress, "--mutants"]),
-        Step(lanes, "stress --explore --mutants", [*stress, "--explore", "--mutants"]),
+        Step.spare(spare, "stress --explore", *stress, "--explore", "--seconds", "8"),
+        Step.spare(spare, "stress --explore --mutants", *stress, "--explore", "--mutants"),
     ]
     missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
     if missing:
         announce(f"tools/model was not run: {' and '.join(missing)} not found")
     else:
-        model = [sys.executable, str(ROOT / "tools" / "model"), "--at-once", "1"]
-        steps.append(Step(lanes, "tools/model", model))
-    return [*steps, Step(lanes, "tools/docs", [python, str(ROOT / "tools" / "_docs.py")])]
+        model = (sys.executable, str(ROOT / "tools" / "model"), "--at-once", "1")
+        steps.append(Step.spare(spare, "tools/model", *model))
+    return [*steps, Step.spare(spare, "tools/docs", python, str(ROOT / "tools" / "_docs.py"))]
 
 
-def begin_linters(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
+def begin_linters(spare: ThreadPoolExecutor, python: str) -> list[Step]:
     """Run ruff and mypy over all Python in the checkout, and pyright over what tells of the types
     of the public API.
     """
@@ -293,7 +305,7 @@ def begin_linters(lanes: ThreadPoolExecutor, python: str) -> list[Step]:
         "ruff format": ["ruff", "format", "--check"],
     }
     os.environ["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # so it does not ask for a newer release
-    return [Step(lanes, name, [python, "-m", *command]) for name, command in commands.items()]
+    return [Step.spare(spare, name, python, "-m", *command) for name, command in commands.items()]
 
 
 def run_tests(

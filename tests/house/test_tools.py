@@ -199,7 +199,7 @@ def test_quick_selects_tests_that_there_are_and_nobody_else_does(
 # Running the tests, and the summary.
 
 
-ONCE = ["stress --explore", "stress --mutants", "stress --explore --mutants"]
+ONCE = ["stress --mutants", "stress --explore", "stress --explore --mutants"]
 ONCE += ["tools/model", "tools/docs"]
 LINTERS = ["mypy", "pyright", "ruff check", "ruff format"]
 
@@ -216,7 +216,7 @@ LINTERS = ["mypy", "pyright", "ruff check", "ruff format"]
 def test_what_is_run(
     arguments: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What takes long and does not depend on the interpreter is run once, and begun first."""
+    """What takes long and does not depend on the interpreter is run once, the longest first."""
     begun: list[str] = []
 
     def begin(command: Sequence[str], name: str) -> _check.Ended:
@@ -231,11 +231,13 @@ def test_what_is_run(
     monkeypatch.setattr(_check, "prepared", this_python)
     monkeypatch.setattr(_check, "COMPILED", ())
     monkeypatch.setattr(_check, "LANES", 1)
+    monkeypatch.setattr(_check, "SPARE_LANES", 1)
     monkeypatch.setattr(_check, "run_quietly", begin)
     monkeypatch.setattr("shutil.which", lambda name: name)
     assert _check.main(arguments) == 0
-    pythons = [name for name in begun if name.startswith("Python")]
-    assert [*begun[: -len(pythons)], *sorted(pythons)] == expected
+    assert sorted(begun) == sorted(expected)
+    spare = [name for name in expected if name in (*ONCE[1:], *LINTERS)]
+    assert [name for name in begun if name in spare] == spare
 
 
 def test_what_pytest_is_told_is_run_on_each_with_nothing_else(
@@ -423,14 +425,17 @@ def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(_check, "run_quietly", note)
     monkeypatch.setattr("shutil.which", lambda name: name)
-    in_lanes(_check.begin_once, "its python")
+    in_lanes(lambda lanes: _check.begin_once(lanes, lanes, "its python"))
     in_lanes(_check.begin_linters, "its python")
     assert sorted(commands) == sorted([*ONCE, *LINTERS])
-    model = commands.pop("tools/model")  # which needs none
+    least = {name for name, command in commands.items() if tuple(command[:3]) == _check.LEAST}
+    assert {*ONCE, *LINTERS} - least == {"stress --mutants"}, "where threads have to come in time"
+    plain = {name: commands[name][3 * (name in least) :] for name in commands}
+    model = plain.pop("tools/model")  # which needs none
     assert model[0] == sys.executable
-    assert all(command[0] == "its python" for command in commands.values())
+    assert all(command[0] == "its python" for command in plain.values())
     for name in ONCE[:3]:
-        assert make_parser().parse_args(commands[name][3:]).at_once == 1
+        assert make_parser().parse_args(plain[name][3:]).at_once == 1
     assert _model.parse(model[2:]).at_once == 1
 
 
@@ -439,7 +444,8 @@ def test_without_spin_there_is_all_but_the_models(
 ) -> None:
     monkeypatch.setattr(_check, "run_quietly", lambda *_: _check.Ended(0, 0.0, 0.0, 0.0))
     monkeypatch.setattr("shutil.which", lambda name: None if name == "spin" else name)
-    assert len(in_lanes(_check.begin_once, "its python")) == len(ONCE) - 1
+    steps = in_lanes(lambda lanes: _check.begin_once(lanes, lanes, "its python"))
+    assert len(steps) == len(ONCE) - 1
     assert "tools/model was not run: spin not found" in capsys.readouterr().out
 
 
