@@ -55,7 +55,7 @@ def settle(registry: Registry, freeze: Freeze, deadline: Deadline, place: Place)
     if not freeze.asked.settled:
         return
     for outstanding in registry.outstanding_for(freeze.asked):
-        if outstanding.is_own:
+        if outstanding._is_own():
             raise FreezeError(
                 f"this thread is itself inside outstanding({outstanding.kind!r}), and would wait "
                 "for that to be done: leave the block before"

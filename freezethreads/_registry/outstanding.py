@@ -41,8 +41,8 @@ class _Own(local):
 class Outstanding(Given):
     """What is outstanding of one kind. Got from `Freezer.outstanding`; each kind has one.
 
-    A context manager, too: one more is outstanding while a ``with`` block over it lasts, which its
-    thread has to leave itself.
+    ``kind`` is its name. A context manager, too: one more is outstanding while a ``with`` block
+    over it lasts, which its thread has to leave itself.
     """
 
     _IS = "the count of a kind, of which a freezer has one"
@@ -121,8 +121,7 @@ class Outstanding(Given):
         self._blocks.pop(own[-1], None)
         self._tell()
 
-    @property
-    def is_own(self) -> bool:
+    def _is_own(self) -> bool:
         """Whether the calling thread is in a block of it."""
         return bool(self._own.blocks)
 
@@ -131,7 +130,7 @@ class Outstanding(Given):
         for freeze in list(self._registry.settling):
             freeze.bell.ring()
 
-    def reset(self) -> None:
+    def _reset(self) -> None:
         """In the child of a fork: what is left are the blocks of the calling thread."""
         self._added = deque()
         self._blocks = dict.fromkeys(self._own.blocks)

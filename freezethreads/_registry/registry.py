@@ -312,7 +312,7 @@ class Registry:
             freeze.end_in_child()
         self.records, self.active, self.pending, self.settling = {}, {}, {}, {}
         for outstanding in self.outstanding.values():
-            outstanding.reset()
+            outstanding._reset()
         self.recorder.reset()
         self._show()
         if record is not None and not record.exited:

@@ -162,5 +162,5 @@ def test_an_exception_anywhere_leaves_no_block_outstanding() -> None:
             if injection.hit is not None and injection.hit[0] == _enter_and_leave.__qualname__:
                 for _ in range(rpc.count):
                     rpc.__exit__(None, None, None)
-            assert (rpc.count, rpc.is_own) == (0, False), injection.hit
+            assert (rpc.count, rpc._is_own()) == (0, False), injection.hit
     assert hits > 30
