@@ -217,10 +217,11 @@ class Freezer(Unique):
         there is one count. ``add()`` and ``done()`` change it, from any thread, or it is one higher
         while a block ``with freezer.outstanding("rpc"):`` lasts. A freeze that is to find ``"rpc"``
         settled begins when nothing of it, or of what is below it, such as ``"rpc.write"``, is
-        outstanding, with nobody stopped until then; and if something is added before all stand, it
-        lets everybody go, and begins anew. So who can finish something is never stopped by a freeze
-        that waits for it. Others take no notice. In the child of a fork nothing is outstanding but
-        the blocks that the forking thread is in.
+        outstanding. Until then it stops nobody, but that a registered thread which has begun such
+        things, is in no block, and has never called ``done()``, waits at its next safepoint (if
+        nothing changes, 0.2 s). If something is added before all stand, it lets everybody go, and
+        begins anew. Others take no notice. In the child of a fork nothing is outstanding but the
+        blocks that the forking thread is in.
 
         From any thread. TypeError or ValueError if `kind` is no dotted name.
         """

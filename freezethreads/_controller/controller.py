@@ -23,7 +23,7 @@ from freezethreads._machine.bar import Bar
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.stacks import Shelter
 from freezethreads._machine.trap import close_doors, open_doors
-from freezethreads._refrigerator.blocking import wait_away
+from freezethreads._refrigerator.refrigerator import wait_away
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place, place_at
 from freezethreads._registry.record import Lifeline, Record, logger
@@ -264,6 +264,7 @@ class Controller:
         close_doors(freeze)
         let_go_all([record.parking.word for record in list(freeze.members)])
         freeze.completion.complete_all()
+        freeze.ring_gathered()
         if freeze.unwinding is not None:
             freeze.unwinding.tell()
         self._recount_controller(freeze)
@@ -339,6 +340,7 @@ class Controller:
                 places.append(place or record.place)
             if record.exited or (freeze.asked.group and not freeze.asked.covers(record.group)):
                 registry.withdraw(freeze, record)
+        freeze.ring_gathered()
         registry.recorder.visited_all(filter(None, places))
         for record in members:
             if record.waker is not None:

@@ -1,6 +1,7 @@
 """Before all are asked: a freeze waits until what is outstanding of its kinds is done.
 
-Nobody is stopped meanwhile, since anybody may be the one to finish it. ::
+Nobody is asked to stop meanwhile, since anybody may be the one to finish it; but who would begin
+more waits at a safepoint (`_refrigerator.gathering`). ::
 
            count is 0                      all stand, and the count is 0
     WAITS ------------> asks (`controller`) -----------------------------> STANDS
@@ -23,7 +24,7 @@ from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import monotonic
 from freezethreads._machine.bar import Bar
-from freezethreads._refrigerator.blocking import wait_away
+from freezethreads._refrigerator.refrigerator import wait_away
 from freezethreads._registry.places import Place
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze
@@ -79,7 +80,9 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
         return True
     if freeze.done:
         raise FreezeError(f"{freeze!r} was given up, and nobody was stopped")
-    registry.settling[freeze] = None
+    if freeze not in registry.settling:
+        registry.settling[freeze] = None
+        registry.announce(freeze)  # so that safepoints look
     left = registry.outstanding_for(freeze.asked)
     if left and deadline.passed():
         raise unsettled(registry, freeze)
@@ -110,7 +113,7 @@ def unsettled(registry: Registry, freeze: Freeze) -> FreezeTimeout:
     )
     error._advice = (
         "Have what is outstanding finished, and done() called for it. Where there is always more, "
-        "have those who add pass a safepoint just before they do, or hold their group around the "
-        "freeze: `with freezer.hold(group=...), freezer.freeze(settled=...):`."
+        "have those who add pass safepoints, or hold their group around the freeze: "
+        "`with freezer.hold(group=...), freezer.freeze(settled=...):`."
     )
     return error

@@ -36,8 +36,7 @@ from types import FrameType
 
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeTimeout
-from freezethreads._refrigerator.blocking import wait_away
-from freezethreads._refrigerator.refrigerator import visit
+from freezethreads._refrigerator.refrigerator import visit, wait_away
 from freezethreads._registry.doors import call_shut
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record

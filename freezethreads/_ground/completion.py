@@ -38,12 +38,12 @@ class Bell:
         except RuntimeError:
             pass  # it rings already
 
-    def wait(self, timeout: float = -1) -> None:
-        """Wait for a ring for at most `timeout` seconds (-1: for ever). By its thread alone.
+    def wait(self, timeout: float = -1) -> bool:
+        """Wait for a ring for at most `timeout` seconds (-1: for ever), and return whether it came.
 
-        May return without a ring: the caller looks at its condition in a loop.
+        By its thread alone. A ring may be an old one: the caller looks at its condition in a loop.
         """
-        self._lock.acquire(timeout=timeout)
+        return self._lock.acquire(timeout=timeout)
 
 
 class Completion:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE
 from types import FrameType
 from typing import ClassVar, Final
@@ -14,7 +13,6 @@ from freezethreads._refrigerator.flat import have_room
 from freezethreads._refrigerator.greenlets import may_switch
 from freezethreads._refrigerator.refrigerator import (
     come_back,
-    go_away,
     tell,
     visit,
     visit_as_stranger,
@@ -162,25 +160,3 @@ class CheckedBlocking(WatchedBlocking):
         if not (record and (record.shut or record.parking.shut)):
             check_nothing_owned(place_of(sys._getframe(1), "blocking", self._label))
         super().__enter__()
-
-
-def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
-    """Make the call, which waits, in a region of its own. By its thread.
-
-    Not in one if the thread is in a region already, or is not to stop, or is not registered.
-    """
-    record = registry.own.record
-    if record is None or record.depth or record.shut or record.parking.shut:
-        return wait()
-    try:
-        record.depth = 1
-        go_away(registry, record, place)
-        wait()
-        record.depth = 0
-        record.away = None
-        come_back(record.parking, place, (registry,))
-    except BaseException:
-        record.depth = 0
-        record.away = None
-        come_back(record.parking, place, (registry,))
-        raise

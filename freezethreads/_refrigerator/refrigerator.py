@@ -12,7 +12,8 @@ The doors lead here: a safepoint, the end of a blocking region (`blocking`) and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -20,6 +21,7 @@ from freezethreads._ground.errors import ThreadBlocked
 from freezethreads._ground.original import OwnThread, get_ident, main
 from freezethreads._ground.uninterruptible import covered, need_depth
 from freezethreads._refrigerator.flat import wait_flat
+from freezethreads._refrigerator.gathering import about_to_ask, wait_to_be_asked
 from freezethreads._registry.places import (
     Kind,
     Place,
@@ -62,7 +64,11 @@ def visit_safepoint(
         return
     if record is None:
         visit_as_stranger(registry, parking, place_of(frame, kind, label))
-    elif record.todo or not parking.word.is_quiet():  # `is_asked`, with a call less
+        return
+    if registry.settling and parking.waiter is None:
+        for freeze in about_to_ask(registry, record):
+            wait_away(registry, place_of(frame, kind, label), partial(wait_to_be_asked, freeze))
+    if record.todo or not parking.word.is_quiet():  # `is_asked`, with a call less
         visit(registry, record, place_of(frame, kind, label))
 
 
@@ -167,6 +173,28 @@ def tell(
             is_meant = freeze.registry is registry and not freeze.done
             if is_meant and not (closed and freeze.spares(closed)) and freeze.arrive(record):
                 registry.recorder.visited(place)
+
+
+def wait_away(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
+    """Make the call, which waits, in a region of its own. By its thread.
+
+    Not in one if the thread is in a region already, or is not to stop, or is not registered.
+    """
+    record = registry.own.record
+    if record is None or record.depth or record.shut or record.parking.shut:
+        return wait()
+    try:
+        record.depth = 1
+        go_away(registry, record, place)
+        wait()
+        record.depth = 0
+        record.away = None
+        come_back(record.parking, place, (registry,))
+    except BaseException:
+        record.depth = 0
+        record.away = None
+        come_back(record.parking, place, (registry,))
+        raise
 
 
 @covered

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 
 class _Own(local):
-    """The blocks of one counter that the calling thread is in."""
+    """What the calling thread has to do with one count: the blocks that it is in, and whether it
+    has ever begun anything of that kind, and done what was added."""
 
     def __init__(self) -> None:
         self.blocks: list[object] = []
+        self.begins = False
+        self.finishes = False
 
 
 class Outstanding(Given):
@@ -71,6 +74,7 @@ class Outstanding(Given):
         TypeError or ValueError unless `n` is a whole number from 1 on.
         """
         self._added.extend(repeat(None, _check_number(n)))
+        self._own.begins = True
         self._tell()
 
     def done(self, n: int = 1) -> None:
@@ -79,6 +83,7 @@ class Outstanding(Given):
         Raises ValueError if so many are not outstanding, and nothing was changed; TypeError or
         ValueError unless `n` is a whole number from 1 on.
         """
+        self._own.finishes = True
         for taken in range(_check_number(n)):
             try:
                 self._added.pop()
@@ -92,6 +97,7 @@ class Outstanding(Given):
 
     def __enter__(self) -> None:
         block, own = object(), self._own.blocks
+        self._own.begins = True
         try:
             own.append(block)
             self._blocks[block] = None
@@ -125,10 +131,16 @@ class Outstanding(Given):
         """Whether the calling thread is in a block of it."""
         return bool(self._own.blocks)
 
+    def _only_begins(self) -> bool:
+        """Whether the calling thread begins things of this kind, and none waits for it to finish
+        one, as far as is known from what it has done."""
+        return self._own.begins and not (self._own.blocks or self._own.finishes)
+
     def _tell(self) -> None:
         """Have those look again who wait for kinds to be settled."""
         for freeze in list(self._registry.settling):
             freeze.bell.ring()
+            freeze.ring_gathered()
 
     def _reset(self) -> None:
         """In the child of a fork: what is left are the blocks of the calling thread."""

@@ -91,6 +91,7 @@ class Freeze:
     are those whom somebody has moved into its group since: it does not wait for them, and they run
     until their next safepoint.
 
+    `gathered` are the bells of threads that wait for it to ask them: see `_refrigerator.gathering`.
     `tries` is how often it was begun before, and let everybody go, since something was not settled.
 
     *The turn*: `users` are the worlds that stand on it, each with the place where it was asked for,
@@ -111,6 +112,7 @@ class Freeze:
         "completion",
         "done",
         "ending",
+        "gathered",
         "keeps_turn",
         "leases",
         "members",
@@ -130,6 +132,7 @@ class Freeze:
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
+        self.gathered: dict[Bell, None] = {}
         self.bell = Bell()
         self.stood_at: float | None = None
         self.users: dict[object, Place | None] = {}
@@ -191,6 +194,11 @@ class Freeze:
         """Whether it stops nobody in that region of `pending()`."""
         return region.registry is self.registry and not self.asked.settled.isdisjoint(region.kinds)
 
+    def ring_gathered(self) -> None:
+        """Have those look who wait for it to ask. From any thread; may be repeated."""
+        for bell in list(self.gathered):
+            bell.ring()
+
     def end_in_child(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, or for a call of its world, is to
         wait no longer."""
@@ -204,6 +212,7 @@ class Freeze:
         if self.unwinding is not None:
             self.unwinding.cancel()
         self.bell.ring()
+        self.ring_gathered()
 
     def arrive(self, record: Record) -> bool:
         """Note that `record` stopped, or exited; the last one wakes the controller.

@@ -76,7 +76,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         action="append",
         default=[],
-        help="stop no thread inside pending() of this kind, a dotted name; may be repeated",
+        help="stop no thread inside pending() of this kind, a dotted name, and nobody before what "
+        "is outstanding() of it is done; may be repeated",
     )
     add(
         "--hooks",

@@ -20,7 +20,7 @@ import pytest
 from freezethreads import Freezer
 from freezethreads._controller import controller, turns
 from freezethreads._ground.completion import Bell
-from freezethreads._refrigerator import blocking
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.places import Place
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
@@ -231,7 +231,7 @@ def before(
 
 def before_it_comes_back(patch: pytest.MonkeyPatch, hook: Callable[[], object]) -> None:
     """Have `hook` called when a controller has waited and is still marked as away."""
-    real = blocking.wait_away
+    real = refrigerator.wait_away
 
     def rigged(registry: Registry, place: Place, wait: Callable[[], None]) -> None:
         def wait_and_call() -> None:

@@ -1,0 +1,221 @@
+"""Who would begin more, while a freeze waits for what is outstanding, waits at its safepoint."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from freezethreads import Freezer, FreezeTimeout, Outstanding, State
+from freezethreads._refrigerator import gathering
+from freezing import Actor, actor, puppet
+from helpers import WAIT, start, wait_for, wait_until
+from in_steps import Request
+
+
+@pytest.fixture
+def freezer() -> Iterator[Freezer]:
+    freezer = Freezer()
+    yield freezer
+    assert not freezer.armed
+    assert not freezer._registry.settling
+
+
+@pytest.fixture
+def rpc(freezer: Freezer) -> Outstanding:
+    return freezer.outstanding("rpc")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes on because nothing has changed."""
+    monkeypatch.setattr(gathering, "_PATIENCE", WAIT)
+
+
+@contextmanager
+def freezing(freezer: Freezer, other: Actor) -> Iterator[None]:
+    """A freeze waits in the block for what is outstanding; it stands, and is over, after that."""
+    frozen = other.tell(lambda: freezer.freeze(settled="rpc", timeout=WAIT).thaw())
+    wait_until(lambda: bool(freezer._registry.settling))
+    assert not frozen.done()
+    yield
+    frozen.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_adds_waits_until_all_is_done(freezer: Freezer, rpc: Outstanding) -> None:
+    with puppet(freezer) as producer, actor() as other:
+        producer.do(rpc.add)
+        with freezing(freezer, other):
+            passed = producer.tell(freezer.safepoint)
+            wait_until(lambda: producer.record.state is State.BLOCKED)
+            assert not freezer._registry.active
+            assert not passed.done()
+            rpc.done()
+        passed.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_finishes_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
+    with puppet(freezer) as worker, puppet(freezer) as both, actor() as other:
+        rpc.add(4)
+        worker.do(rpc.done)
+        both.do(rpc.add)
+        both.do(rpc.done)
+        with freezing(freezer, other):
+            worker.do(freezer.safepoint)
+            both.do(freezer.safepoint)
+            worker.do(lambda: rpc.done(3))
+            passed = [each.tell(freezer.safepoint) for each in (worker, both)]
+        for each in passed:
+            each.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_has_yet_to_begin_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
+    with puppet(freezer) as stranger, actor() as other:
+        rpc.add()
+        with freezing(freezer, other):
+            stranger.do(freezer.safepoint)
+            rpc.done()
+            passed = stranger.tell(freezer.safepoint)
+        passed.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_is_in_a_block_goes_on_to_its_end(freezer: Freezer, rpc: Outstanding) -> None:
+    with puppet(freezer) as worker, actor() as other:
+        worker.do(rpc.__enter__)
+        with freezing(freezer, other):
+            worker.do(freezer.safepoint)
+            worker.do(rpc.__exit__, None, None, None)
+            passed = worker.tell(freezer.safepoint)
+        passed.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_another_adds_lets_it_go_if_it_finishes(freezer: Freezer, rpc: Outstanding) -> None:
+    """It waits since nothing is outstanding, and that has changed."""
+    with puppet(freezer) as worker, actor() as other, actor() as holder:
+        rpc.add()
+        world = holder.do(freezer.freeze, group="others", timeout=WAIT)  # has the turn
+        with freezing(freezer, other):
+            worker.do(rpc.done)
+            passed = worker.tell(freezer.safepoint)
+            wait_until(lambda: worker.record.state is State.BLOCKED)
+            rpc.add()
+            passed.result(WAIT)
+            worker.do(rpc.done)
+            passed = worker.tell(freezer.safepoint)
+            holder.do(world.thaw)
+        passed.result(WAIT)
+
+
+@pytest.mark.parametrize("how", ["given up", "time-out"])
+@pytest.mark.usefixtures("patient")
+def test_a_freeze_that_is_over_lets_it_go(freezer: Freezer, rpc: Outstanding, how: str) -> None:
+    rpc.add()
+    asked = Request(freezer, settled="rpc", timeout=0.05 if how == "time-out" else WAIT)
+    assert asked.poll() is None
+    with puppet(freezer) as producer:
+        producer.do(rpc.add)
+        passed = producer.tell(freezer.safepoint)
+        wait_until(lambda: producer.record.state is State.BLOCKED)
+        if how == "given up":
+            asked.close()
+        else:
+            wait_until(asked._deadline.passed)
+            with pytest.raises(FreezeTimeout):
+                asked.poll()
+        passed.result(WAIT)
+
+
+def test_it_goes_on_when_nothing_changes(
+    freezer: Freezer, rpc: Outstanding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may be waiting for it."""
+    monkeypatch.setattr(gathering, "_PATIENCE", 0.001)
+    with puppet(freezer) as producer, actor() as other:
+        producer.do(rpc.add)
+        with freezing(freezer, other):
+            producer.do(freezer.safepoint)
+            rpc.done()
+            passed = producer.tell(freezer.safepoint)
+        passed.result(WAIT)
+
+
+def test_the_one_who_asks_does_not_wait_for_itself(freezer: Freezer, rpc: Outstanding) -> None:
+    with freezer.register():
+        rpc.add()
+        asked = Request(freezer, settled="rpc")
+        assert asked.poll() is None
+        freezer.safepoint()
+        rpc.done()
+        freezer.safepoint()
+        asked.take().thaw()
+
+
+@pytest.mark.usefixtures("patient")
+def test_another_group_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
+    with puppet(freezer, "producers") as producer:
+        producer.do(rpc.add)
+        asked = Request(freezer, settled="rpc", group="workers")
+        assert asked.poll() is None
+        producer.do(freezer.safepoint)
+        rpc.done()
+        asked.take().thaw()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_those_who_always_begin_something_stand(
+    freezer: Freezer, rpc: Outstanding, threads: int
+) -> None:
+    """After each safepoint: without this they would never all be found between two."""
+    over = threading.Event()
+
+    def work() -> None:
+        with freezer.register():
+            while not over.is_set():
+                freezer.safepoint()
+                with rpc:
+                    time.sleep(0.0005)
+
+    workers = [start(work) for _ in range(threads)]
+    wait_until(lambda: len(freezer.threads()) == threads)
+    for _ in range(10):
+        with freezer.freeze(settled="rpc", timeout=WAIT):
+            assert rpc.count == 0
+    over.set()
+    for worker in workers:
+        worker.finish()
+
+
+def test_those_who_add_before_their_safepoint_stand(freezer: Freezer, rpc: Outstanding) -> None:
+    over, ready = threading.Event(), threading.Event()
+
+    def produce() -> None:
+        with freezer.register():
+            while not over.is_set():
+                rpc.add()
+                ready.set()
+                freezer.safepoint()
+                time.sleep(0.0005)
+
+    def finish() -> None:
+        with freezer.register():
+            while not over.is_set() or rpc.count:
+                freezer.safepoint()
+                if rpc.count:
+                    rpc.done()
+
+    workers = [start(produce), start(finish)]
+    wait_for(ready)
+    for _ in range(10):
+        with freezer.freeze(settled="rpc", timeout=WAIT):
+            assert rpc.count == 0
+    over.set()
+    for worker in workers:
+        worker.finish()
