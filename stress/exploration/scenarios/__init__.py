@@ -48,6 +48,7 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `pending-under-hold`     pending, hold, arm, thaw
 `outstanding`            add, done, park, arm, thaw
 `added-meanwhile`        add, done, park, arm, thaw, of two threads
+`gathered`               add, done, gather, arm, thaw
 `todos`                  todo, todo, no_freeze
 `region-and-lease`       block, lease, arm, thaw
 `leases`                 lease, arm again inside, thaw, park

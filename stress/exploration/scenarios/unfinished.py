@@ -140,3 +140,28 @@ def added_meanwhile(stage: Stage) -> None:
     stage.member("U", finisher)
     stage.member("T", adder)
     stage.actor("C", controller)
+
+
+@scenario("who waits for a freeze that has yet to ask hears of it, and of all that changes")
+def gathered(stage: Stage) -> None:
+    tx = stage.freezer.outstanding("tx")
+    added = stage.gate()
+
+    def adder() -> None:
+        tx.add()
+        added.open()
+        stage.work("T")
+        stage.freezer.safepoint()
+        stage.work("T")
+
+    def finisher() -> None:
+        added.wait()
+        tx.done()
+
+    def controller() -> None:
+        with stage.freeze("T", settled="tx"):
+            pass
+
+    stage.member("T", adder)
+    stage.actor("N", finisher)
+    stage.actor("C", controller)
