@@ -440,8 +440,9 @@ class Controller:
 
     def _unsettled_instead(self, freeze: Freeze, error: FreezeTimeout) -> FreezeTimeout | None:
         """What to say instead where nobody is late, but for the last of many tries."""
-        late = any(each.state is State.RUNNING for each in error.stragglers)
-        return None if late or not freeze.tries else unsettled(self._registry, freeze)
+        if not freeze.tries or any(each.state is State.RUNNING for each in error.stragglers):
+            return None
+        return unsettled(self._registry, freeze)
 
     def _drop_dead(self, freeze: Freeze) -> bool:
         """Strike off threads that ended without a word; whether there were any."""
