@@ -35,7 +35,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import FrameType, ModuleType, TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast, get_args
 
 from freezethreads import sync
 from freezethreads._controller.fork import looked_at
@@ -204,6 +204,7 @@ class ForkGuard(Given):
 
     def _stop_unheld(self, caller: FrameType) -> World | Hold:
         deadline, pause, patience = Deadline(self._timeout), _FIRST_PAUSE, _PATIENCE
+        standing = self._standing_in_own_world()
         while True:
             # Who is in a section may wait for somebody who has stopped: then all go on for a while.
             left = deadline.remaining()
@@ -212,7 +213,8 @@ class ForkGuard(Given):
                 stopped = self._stop(deadline if is_last else Deadline(patience), caller)
             except ForkUnsafe as error:
                 is_late = isinstance(error.__cause__, FreezeTimeout)
-                if is_last or not is_late or self._keeps_one_of(error.stragglers):
+                is_in_vain = any(straggler.ident in standing for straggler in error.stragglers)
+                if is_last or not is_late or is_in_vain:
                     raise
                 patience *= 2
                 sleep(pause)
@@ -221,14 +223,17 @@ class ForkGuard(Given):
                 held = _held_by_others(stopped.where)
                 if not held:
                     return stopped
-                is_shared = len(stopped._freeze.users) > 1  # so nobody goes on when this is thawed
+                # When this is thawed nobody goes on of a world that it shares, or is beside.
+                is_shared = len(stopped._freeze.users) > 1
+                is_in_vain = is_shared or any(one.ident in standing for one in held)
             except BaseException:
                 stopped.thaw()
                 raise
             stopped.thaw()
             left = deadline.remaining()
-            if is_shared or left == 0:
-                raise _unsafe("threads stood with what the child would wait for", held=held)
+            if is_in_vain or left == 0:
+                lines = tuple(one.line for one in held)
+                raise _unsafe("threads stood with what the child would wait for", held=lines)
             sleep(pause if left < 0 else min(pause, left))
             pause = min(2 * pause, _LAST_PAUSE)
 
@@ -251,12 +256,12 @@ class ForkGuard(Given):
         except FreezeError as error:
             raise _unsafe(str(error)) from error
 
-    def _keeps_one_of(self, stragglers: tuple[Straggler, ...]) -> bool:
-        """Whether one of these stands in a world that does not end before the fork."""
-        own = self._freezer._controller.own_world() or _calling_world(self._freezer)
+    def _standing_in_own_world(self) -> set[int]:
+        """Who stands in a world of the calling thread, or one that it makes a call for, which does
+        not end before the fork."""
+        own = self._freezer._controller.standing_world() or _calling_world(self._freezer)
         members = () if own is None else list(own.members)
-        standing = {record.ident for record in members if record.stopped}
-        return any(straggler.ident in standing for straggler in stragglers)
+        return {record.ident for record in members if record.stopped}
 
     def note(self, made: GuardedFork) -> None:
         """It has made a fork. By the parent, when all go on."""
@@ -326,10 +331,17 @@ def _hold_beside(freezer: Freezer, deadline: Deadline) -> Hold:
     return controller.or_give_up(freeze, user, stop)
 
 
-def _held_by_others(where: Where) -> tuple[str, ...]:
-    """What other threads hold while the calling one has stopped them, one a line."""
+class _Held(NamedTuple):
+    """Something that a thread holds, as it is told."""
+
+    ident: int
+    line: str
+
+
+def _held_by_others(where: Where) -> tuple[_Held, ...]:
+    """What other threads hold while the calling one has stopped them."""
     held = [
-        f"{_name_of(ident)}: {lock!r}, acquired at {line_of(place)}"
+        _Held(ident, f"{_name_of(ident)}: {lock!r}, acquired at {line_of(place)}")
         for lock, ident, place in ownership.owned_locks()
         if ident in current_frames() and ident != get_ident()
     ]
@@ -337,7 +349,8 @@ def _held_by_others(where: Where) -> tuple[str, ...]:
         if lock.owner != ident or ident not in current_frames():
             _held_before.pop(lock, None)
         elif ident != get_ident() and ownership.acquired_at(lock) is None:
-            held.append(f"{_name_of(ident)}: {lock!r}, acquired before forks were guarded")
+            line = f"{_name_of(ident)}: {lock!r}, acquired before forks were guarded"
+            held.append(_Held(ident, line))
     if where == "safepoint" and HAS_GIL:  # without one nobody may read the frames of who runs
         held += uncollected(_sheltered)
     return tuple(held)
@@ -348,14 +361,14 @@ def _locks_of_sync() -> list[Any]:
     return [one for one in gc.get_objects() if isinstance(one, (sync.Lock, sync.RLock))]
 
 
-def _sheltered() -> list[str]:
+def _sheltered() -> list[_Held]:
     """Who stands, or runs, where it would not be stopped with `where="unlocked"`."""
     found, frames = [], current_frames()
     for ident in _others(frames):
         frame, running = below_trap(frames.pop(ident))
         shelter = find_shelter(frame, "unlocked", running)
         if shelter is not None:
-            found.append(f"{_name_of(ident)}: {shelter[0]}")
+            found.append(_Held(ident, f"{_name_of(ident)}: {shelter[0]}"))
     frames.clear()
     return found
 

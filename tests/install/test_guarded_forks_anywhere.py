@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from fork_helpers import had_by_another, looping
-from freezethreads import ForkUnsafe, Freezer
+from freezethreads import ForkUnsafe, Freezer, sync
 from freezethreads._install import _forks
+from freezing import puppet
 from guard_helpers import HAS_ENGINE, SOON, fork_and_exit, held, needs_engine
 from helpers import WAIT, start, wait_for, wait_until
 
@@ -57,6 +58,19 @@ def test_in_a_world_in_which_one_stands_with_a_lock(freezer: Freezer) -> None:
         pytest.raises(ForkUnsafe, match="holder"),
     ):
         os.fork()
+
+
+def test_in_a_world_in_which_one_stands_with_a_lock_of_ours(freezer: Freezer) -> None:
+    """That the lock itself knows, and no stack. Nobody can go on before the fork here either."""
+    lock, over = sync.Lock(), threading.Event()
+    with freezer.guard_forks(timeout=None), puppet(freezer) as thread:
+        thread.do(lock.acquire)
+        blocked = thread.block(over)
+        with freezer.freeze(timeout=WAIT), pytest.raises(ForkUnsafe, match=r"Lock.*acquired at"):
+            os.fork()
+        over.set()
+        blocked.result(WAIT)
+        thread.do(lock.release)
 
 
 def test_in_a_world_of_a_group_others_stop_too(freezer: Freezer) -> None:
