@@ -218,8 +218,8 @@ class Freezer(Unique):
         while a block ``with freezer.outstanding("rpc"):`` lasts. A freeze that is to find ``"rpc"``
         settled begins when nothing of it, or of what is below it, such as ``"rpc.write"``, is
         outstanding. Until then it stops nobody, but that a registered thread which has begun such
-        things, is in no block, and has never called ``done()``, waits at its next safepoint (if
-        nothing changes, 0.2 s). If something is added before all stand, it lets everybody go, and
+        things, is in no block, and has never called ``done()``, waits at its next safepoint (0.2 s
+        if nothing happens). If something is added before all stand, it lets everybody go, and
         begins anew. Others take no notice. In the child of a fork nothing is outstanding but the
         blocks that the forking thread is in.
 

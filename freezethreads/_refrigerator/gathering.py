@@ -9,15 +9,15 @@ begun; and anybody while nothing is outstanding, since it is about to be asked::
     at a safepoint --------------------------> waits, as stopped ----------------> stops, or goes on
            |                                         |
            +-----------------------------------------+----> goes on
-                 finishes, or nothing changes
+                 finishes, or nothing happens
 
 That is a wait like any other. No promise rests on it: it only helps.
 
-Why it does not wait for ever: it lists its bell with the freeze, and then looks; whoever changes a
-count, asks, or ends the freeze does so, and then rings the bells that are listed. So it is rung
-after what it has not seen. While the count is 0 the freeze asks or is over at some time: its
-controller does not wait for this thread. While it is not, somebody may be waiting for this thread
-all the same: it goes on when no count has changed for a while.
+It lists its bell with the freeze, and then looks; whoever changes a count, asks, or ends the freeze
+does so, and then rings the bells that are listed. So it is rung after what it has not seen. It does
+not wait for ever for what does not happen: somebody may be waiting for this thread all the same, or
+the controller be stopped itself. After a while it goes on, and leaves its bell listed. It waits no
+more for that freeze before that has rung.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from __future__ import annotations
 from typing import Final
 
 from freezethreads._ground.completion import Bell
-from freezethreads._registry.outstanding import Outstanding
+from freezethreads._ground.original import get_ident
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 
-_PATIENCE: Final = 0.2  # seconds without a change of what is outstanding
+_PATIENCE: Final = 0.2  # seconds in which nothing happens
 
 
 def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
@@ -40,18 +40,24 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
         for freeze in list(registry.settling)
         if freeze.asked.covers(record.group)
         and not freeze.asked.is_by(record)
+        and _is_patient(freeze)
         and _is_to_wait(freeze)
     ]
 
 
 def wait_to_be_asked(freeze: Freeze) -> None:
     """Wait for that, as a thread that counts as stopped. Not for more: it has yet to look."""
-    bell = Bell()
-    freeze.gathered[bell] = None
+    bell = freeze.gathered.setdefault(get_ident(), Bell())
     while _is_to_wait(freeze):
-        if not bell.wait(_PATIENCE if _left(freeze) else -1):
-            break
-    freeze.gathered.pop(bell, None)
+        if not bell.wait(_PATIENCE):
+            return
+    freeze.gathered.pop(get_ident(), None)
+
+
+def _is_patient(freeze: Freeze) -> bool:
+    """Whether the calling thread has not waited for it in vain, or something has happened since."""
+    bell = freeze.gathered.get(get_ident())
+    return bell is None or bell.wait(0)
 
 
 def _is_to_wait(freeze: Freeze) -> bool:
@@ -59,11 +65,8 @@ def _is_to_wait(freeze: Freeze) -> bool:
     is_on_its_way = freeze in _registry_of(freeze).settling and freeze.bar is None
     if freeze.done or not is_on_its_way or freeze in _registry_of(freeze).active:
         return False
-    return all([each._only_begins() for each in _left(freeze)])
-
-
-def _left(freeze: Freeze) -> list[Outstanding]:
-    return _registry_of(freeze).outstanding_for(freeze.asked)
+    left = _registry_of(freeze).outstanding_for(freeze.asked)
+    return all([each._only_begins() for each in left])
 
 
 def _registry_of(freeze: Freeze) -> Registry:

@@ -91,7 +91,8 @@ class Freeze:
     are those whom somebody has moved into its group since: it does not wait for them, and they run
     until their next safepoint.
 
-    `gathered` are the bells of threads that wait for it to ask them: see `_refrigerator.gathering`.
+    `gathered` are the bells of threads that wait for it to ask them, by ident: see
+    `_refrigerator.gathering`.
     `tries` is how often it was begun before, and let everybody go, since something was not settled.
 
     *The turn*: `users` are the worlds that stand on it, each with the place where it was asked for,
@@ -132,7 +133,7 @@ class Freeze:
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
-        self.gathered: dict[Bell, None] = {}
+        self.gathered: dict[int, Bell] = {}
         self.bell = Bell()
         self.stood_at: float | None = None
         self.users: dict[object, Place | None] = {}
@@ -196,7 +197,7 @@ class Freeze:
 
     def ring_gathered(self) -> None:
         """Have those look who wait for it to ask. From any thread; may be repeated."""
-        for bell in list(self.gathered):
+        for bell in list(self.gathered.values()):
             bell.ring()
 
     def end_in_child(self) -> None:

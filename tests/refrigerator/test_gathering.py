@@ -13,7 +13,7 @@ from freezethreads import Freezer, FreezeTimeout, Outstanding, State
 from freezethreads._refrigerator import gathering
 from freezing import Actor, actor, puppet
 from helpers import WAIT, start, wait_for, wait_until
-from in_steps import Request
+from in_steps import Request, passing
 
 
 @pytest.fixture
@@ -133,18 +133,37 @@ def test_a_freeze_that_is_over_lets_it_go(freezer: Freezer, rpc: Outstanding, ho
         passed.result(WAIT)
 
 
-def test_it_goes_on_when_nothing_changes(
+def test_it_goes_on_when_nothing_happens(
     freezer: Freezer, rpc: Outstanding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody may be waiting for it."""
-    monkeypatch.setattr(gathering, "_PATIENCE", 0.001)
+    """Somebody may be waiting for it. It waits no more before something has happened."""
     with puppet(freezer) as producer, actor() as other:
-        producer.do(rpc.add)
+        producer.do(rpc.add, 2)
         with freezing(freezer, other):
+            monkeypatch.setattr(gathering, "_PATIENCE", 0.001)
+            producer.do(freezer.safepoint)
+            monkeypatch.setattr(gathering, "_PATIENCE", 3 * WAIT)
             producer.do(freezer.safepoint)
             rpc.done()
             passed = producer.tell(freezer.safepoint)
+            wait_until(lambda: producer.record.state is State.BLOCKED)
+            rpc.done()
         passed.result(WAIT)
+
+
+def test_it_does_not_wait_for_a_controller_that_is_stopped(
+    freezer: Freezer, rpc: Outstanding
+) -> None:
+    with puppet(freezer, "controllers") as controller, puppet(freezer, "workers") as worker:
+        rpc.add()
+        frozen = controller.tell(freezer.freeze, settled="rpc", timeout=WAIT)
+        wait_until(lambda: bool(freezer._registry.settling))
+        hold = freezer.hold(group="controllers", timeout=WAIT)
+        rpc.done()
+        worker.do(freezer.safepoint)
+        with passing(freezer, worker):
+            hold.thaw()
+            controller.do(frozen.result(WAIT).thaw)
 
 
 def test_the_one_who_asks_does_not_wait_for_itself(freezer: Freezer, rpc: Outstanding) -> None:
