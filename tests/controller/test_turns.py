@@ -10,7 +10,7 @@ from freezethreads import Freezer
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.completion import Bell
-from freezethreads._refrigerator import blocking, refrigerator
+from freezethreads._refrigerator import refrigerator
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 from freezing import (
@@ -63,7 +63,7 @@ def test_a_controller_that_lost_its_turn_queues_again(
     freezer = Freezer()
     with puppet(freezer) as controller, actor() as other:
         pause = Pause(controller.worker)
-        after(monkeypatch, blocking, "go_away", pause)
+        after(monkeypatch, refrigerator, "go_away", pause)
         mine = controller.tell(getattr(freezer, ask), group="nobody", timeout=WAIT)
         pause.wait()
         other.do(other.do(freezer.hold, timeout=0).thaw)
