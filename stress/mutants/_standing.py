@@ -132,8 +132,3 @@ def stands_unsettled() -> None:
 @breaks("a controller hears of what is added before all stand", explored="added-meanwhile")
 def count_not_told() -> None:
     put(Outstanding, "_tell", lambda self: None)
-
-
-@breaks("who waits for a freeze to ask hears that it has", explored="gathered")
-def gathered_not_rung() -> None:
-    put(Freeze, "ring_gathered", lambda self: None)
