@@ -431,8 +431,7 @@ class Controller:
                 raise self._unsettled_instead(freeze, error) or error
             if at_most.passed():
                 return False
-            left = deadline.remaining()
-            freeze.bell.wait(pause if left < 0 else min(pause, left))
+            freeze.bell.wait(deadline.within(pause))
             pause = min(2 * pause, _LAST_PAUSE)
         self._registry.recorder.visited_all(list(bar.stopped.values()))
         self._note_stand(freeze, deadline)

@@ -141,7 +141,7 @@ class FreezeRequest:
         self._freeze = freeze
 
     def _poll(self) -> World | None:
-        if not self._armed and not self._freeze.done and self._is_settled() and self._take_turn():
+        if not self._armed and not self._freeze.done and self._may_queue() and self._take_turn():
             self._armed = True
             self._controller._arm(self._freeze)
         if self._freeze.done:
@@ -168,8 +168,11 @@ class FreezeRequest:
         """
         self._controller.thaw_abandoned(self._freeze, "given up", why)
 
-    def _is_settled(self) -> bool:
-        """Whether it may queue up. FreezeTimeout at the deadline."""
+    def _may_queue(self) -> bool:
+        """Whether nothing is outstanding that is to be settled. Tied to its thread from here on.
+
+        FreezeTimeout at the deadline.
+        """
         record = self._registry.own.record
         if record is not None and record.depth:
             raise FreezeError(
@@ -271,9 +274,8 @@ class HoldRequest:
         return hold
 
     def _remaining(self, until: Deadline) -> float:
-        """Seconds until then, or until the deadline if that comes before; -1: for ever."""
-        both = [each.remaining() for each in (until, self._deadline)]
-        return min((seconds for seconds in both if seconds >= 0), default=-1)
+        """Seconds until then, or until the deadline if that comes before."""
+        return self._deadline.within(until.remaining())
 
     def _wait_for_doors(self, until: Deadline) -> bool:
         """Where threads stop by themselves, and ring."""

@@ -114,6 +114,11 @@ class Deadline:
             left = max(left, _LOOK)
         return min(left, TIMEOUT_MAX)
 
+    def within(self, seconds: float) -> float:
+        """The same, but no more than so many: there is something to look for before."""
+        left = self.remaining()
+        return seconds if left < 0 else min(seconds, left)
+
     def passed(self) -> bool:
         """Whether the moment has come."""
         return self._at is not None and self._now() >= self._at

@@ -230,11 +230,10 @@ class ForkGuard(Given):
                 stopped.thaw()
                 raise
             stopped.thaw()
-            left = deadline.remaining()
-            if is_in_vain or left == 0:
+            if is_in_vain or deadline.remaining() == 0:
                 lines = tuple(one.line for one in held)
                 raise _unsafe("threads stood with what the child would wait for", held=lines)
-            sleep(pause if left < 0 else min(pause, left))
+            sleep(deadline.within(pause))
             pause = min(2 * pause, _LAST_PAUSE)
 
     def _stop(self, deadline: Deadline, caller: FrameType) -> World | Hold:

@@ -222,8 +222,7 @@ def _leave(held: FileIO, mask: set[int]) -> None:
 
 
 def _milliseconds(deadline: Deadline) -> float:
-    left = deadline.remaining()
-    return 1000 * (_TICK if left < 0 else min(_TICK, left))
+    return 1000 * deadline.within(_TICK)
 
 
 def _describe(status: int | None) -> str:

@@ -135,8 +135,7 @@ class ForkMode(Mode):
             if unsafe:
                 raise ForkUnsafe(_refusal(unsafe))
             strangers = [] if self._warned else _strangers(world)
-            left = deadline.remaining()
-            with _keeping_out(self._store, _PATIENCE if left < 0 else min(_PATIENCE, left)) as kept:
+            with _keeping_out(self._store, deadline.within(_PATIENCE)) as kept:
                 if not kept:
                     raise ForkUnsafe(_IN_STORE)
                 child = start_child(self._save, at_end)
