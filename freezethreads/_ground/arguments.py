@@ -168,6 +168,16 @@ def _check_number(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a number, not {value!r}")
 
 
+def check_count(name: str, value: object, of: str = "") -> int:
+    """Return `value` if it is a whole number from 1 on, else raise TypeError or ValueError. `of`
+    says what is counted."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number{of and f' of {of}'}, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more{of and f' {of}'}, not {value}")
+    return value
+
+
 def check_settled(settled: object) -> frozenset[str]:
     """The kinds that are to be settled: one, or several. Raises TypeError or ValueError."""
     if isinstance(settled, str):

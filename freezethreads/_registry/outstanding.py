@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from freezethreads._ground.arguments import check_count
 from freezethreads._ground.errors import FreezeError
 from freezethreads._ground.original import local
 from freezethreads._ground.uninterruptible import covered
@@ -73,7 +74,7 @@ class Outstanding(Given):
 
         TypeError or ValueError unless `n` is a whole number from 1 on.
         """
-        self._added.extend(repeat(None, _check_number(n)))
+        self._added.extend(repeat(None, check_count("n", n)))
         self._own.begins = True
         self._tell()
 
@@ -84,7 +85,7 @@ class Outstanding(Given):
         ValueError unless `n` is a whole number from 1 on.
         """
         self._own.finishes = True
-        for taken in range(_check_number(n)):
+        for taken in range(check_count("n", n)):
             try:
                 self._added.pop()
             except IndexError:
@@ -146,11 +147,3 @@ class Outstanding(Given):
         """In the child of a fork: what is left are the blocks of the calling thread."""
         self._added = deque()
         self._blocks = dict.fromkeys(self._own.blocks)
-
-
-def _check_number(n: Any) -> int:
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"n must be a whole number, not {n!r}")
-    if n < 1:
-        raise ValueError(f"n must be 1 or more, not {n!r}")
-    return n

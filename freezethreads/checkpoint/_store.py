@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from freezethreads._ground.arguments import check_count
 from freezethreads.checkpoint._errors import StoreError
 
 __all__ = ["Store", "check_keep", "check_path"]
@@ -40,11 +41,7 @@ class Store(Protocol):
 
 def check_keep(keep: int) -> int:
     """Return `keep`, the number of checkpoints to keep; raise TypeError or ValueError."""
-    if isinstance(keep, bool) or not isinstance(keep, int):
-        raise TypeError(f"keep must be a whole number of checkpoints, not {keep!r}")
-    if keep < 1:
-        raise ValueError(f"keep must be 1 or more checkpoints, not {keep}")
-    return keep
+    return check_count("keep", keep, "checkpoints")
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from freezethreads._ground.arguments import check_count
 from freezethreads._ground.deadline import check_seconds
 
 INTERVALS = (0.005, 0.0005, 0.00005)
@@ -31,10 +32,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not isinstance(self.seed, str):
             raise TypeError(f"seed must be a string, not {self.seed!r}")
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int):
-            raise TypeError(f"threads must be a whole number, not {self.threads!r}")
-        if self.threads < 1:
-            raise ValueError(f"threads must be 1 or more, not {self.threads}")
+        check_count("threads", self.threads)
         for name in ("seconds", "freeze_timeout", "patience", "switch_interval"):
             value = check_seconds(name, getattr(self, name), positive=True)
             if value is None and name != "switch_interval":
