@@ -225,9 +225,7 @@ class Freezer(Unique):
 
         From any thread. TypeError or ValueError if `kind` is no dotted name.
         """
-        if check_kind(kind) not in self._registry.kinds:
-            self._registry.note_kind(kind)
-        return self._registry.outstanding_of(kind)
+        return self._registry.outstanding_of(check_kind(kind))
 
     def group(self, name: str, /) -> AbstractContextManager[None]:
         """A region in which the calling thread is in that group: a job of a pool, a request.

@@ -81,8 +81,8 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
     if freeze.done:
         raise FreezeError(f"{freeze!r} was given up, and nobody was stopped")
     if freeze not in registry.settling:
-        registry.settling[freeze] = None
         registry.announce(freeze)  # so that safepoints look
+        registry.settling[freeze] = None
     left = registry.outstanding_for(freeze.asked)
     if left and deadline.passed():
         raise unsettled(registry, freeze)

@@ -41,14 +41,14 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
         if freeze.asked.covers(record.group)
         and not freeze.asked.is_by(record)
         and _is_patient(freeze)
-        and _is_to_wait(freeze)
+        and _is_to_wait(registry, freeze)
     ]
 
 
-def wait_to_be_asked(freeze: Freeze) -> None:
+def wait_to_be_asked(registry: Registry, freeze: Freeze) -> None:
     """Wait for that, as a thread that counts as stopped. Not for more: it has yet to look."""
     bell = freeze.gathered.setdefault(get_ident(), Bell())
-    while _is_to_wait(freeze):
+    while _is_to_wait(registry, freeze):
         if not bell.wait(_PATIENCE):
             return
     freeze.gathered.pop(get_ident(), None)
@@ -60,16 +60,9 @@ def _is_patient(freeze: Freeze) -> bool:
     return bell is None or bell.wait(0)
 
 
-def _is_to_wait(freeze: Freeze) -> bool:
+def _is_to_wait(registry: Registry, freeze: Freeze) -> bool:
     """Whether it has yet to ask, and the calling thread finishes nothing that it waits for."""
-    is_on_its_way = freeze in _registry_of(freeze).settling and freeze.bar is None
-    if freeze.done or not is_on_its_way or freeze in _registry_of(freeze).active:
+    is_on_its_way = freeze in registry.settling and freeze.bar is None
+    if freeze.done or not is_on_its_way or freeze in registry.active:
         return False
-    left = _registry_of(freeze).outstanding_for(freeze.asked)
-    return all([each._only_begins() for each in left])
-
-
-def _registry_of(freeze: Freeze) -> Registry:
-    registry = freeze.registry
-    assert isinstance(registry, Registry)
-    return registry
+    return all([each._only_begins() for each in registry.outstanding_for(freeze.asked)])

@@ -67,7 +67,8 @@ def visit_safepoint(
         return
     if registry.settling and parking.waiter is None:
         for freeze in about_to_ask(registry, record):
-            wait_away(registry, place_of(frame, kind, label), partial(wait_to_be_asked, freeze))
+            wait = partial(wait_to_be_asked, registry, freeze)
+            wait_away(registry, place_of(frame, kind, label), wait)
     if record.todo or not parking.word.is_quiet():  # `is_asked`, with a call less
         visit(registry, record, place_of(frame, kind, label))
 

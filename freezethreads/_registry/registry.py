@@ -108,9 +108,11 @@ class Registry:
 
     def outstanding_of(self, kind: str) -> Outstanding:
         """The count of what is outstanding of that kind. From any thread."""
-        return self.outstanding.get(kind) or self.outstanding.setdefault(
-            kind, Outstanding(self, kind)
-        )
+        found = self.outstanding.get(kind)
+        if found is None:
+            self.note_kind(kind)
+            found = self.outstanding.setdefault(kind, Outstanding(self, kind))
+        return found
 
     def outstanding_for(self, asked: Asked) -> list[Outstanding]:
         """The counts that keep `asked` from finding its kinds settled. From any thread."""
@@ -308,8 +310,6 @@ class Registry:
                 item.orphan()
         for call in parking.calls:
             call.orphan()
-        for freeze in self.settling:
-            freeze.end_in_child()
         self.records, self.active, self.pending, self.settling = {}, {}, {}, {}
         for outstanding in self.outstanding.values():
             outstanding._reset()
