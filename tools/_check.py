@@ -255,7 +255,7 @@ def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) ->
         ThreadPoolExecutor(SPARE_LANES) as spare,
         stopping_at_an_interrupt(),
     ):
-        # What takes longest is begun first; the linters, if there is little else.
+        # What takes longest is begun first.
         steps = begin_once(lanes, spare, python) if once else []
         steps += begin_linters(spare, python)
         tests = try_all(lanes, interpreters, files)

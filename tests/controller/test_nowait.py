@@ -9,18 +9,15 @@ import pytest
 
 from freezethreads import FreezeError, Freezer, FreezeTimeout, State
 from freezethreads._controller.controller import Controller
-from freezing import Pause, actor, before, puppet
+from freezing import Pause, actor, before, left_at_rest, puppet
 from helpers import WAIT, wait_for, wait_until
 from in_steps import Request, passing
 
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    freezer = Freezer()
-    yield freezer
-    assert not freezer.armed
-    assert not freezer._registry.active
-    assert freezer._controller._turns.current is None
+    with left_at_rest() as freezer:
+        yield freezer
 
 
 def test_who_runs_is_waited_for_without_waiting(freezer: Freezer) -> None:

@@ -11,18 +11,15 @@ import pytest
 from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, State, World
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.nowait import FreezeRequest
-from freezing import actor, before, looping, puppet, puppets
+from freezing import actor, before, left_at_rest, looping, puppet, puppets
 from helpers import WAIT, start
 from in_steps import Request
 
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    freezer = Freezer()
-    yield freezer
-    assert not freezer.armed
-    assert not freezer._registry.active
-    assert freezer._controller._turns.current is None
+    with left_at_rest() as freezer:
+        yield freezer
 
 
 def test_a_request_can_be_given_up_by_any_thread(freezer: Freezer) -> None:

@@ -15,7 +15,7 @@ from freezethreads._controller import settling
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.nowait import HoldRequest
 from freezethreads.integrations import asyncio_loop
-from freezing import actor, after, looping, puppet
+from freezing import actor, after, left_at_rest, looping, puppet
 from helpers import WAIT, wait_until
 from in_steps import Request, passing, wait_until_asked
 from machine import needs_monitoring
@@ -23,12 +23,8 @@ from machine import needs_monitoring
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    freezer = Freezer()
-    yield freezer
-    assert not freezer.armed
-    assert not freezer._registry.active
-    assert not freezer._registry.settling
-    assert freezer._controller._turns.current is None
+    with left_at_rest() as freezer:
+        yield freezer
 
 
 @pytest.fixture

@@ -11,18 +11,15 @@ import pytest
 from asyncio_loops import Block, LoopThread, assert_still, running_loop
 from freezethreads import FreezeError, Freezer
 from freezethreads.integrations import asyncio_loop
-from freezing import actor, looping, puppet
+from freezing import actor, left_at_rest, looping, puppet
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import wait_until_asked
 
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    freezer = Freezer()
-    yield freezer
-    assert not freezer.armed
-    assert not freezer._registry.active
-    assert freezer._controller._turns.current is None
+    with left_at_rest() as freezer:
+        yield freezer
 
 
 @pytest.fixture(params=[True, False], ids=["enrolled", "not enrolled"])

@@ -11,17 +11,15 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Outstanding, State
 from freezethreads._refrigerator import gathering
-from freezing import Actor, actor, puppet
+from freezing import Actor, actor, left_at_rest, puppet
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import Request, passing
 
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    freezer = Freezer()
-    yield freezer
-    assert not freezer.armed
-    assert not freezer._registry.settling
+    with left_at_rest() as freezer:
+        yield freezer
 
 
 @pytest.fixture

@@ -77,6 +77,17 @@ class Loops:
 
 
 @contextmanager
+def left_at_rest() -> Iterator[Freezer]:
+    """A freezer that asks nobody for anything at the end, and of which nobody wants anything."""
+    freezer = Freezer()
+    yield freezer
+    assert not freezer.armed
+    assert not freezer._registry.active
+    assert not freezer._registry.settling
+    assert freezer._controller._turns.current is None
+
+
+@contextmanager
 def looping(freezer: Freezer, count: int, group: str = "") -> Iterator[Loops]:
     """`count` threads of `group` that loop, from when all run until the block is left."""
     loops = Loops(freezer, count)
