@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -172,7 +173,8 @@ def test_storm_over_a_suite_tells_what_it_breaks(
     assert max(int(count) for count in suite["freezes"]["by_threads"]) == 3
     output = capsys.readouterr().out
     assert "broken by the storm: test_sample.py::test_does_not_know_us" in output
-    assert "alone passed 2 of 2; in the storm failed 2 of 2" in output
+    # There are as many storms as it takes until a thread stood in one, and then one more try.
+    assert re.search(r"alone passed 2 of 2; in the storm failed (\d+) of \1\b", output)
     assert "1 of 1 suites FAILED" in output
 
 
