@@ -25,8 +25,6 @@ from _pythons import Interpreter, ask_own, discover
 from _venv import ROOT, SetUpError, exiting_on_errors, prepared
 
 EXTRAS = ("cli", "plot", "test")
-LINT_EXTRAS = (*EXTRAS, "lint")
-SITE_EXTRAS = (*LINT_EXTRAS, "docs")
 
 # Runs of pytest that all the tests are dealt out to; and how many of them, whichever Pythons they
 # are for, and of the other commands run side by side, in the order in which they were begun. (What
@@ -248,16 +246,20 @@ def run_all(interpreters: Sequence[Interpreter], options: argparse.Namespace) ->
     files = [f"tests/{name}" for name in QUICK] if options.quick else []
     if not files:
         announce("all tests: five to ten minutes on each Python (--quick: one)")
-    own, *_ = interpreters
+    # There is no wheel of mypy for every free-threaded build.
+    judge = next((one for one in interpreters if not one.free_threaded), None)
+    if judge is None:
+        announce("mypy, pyright and ruff were not run: they take a Python with a GIL")
+    extras = [*EXTRAS, *(["docs"] if once else []), *(["lint"] if judge else [])]
     with (
-        ready(own, SITE_EXTRAS if once else LINT_EXTRAS) as python,
+        ready(judge or interpreters[0], extras) as python,
         ThreadPoolExecutor(LANES) as lanes,
         ThreadPoolExecutor(SPARE_LANES) as spare,
         stopping_at_an_interrupt(),
     ):
         # What takes longest is begun first.
         steps = begin_once(lanes, spare, python) if once else []
-        steps += begin_linters(spare, python)
+        steps += begin_linters(spare, python) if judge else []
         tests = try_all(lanes, interpreters, files)
         return [*(step.wait() for step in steps), *tests]
 
