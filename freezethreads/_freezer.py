@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -31,6 +31,7 @@ from freezethreads._ground.arguments import (
     check_settled,
     check_todo,
     check_where,
+    covers,
 )
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout, ThreadExited, shorten
@@ -52,7 +53,7 @@ from freezethreads._registry.outstanding import Outstanding
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
-from freezethreads._registry.requests import Asked, Freeze, covers
+from freezethreads._registry.requests import Asked, Freeze
 from freezethreads._registry.todos import Todo
 from freezethreads._report import ownership
 from freezethreads._report.deadlocks import Deadlock
@@ -282,7 +283,7 @@ class Freezer(Unique):
         *,
         timeout: float | None = 20.0,
         reason: str = "",
-        group: str = "",
+        group: str | Sequence[str] = "",
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
@@ -294,6 +295,11 @@ class Freezer(Unique):
         turn, since worlds never overlap. `lease` is in seconds too (None: none): so long after all
         stood, a watchdog thaws. Inside one's own world this returns at once.
 
+        `group` may also be a sequence of groups, ``("compute", "io", "log")``: each is asked to
+        stop when the one before stands, and they are let go in reverse. So those who make work
+        stop first, and who drains it stops last; ``""`` at the end is everybody else. (The idea is
+        the kernel's, which freezes user space before its own threads.)
+
         `where` says where threads are stopped: at ``"safepoint"``, in blocking regions and in
         freezable waits; or every thread of the process (with a `group` the registered ones of it)
         between any two bytecodes, ``"anywhere"``, or outside the sections in which it holds a lock,
@@ -304,7 +310,8 @@ class Freezer(Unique):
 
         `settled` names kinds of unfinished business, one or several: no thread is stopped inside
         `pending()` of one of them, and nobody while anything of them is `outstanding()`, for which
-        this waits. Inside one's own world it may name no other kinds than that has.
+        this waits (of several groups, before it asks the last one). Inside one's own world it may
+        name no other kinds than that has.
 
         `hooks` says whether those of `hook` are called. Their befores count for `timeout`: none
         is called later. Inside one's own world they are as the outermost one has said.
@@ -324,21 +331,22 @@ class Freezer(Unique):
         self,
         timeout: float | None,
         reason: str,
-        group: str,
+        group: str | Sequence[str],
         lease: float | None,
         where: Where | None,
         settled: str | Iterable[str],
         hooks: bool,
         caller: FrameType,
     ) -> World:
-        deadline, reason, group, lease = check_request(timeout, reason, group, lease)
+        deadline, reason, groups, lease = check_request(timeout, reason, group, lease)
         kinds = check_settled(settled)
         check_flag("hooks", hooks)
         own = self._controller.own_world()
-        if own is not None and not own.asked.covers(group):
+        outside = [] if own is None else [one for one in groups if not own.asked.covers(one)]
+        if outside:
             raise FreezeError(
-                f"{own!r} does not cover group {group!r}: thaw it first, or begin with a group "
-                "that both are in, such as ''"
+                f"{own!r} does not cover group {outside[0]!r}: thaw it first, or begin with a "
+                "group that both are in, such as ''"
             )
         where = check_where(where, self._registry.where if own is None else own.where)
         if own is not None and not includes(own.where, where):
@@ -351,18 +359,23 @@ class Freezer(Unique):
                 f"{own!r} was not asked to find {', '.join(sorted(kinds))} settled: thaw it first, "
                 "or ask for that at once"
             )
-        freeze = own or self._ask("freeze", group, reason, where, kinds)
+        freeze = own or self._ask("freeze", groups, reason, where, kinds)
         place = place_of(caller, "blocking", "waiting for its turn to freeze")
         stop = self._controller.stop if own is None else None
         return self._stop_for(World, stop, freeze, deadline, lease, place, hooks and own is None)
 
     def _ask(
-        self, kind: str, group: str, reason: str, where: Where, settled: frozenset[str]
+        self,
+        kind: str,
+        groups: tuple[str, ...],
+        reason: str,
+        where: Where,
+        settled: frozenset[str],
     ) -> Freeze:
         """A request that is still to be made. Raises `FreezeError` if it cannot be had here."""
         if where != "safepoint":
             check_available(where)
-        return ask(self._registry, Asked(kind, group, reason, settled), where)
+        return ask(self._registry, Asked(kind, groups, reason, settled), where)
 
     def _stop_for(
         self,
@@ -409,7 +422,7 @@ class Freezer(Unique):
         *args: *Ts,
         timeout: float | None = 20.0,
         reason: str = "",
-        group: str = "",
+        group: str | Sequence[str] = "",
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
@@ -441,7 +454,7 @@ class Freezer(Unique):
         *,
         timeout: float | None = 20.0,
         reason: str = "",
-        group: str = "",
+        group: str | Sequence[str] = "",
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
@@ -458,10 +471,10 @@ class Freezer(Unique):
         on its way. With `hooks`, and a hold that stands already, befores are called twice in a
         row.
         """
-        deadline, reason, group, lease = check_request(timeout, reason, group, lease)
+        deadline, reason, groups, lease = check_request(timeout, reason, group, lease)
         check_flag("hooks", hooks)
         kinds = check_settled(settled)
-        freeze = self._ask("hold", group, reason, check_where(where, self._registry.where), kinds)
+        freeze = self._ask("hold", groups, reason, check_where(where, self._registry.where), kinds)
         place = place_of(sys._getframe(2), "blocking", "waiting for a hold to stand")
         stop = self._controller.stop_and_leave
         return self._stop_for(Hold, stop, freeze, deadline, lease, place, hooks)

@@ -7,41 +7,45 @@ of the controller's thread or of the interpreter, and a world that nobody refers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from freezethreads._controller.hooks import note_errors, raise_errors, together
 from freezethreads._controller.lease import Lease
 from freezethreads._controller.lookout import look_out
-from freezethreads._controller.settling import check_settled_still, settle, unsettled
+from freezethreads._controller.settling import (
+    check_not_given_up,
+    check_not_own,
+    check_settled_still,
+    is_settled,
+    settle,
+    settle_away,
+    unsettled,
+)
+from freezethreads._controller.timeout import timeout_of
 from freezethreads._controller.turns import Turns
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import get_ident, main_thread, monotonic
 from freezethreads._machine.bar import Bar
-from freezethreads._machine.deadlocks import find_deadlocks
-from freezethreads._machine.stacks import Shelter
 from freezethreads._machine.trap import close_doors, open_doors
 from freezethreads._refrigerator.refrigerator import wait_away
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import Place, place_at
-from freezethreads._registry.record import Lifeline, Record, logger
+from freezethreads._registry.places import Place
+from freezethreads._registry.record import Lifeline, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.states import State
 from freezethreads._registry.status import Status, ask_all, let_go_all, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
-from freezethreads._report.statistics import site_of
-from freezethreads._report.stragglers import report_stragglers, told_of_section
 
 T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.0005  # seconds between two looks at threads that have yet to arrive
 _LAST_PAUSE: Final = 0.02
 _NEVER: Final = Deadline(None)
-_NOBODY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
+_NOW: Final = Deadline(0)
 
 
 class Controller:
@@ -73,33 +77,78 @@ class Controller:
         return own if own is not None and own.stands else None
 
     def stop(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
-        """Stop the group for a world: in turn, with nobody else's world in between.
+        """Stop the groups for a world: in turn, with nobody else's world in between.
 
         Raises `Unsettled` if that is to be done anew. The wait for the turn, and that before for
         what is outstanding, count as stopped. The rest does not: of two controllers that stop
         each other's threads, one must not take the other for frozen.
         """
-        settle(self._registry, freeze, deadline, place)
+        check_not_own(self._registry, freeze)
+        if not freeze.before:
+            settle_away(self._registry, freeze, deadline, place)
         self._turns.take(freeze, deadline, place)
         self._tie(freeze)
-        self._stop(freeze, deadline)
+        for part in freeze.before:
+            self.ask(part)
+            self._wait(part, deadline)
+        if freeze.before:
+            settle(self._registry, freeze, deadline)
+        self.ask(freeze)
+        self._wait(freeze, deadline)
 
-    def _stop(self, freeze: Freeze, deadline: Deadline) -> None:
+    def go_on(self, freeze: Freeze, deadline: Deadline, until: Deadline = _NOW) -> Freeze | None:
+        """Ask each group when that before it stands, as far as can be done now. The part that is to
+        be waited for is returned; None if all stand, from where on the freeze does.
+
+        By its controller, which waits here until `until` at most, and only where nobody rings it.
+        Raises what `all_stand` does.
+        """
+        for part in freeze.parts:
+            if part.stood_at is not None:
+                continue
+            check_not_given_up(freeze)
+            if part not in self._registry.active:
+                if part.before and not is_settled(self._registry, freeze, deadline):
+                    return part
+                self.ask(part)
+            if isinstance(part.bar, Bar):
+                stands = self.wait_at_bar(part, part.bar, deadline, until)
+            else:
+                stands = self.all_stand(part, deadline)
+            if not stands:
+                return part
+        return None
+
+    def ask(self, freeze: Freeze) -> None:
+        """Ask all who are meant but the calling thread. By its controller, when it may."""
         if isinstance(freeze.bar, Bar):
-            self.put_up(freeze, freeze.bar)
-            self.wait_at_bar(freeze, freeze.bar, deadline)
+            self._put_up(freeze, freeze.bar)
         else:
             self._arm(freeze)
-            self._wait(freeze, deadline)
 
     def stop_and_leave(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
-        """Stop the group for a hold: at any time, whoever else has stopped somebody.
+        """Stop the groups for a hold: at any time, whoever else has stopped somebody.
 
-        The calling thread, if it is in the group, is asked last, and stops at its next safepoint.
+        The calling thread, if it is in one of them, is asked last, and stops at its next safepoint.
         Registered threads take turns: of two that hold each other the second is held first. Raises
         `FreezeError` in a signal handler that has interrupted the thread while it was doing that:
         it would wait for itself; `Unsettled` if that is to be done anew.
         """
+        check_not_own(self._registry, freeze)
+        for part in freeze.parts:
+            self._hold(part, deadline, place)
+        record = self._registry.own.record
+        if record is None or freeze.bar is not None:
+            return
+        meant = [part for part in freeze.parts if part.covers(record.group)]
+        for part in meant:
+            part.members[record] = None
+            record.parking.word.ask(Status((part,)))
+        if meant:
+            record.call_waker()
+
+    def _hold(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        """Stop one of the groups, but for the calling thread."""
         record = self._registry.own.record
         own = self._hold_turns.of_thread(get_ident())
         if own is not None:
@@ -111,23 +160,19 @@ class Controller:
             try:
                 self._wait(freeze, deadline)
             except BaseException:
-                self.thaw(freeze)  # before this thread may have to stop for somebody else
+                self.thaw(freeze.whole)  # before this thread may have to stop for somebody else
                 raise
             self._hold_turns.leave(freeze)
 
-        settle(self._registry, freeze, deadline, place)
+        if freeze.whole is freeze:
+            settle_away(self._registry, freeze, deadline, place)
         if record is not None:
             self._hold_turns.take(freeze, deadline, place)
-        if freeze.bar is not None:
-            self._stop(freeze, deadline)
-            self._hold_turns.leave(freeze)
-            return
-        self._arm(freeze)
-        wait_away(self._registry, place, wait_until_it_stands)
-        if record is not None and freeze.asked.covers(record.group):
-            freeze.members[record] = None
-            record.parking.word.ask(Status((freeze,)))
-            record.call_waker()
+        self.ask(freeze)
+        if freeze.bar is None:
+            wait_away(self._registry, place, wait_until_it_stands)
+        else:
+            wait_until_it_stands()
 
     def start_lease(self, freeze: Freeze, user: object, seconds: float) -> None:
         """Let a watchdog thaw after so many seconds, counted from now, if that user of the freeze
@@ -256,6 +301,22 @@ class Controller:
             raise
 
     def _thaw(self, freeze: Freeze) -> bool:
+        first = self._thaw_part(freeze)
+        for part in reversed(freeze.before):
+            self._thaw_part(part)
+        if freeze.unwinding is not None:
+            freeze.unwinding.tell()
+        self._recount_controller(freeze)
+        self._turns.leave(freeze)
+        for lease in list(freeze.leases):
+            lease.cancel()
+        for call in [call for part in freeze.parts for call in list(part.calls)]:
+            call.refuse(FreezeError("the world was thawed before the call was made"))
+        if first and freeze.stood_at is not None:
+            self._registry.recorder.thawed(monotonic() - freeze.stood_at)
+        return first
+
+    def _thaw_part(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
         freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
         if freeze.bar is not None:
@@ -265,23 +326,13 @@ class Controller:
         let_go_all([record.parking.word for record in list(freeze.members)])
         freeze.completion.complete_all()
         freeze.ring_gathered()
-        if freeze.unwinding is not None:
-            freeze.unwinding.tell()
-        self._recount_controller(freeze)
-        self._turns.leave(freeze)
         self._hold_turns.leave(freeze)
         self._registry.settle(freeze)
-        for lease in list(freeze.leases):
-            lease.cancel()
-        for call in list(freeze.calls):
-            call.refuse(FreezeError("the world was thawed before the call was made"))
-        if first and freeze.stood_at is not None:
-            self._registry.recorder.thawed(monotonic() - freeze.stood_at)
         return first
 
     def thaw_all(self, why: str) -> None:
         """At the end of the main thread: thaw what nobody is left to thaw."""
-        for freeze in list(self._registry.active):
+        for freeze in self._registry.freezes():
             if not _has_living_controller(freeze, self._registry):
                 # And let a daemon wait for the process's end.
                 self._thaw_and_say(freeze, "exit", why)
@@ -322,7 +373,7 @@ class Controller:
         members = [
             record
             for record in list(registry.records.values())
-            if (not freeze.asked.group or freeze.asked.covers(record.group))
+            if (not freeze.group or freeze.covers(record.group))
             and not record.exited
             and record is not own
         ]
@@ -338,7 +389,7 @@ class Controller:
                 and freeze.awaited.pop(record, ABSENT) is not ABSENT
             ):
                 places.append(place or record.place)
-            if record.exited or (freeze.asked.group and not freeze.asked.covers(record.group)):
+            if record.exited or (freeze.group and not freeze.covers(record.group)):
                 registry.withdraw(freeze, record)
         freeze.ring_gathered()
         registry.recorder.visited_all(filter(None, places))
@@ -367,6 +418,9 @@ class Controller:
 
     def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
         """Wait until all have stopped; raise FreezeTimeout, with everybody still in place."""
+        if isinstance(freeze.bar, Bar):
+            self.wait_at_bar(freeze, freeze.bar, deadline)
+            return
         while not self.all_stand(freeze, deadline):
             freeze.bell.wait(deadline.remaining())
 
@@ -377,13 +431,12 @@ class Controller:
         else has ended the freeze; Unsettled if it is to be made anew.
         """
         while freeze.awaited:
-            if freeze.done:
-                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            check_not_given_up(freeze)
             check_settled_still(self._registry, freeze, deadline)
             if not deadline.passed():
                 return False
             if not self._drop_dead(freeze):
-                error = _timeout(freeze)
+                error = timeout_of(freeze)
                 if error.stragglers:
                     raise self._unsettled_instead(freeze, error) or error
         self._note_stand(freeze, deadline)
@@ -393,11 +446,13 @@ class Controller:
         check_settled_still(self._registry, freeze, deadline)
         self._registry.settling.pop(freeze, None)
         freeze.stood_at = stood = monotonic()
+        if freeze.whole is not freeze:
+            return
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
-        if freeze.asked.kind == "freeze" and (freeze.members or freeze.bar is not None):
+        if freeze.asked.kind == "freeze" and (freeze.bar is not None or freeze.all_members()):
             look_out()
 
-    def put_up(self, freeze: Freeze, bar: Bar) -> None:
+    def _put_up(self, freeze: Freeze, bar: Bar) -> None:
         """Have every thread that is meant meet the bar, whether it is registered or not."""
         self._registry.announce(freeze)
         self._registry.active[freeze] = None
@@ -415,8 +470,7 @@ class Controller:
         pause = _FIRST_PAUSE
         while True:
             arrived = bar.look()
-            if freeze.done:
-                raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+            check_not_given_up(freeze)
             if arrived:
                 break
             check_settled_still(self._registry, freeze, deadline)
@@ -427,7 +481,7 @@ class Controller:
                 # would stand, and with the events of each instruction that takes seconds. Who has
                 # stopped stands until the thaw.
                 bar.take_down()
-                error = _timeout(freeze, shelters, late)
+                error = timeout_of(freeze, shelters, late)
                 raise self._unsettled_instead(freeze, error) or error
             if at_most.passed():
                 return False
@@ -454,34 +508,6 @@ class Controller:
 def _is_undone_here(freeze: Freeze) -> bool:
     """Whether the calling thread is in an `after` of that freeze, which stands meanwhile."""
     return freeze.unwinding is not None and freeze.unwinding.is_around()
-
-
-def _timeout(
-    freeze: Freeze, shelters: Mapping[Record, Shelter | None] = _NOBODY, late: int = 0
-) -> FreezeTimeout:
-    """Who is late. Of a freeze between two bytecodes, `shelters` are those that are to blame, and
-    `late` is how many have not arrived at its bar: those who have are its members."""
-    waited = monotonic() - freeze.asked.at
-    inside = {
-        record.ident: (f"pending({region.kind!r})", site_of(region.place))
-        for record in list(freeze.awaited)
-        for region in record.unfinished
-        if freeze.minds(region)
-    }
-    for record, shelter in shelters.items():
-        if shelter is not None:
-            site = site_of(place_at(shelter.code, shelter.offset))
-            inside.setdefault(record.ident, (str(shelter), site))
-    found = tuple(
-        told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
-        for straggler in report_stragglers(list(freeze.awaited), [*freeze.members, *shelters])
-    )
-    lines = "".join(f"\n  {one}" for one in (*found, *find_deadlocks()))
-    return FreezeTimeout(
-        f"{len(found)} of {len(freeze.members) + late} threads did not stop within "
-        f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
-        found,
-    )
 
 
 def _has_living_controller(freeze: Freeze, registry: Registry) -> bool:

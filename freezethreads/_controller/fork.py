@@ -60,7 +60,7 @@ def _all_stand() -> bool:
     """Whether the calling thread has stopped all others, and none of them anywhere."""
     found = [controller.standing_world() for controller in controllers]
     worlds = [world for world in found if world is not None and world.where != "anywhere"]
-    covered = {record.ident for world in worlds for record in list(world.members)}
+    covered = {record.ident for world in worlds for record in world.all_members()}
     return bool(worlds) and not other_threads({*covered, get_ident()})
 
 

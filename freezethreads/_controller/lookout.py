@@ -166,7 +166,7 @@ def _is_there(watch: _Watch) -> bool:
 def _worlds() -> Iterator[Freeze]:
     """Those that stand, and that nothing ends by itself."""
     for registry in list(armed):
-        for freeze in list(registry.active):
+        for freeze in registry.freezes():
             if freeze.asked.kind == "freeze" and freeze.stands and not freeze.leases:
                 yield freeze
 

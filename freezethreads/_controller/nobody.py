@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from freezethreads._ground.arguments import covers
 from freezethreads._ground.files import is_own
 from freezethreads._machine.marks import of_kinds, warn_of_marks
 from freezethreads._registry.places import Place, code_of
 from freezethreads._registry.registry import MOST_GROUPS, Registry, warn_if_quiet
-from freezethreads._registry.requests import Freeze, covers
+from freezethreads._registry.requests import Freeze
 from freezethreads._report.ownership import where
 from freezethreads._report.stragglers import other_threads
 
@@ -29,7 +30,8 @@ _MOST = 100
 def warn_of_mistakes(registry: Registry, freeze: Freeze, place: Place) -> None:
     """Before `freeze` is asked for at `place`: log a warning for each name in it, and each mark
     that it heeds, that names nothing."""
-    _warn_of_nobody(registry, freeze, place)
+    for part in freeze.parts:
+        _warn_of_nobody(registry, part, place)
     _warn_of_kinds(registry, freeze, place)
     warn_of_marks(freeze)
 
@@ -37,17 +39,21 @@ def warn_of_mistakes(registry: Registry, freeze: Freeze, place: Place) -> None:
 def _warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
     """If it cannot stop anybody."""
     groups = registry.groups
-    if freeze.bar is not None and not freeze.asked.group:
+    if freeze.bar is not None and not freeze.group:
         return  # it stops all there are
-    if freeze.asked.group in groups or is_own(code_of(place).co_filename):
+    if freeze.group in groups or is_own(code_of(place).co_filename):
         return
     seen = list(groups)
-    if any(covers(freeze.asked.group, group) for group in seen) or len(seen) == MOST_GROUPS:
+    if any(covers(freeze.group, group) for group in seen) or len(seen) == MOST_GROUPS:
         return
-    key = freeze.asked.group if seen else ""
+    key = freeze.group if seen else ""
     if key in registry.warned or len(registry.warned) == _MOST:
         return
-    problem = _name_groups(registry, seen) if seen else name_threads(registry, {freeze.asked.ident})
+    problem = (
+        _name_groups(registry, freeze.group, seen)
+        if seen
+        else name_threads(registry, {freeze.asked.ident})
+    )
     if problem and warn_if_quiet(f"{freeze!r} at {where(place)} stops nobody: {problem}"):
         registry.warned[key] = None
 
@@ -70,10 +76,10 @@ def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
             registry.warned[key] = None
 
 
-def _name_groups(registry: Registry, seen: list[str]) -> str:
+def _name_groups(registry: Registry, group: str, seen: list[str]) -> str:
     """Which groups there are, or were, if none is left."""
     now = {record.group for record in list(registry.records.values())} or set(seen)
-    nobody = "nobody is in that group, or ever was"
+    nobody = f"nobody is in group {group!r}, or ever was"
     if now == {""}:
         return f"{nobody}; all threads are in the group '', and register(group=...) names another"
     names = ", ".join(map(repr, sorted(now)))

@@ -15,12 +15,18 @@ else in between. It alone takes them. So what holds for a controller that waits 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from freezethreads._controller.nobody import warn_of_mistakes
-from freezethreads._controller.settling import Unsettled, ask_again, is_settled
+from freezethreads._controller.settling import (
+    Unsettled,
+    ask,
+    ask_again,
+    check_not_given_up,
+    is_settled,
+)
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
     Where,
@@ -33,10 +39,10 @@ from freezethreads._ground.arguments import (
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError
-from freezethreads._machine.bar import Bar
 from freezethreads._refrigerator.unentered import tell_of_unentered
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.record import logger
+from freezethreads._registry.requests import Asked, Freeze
 
 if TYPE_CHECKING:
     from freezethreads._freezer import Freezer
@@ -81,7 +87,7 @@ class FreezeRequest:
     """
 
     __slots__ = (
-        "_armed",
+        "_commands",
         "_controller",
         "_deadline",
         "_freeze",
@@ -99,7 +105,7 @@ class FreezeRequest:
         *,
         timeout: float | None = 20.0,
         reason: str = "",
-        group: str = "",
+        group: str | Sequence[str] = "",
         lease: float | None = None,
         settled: str | Iterable[str] = (),
         hooks: bool = True,
@@ -108,15 +114,15 @@ class FreezeRequest:
         check_callable("notify", notify)
         check_flag("hooks", hooks)
         self._hooks = hooks
-        self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        self._deadline, reason, groups, self._lease = check_request(timeout, reason, group, lease)
         kinds = check_settled(settled)
         self._registry = freezer._registry
         self._controller = freezer._controller
-        self._armed = False
+        self._commands = False
         self._tied = False
         self._user = object()
-        self._freeze = freezer._ask("freeze", group, reason, "safepoint", kinds)
-        self._freeze.bell = Doorbell(notify)
+        asked = Asked("freeze", groups, reason, kinds)
+        self._freeze = ask(self._registry, asked, "safepoint", bell=Doorbell(notify))
         if place is not None:
             warn_of_mistakes(self._registry, self._freeze, place)
 
@@ -132,21 +138,14 @@ class FreezeRequest:
             try:
                 return self._controller.or_give_up(self._freeze, self._user, self._poll)
             except Unsettled:
-                self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        freeze = ask_again(self._registry, self._freeze)
-        freeze.bell = self._freeze.bell
-        self._armed = self._tied = False
-        self._freeze = freeze
+                self._freeze = ask_again(self._registry, self._freeze)
+                self._commands = self._tied = False
 
     def _poll(self) -> World | None:
-        if not self._armed and not self._freeze.done and self._may_queue() and self._take_turn():
-            self._armed = True
-            self._controller._arm(self._freeze)
-        if self._freeze.done:
-            raise FreezeError(f"{self._freeze!r} was given up, and everybody was let go")
-        if self._armed and self._controller.all_stand(self._freeze, self._deadline):
+        if not self._commands and not self._freeze.done and self._may_queue():
+            self._commands = self._take_turn()
+        check_not_given_up(self._freeze)
+        if self._commands and self._controller.go_on(self._freeze, self._deadline) is None:
             world = World(self._registry, self._controller, self._freeze, self._user, self._lease)
             if self._hooks:
                 world._prepare(self._deadline)
@@ -182,6 +181,8 @@ class FreezeRequest:
         if not self._tied:
             self._tied = True
             self._controller._tie(self._freeze)
+        if self._freeze.before:
+            return True  # not before these stand
         return is_settled(self._registry, self._freeze, self._deadline)
 
     def _take_turn(self) -> bool:
@@ -200,7 +201,7 @@ class HoldRequest:
     `Freezer.hold`.
     """
 
-    __slots__ = ("_asked", "_deadline", "_freeze", "_freezer", "_hooks", "_lease", "_user")
+    __slots__ = ("_deadline", "_freeze", "_freezer", "_hooks", "_lease", "_user")
 
     def __init__(
         self,
@@ -208,7 +209,7 @@ class HoldRequest:
         *,
         timeout: float | None = 20.0,
         reason: str = "",
-        group: str = "",
+        group: str | Sequence[str] = "",
         lease: float | None = None,
         where: Where | None = None,
         settled: str | Iterable[str] = (),
@@ -216,26 +217,15 @@ class HoldRequest:
     ) -> None:
         check_flag("hooks", hooks)
         self._hooks = hooks
-        self._deadline, reason, group, self._lease = check_request(timeout, reason, group, lease)
+        self._deadline, reason, groups, self._lease = check_request(timeout, reason, group, lease)
         where = check_where(where, freezer._registry.where)
         kinds = check_settled(settled)
         if freezer._registry.own.record is not None:
             raise FreezeError("the calling thread is registered: it is to call hold() itself")
         self._freezer = freezer
         self._user = object()
-        self._asked = False
-        self._freeze = freezer._ask("hold", group, reason, where, kinds)
-        freezer._controller.or_give_up(self._freeze, self._user, self._ask_if_settled)
-
-    def _ask_if_settled(self) -> None:
-        freeze, controller = self._freeze, self._freezer._controller
-        if not is_settled(self._freezer._registry, freeze, self._deadline):
-            return
-        self._asked = True
-        if isinstance(freeze.bar, Bar):
-            controller.put_up(freeze, freeze.bar)
-        else:
-            controller._arm(freeze)
+        self._freeze = freezer._ask("hold", groups, reason, where, kinds)
+        freezer._controller.or_give_up(self._freeze, self._user, self._ask_first)
 
     def wait(self, seconds: float) -> Hold | None:
         """Wait for so long at most; the hold when all stand, None until then. By the same thread.
@@ -251,40 +241,40 @@ class HoldRequest:
                     self._freeze, self._user, lambda: self._wait(until)
                 )
             except Unsettled:
-                self._asked = False
                 self._freeze = ask_again(self._freezer._registry, self._freeze)
 
     def _wait(self, until: Deadline) -> Hold | None:
-        freeze, controller = self._freeze, self._freezer._controller
-        while not self._asked:
-            self._ask_if_settled()
-            if not self._asked:
-                if until.passed():
-                    return None
-                freeze.bell.wait(self._remaining(until))
-        if isinstance(freeze.bar, Bar):
-            stands = controller.wait_at_bar(freeze, freeze.bar, self._deadline, until)
-        else:
-            stands = self._wait_for_doors(until)
-        if not stands:
-            return None
-        hold = Hold(self._freezer._registry, controller, freeze, self._user, self._lease)
+        while (part := self._go_on(until)) is not None:
+            if until.passed():
+                return None
+            part.bell.wait(self._deadline.within(until.remaining()))
+        hold = Hold(
+            self._freezer._registry,
+            self._freezer._controller,
+            self._freeze,
+            self._user,
+            self._lease,
+        )
         if self._hooks:
             hold._prepare(self._deadline)
         return hold
 
-    def _remaining(self, until: Deadline) -> float:
-        """Seconds until then, or until the deadline if that comes before."""
-        return self._deadline.within(until.remaining())
+    def _go_on(self, until: Deadline) -> Freeze | None:
+        """Which part is to be waited for; None if all stand."""
+        if not self._ask_first():
+            return self._freeze
+        return self._freezer._controller.go_on(self._freeze, self._deadline, until)
 
-    def _wait_for_doors(self, until: Deadline) -> bool:
-        """Where threads stop by themselves, and ring."""
-        freeze = self._freeze
-        if freeze.awaited and not self._deadline.passed():
-            freeze.bell.wait(self._remaining(until))
-        if freeze.done:
-            raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
-        return self._freezer._controller.all_stand(freeze, self._deadline)
+    def _ask_first(self) -> bool:
+        """Whether the first group is asked, if only now."""
+        freeze, registry = self._freeze, self._freezer._registry
+        check_not_given_up(freeze)
+        first = freeze.parts[0]
+        if first not in registry.active:
+            if not freeze.before and not is_settled(registry, freeze, self._deadline):
+                return False
+            self._freezer._controller.ask(first)
+        return True
 
     def give_up(self, error: BaseException) -> None:
         """Let everybody go, for that reason. From any thread; may be repeated."""

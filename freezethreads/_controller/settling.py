@@ -15,11 +15,15 @@ there is one way alone in which a freeze ends. It queues for its turn anew.
 
 A freeze that waits here is listed as `settling`, and its bell rings when a count changes. It stays
 listed until it stands, or is over.
+
+Of several groups all but the last are asked before it waits: those who would begin more stand by
+then, and those who finish it go on. So it waits with its turn.
 """
 
 from __future__ import annotations
 
 from freezethreads._ground.arguments import Where
+from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import monotonic
@@ -34,40 +38,55 @@ class Unsettled(FreezeError):
     """Something of the kinds that are to be settled was added before all stood. Nobody sees it."""
 
 
-def ask(registry: Registry, asked: Asked, where: Where, tries: int = 0) -> Freeze:
-    """A freeze that has yet to be made, and may have been `Unsettled` so often."""
-    freeze = Freeze(registry, asked, tries)
+def ask(
+    registry: Registry, asked: Asked, where: Where, tries: int = 0, bell: Bell | None = None
+) -> Freeze:
+    """A freeze that has yet to be made, and may have been `Unsettled` so often.
+
+    Whoever asks is rung at `bell` (None: a new one).
+    """
+    freeze = Freeze(registry, asked, tries, bell)
     if where != "safepoint":
-        freeze.bar = Bar(freeze, registry, where)
+        for part in freeze.parts:
+            part.bar = Bar(part, registry, where)
     return freeze
 
 
 def ask_again(registry: Registry, freeze: Freeze) -> Freeze:
     """The next try of one that was `Unsettled`."""
-    return ask(registry, freeze.asked, freeze.where, freeze.tries + 1)
+    return ask(registry, freeze.asked, freeze.where, freeze.tries + 1, freeze.bell)
 
 
-def settle(registry: Registry, freeze: Freeze, deadline: Deadline, place: Place) -> None:
-    """Wait until its kinds are settled, as a stopped thread. By its controller.
-
-    Raises `FreezeTimeout` at the deadline, and `FreezeError` if the calling thread is itself in the
-    middle of something that it would wait for.
-    """
-    if not freeze.asked.settled:
-        return
+def check_not_own(registry: Registry, freeze: Freeze) -> None:
+    """Raise `FreezeError` if the calling thread is itself in the middle of something that it would
+    wait for. By its controller."""
     for outstanding in registry.outstanding_for(freeze.asked):
         if outstanding._is_own():
             raise FreezeError(
                 f"this thread is itself inside outstanding({outstanding.kind!r}), and would wait "
                 "for that to be done: leave the block before"
             )
+
+
+def settle_away(registry: Registry, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+    """Wait until its kinds are settled, as a stopped thread. By its controller.
+
+    Raises `FreezeTimeout` at the deadline.
+    """
     if not is_settled(registry, freeze, deadline):
-        wait_away(registry, place, lambda: _wait(registry, freeze, deadline))
+        wait_away(registry, place, lambda: settle(registry, freeze, deadline))
 
 
-def _wait(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
+def settle(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
+    """The same, as a thread that does not count as stopped."""
     while not is_settled(registry, freeze, deadline):
         freeze.bell.wait(deadline.remaining())
+
+
+def check_not_given_up(freeze: Freeze) -> None:
+    """Raise FreezeError if somebody else has ended it before it stood."""
+    if freeze.done:
+        raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
 
 
 def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
@@ -78,8 +97,7 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
     """
     if not freeze.asked.settled:
         return True
-    if freeze.done:
-        raise FreezeError(f"{freeze!r} was given up, and nobody was stopped")
+    check_not_given_up(freeze)
     if freeze not in registry.settling:
         registry.announce(freeze)  # so that safepoints look
         registry.settling[freeze] = None
@@ -92,9 +110,9 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
 def check_settled_still(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
     """Raise `Unsettled` if something was added since, or `FreezeTimeout` from the deadline on.
 
-    By its controller, before all stand.
+    By its controller, before all stand: nothing need be settled for a part.
     """
-    if freeze.asked.settled and registry.outstanding_for(freeze.asked):
+    if freeze.asked.settled and freeze.whole is freeze and registry.outstanding_for(freeze.asked):
         if deadline.passed():
             raise unsettled(registry, freeze)
         raise Unsettled(f"{freeze!r} begins anew")
@@ -113,7 +131,7 @@ def unsettled(registry: Registry, freeze: Freeze) -> FreezeTimeout:
     )
     error._advice = (
         "Have what is outstanding finished, and done() called for it. Where there is always more, "
-        "have those who add pass safepoints, or hold their group around the freeze: "
-        "`with freezer.hold(group=...), freezer.freeze(settled=...):`."
+        "have those who add pass safepoints, or stop their group before the others: "
+        "`freeze(group=[..., ''], settled=...)`."
     )
     return error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def standing(freezer: Freezer) -> tuple[Freeze, ...]:
     """The worlds and holds of a freezer that are asked for or stand now. From any thread."""
-    return tuple(list(freezer._registry.active))
+    return tuple(freezer._registry.freezes())
 
 
 def usual_where(freezer: Freezer) -> Where:

@@ -56,6 +56,11 @@ def remedy(registry: Registry, freeze: Freeze, place: Place | None, otherwise: s
     return f"; it was made at {where(place)}: write `{written}`, or {otherwise}"
 
 
+def bars_of(freeze: Freeze) -> list[Bar]:
+    """Of a whole: what stops threads between two bytecodes for it, for each group."""
+    return [part.bar for part in freeze.parts if isinstance(part.bar, Bar)]
+
+
 class _Stopped(Given):
     """Threads that were stopped, and their thaw."""
 
@@ -101,7 +106,7 @@ class _Stopped(Given):
     @property
     def threads(self) -> tuple[ThreadInfo, ...]:
         """The threads that this stopped, as they are now. From any thread."""
-        return infos_of(list(self._freeze.members))
+        return infos_of(self._freeze.all_members())
 
     @property
     def where(self) -> Where:
@@ -116,12 +121,14 @@ class _Stopped(Given):
         controller has released a lock that one of them was waiting for. At safepoints the program
         itself says what is held: there it is empty too.
         """
-        bar = self._freeze.bar
-        if not isinstance(bar, Bar) or self._freeze.done:
+        if self._freeze.done:
             return ()
-        return tuple(
-            HeldLock(info_of(record), lock, site_of(place)) for record, lock, place in bar.held()
-        )
+        held = {
+            (record, id(lock)): HeldLock(info_of(record), lock, site_of(at))
+            for bar in bars_of(self._freeze)
+            for record, lock, at in bar.held()
+        }
+        return tuple(held.values())
 
     @property
     def pending(self) -> tuple[Pending, ...]:
@@ -135,12 +142,12 @@ class _Stopped(Given):
             return ()
         found = [
             (record, region.kind, region.place)
-            for record in list(self._freeze.members)
+            for record in self._freeze.all_members()
             for region in record.unfinished
             if region.registry is self._registry
         ]
-        if isinstance(self._freeze.bar, Bar):
-            found += self._freeze.bar.pending()
+        for bar in bars_of(self._freeze):
+            found += bar.pending()
         return tuple(Pending(info_of(record), kind, site_of(at)) for record, kind, at in found)
 
     @property
@@ -253,7 +260,7 @@ class World(_Stopped):
         One that `threading` does not know is a `ForeignThread`, if it executes Python code just
         now, if only in a call of C, and the process has no interpreter but one.
         """
-        covered = {record.ident for record in list(self._freeze.members)}
+        covered = {record.ident for record in self._freeze.all_members()}
         return other_threads({*covered, self._freeze.asked.ident})
 
     def call(self, thread: Thread | ThreadInfo | int, fn: Callable[[*Ts], T], /, *args: *Ts) -> T:
@@ -270,7 +277,7 @@ class World(_Stopped):
         check_callable("fn", fn)
         need_depth()
         record = self._registry.find(thread)
-        freeze = self._freeze
+        freeze = self._freeze.part_with(record)
         is_held = record not in freeze.newcomers or record.stopped  # who came in may still run
         if record not in freeze.members or freeze.done or not is_held:
             raise FreezeError(f"{self!r} does not hold thread {record.name!r}; nothing was called")

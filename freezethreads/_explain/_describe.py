@@ -108,7 +108,7 @@ def describe(
     those that were seen before it (None: those that there are now).
     """
     registry = freezer._registry
-    freezes = [freeze for freeze in list(registry.active) if freeze is not leave_out]
+    freezes = [freeze for freeze in registry.freezes() if freeze is not leave_out]
     stopped = [record for freeze in list(registry.active) for record in list(freeze.members)]
     found = _Threads(list(registry.records.values()), stopped)
     return Description(

@@ -74,7 +74,7 @@ def diagnose(
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
-            active = list(freezer._registry.active)
+            active = freezer._registry.freezes()
             controllers = {freeze.asked.ident for freeze in active}
             others = [freeze for freeze in active if freeze is not hold._freeze]
             called = {} if others else called_by(hold._freeze)
@@ -83,7 +83,7 @@ def diagnose(
             warnings += [_stranger(freezer, *seen) for seen in look_at_strangers(strangers)]
     except FreezeTimeout as error:
         waited = monotonic() - began
-        others = list(freezer._registry.active)
+        others = freezer._registry.freezes()
         late = to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
             threads += len(other_threads({info.ident for info in freezer.threads()}))

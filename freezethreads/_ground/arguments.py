@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
@@ -31,6 +31,33 @@ def check_debug(debug: bool | None) -> bool:
 def check_group(group: object) -> str:
     """Return `group` if it is a dotted name or "", else raise TypeError or ValueError."""
     return "" if group == "" else _check_dotted("group", group, "io.disk")
+
+
+def check_groups(group: object) -> tuple[str, ...]:
+    """The groups to be stopped, in order: one, or several. Raises TypeError or ValueError."""
+    if isinstance(group, str):
+        return (check_group(group),)
+    if not isinstance(group, Sequence) or isinstance(group, bytes):
+        raise TypeError(
+            "group must be a dotted name such as 'io.disk', or a list of such names in the order "
+            f"in which they are to stop, not {group!r}"
+        )
+    groups = tuple([check_group(each) for each in group])
+    if not groups:
+        raise ValueError("group must name a group at least: leave it out for all threads")
+    for number, each in enumerate(groups):
+        covering = next((first for first in groups[:number] if covers(first, each)), None)
+        if covering is not None:
+            raise ValueError(
+                f"group {each!r} stops with {covering!r}, which comes before it: put it first, or "
+                "leave it out"
+            )
+    return groups
+
+
+def covers(group: str, other: str) -> bool:
+    """Whether `other` is `group` or below it; "" is above all."""
+    return not group or other == group or other.startswith(group + ".")
 
 
 def check_kind(kind: object) -> str:
@@ -113,16 +140,16 @@ def _advice_on(name: str, value: object) -> str:
 
 
 def check_request(
-    timeout: float | None, reason: str, group: str, lease: float | None
-) -> tuple[Deadline, str, str, float | None]:
+    timeout: float | None, reason: str, group: str | Sequence[str], lease: float | None
+) -> tuple[Deadline, str, tuple[str, ...], float | None]:
     """Check a controller's arguments, and that the stack has room for what it does."""
     need_depth()
     seconds = check_seconds("timeout", timeout)
     if not isinstance(reason, str):
         raise TypeError(f"reason must be a string, not {reason!r}")
-    check_group(group)
+    groups = check_groups(group)
     lease = check_seconds("lease", lease, positive=True)
-    return Deadline(seconds), reason, group, lease
+    return Deadline(seconds), reason, groups, lease
 
 
 def check_where(where: object, usual: Where) -> Where:

@@ -39,7 +39,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias, cast, get_a
 
 from freezethreads import sync
 from freezethreads._controller.fork import looked_at
-from freezethreads._controller.world import Hold, World
+from freezethreads._controller.world import Hold, World, bars_of
 from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import Where, check_where
 from freezethreads._ground.deadline import Deadline, check_seconds
@@ -259,7 +259,7 @@ class ForkGuard(Given):
         """Who stands in a world of the calling thread, or one that it makes a call for, which does
         not end before the fork."""
         own = self._freezer._controller.standing_world() or _calling_world(self._freezer)
-        members = () if own is None else list(own.members)
+        members = () if own is None else own.all_members()
         return {record.ident for record in members if record.stopped}
 
     def note(self, made: GuardedFork) -> None:
@@ -306,7 +306,7 @@ def _calling_world(freezer: Freezer) -> Freeze | None:
     """The world of the freezer for which the calling thread makes a call just now."""
     parking = here.parking
     worlds = list(parking.calls.values()) if parking.word.value.calling else []
-    return next((world for world in worlds if world.registry is freezer._registry), None)
+    return next((world.whole for world in worlds if world.registry is freezer._registry), None)
 
 
 def _share(freezer: Freezer, world: Freeze) -> World:
@@ -318,12 +318,12 @@ def _share(freezer: Freezer, world: Freeze) -> World:
 
 def _hold_beside(freezer: Freezer, deadline: Deadline) -> Hold:
     """Stop all threads beside a world, which has the turn. Raises what `Freezer.hold` does."""
-    freeze, user = freezer._ask("hold", "", _REASON, "unlocked", frozenset()), object()
+    freeze, user = freezer._ask("hold", ("",), _REASON, "unlocked", frozenset()), object()
     controller = freezer._controller
 
     def stop() -> Hold:
         assert isinstance(freeze.bar, Bar)
-        controller.put_up(freeze, freeze.bar)
+        controller.ask(freeze)
         controller.wait_at_bar(freeze, freeze.bar, deadline)
         return Hold(freezer._registry, controller, freeze, user, None)
 
@@ -455,7 +455,7 @@ def _describe(pid: int, waited: float, paused: float, stops: list[World | Hold])
     """By the parent, when all have been let go."""
     in_calls: dict[str, None] = {}
     for stopped in stops:
-        if isinstance(bar := stopped._freeze.bar, Bar):
+        for bar in bars_of(stopped._freeze):
             in_calls |= {
                 f"{_name_of(ident)}: {site_of(place)}": None
                 for ident, place in list(bar.stopped.items())
@@ -463,7 +463,7 @@ def _describe(pid: int, waited: float, paused: float, stops: list[World | Hold])
             }
     unseen: list[str] = []
     if stops and all(stopped._freeze.bar is None for stopped in stops):
-        members = {record.ident for stopped in stops for record in list(stopped._freeze.members)}
+        members = {record.ident for stopped in stops for record in stopped._freeze.all_members()}
         unseen = [_name_of(i) for i in _others(current_frames()) if i not in members]
     return GuardedFork(pid, waited, paused, tuple(in_calls), tuple(unseen))
 

@@ -396,10 +396,10 @@ class Bar:
         freeze = self.freeze
         if ident == freeze.asked.ident and not self._is_reused(ident):
             return False
-        if not freeze.asked.group:
+        if not freeze.group:
             return True
         record = self.registry.records.get(ident)
-        return record is not None and freeze.asked.covers(record.group)
+        return record is not None and freeze.covers(record.group)
 
     def _is_reused(self, ident: int) -> bool:
         """Whether another thread has the ident of its controller, which has ended."""
@@ -416,7 +416,7 @@ class Bar:
             own is not None
             and own.asked.ident == ident
             and own.keeps_turn
-            and own is not self.freeze
+            and own is not self.freeze.whole
         ):
             return not self._is_called_by(own)
         for bar in list(trap.bars):
@@ -431,7 +431,9 @@ class Bar:
     def _is_called_by(self, world: Freeze) -> bool:
         """Whether the controller makes a call for that world just now."""
         is_calling = self.parking.word.value.calling
-        return is_calling and world in list(self.parking.calls.values())
+        return is_calling and world.whole in [
+            one.whole for one in list(self.parking.calls.values())
+        ]
 
 
 def _want_to_run(idents: Iterable[int]) -> bool:

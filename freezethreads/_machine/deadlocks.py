@@ -396,7 +396,7 @@ def _way(ident: int, look: _Look) -> _Way | None:
         return _Way(what, id(freeze), (freeze.asked.ident,), TIME_OUT, at)
     freeze = look.frozen.get(ident)
     if freeze is not None:
-        way_out = TIME_OUT if freeze.leases else THAW
+        way_out = TIME_OUT if freeze.whole.leases else THAW
         return _Way(f"{THE_THAW_OF}{freeze!r}", id(freeze), (freeze.asked.ident,), way_out, at)
     if seen is not None and seen.sign is not None and look.others is not None:
         sign = seen.sign

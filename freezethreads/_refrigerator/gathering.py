@@ -38,7 +38,7 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
     return [
         freeze
         for freeze in list(registry.settling)
-        if freeze.asked.covers(record.group)
+        if freeze.covers(record.group)
         and not freeze.asked.is_by(record)
         and _is_patient(freeze)
         and _is_to_wait(registry, freeze)

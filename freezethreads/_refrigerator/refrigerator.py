@@ -376,11 +376,7 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
         if freeze.asked.is_by(record):
             if freeze.stood_at is None:
                 return
-        elif (
-            freeze.asked.covers("")
-            and freeze.bar is None
-            and not isinstance(record.thread, OwnThread)
-        ):
+        elif freeze.covers("") and freeze.bar is None and not isinstance(record.thread, OwnThread):
             parking.word.ask(Status((freeze,)))
     if not parking.word.is_quiet():
         come_back(parking, place, (registry,))

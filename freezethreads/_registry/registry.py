@@ -157,8 +157,12 @@ class Registry:
         self.note_group(group)
         self.submit_to_active(record)
         for freeze in record.parking.word.value.freezes:
-            if freeze.registry is self and (record.exited or not freeze.asked.covers(record.group)):
+            if freeze.registry is self and (record.exited or not freeze.covers(record.group)):
                 self.withdraw(freeze, record)
+
+    def freezes(self) -> list[Freeze]:
+        """What is asked for or stands, each as a whole, in order. From any thread."""
+        return list(dict.fromkeys([freeze.whole for freeze in list(self.active)]))
 
     def submit_to_active(self, record: Record) -> None:
         """Ask `record` for every active freeze of its group but those of its own thread.
@@ -179,11 +183,7 @@ class Registry:
     def _is_meant(self, freeze: Freeze, record: Record) -> bool:
         if freeze.bar is not None:
             return False  # it sees to that by itself
-        return (
-            not record.exited
-            and freeze.asked.covers(record.group)
-            and not freeze.asked.is_by(record)
-        )
+        return not record.exited and freeze.covers(record.group) and not freeze.asked.is_by(record)
 
     def _take_off(self, record: Record, freezes: list[Freeze]) -> Status:
         """Do not ask its thread for those that do not mean it any more, in whatever enrolment.

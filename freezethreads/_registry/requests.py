@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from freezethreads._ground.arguments import Where
+from freezethreads._ground.arguments import Where, covers
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
 from freezethreads._registry.todos import ABSENT, Todo
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from freezethreads._controller.lease import Lease
     from freezethreads._registry.places import Place
     from freezethreads._registry.record import Record
-
-
-def covers(group: str, other: str) -> bool:
-    """Whether `other` is `group` or below it; "" is above all."""
-    return not group or other == group or other.startswith(group + ".")
 
 
 Ending: TypeAlias = Literal["thaw", "lease", "thread gone", "dropped", "given up", "exit", "fork"]
@@ -43,16 +38,21 @@ class Barring(Protocol):
 class Asked:
     """What a controller has asked for, and who that is. Made by its thread, and never changed.
 
-    `settled` are the kinds of `pending()` in which nobody is stopped for it.
+    `groups` are stopped in their order. `settled` are the kinds of `pending()` in which nobody is
+    stopped for it.
     """
 
-    __slots__ = ("at", "group", "ident", "kind", "native_id", "reason", "settled", "thread")
+    __slots__ = ("at", "groups", "ident", "kind", "native_id", "reason", "settled", "thread")
 
     def __init__(
-        self, kind: str, group: str = "", reason: str = "", settled: frozenset[str] = frozenset()
+        self,
+        kind: str,
+        groups: tuple[str, ...] = ("",),
+        reason: str = "",
+        settled: frozenset[str] = frozenset(),
     ) -> None:
         self.kind: Final = kind
-        self.group: Final = group
+        self.groups: Final = groups
         self.reason: Final = reason
         self.settled: Final = settled
         self.thread: Final = current_thread()
@@ -62,12 +62,17 @@ class Asked:
 
     def __repr__(self) -> str:
         why = f" for {self.reason!r}" if self.reason else ""
-        group = f" of group {self.group!r}" if self.group else ""
-        return f"<{self.kind}{group} by {self.thread.name}{why}>"
+        return f"<{self.kind}{self._of_groups()} by {self.thread.name}{why}>"
+
+    def _of_groups(self) -> str:
+        if self.groups == ("",):
+            return ""
+        several = "s" if len(self.groups) > 1 else ""
+        return f" of group{several} {', '.join(map(repr, self.groups))}"
 
     def covers(self, group: str) -> bool:
-        """Whether a thread of `group` is meant: the same group or one below it."""
-        return covers(self.group, group)
+        """Whether a thread of `group` is meant, sooner or later: one of the groups, or below it."""
+        return any([covers(each, group) for each in self.groups])
 
     def settles(self, kind: str) -> bool:
         """Whether nobody stands for it in a `pending()` region of that kind."""
@@ -83,8 +88,10 @@ class Freeze:
 
     Made by its controller, of whose freezer `registry` is.
 
-    *What was asked*: `asked`, and `bar`, which is None if it stops threads at their doors alone.
-    Neither ever changes.
+    *What was asked*: `asked`, and of that `group`; and `bar`, which is None if it stops threads at
+    their doors alone. None of these ever changes. Where several groups are asked for, each has a
+    freeze of its own, and that of the last group is the `whole`, which all else is about: it has
+    the turn and the users, and its end ends the `parts` before it. All have one bell.
 
     *Who is awaited*: `members` are whom it was posted to, `awaited` those of them that have not
     stopped yet; the last one of these rings `bell`, and then it has `stood_at` a time. `newcomers`
@@ -108,16 +115,19 @@ class Freeze:
         "asked",
         "awaited",
         "bar",
+        "before",
         "bell",
         "calls",
         "completion",
         "done",
         "ending",
         "gathered",
+        "group",
         "keeps_turn",
         "leases",
         "members",
         "newcomers",
+        "part_of",
         "registry",
         "stood_at",
         "tries",
@@ -125,16 +135,29 @@ class Freeze:
         "users",
     )
 
-    def __init__(self, registry: object, asked: Asked, tries: int = 0) -> None:
+    def __init__(
+        self,
+        registry: object,
+        asked: Asked,
+        tries: int = 0,
+        bell: Bell | None = None,
+        part: tuple[Freeze, str] | None = None,
+    ) -> None:
         self.registry = registry
         self.asked = asked
         self.tries = tries
+        self.bell = Bell() if bell is None else bell
+        self.part_of: Final = part[0] if part else None
+        self.group: Final = part[1] if part else asked.groups[-1]
+        self.before: tuple[Freeze, ...] = ()
+        if part is None:
+            parts = [(self, group) for group in asked.groups[:-1]]
+            self.before = tuple([Freeze(registry, asked, tries, self.bell, each) for each in parts])
         self.bar: Barring | None = None
         self.members: dict[Record, None] = {}
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
         self.gathered: dict[int, Bell] = {}
-        self.bell = Bell()
         self.stood_at: float | None = None
         self.users: dict[object, Place | None] = {}
         self.leases: dict[Lease, None] = {}
@@ -146,7 +169,30 @@ class Freeze:
         self.unwinding: Unwinding | None = None
 
     def __repr__(self) -> str:
-        return repr(self.asked)
+        at = "" if self.part_of is None else f" at {self.group!r}"
+        return f"{self.asked!r}{at}"
+
+    @property
+    def whole(self) -> Freeze:
+        """What it is a part of; itself, unless it is for one of several groups before the last."""
+        return self if self.part_of is None else self.part_of
+
+    @property
+    def parts(self) -> tuple[Freeze, ...]:
+        """Of a whole: that of each group, in order, and itself as the last."""
+        return (*self.before, self)
+
+    def covers(self, group: str) -> bool:
+        """Whether it asks a thread of `group`: the same group or one below it."""
+        return covers(self.group, group)
+
+    def all_members(self) -> list[Record]:
+        """Of a whole: whom all of its parts were posted to. From any thread."""
+        return list(dict.fromkeys([record for one in self.parts for record in list(one.members)]))
+
+    def part_with(self, record: Record) -> Freeze:
+        """Of a whole: the last of its parts that was posted to that thread; itself if none was."""
+        return next((one for one in reversed(self.parts) if record in one.members), self)
 
     @property
     def ended_by(self) -> Ending | None:
@@ -156,7 +202,7 @@ class Freeze:
     @property
     def made_at(self) -> Place | None:
         """Where it was asked for, if that is known. From any thread."""
-        return next(filter(None, list(self.users.values())), None)
+        return next(filter(None, list(self.whole.users.values())), None)
 
     def end_by(self, ending: Ending) -> None:
         """Say what ends it, unless something else was first. From any thread; may be repeated."""

@@ -29,7 +29,7 @@ def tell_interrupted(freezes: Iterable[Freeze]) -> None:
 
 def _line(freeze: Freeze) -> str:
     seconds = monotonic() - (freeze.stood_at or freeze.asked.at)
-    left = [lease.remaining() for lease in list(freeze.leases)]
+    left = [lease.remaining() for lease in list(freeze.whole.leases)]
     until = f", for {min(left):.1f} s more" if left else ""
     return (
         f"freezethreads: interrupted, but {freeze!r} has stood for {seconds:.1f} s{until}. "

@@ -79,7 +79,7 @@ class _AnyFreeze:
         running = None if freeze.unwinding is None else freeze.unwinding.running
         return cls(
             kind=freeze.asked.kind,
-            group=freeze.asked.group,
+            group=", ".join(freeze.asked.groups),
             reason=freeze.asked.reason,
             by=freeze.asked.thread.name,
             seconds=monotonic() - (freeze.stood_at or freeze.asked.at),

@@ -35,7 +35,7 @@ import concurrent.futures
 import contextvars
 import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -159,7 +159,7 @@ def freeze(
     *,
     timeout: float | None = 20.0,
     reason: str = "",
-    group: str = "",
+    group: str | Sequence[str] = "",
     lease: float | None = None,
     settled: str | Iterable[str] = (),
     hooks: bool = True,

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from functools import partial
 
 from freezethreads import FreezeError, Freezer, World, default_freezer
@@ -41,7 +42,7 @@ def before_snapshot(
     *,
     timeout: float | None = 20.0,
     reason: str = "snapshot",
-    group: str = "",
+    group: str | Sequence[str] = "",
     where: Where | None = None,
 ) -> None:
     """Stop all threads but the calling one, call the hooks, and stop the clock of time-outs.
@@ -92,7 +93,7 @@ def use_snapstart(
     *,
     timeout: float | None = 20.0,
     reason: str = "SnapStart",
-    group: str = "",
+    group: str | Sequence[str] = "",
     where: Where | None = None,
 ) -> None:
     """Have AWS Lambda's runtime call the two at its snapshots: in the module of the handler.

@@ -92,7 +92,7 @@ def _no_end(freeze: Freeze, record: Record, count: int, what: str) -> str:
 def _own_worlds() -> Iterator[Freeze]:
     """Those that nothing ends but their thaw."""
     for registry in list(armed):
-        for freeze in list(registry.active):
+        for freeze in registry.freezes():
             asked = freeze.asked
             is_own = asked.ident == get_ident() and asked.native_id == get_native_id()
             if is_own and asked.kind == "freeze" and freeze.stands and not freeze.leases:
@@ -101,9 +101,9 @@ def _own_worlds() -> Iterator[Freeze]:
 
 def _who_stands(freeze: Freeze, ident: int | None) -> Record | None:
     """The record of the thread with that ident, if it runs nothing before the thaw."""
-    for record in list(freeze.members):
+    for record in freeze.all_members():
         if record.ident == ident and not record.exited:
-            runs = record in freeze.newcomers and not record.stopped
+            runs = record in freeze.part_with(record).newcomers and not record.stopped
             return None if runs or record.parking.word.value.calling else record
     return None
 

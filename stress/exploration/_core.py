@@ -37,6 +37,7 @@ NAMES = (
     "_freezer",
     "_controller/lease",
     "_controller/settling",
+    "_controller/timeout",
     "_refrigerator/gathering",
     "_refrigerator/membership",
     "_refrigerator/no_freeze",

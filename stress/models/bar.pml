@@ -136,7 +136,7 @@ proctype Thread(byte t) {
 /* One reading, or the count: it ends with a look that has been ended, with no step in between. */
 #define READ(t)    assert(stopped[t] || !ran[t])
 
-inline thaw() {                         /* code: _controller/controller.Controller._thaw: "freeze.done = True" ; ".take_down()" */
+inline thaw() {                         /* code: _controller/controller.Controller._thaw_part: "freeze.done = True" ; ".take_down()" */
     done = true;
     listed = false;                     /* code: _machine/trap.take_down: "bars.pop(" ; "wait_for_looks(" ; "change()" */
 #ifndef MUTANT_thaw_does_not_wait

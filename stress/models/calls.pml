@@ -183,7 +183,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw: "done = True" ; "let_go_all(" ; "complete_all()" ; "_turns.leave(" ; "refuse(" */
+    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "let_go_all(" ; "complete_all()" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
     if
     :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
@@ -191,7 +191,7 @@ inline thaw(f) {
     fi;
     atomic { rung = rung || (entered & bit(f)) };
     if
-    :: f == W ->
+    :: f == W ->                        /* code: _controller/controller.Controller._thaw: "_turns.leave(" ; "refuse(" */
        is_turn = true;
        refuse()
     :: else

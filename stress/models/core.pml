@@ -150,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw: "done = True" ; "let_go_all(" ; "complete_all()" */
+    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "let_go_all(" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif

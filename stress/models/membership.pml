@@ -163,7 +163,7 @@ proctype Thread() {
        moves++;
        moves_itself = true;
        LOCK;                            /* code: _registry/registry.Registry.move: "call_with, self._moves" ; "_move(" */
-       group = 1 - group;               /* code: _registry/registry.Registry._change_group: "record.group = group" ; "submit_to_active(" ; "record.exited or not freeze.asked.covers(" ; "withdraw(" */
+       group = 1 - group;               /* code: _registry/registry.Registry._change_group: "record.group = group" ; "submit_to_active(" ; "record.exited or not freeze.covers(" ; "withdraw(" */
 #ifndef MUTANT_moves_without_a_word
        known = listing;
        submit(0); submit(1);

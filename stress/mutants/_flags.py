@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 
 from freezethreads import State
-from freezethreads._controller.controller import Controller, _timeout
+from freezethreads._controller.controller import Controller
+from freezethreads._controller.timeout import timeout_of
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
 from freezethreads._refrigerator.blocking import Blocking
@@ -98,14 +99,14 @@ def _arm(self: Controller, freeze: Freeze) -> None:
     self._registry.announce(freeze)
     self._registry.active[freeze] = None
     for record in list(self._registry.records.values()):
-        if freeze.asked.covers(record.group) and not freeze.asked.is_by(record):
+        if freeze.covers(record.group) and not freeze.asked.is_by(record):
             freeze.members[record] = None
 
 
 def _wait(self: Controller, freeze: Freeze, deadline: Deadline) -> None:
     while ask(freeze):
         if deadline.passed():
-            raise _timeout(freeze)
+            raise timeout_of(freeze)
         sleep(LOOK_EVERY)
     freeze.stood_at = monotonic()
     self._registry.recorder.stood(freeze.stood_at - freeze.asked.at)

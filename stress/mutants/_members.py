@@ -5,7 +5,7 @@ from __future__ import annotations
 from freezethreads._controller.controller import Controller
 from freezethreads._registry.record import Lifeline, Record
 from freezethreads._registry.registry import Registry
-from freezethreads._registry.requests import Asked
+from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import listed_anew
 from freezethreads._threads import enrol
 from stress.mutants._mutant import breaks, put, replace
@@ -42,7 +42,7 @@ def moved_back_unlisted() -> None:
 
 @breaks("a group is frozen with all that are below it", "churn")
 def groups_are_flat() -> None:
-    put(Asked, "covers", lambda self, group: self.group in ("", group))
+    put(Freeze, "covers", lambda self, group: self.group in ("", group))
 
 
 @breaks("the child of a fork has one thread, and nothing is asked in it", "forks")

@@ -161,11 +161,7 @@ def looks_before_it_asks() -> None:
         registry.announce(freeze)
         registry.active[freeze] = None
         for record in list(registry.records.values()):
-            if (
-                freeze.asked.covers(record.group)
-                and not freeze.asked.is_by(record)
-                and not record.exited
-            ):
+            if freeze.covers(record.group) and not freeze.asked.is_by(record) and not record.exited:
                 freeze.awaited[record] = None
                 freeze.members[record] = None
         for record in list(freeze.members):
@@ -174,7 +170,7 @@ def looks_before_it_asks() -> None:
             record.parking.word.ask(Status((freeze,)))
             if has_stopped:
                 freeze.arrive(record)
-            if record.exited or not freeze.asked.covers(record.group):
+            if record.exited or not freeze.covers(record.group):
                 registry.withdraw(freeze, record)
 
     put(Controller, "_arm", arm)

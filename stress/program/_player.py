@@ -20,7 +20,7 @@ from freezethreads import (
     ThreadExited,
     sync,
 )
-from freezethreads._registry.requests import covers
+from freezethreads._ground.arguments import covers
 from freezethreads.testing import Violation
 from stress.program._program import FREEZERS, Body, Part
 from stress.program._shared import SHORT, Guarded, Permits

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from freezethreads import State, World
-from freezethreads._registry.requests import covers
+from freezethreads._ground.arguments import covers
 from freezethreads.testing import Violation
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from freezethreads import Freezer, NotRegistered, Registration, State, World
-from freezethreads._registry.requests import covers
+from freezethreads._ground.arguments import covers
 from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress._pair import Pair
 

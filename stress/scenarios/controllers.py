@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from freezethreads import FreezeError, Hold, World, sync
-from freezethreads._registry.requests import covers
+from freezethreads._ground.arguments import covers
 from freezethreads.testing import Actor, Role, Scenario, Violation
 from stress._pair import Pair
 

@@ -319,7 +319,7 @@ def test_a_group_in_which_nobody_ever_was(
         message = warning_of(caplog)
         assert f"<{kind} of group 'io.dsik' by MainThread> at {__file__}:" in message
         assert message.endswith(
-            "nobody is in that group, or ever was; there are 'io.disk', 'io.net'"
+            "nobody is in group 'io.dsik', or ever was; there are 'io.disk', 'io.net'"
         )
         stop("io.dsik")
         assert len(caplog.records) == 1, "once"

@@ -167,15 +167,15 @@ def test_in_a_signal_handler_that_has_interrupted_a_freeze(
 ) -> None:
     """It would wait for its own thread."""
     results: list[object] = []
-    stop = freezer._controller._stop
+    ask = freezer._controller.ask
 
     def interrupted(*args: Any) -> None:
         results.extend(in_handler(fork_and_exit))
-        stop(*args)
+        ask(*args)
 
     with looping(freezer, "loop"), freezer.guard_forks(timeout=WAIT):
         with monkeypatch.context() as patch:
-            patch.setattr(freezer._controller, "_stop", interrupted)
+            patch.setattr(freezer._controller, "ask", interrupted)
             with freezer.freeze(timeout=WAIT):
                 pass
         (error,) = results

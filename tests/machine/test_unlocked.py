@@ -442,7 +442,7 @@ def test_who_was_late_is_told_when_no_instruction_is_watched_any_more(
     for which everybody stood."""
     lock, has_it, over = threading.Lock(), threading.Event(), threading.Event()
     left: list[bool] = []
-    before(monkeypatch, controller, "_timeout", lambda *_: left.append(nothing_is_left()))
+    before(monkeypatch, controller, "timeout_of", lambda *_: left.append(nothing_is_left()))
 
     def keep() -> None:
         with lock:

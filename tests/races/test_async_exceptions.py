@@ -38,6 +38,11 @@ def freeze_twice(program: Program) -> None:
         pass
 
 
+def freeze_in_order(program: Program) -> None:
+    with program.freezer.freeze(group=["in", ""]):
+        pass
+
+
 def freeze_as_registered(program: Program) -> None:
     with program.freezer.register(), program.freezer.freeze():
         pass
@@ -48,7 +53,7 @@ def run_frozen(program: Program) -> None:
 
 
 def hold(program: Program) -> None:
-    with program.freezer.hold(group="in"):
+    with program.freezer.hold(group=["in", ""]):
         pass
 
 
@@ -65,6 +70,7 @@ SCENARIOS: list[Callable[[Program], None]] = [
     freeze,
     freeze_with_lease,
     freeze_twice,
+    freeze_in_order,
     freeze_as_registered,
     run_frozen,
     hold,

@@ -39,7 +39,7 @@ def check(freezer: Freezer, when: str) -> None:
 def test_an_exception_anywhere(
     scenario: Callable[[Freezer], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller, "_timeout", late)
+    monkeypatch.setattr(controller, "timeout_of", late)
     monkeypatch.setattr(Freezer, "_complete", lambda *_: None)  # when everybody was let go
     freezer = Freezer()
     hits = 0

@@ -45,7 +45,7 @@ def check_membership(stage: Stage, world: World, registration: Registration) -> 
     """When nobody moves it any more, it is asked by a freeze if and only if that lists it."""
     record, freeze = registration._record, world._freeze
     is_asked = freeze in record.parking.word.value.freezes
-    if (record in freeze.members) != is_asked or is_asked != freeze.asked.covers(record.group):
+    if (record in freeze.members) != is_asked or is_asked != freeze.covers(record.group):
         stage.find(f"a thread of {record.group!r} is {'' if is_asked else 'not '}asked")
 
 
