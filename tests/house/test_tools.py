@@ -416,29 +416,6 @@ def test_a_failed_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         _check.run_all([FAKE], _check.parse([])[0])
 
 
-@pytest.mark.parametrize("options", [[], ["--all"]])
-def test_linters_take_a_python_with_a_gil(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: Sequence[str]
-) -> None:
-    free = replace(FAKE, free_threaded=True)
-    made: list[tuple[Interpreter, Sequence[str]]] = []
-
-    @contextmanager
-    def note(interpreter: Interpreter, extras: Sequence[str]) -> Iterator[str]:
-        made.append((interpreter, extras))
-        yield "its python"
-
-    for name in ("begin_once", "begin_linters", "try_all"):
-        monkeypatch.setattr(_check, name, lambda *_: [])
-    monkeypatch.setattr(_check, "ready", note)
-    for found in ([free], [free, FAKE]):
-        _check.run_all(found, _check.parse(options)[0])
-    assert [one for one, _ in made] == [free, FAKE]
-    assert ["lint" in extras for _, extras in made] == [False, True]
-    assert ["docs" in extras for _, extras in made] == [bool(options)] * 2
-    assert capsys.readouterr().out.count("mypy, pyright and ruff were not run") == 1
-
-
 def test_each_step_is_a_command_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: dict[str, Sequence[str]] = {}
 
