@@ -47,6 +47,7 @@ EPILOG = """\
 examples:
   freezethreads freeze 4711 --reason "to look at the queues"
   freezethreads freeze 4711 --group io --timeout 5 --lease 600
+  freezethreads freeze 4711 --group compute --group log
   freezethreads freeze 4711 --wait
   freezethreads freeze 4711 --where unlocked
   freezethreads freeze 4711 --settled tx --settled reply
@@ -61,7 +62,14 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_pid(parser)
     add_attach(parser)
     add = parser.add_argument
-    add("--group", metavar="G", default="", help="only this group, a dotted name (default: all)")
+    add(
+        "--group",
+        metavar="G",
+        action="append",
+        default=[],
+        help="only this group, a dotted name (default: all); where it is repeated, each is stopped "
+        "when the one before stands, and they are let go in reverse",
+    )
     add_timeout(parser, "give up if not all stand within S seconds", 20.0)
     add(
         "--lease",
@@ -120,7 +128,7 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
     return client.request(
         "freeze",
         freezer=arguments.freezer,
-        group=arguments.group,
+        group=_groups(arguments),
         timeout=arguments.timeout,
         lease=arguments.lease,
         reason=arguments.reason,
@@ -129,6 +137,12 @@ def _ask(client: Client, arguments: argparse.Namespace) -> dict[str, Any]:
         hooks=arguments.hooks or None,
         keep=not arguments.wait,
     )
+
+
+def _groups(arguments: argparse.Namespace) -> str | list[str]:
+    """A single one as a string: an older version does not know several."""
+    groups: list[str] = arguments.group
+    return groups if len(groups) > 1 else "".join(groups)
 
 
 def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
@@ -144,20 +158,21 @@ def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     count = answer["threads"]
     if count:
         return f"{count} thread{' stands' if count == 1 else 's stand'}"
-    if not arguments.group:
+    if not any(arguments.group):
         return "no thread is registered; who comes stands"
     groups = answer.get("groups") or []
     there = f"; there {'is' if len(groups) == 1 else 'are'} {', '.join(map(repr, groups))}"
     if groups == [""]:
         there = "; all threads are in the group ''"
-    who = f"no thread is registered in group {arguments.group!r}{there if groups else ''}"
+    named = " or ".join(map(repr, arguments.group))
+    who = f"no thread is registered in group {named}{there if groups else ''}"
     return f"{who}; who comes stands"
 
 
 def _who_goes_on(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     """Those that are not registered, if all were to stand."""
     others = answer.get("others") or 0
-    if arguments.group or not others:
+    if "" not in (arguments.group or [""]) or not others:
         return ""
     who = "other" if answer["threads"] else "thread"
     which, go = ("which is", "goes") if others == 1 else ("which are", "go")

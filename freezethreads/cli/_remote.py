@@ -244,7 +244,9 @@ def in_words(freezer: dict[str, Any]) -> str:
 
 
 def _freeze_in_words(freeze: dict[str, Any]) -> str:
-    group = f" of group {freeze['group']!r}" if freeze["group"] else ""
+    groups = freeze["group"].split(", ")
+    several = "s" if len(groups) > 1 else ""
+    group = f" of group{several} {', '.join(map(repr, groups))}" if freeze["group"] else ""
     why = f", for {freeze['reason']!r}" if freeze["reason"] else ""
     how = "stands" if freeze["state"] == "frozen" else "is waited for"
     kind = freeze["kind"] + where_in_words(freeze)

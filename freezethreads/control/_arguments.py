@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final, cast, get_args
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeVar, cast, get_args
 
-from freezethreads._ground.arguments import Where, check_settled
+from freezethreads._ground.arguments import Where, check_groups, check_settled
 from freezethreads._ground.jsonable import LARGEST
 from freezethreads.control._errors import RequestError
 
-__all__ = ["Arguments", "check_names", "flag", "kinds", "seconds", "text", "where_of"]
+__all__ = ["Arguments", "check_names", "flag", "groups", "kinds", "seconds", "text", "where_of"]
+
+T = TypeVar("T")
 
 Arguments = Mapping[str, object]
 
 _LONGEST: Final = 200  # characters of a name or a reason
-_MOST: Final = 100  # kinds
+_MOST: Final = 100  # kinds, or groups
 
 
 def check_names(arguments: Arguments, known: Collection[str]) -> None:
@@ -52,14 +54,24 @@ def where_of(arguments: Arguments) -> Where | None:
     return cast("Where | None", value)
 
 
+def groups(arguments: Arguments) -> tuple[str, ...]:
+    """Return the ``group`` that is to be stopped, or several in order."""
+    return _names(arguments, "group", "", check_groups)
+
+
 def kinds(arguments: Arguments) -> frozenset[str]:
     """Return the kinds that are to be ``settled``: one, or several."""
-    value = arguments.get("settled", [])
+    return _names(arguments, "settled", [], check_settled)
+
+
+def _names(arguments: Arguments, name: str, default: object, check: Callable[[object], T]) -> T:
+    """Return a name or several of them, as `check` returns it."""
+    value = arguments.get(name, default)
     several = value if isinstance(value, list) else [value]
     if len(several) > _MOST:
-        raise RequestError("wrong", f"settled must be at most {_MOST} kinds")
+        raise RequestError("wrong", f"{name} must be at most {_MOST} names")
     try:
-        return check_settled([text({"settled": one}, "settled") for one in several])
+        return check([text({name: one}, name) for one in several])
     except (TypeError, ValueError) as error:
         raise RequestError("wrong", str(error)) from None
 

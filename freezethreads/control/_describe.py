@@ -43,7 +43,7 @@ def describe_freezer(freezer: Freezer) -> FreezerRow:
         FreezeRow.of(
             freeze,
             state="frozen" if freeze.stands else "freezing",
-            threads=len(freeze.members),
+            threads=len(freeze.all_members()),
         )
         for freeze in standing(freezer)
         if not freeze.done
@@ -62,7 +62,7 @@ def describe_freezer(freezer: Freezer) -> FreezerRow:
 def stopped_idents(freezer: Freezer) -> set[int]:
     """Whom what stands has stopped, whether they are registered or not."""
     standing_now = [freeze for freeze in standing(freezer) if freeze.stands]
-    return {record.ident for freeze in standing_now for record in list(freeze.members)}
+    return {record.ident for freeze in standing_now for record in freeze.all_members()}
 
 
 def _most(states: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
     owner: object
     freezer: Freezer
-    group: str
+    groups: tuple[str, ...]
 
 
 class Holds:

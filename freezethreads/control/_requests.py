@@ -16,7 +16,15 @@ from freezethreads._report.reports import (
     ended_reports,
     thread_rows,
 )
-from freezethreads.control._arguments import check_names, flag, kinds, seconds, text, where_of
+from freezethreads.control._arguments import (
+    check_names,
+    flag,
+    groups,
+    kinds,
+    seconds,
+    text,
+    where_of,
+)
 from freezethreads.control._describe import (
     describe_freezer,
     describe_process,
@@ -75,7 +83,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
     lease = seconds(arguments, "lease", LEASE)
     hold = session.freeze(
         freezer,
-        group=text(arguments, "group"),
+        group=groups(arguments),
         timeout=seconds(arguments, "timeout", TIMEOUT),
         lease=lease,
         reason=text(arguments, "reason"),

@@ -70,12 +70,12 @@ class Session:
         self,
         freezer: Freezer,
         *,
-        group: str,
+        group: tuple[str, ...],
         lease: float,
         keep: bool,
         **what: Any,
     ) -> Hold:
-        """Hold a group until a thaw, or the end of `lease`, or, without `keep`, of the connection.
+        """Hold groups until a thaw, or the end of `lease`, or, without `keep`, of the connection.
 
         What else is asked for, `hold` says. Raises FreezeTimeout, `RequestError`, and `SessionOver`
         if the client went meanwhile; nobody is kept stopped then.
@@ -93,7 +93,7 @@ class Session:
         *,
         timeout: float,
         reason: str,
-        group: str = "",
+        group: tuple[str, ...] = ("",),
         lease: float | None = None,
         where: Where | None = None,
         settled: Collection[str] = (),

@@ -218,6 +218,15 @@ def test_freeze_says_which_groups_there_are(capsys: Captured, runtime: Path) -> 
         assert "no thread is registered in group 'oi'; there is 'io.disk'; who comes" in told
 
 
+def test_freeze_takes_several_groups(capsys: Captured, served: Program) -> None:
+    told = say(capsys, "freeze", served.pid, "--group", "io", "--group", "log")
+    assert "no thread is registered in group 'io' or 'log'; all threads are in" in told
+    assert "a hold of groups 'io', 'log' by " in say(capsys, "threads", served.pid)
+    say(capsys, "thaw", served.pid)
+    told = say(capsys, "freeze", served.pid, "--group", "io", "--group", "")
+    assert told.startswith(f"process {served.pid}: 2 threads stand for 60 s")
+
+
 def test_freeze_and_threads_of_an_older_process(
     capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

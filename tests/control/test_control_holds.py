@@ -23,8 +23,9 @@ from freezethreads.control import (
     connect,
 )
 from freezethreads.control._requests import REQUESTS
-from freezing import Loops, looping, puppet
+from freezing import Loops, actor, looping, puppet
 from helpers import WAIT, raise_once, start, wait_until
+from in_steps import wait_until_asked
 
 ME = os.getpid()
 
@@ -112,6 +113,24 @@ def test_one_group_alone(loops: Loops, freezer: Freezer) -> None:
         assert client.request("freeze", group="io")["threads"] == 1
         loops.progress()
         client.request("thaw")
+        over.set()
+        passing.result(WAIT)
+
+
+def test_several_groups_in_order(loops: Loops, freezer: Freezer) -> None:
+    with puppet(freezer, "io") as other, connect(ME) as client:
+        other.do(freezer.safepoint)
+        with actor() as asker:
+            frozen = asker.tell(client.request, "freeze", group=["io", ""], keep=True)
+            wait_until_asked(other)
+            loops.progress()
+            assert not frozen.done()
+            over = threading.Event()
+            passing = other.pass_safepoints(over)
+            assert frozen.result(WAIT)["threads"] == 3
+        (freeze,) = client.request("threads")["freezer"]["freezes"]
+        assert (freeze["group"], freeze["threads"]) == ("io, ", 3)
+        assert client.request("thaw")["thawed"] == 1
         over.set()
         passing.result(WAIT)
 
@@ -299,6 +318,10 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("freeze", {"lease": 1e305}, "lease must be a number of seconds above 0 and below 1e"),
     ("freeze", {"group": 1}, "group must be a string"),
     ("freeze", {"group": "a..b"}, "group must be a dotted name"),
+    ("freeze", {"group": ["a", 1]}, "group must be a string"),
+    ("freeze", {"group": []}, "group must name a group at least"),
+    ("freeze", {"group": ["a", "a.b"]}, "group 'a.b' stops with 'a', which comes before it"),
+    ("freeze", {"group": [f"a{number}" for number in range(101)]}, "at most 100 names"),
     ("freeze", {"reason": "x" * 201}, "reason must be a string of at most 200"),
     ("freeze", {"keep": 1}, "keep must be true or false"),
     ("threads", {"freezer": "nobody"}, "no freezer 'nobody' is served here, but 'served'"),
