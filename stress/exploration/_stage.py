@@ -161,7 +161,7 @@ class Stage:
         freezer: Freezer | None = None,
         timeout: float | None = None,
         lease: float | None = None,
-        group: str = "",
+        group: str | tuple[str, ...] = "",
         settled: str = "",
     ) -> Iterator[World]:
         """Freeze them, by the stage's freezer unless told otherwise.

@@ -132,3 +132,27 @@ def stands_unsettled() -> None:
 @breaks("a controller hears of what is added before all stand", explored="added-meanwhile")
 def count_not_told() -> None:
     put(Outstanding, "_tell", lambda self: None)
+
+
+@breaks("a group is asked when the one before it stands", explored="in-order")
+def all_asked_at_once() -> None:
+    stop = Controller.stop
+
+    def ask_all_first(self: Controller, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+        for part in freeze.parts:
+            self.ask(part)
+        stop(self, freeze, deadline, place)
+
+    put(Controller, "stop", ask_all_first)
+
+
+@breaks("groups are let go in reverse", explored="held-in-order")
+def let_go_from_the_first() -> None:
+    thaw = Controller._thaw
+
+    def thaw_first(self: Controller, freeze: Freeze) -> bool:
+        for part in freeze.before:
+            self._thaw_part(part)
+        return thaw(self, freeze)
+
+    put(Controller, "_thaw", thaw_first)

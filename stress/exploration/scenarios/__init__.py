@@ -49,6 +49,11 @@ other. A *thaw* twice in a line is one thaw and another of the same freeze.
 `outstanding`            add, done, park, arm, thaw
 `added-meanwhile`        add, done, park, arm, thaw, of two threads
 `gathered`               add, done, gather, arm, thaw
+`in-order`               park, arm, park, arm, thaw, of two groups
+`held-in-order`          hold, likewise
+`crossed`                arm, hold, thaw, thaw, of two groups in both orders
+`timed-out-in-order`     park, arm, arm, time-out
+`settled-in-order`       add, done, park, arm, arm, thaw
 `todos`                  todo, todo, no_freeze
 `region-and-lease`       block, lease, arm, thaw
 `leases`                 lease, arm again inside, thaw, park
@@ -88,6 +93,7 @@ from stress.exploration._stage import SCENARIOS
 from stress.exploration.scenarios import (
     calls,
     forks,
+    groups,
     in_a_row,
     interruptions,
     members,
@@ -106,6 +112,7 @@ FAMILIES = (
     members,
     pairs,
     unfinished,
+    groups,
     waits,
     requests,
     interruptions,
