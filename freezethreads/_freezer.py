@@ -310,8 +310,8 @@ class Freezer(Unique):
 
         `settled` names kinds of unfinished business, one or several: no thread is stopped inside
         `pending()` of one of them, and nobody while anything of them is `outstanding()`, for which
-        this waits (of several groups, before it asks the last one). Inside one's own world it may
-        name no other kinds than that has.
+        this waits: of several groups, before it asks the last one, to which those who finish it
+        belong. Inside one's own world it may name no other kinds than that has.
 
         `hooks` says whether those of `hook` are called. Their befores count for `timeout`: none
         is called later. Inside one's own world they are as the outermost one has said.

@@ -132,6 +132,7 @@ def unsettled(registry: Registry, freeze: Freeze) -> FreezeTimeout:
     error._advice = (
         "Have what is outstanding finished, and done() called for it. Where there is always more, "
         "have those who add pass safepoints, or stop their group before the others: "
-        "`freeze(group=[..., ''], settled=...)`."
+        "`freeze(group=[..., ''], settled=...)`. "
+        "Of several groups those who finish it belong to the last one."
     )
     return error

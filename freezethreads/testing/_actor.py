@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from freezethreads import World, sync
+from freezethreads._ground.arguments import Where
 from freezethreads.testing._scenario import Role
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ class Actor:
         self,
         *,
         timeout: float | None = None,
-        group: str = "",
+        group: str | Sequence[str] = "",
         reason: str = "",
         lease: float | None = None,
+        where: Where | None = None,
+        settled: str | Iterable[str] = (),
+        hooks: bool = True,
     ) -> AbstractContextManager[World]:
         """Freeze with the scenario's freezer, look whether all stand still, and note how it was.
 
@@ -80,7 +84,16 @@ class Actor:
         thaw comes at the end of the block, or by the lease, and not before.
         """
         seconds = self._run.plan.freeze_timeout if timeout is None else timeout
-        return self._run.freezes.freeze(self, seconds, group, reason, lease)
+        return self._run.freezes.freeze(
+            self,
+            timeout=seconds,
+            group=group,
+            reason=reason,
+            lease=lease,
+            where=where,
+            settled=settled,
+            hooks=hooks,
+        )
 
     def check(self, world: World) -> None:
         """Check the scenario's invariant in a world. Raises `Violation`."""

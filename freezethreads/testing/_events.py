@@ -212,7 +212,8 @@ class RecordingFreezer(Freezer):
 
     def _noting_controller(self, stop: Callable[..., T], options: dict[str, Any]) -> T:
         ring = self.rings.own()
-        ring.note("freezing", options.get("group", ""))
+        group = options.get("group", "")
+        ring.note("freezing", group if isinstance(group, str) else ", ".join(group))
         try:
             stopped = stop(**options)
         except FreezeTimeout:

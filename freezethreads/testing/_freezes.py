@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freezethreads import FreezeTimeout, State, World
 from freezethreads.testing._events import Event
@@ -63,13 +63,11 @@ class Freezes:
         self._unfinished: Timeline | None = None
 
     @contextmanager
-    def freeze(
-        self, actor: Actor, timeout: float | None, group: str, reason: str, lease: float | None
-    ) -> Iterator[World]:
+    def freeze(self, actor: Actor, **what: Any) -> Iterator[World]:
         """See `Actor.freeze`."""
         freezer = self._run.scenario.freezer
         try:
-            world = freezer.freeze(timeout=timeout, group=group, reason=reason, lease=lease)
+            world = freezer.freeze(**what)
         except FreezeTimeout:
             actor.timeouts += 1
             raise
