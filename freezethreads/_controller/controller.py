@@ -351,6 +351,10 @@ class Controller:
         for record in list(self._registry.records.values()):
             record.rouse()
 
+    def share(self) -> None:
+        """Before a fork: see `reset`, which comes in the child."""
+        self._registry.share()
+
     def reset(self) -> None:
         """In the child of a fork: no freeze, no turn, no other thread."""
         self._registry.reset()

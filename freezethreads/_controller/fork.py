@@ -22,6 +22,7 @@ from freezethreads._ground.deadline import reset_clock
 from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 from freezethreads._machine import bar, trap
+from freezethreads._registry.registry import armed
 from freezethreads._report import ownership
 from freezethreads._report.stragglers import other_threads
 
@@ -79,10 +80,14 @@ def _before_fork() -> None:
             filters.remove(_FILTER)
         filters.insert(0, _FILTER)
     trap.before_fork()
+    ownership.share()
+    for controller in controllers:
+        controller.share()
 
 
 def _after_fork_in_child() -> None:
-    looked_at.clear()
+    looked_at.clear()  # which those who fork change alone
+    armed.registries = {}
     bar.reset()
     ownership.reset()
     reset_clock()

@@ -272,8 +272,7 @@ class Unwinding:
     def cancel(self) -> None:
         """In the child of a fork: nothing is owed here, nor will be by the `before` that forked."""
         self._is_cancelled = True
-        self._owed.clear()
-        self._claim.clear()
+        self._owed, self._claim = {}, {}
         self.running = None
 
 

@@ -165,7 +165,7 @@ def _is_there(watch: _Watch) -> bool:
 
 def _worlds() -> Iterator[Freeze]:
     """Those that stand, and that nothing ends by itself."""
-    for registry in list(armed):
+    for registry in list(armed.registries):
         for freeze in registry.freezes():
             if freeze.asked.kind == "freeze" and freeze.stands and not freeze.leases:
                 yield freeze

@@ -86,6 +86,11 @@ class Completion:
             if slow:
                 self._wake_one()
 
+    def end_in_child(self) -> None:
+        """In the child of a fork, whose only thread has nobody to wake. (See `inherited`.)"""
+        self.done = True
+        self._waiting, self._chain = {}, []
+
     def complete_all(self) -> None:
         """Let everybody go. May be repeated.
 

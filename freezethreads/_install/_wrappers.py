@@ -117,7 +117,7 @@ def stop_first(original: Function, switch: Switch, label: str) -> Function:
     """A safepoint before a call that waits by itself, if it has to wait at all."""
 
     def stop_and_call(*args: Any, **kwargs: Any) -> Any:
-        if armed and switch.on:
+        if armed.registries and switch.on:
             stop_if_asked(label)
         return original(*args, **kwargs)
 
@@ -133,7 +133,12 @@ def stop_before_record(original: Function, switch: Switch, label: str) -> Functi
     """
 
     def stop_and_handle(self: logging.Logger, *args: Any, **kwargs: Any) -> Any:
-        if armed and switch.on and not _is_plumbing(self.name) and not _has_lock_of_logging():
+        if (
+            armed.registries
+            and switch.on
+            and not _is_plumbing(self.name)
+            and not _has_lock_of_logging()
+        ):
             stop_if_asked(label)
         return original(self, *args, **kwargs)
 

@@ -422,7 +422,7 @@ def _frozen() -> dict[int, Freeze]:
     """Who stands, by ident, and for which freeze: any of them, where there are more."""
     return {
         record.ident: freeze
-        for registry in list(armed)
+        for registry in list(armed.registries)
         for freeze in list(registry.active)
         if freeze.stands
         for record in list(freeze.members)
@@ -432,7 +432,7 @@ def _frozen() -> dict[int, Freeze]:
 
 def _has_turn_before(ident: int) -> Freeze | None:
     """The freeze that has the turn for which that thread waits; None if it waits for none."""
-    for registry in list(armed):
+    for registry in list(armed.registries):
         for turns in registry.turns.values():
             queue = turns.waiting()
             if any(one.asked.ident == ident for one in queue[1:]):

@@ -336,16 +336,10 @@ def below_trap(frame: FrameType) -> tuple[FrameType, bool]:
 
 
 def reset() -> None:
-    """In the child of a fork: no bar, no event."""
-    global _engine
-    bars.clear()
-    _doors.clear()
-    _calls.clear()
-    _free.clear()
-    _kept.clear()
-    _stays.clear()
-    _forking.clear()
-    _switching.clear()
+    """In the child of a fork: no bar, no event. (See `inherited`.)"""
+    global _engine, bars, _doors, _calls, _free, _kept, _stays, _forking, _switching
+    bars, _doors, _calls, _free = {}, {}, {}, {}
+    _kept, _stays, _forking, _switching = {}, {}, {}, {}
     looks.reset()
     _engine = RLock()
     switch({})

@@ -26,7 +26,7 @@ from typing import Final
 
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.original import get_ident
-from freezethreads._registry.record import Record
+from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 
@@ -47,7 +47,7 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
 
 def wait_to_be_asked(registry: Registry, freeze: Freeze) -> None:
     """Wait for that, as a thread that counts as stopped. Not for more: it has yet to look."""
-    bell = freeze.gathered.setdefault(get_ident(), Bell())
+    here.parking.gathering = bell = freeze.gathered.setdefault(get_ident(), Bell())
     while _is_to_wait(registry, freeze):
         if not bell.wait(_PATIENCE):
             return

@@ -73,7 +73,8 @@ class Parking:
     `shut`, if not 0, keeps all doors of all freezers closed: the library counts it up while it does
     what a signal handler must not stop in the middle. `waiter` is the freezable wait that the
     thread is in, or on its way out of, and `plain` is how often it asked for plain waits.
-    `unfinished` are its `pending()` regions. `entered` is the completion at which it stands.
+    `unfinished` are its `pending()` regions. `entered` is the completion at which it stands, and
+    `gathering` the bell at which it waits to be asked (see `_refrigerator.gathering`).
     `calls` are what worlds ask of it while it stands, each with its freeze: anybody adds to them.
     """
 
@@ -82,6 +83,7 @@ class Parking:
         "bell",
         "calls",
         "entered",
+        "gathering",
         "members",
         "plain",
         "shut",
@@ -99,6 +101,7 @@ class Parking:
         self.plain = 0
         self.waiter: PassesOn | None = None
         self.entered: Completion | None = None
+        self.gathering: Bell | None = None
         self.calls: dict[Todo, Freeze] = {}
         self.members: tuple[tuple[Registry, Record], ...] = ()
 

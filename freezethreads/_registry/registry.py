@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExited
+from freezethreads._ground.inherited import share
 from freezethreads._ground.original import RLock, Thread, get_native_id, local
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._registry.doors import call_shut
@@ -52,7 +53,14 @@ class Own(local):
 
 
 # The registries whose flag is up. Not empty: somebody, somewhere, is asked for something.
-armed: dict[Registry, None] = {}
+class _Armed:
+    """Whose `registries` ask anybody for anything: a dict, which the child of a fork replaces."""
+
+    def __init__(self) -> None:
+        self.registries: dict[Registry, None] = {}
+
+
+armed = _Armed()
 
 
 def warn_if_quiet(message: str) -> bool:
@@ -60,7 +68,7 @@ def warn_if_quiet(message: str) -> bool:
 
     Who stands may have the lock of what this is logged to, and the caller may be who lets it go.
     """
-    if armed:
+    if armed.registries:
         return False
     logger.warning("%s", message)
     return True
@@ -292,6 +300,13 @@ class Registry:
         self.pending.pop(request, None)
         self._show()
 
+    def share(self) -> None:
+        """Before a fork: what `reset` walks over in the child. By the thread that forks."""
+        share(self.pending)
+        share(self.outstanding)
+        for turns in self.turns.values():
+            share(turns.queue)
+
     def reset(self) -> None:
         """In the child of a fork: only the calling thread is left, with nothing pending.
 
@@ -304,7 +319,12 @@ class Registry:
         for item in self.pending:
             if type(item) is Freeze:
                 item.end_in_child()  # one, perhaps, whose thaw was under way
-            elif type(item) is Todo and item.is_begun() and record and item in record.todo:
+            elif (
+                type(item) is Todo
+                and item.is_begun()
+                and record
+                and any(one is item for one in record.todo)
+            ):
                 item.free_future()
             elif type(item) is Todo:
                 item.orphan()
@@ -318,11 +338,13 @@ class Registry:
         if record is not None and not record.exited:
             record.native_id = get_native_id()
             self.records[record.ident] = record
-            record.todo.clear()
-        parking.calls.clear()
-        parking.word.change(lambda _: Status())
+            record.todo = {}
+        parking.calls = {}
+        parking.word.reset()
         self._moves = RLock()
         parking.bell.ring()  # also who is not enrolled may have stood
+        if parking.gathering is not None:
+            parking.gathering.ring()
 
     def find(self, thread: Any) -> Record:
         """The record of a Thread, a native ident, or a ThreadInfo.
@@ -365,9 +387,9 @@ class Registry:
         while True:
             asked = self._is_asked()
             if asked:
-                armed[self] = None
+                armed.registries[self] = None
             else:
-                armed.pop(self, None)
+                armed.registries.pop(self, None)
             for flagged in self.flagged:
                 flagged.armed = asked or self.debug  # so that each safepoint is checked
             if self._is_asked() == asked:

@@ -248,18 +248,18 @@ class Freeze:
 
     def end_in_child(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, or for a call of its world, is to
-        wait no longer."""
+        wait no longer. (See `inherited`.)"""
         self.end_by("fork")
-        self.done = self.completion.done = True
-        self.members.clear()
-        self.awaited.clear()
-        self.leases.clear()
-        for call in self.calls:
+        self.done = True
+        self.completion.end_in_child()
+        calls = self.calls
+        self.members, self.awaited, self.newcomers = {}, {}, {}
+        self.leases, self.gathered, self.calls = {}, {}, {}
+        for call in calls:
             call.orphan()
         if self.unwinding is not None:
             self.unwinding.cancel()
         self.bell.ring()
-        self.ring_gathered()
 
     def arrive(self, record: Record) -> bool:
         """Note that `record` stopped, or exited; the last one wakes the controller.

@@ -146,6 +146,10 @@ class Word:
                 hint = link = self._last
         return link
 
+    def reset(self) -> None:
+        """In the child of a fork: nothing is asked. By its thread."""
+        self._last = (Status(), {})  # and no step on a dict of before: see `inherited`
+
     def is_quiet(self) -> bool:
         """Whether nothing is asked; False also if somebody is changing it."""
         status, after = self._last

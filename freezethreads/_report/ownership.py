@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from freezethreads._ground import inherited
 from freezethreads._ground.errors import SafepointViolation
 from freezethreads._ground.original import get_ident
 from freezethreads._registry.places import Place
@@ -18,9 +19,9 @@ from freezethreads._report.statistics import site_of
 tracking = False
 
 # A lock, and the ident of the thread that acquired it with the place where it did.
-_acquired: Final[dict[Any, tuple[int, Place]]] = {}
+_acquired: dict[Any, tuple[int, Place]] = {}
 # The ident of a thread, and the lock that it waits for, with whether that has no time-out.
-_awaited: Final[dict[int, tuple[Any, bool]]] = {}
+_awaited: dict[int, tuple[Any, bool]] = {}
 
 
 # For whom it is on. Changed by one thread at a time where it is taken back.
@@ -117,13 +118,15 @@ def where(place: Place) -> str:
     return f"{site.filename}:{site.lineno} in {site.function}"
 
 
+def share() -> None:
+    """Before a fork: what `reset` walks over. By the thread that forks."""
+    inherited.share(_acquired)
+    inherited.share(_awaited)
+
+
 def reset() -> None:
-    """In the child of a fork: nobody but the calling thread acquires or waits."""
+    """In the child of a fork: only the calling thread acquires and waits. (See `inherited`.)"""
+    global _acquired, _awaited
     me = get_ident()
-    for lock, (ident, _) in list(_acquired.items()):
-        if ident != me:
-            _acquired.pop(lock, None)
-    mine = _awaited.get(me)
-    _awaited.clear()
-    if mine is not None:
-        _awaited[me] = mine
+    _acquired = {lock: entry for lock, entry in _acquired.items() if entry[0] == me}
+    _awaited = {ident: lock for ident, lock in _awaited.items() if ident == me}

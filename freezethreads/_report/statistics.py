@@ -121,17 +121,20 @@ class Recorder:
 
     def __init__(self) -> None:
         self._lock = RLock()
+        self._note_anew()
+        self._hits: Counter[Site] = Counter()
+        self._stop = _Durations()
+        self._frozen = _Durations()
+        self._counts: Counter[str] = Counter()
+        self._hooks: dict[str, dict[str, _Durations]] = {}
+
+    def _note_anew(self) -> None:
         self._places: deque[Place] = deque()
         # A thread was stopped at this place, or threads were at these. From any thread; takes no
         # lock. (The deque's own methods: whoever arrives in the refrigerator makes no call more.)
         self.visited: Callable[[Place], None] = self._places.append
         self.visited_all: Callable[[Iterable[Place]], None] = self._places.extend
         self._ran: deque[int] = deque()
-        self._hits: Counter[Site] = Counter()
-        self._stop = _Durations()
-        self._frozen = _Durations()
-        self._counts: Counter[str] = Counter()
-        self._hooks: dict[str, dict[str, _Durations]] = {}
 
     def stood(self, seconds: float) -> None:
         """All threads of a freeze have stopped, after `seconds`."""
@@ -206,8 +209,12 @@ class Recorder:
         return call_with(self._lock, count)
 
     def reset(self) -> None:
-        """In the child of a fork: another thread may have held the lock."""
+        """In the child of a fork: another thread may have held the lock, or that of what was noted.
+
+        (See `inherited`.) What nobody has counted yet is lost.
+        """
         self._lock = RLock()
+        self._note_anew()
 
     def _fold(self) -> None:
         """Called with _lock held: count what was noted."""

@@ -40,7 +40,7 @@ def refuse_for_ever(lock: Any) -> None:
 
     For a wait without a time-out. It costs nothing to speak of while nobody freezes.
     """
-    for freeze in _own_worlds() if armed else ():
+    for freeze in _own_worlds() if armed.registries else ():
         owner = _who_stands(freeze, lock.owner)
         if owner is not None:
             raise FreezeError(_reason(freeze, lock, owner))
@@ -56,7 +56,7 @@ def wait_unless_for_ever(
     of `needed` stand in a world of the calling thread's own. It costs nothing to speak of where
     that has none: then it returns False at once.
     """
-    if not (armed and any(True for _ in _own_worlds())):
+    if not (armed.registries and any(True for _ in _own_worlds())):
         return False
     began = monotonic()
     while monotonic() - began < _ARRIVING:
@@ -91,7 +91,7 @@ def _no_end(freeze: Freeze, record: Record, count: int, what: str) -> str:
 
 def _own_worlds() -> Iterator[Freeze]:
     """Those that nothing ends but their thaw."""
-    for registry in list(armed):
+    for registry in list(armed.registries):
         for freeze in registry.freezes():
             asked = freeze.asked
             is_own = asked.ident == get_ident() and asked.native_id == get_native_id()

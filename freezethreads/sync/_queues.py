@@ -46,13 +46,13 @@ class _Freezable(queue.Queue[T]):
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """As the standard queue's."""
-        if armed:
+        if armed.registries:
             stop_if_asked("Queue.put")
         _put(self, item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
         """As the standard queue's."""
-        if armed:
+        if armed.registries:
             stop_if_asked("Queue.get")
         return _get(self, block, timeout)
 
@@ -101,7 +101,7 @@ class SimpleQueue(Waitable, Generic[T]):
         """
         if timeout is not None and block:
             _check_timeout(timeout)
-        if armed:
+        if armed.registries:
             stop_if_asked("SimpleQueue.get")
         try:
             return self._items.popleft()

@@ -29,7 +29,7 @@ class Event(threading.Event):
 
         Stops at its beginning if it is asked to, also when it is set.
         """
-        if armed:
+        if armed.registries:
             stop_if_asked("Event.wait")
         return self._flag or super().wait(timeout)  # type: ignore[attr-defined]
 
