@@ -44,16 +44,16 @@ from freezethreads._freezer import Freezer
 from freezethreads._ground.arguments import Where, check_where
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.errors import ForkUnsafe, FreezeError, FreezeTimeout, shorten
-from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
+from freezethreads._ground.frames import current_frames
 from freezethreads._ground.original import get_ident, monotonic, own_idents, sleep
 from freezethreads._ground.text import MOST_HELPS, helped
 from freezethreads._ground.unique import Given
 from freezethreads._install._installation import call_locked
 from freezethreads._install._patches import Function, Patch, Row, Switch
 from freezethreads._machine.bar import Bar, known_threads
+from freezethreads._machine.caught import in_sections
 from freezethreads._machine.monitoring import is_available
-from freezethreads._machine.stacks import OF_A_LOCK, find_shelter, includes
-from freezethreads._machine.trap import below_trap
+from freezethreads._machine.stacks import OF_A_LOCK, includes
 from freezethreads._refrigerator.unentered import Made
 from freezethreads._refrigerator.waits import plumbing
 from freezethreads._registry.places import kind_of
@@ -350,26 +350,15 @@ def _held_by_others(where: Where) -> tuple[_Held, ...]:
         elif ident != get_ident() and ownership.acquired_at(lock) is None:
             line = f"{_name_of(ident)}: {lock!r}, acquired before forks were guarded"
             held.append(_Held(ident, line))
-    if where == "safepoint" and HAS_GIL:  # without one nobody may read the frames of who runs
-        held += uncollected(_sheltered)
+    if where == "safepoint":
+        sections = in_sections(_others(current_frames()))
+        held += [_Held(ident, f"{_name_of(ident)}: {shelter}") for ident, shelter in sections]
     return tuple(held)
 
 
 def _locks_of_sync() -> list[Any]:
     """All locks of `freezethreads.sync`, whose owners were not noted before. Takes a while."""
     return [one for one in gc.get_objects() if isinstance(one, (sync.Lock, sync.RLock))]
-
-
-def _sheltered() -> list[_Held]:
-    """Who stands, or runs, where it would not be stopped with `where="unlocked"`."""
-    found, frames = [], current_frames()
-    for ident in _others(frames):
-        frame, running = below_trap(frames.pop(ident))
-        shelter = find_shelter(frame, "unlocked", running)
-        if shelter is not None:
-            found.append(_Held(ident, f"{_name_of(ident)}: {shelter[0]}"))
-    frames.clear()
-    return found
 
 
 def _others(idents: Iterable[int]) -> list[int]:

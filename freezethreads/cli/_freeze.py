@@ -52,6 +52,11 @@ examples:
   freezethreads freeze 4711 --where unlocked
   freezethreads freeze 4711 --settled tx --settled reply
 """
+_MOST_CAUGHT = 5  # that are told
+_MAY_BE_TORN = (
+    "What they do may be half done: --settled KIND stops nobody inside pending(KIND), and --where "
+    "unlocked nobody with a lock in hand"
+)
 _RENEWAL = 5.0  # seconds between two renewals, or a third of the lease if that is less
 
 
@@ -152,6 +157,14 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
     end = "until Ctrl-C" if arguments.wait else f"for {answer['lease']:g} s, or until a thaw"
     who = _who_stands(arguments, answer) + where_in_words(answer)
     say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(arguments, answer)}"))
+    caught = sorted(answer.get("caught") or (), key=lambda one: str(one["kind"]))  # sections first
+    for one in caught[:_MOST_CAUGHT]:
+        where = "a " * (one["kind"] == "wait") + one["what"]
+        say(clean_lines(f"  {one['name']} stands in {where}"))
+    if len(caught) > _MOST_CAUGHT:
+        say(f"  {len(caught) - _MOST_CAUGHT} more stand in sections or waits (--json names them)")
+    if caught:
+        say(f"  {_MAY_BE_TORN}")
 
 
 def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:

@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 
-from freezethreads import Freezer, Straggler
+from freezethreads import Freezer, Hold, Straggler
 from freezethreads._controller.standing import standing, usual_where
+from freezethreads._machine.caught import in_sections
 from freezethreads._report.reports import (
     FreezeRow,
     FreezerRow,
@@ -15,8 +16,15 @@ from freezethreads._report.reports import (
     StragglerReport,
     count_others,
 )
+from freezethreads.control._spoken import Caught
 
-__all__ = ["describe_freezer", "describe_process", "describe_straggler", "stopped_idents"]
+__all__ = [
+    "caught_by",
+    "describe_freezer",
+    "describe_process",
+    "describe_straggler",
+    "stopped_idents",
+]
 
 _LONGEST_COMMAND = 100  # words
 
@@ -63,6 +71,23 @@ def stopped_idents(freezer: Freezer) -> set[int]:
     """Whom what stands has stopped, whether they are registered or not."""
     standing_now = [freeze for freeze in standing(freezer) if freeze.stands]
     return {record.ident for freeze in standing_now for record in freeze.all_members()}
+
+
+def caught_by(hold: Hold) -> tuple[Caught, ...]:
+    """Who stands at a place that the program has not declared: in a section, or a freezable wait.
+
+    Of one that stops threads elsewhere nobody: where it stops them it says itself.
+    """
+    if hold.where != "safepoint":
+        return ()
+    infos, found = hold.threads, list[Caught]()
+    sections = dict(in_sections(info.ident for info in infos))
+    for info in infos:
+        if info.ident in sections:
+            found.append(Caught(info.name, "section", str(sections[info.ident])))
+        elif info.site is not None and info.site.kind == "wait":
+            found.append(Caught(info.name, "wait", str(info.site)))
+    return tuple(found)
 
 
 def _most(states: Iterable[str]) -> str:

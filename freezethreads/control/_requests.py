@@ -26,6 +26,7 @@ from freezethreads.control._arguments import (
     where_of,
 )
 from freezethreads.control._describe import (
+    caught_by,
     describe_freezer,
     describe_process,
     describe_straggler,
@@ -103,6 +104,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         where=hold.where,
         others=count_others(idents | stopped_idents(freezer)),
         groups=None if stand else tuple(sorted({info.group for info in registered})),
+        caught=caught_by(hold),
     )
 
 

@@ -47,10 +47,21 @@ class Renewed:
 
 
 @dataclass(frozen=True)
+class Caught:
+    """A thread that stands, by ``name``, and may be in the middle of something: in a "section", as
+    where it holds a lock, or in a "wait". That is its ``kind``, and ``what`` says it."""
+
+    name: str
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Frozen(Renewed):
     """So many threads stand, ``waited`` seconds after they were asked to, and ``where``. So many
     ``others`` go on, which are not registered with it; and if nobody stands, these are the
-    ``groups`` of those that are. An older version does not say these, and means a safepoint."""
+    ``groups`` of those that are. These were ``caught`` in the middle of something, perhaps. An
+    older version does not say these, and means a safepoint."""
 
     freezer: str
     threads: int
@@ -58,6 +69,7 @@ class Frozen(Renewed):
     where: str | None = None
     others: int | None = None
     groups: tuple[str, ...] | None = None
+    caught: tuple[Caught, ...] | None = None
 
 
 @dataclass(frozen=True)

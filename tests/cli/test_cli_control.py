@@ -218,6 +218,25 @@ def test_freeze_says_which_groups_there_are(capsys: Captured, runtime: Path) -> 
         assert "no thread is registered in group 'oi'; there is 'io.disk'; who comes" in told
 
 
+def test_freeze_says_who_may_be_in_the_middle_of_something(
+    capsys: Captured, served: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Client.request
+    waits = [{"name": f"w{n}", "kind": "wait", "what": f"wait 'get' at x:{n}"} for n in range(6)]
+    holds = {"name": "h", "kind": "section", "what": "a section of lock, at x:9"}
+
+    def caught(self: Client, name: str, **arguments: object) -> dict[str, Any]:
+        return {**request(self, name, **arguments), "caught": [*waits, holds]}
+
+    monkeypatch.setattr(Client, "request", caught)
+    first, *told, last = say(capsys, "freeze", served.pid).splitlines()
+    assert first.startswith(f"process {served.pid}: 2 threads stand for 60 s, or until a thaw")
+    assert told[0] == "  h stands in a section of lock, at x:9"
+    assert told[1:5] == [f"  w{n} stands in a wait 'get' at x:{n}" for n in range(4)]
+    assert told[5:] == ["  2 more stand in sections or waits (--json names them)"]
+    assert last.startswith("  What they do may be half done: --settled KIND stops nobody inside")
+
+
 def test_freeze_takes_several_groups(capsys: Captured, served: Program) -> None:
     told = say(capsys, "freeze", served.pid, "--group", "io", "--group", "log")
     assert "no thread is registered in group 'io' or 'log'; all threads are in" in told

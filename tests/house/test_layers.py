@@ -44,6 +44,7 @@ GROUND = (
     "_report.stacks",
     "_controller.standing",
     "_controller.clock",
+    "_machine.caught",
     "_machine.marks",
     "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
     "_refrigerator.refrigerator",
