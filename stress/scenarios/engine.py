@@ -19,6 +19,8 @@ PATIENT = 6
 ACCOUNTS = 8
 LONG = 20
 """Turns of a loop between the two halves of a transfer, at most."""
+DOZE = 0.02
+"""Seconds for which a lock is held on as a freeze has begun: some looks at who waits for it."""
 
 if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
 
@@ -35,6 +37,7 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
         def setup(self) -> None:
             self.accounts = [[100] * ACCOUNTS for _ in range(3)]
             self.lock, self.rlock = threading.Lock(), threading.RLock()
+            self.bed = threading.Lock()
             self.condition = threading.Condition()
             self.items: queue.Queue[int] = queue.Queue()
             self.simple: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -46,6 +49,7 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
             works: list[Callable[[Actor], object]] = [
                 self.with_lock,
                 self.with_lock,
+                self.dozes_with_lock,
                 self.dozes_with_lock,
                 self.between_acquire_and_release,
                 self.with_condition,
@@ -84,8 +88,11 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 self.transfer(actor, 0)
 
         def dozes_with_lock(self, actor: Actor) -> None:
-            with self.lock:
-                time.sleep(0.002)
+            """Wherever a freeze begins, one of two has the lock, and the other one waits for it."""
+            with self.bed:
+                while not (self.freezer.armed or actor.over):
+                    time.sleep(0.001)
+                time.sleep(DOZE)
 
         def between_acquire_and_release(self, actor: Actor) -> None:
             self.rlock.acquire()
@@ -158,8 +165,8 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 sums = [sum(accounts) for accounts in self.accounts]
                 if sums != [100 * ACCOUNTS] * len(sums):
                     raise Violation(f"a transfer is half done: {sums}")
-                locks: list[Any] = [self.lock, self.rlock, self.condition, self.items.mutex]
-                for lock in locks:
+                locks: list[Any] = [self.lock, self.rlock, self.bed]
+                for lock in [*locks, self.condition, self.items.mutex]:
                     if not lock.acquire(blocking=False):
                         raise Violation(f"somebody stands and holds {lock!r}")
                     lock.release()
