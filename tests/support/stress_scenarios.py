@@ -100,18 +100,17 @@ class Unready(Sound):
 
 
 class Late(Sound):
-    """A thread comes to its safepoints too late."""
-
-    stop_for = 0.15
+    """A thread comes to its first safepoint when a freeze has given up."""
 
     def actors(self) -> Iterable[Role]:
         return [Role(self.count), Role(self.dawdle)]
 
     def dawdle(self, actor: Actor) -> None:
-        while not actor.over:
-            time.sleep(self.stop_for)
+        while not (actor.over or self.freezer.statistics().timeouts):
+            time.sleep(0.001)
+        while not (actor.over or self.freezer.statistics().freezes):
             self.freezer.safepoint()
-            actor.step()
+        actor.step()  # for which a run waits
 
 
 class Patient(Late):
