@@ -98,7 +98,8 @@ def test_an_error_has_short_paths_as_well(
 ) -> None:
     path = tmp_path / "work.py"
     monkeypatch.chdir(tmp_path)
-    with script(path, STAY.replace("time.sleep(0.001)", "time.sleep(60)")) as served:
+    code = STAY.replace("time.sleep(0.001)", "time.sleep(60)", 1)  # in the loops, not before them
+    with script(path, code) as served:
         freeze = ["freeze", str(served.pid), "--timeout", "0.1"]
         assert main(freeze) == 1
         assert " at work.py:" in capsys.readouterr().err
