@@ -23,7 +23,7 @@ from freezethreads._freezer import Freezer, check_freezer
 from freezethreads._ground.arguments import check_callable, check_group
 from freezethreads._ground.original import Thread
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing
-from freezethreads._threads import enrol, join_unless_for_ever
+from freezethreads._threads import enrol, expect, join_unless_for_ever
 from freezethreads.sync import Condition, SimpleQueue
 from freezethreads.sync._own_world import wait_unless_for_ever
 
@@ -75,9 +75,11 @@ class ThreadPoolExecutor(concurrent.futures.thread.ThreadPoolExecutor):
             **more,
         )
         self._work_queue = _WorkQueue(self._threads)  # type: ignore[assignment]
+        self._enrolment = (freezer, group)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As the standard pool's. It does not wait for a thaw, not even for a new worker."""
+        expect(*self._enrolment)
         with Plain():
             return super().submit(fn, *args, **kwargs)
 

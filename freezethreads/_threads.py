@@ -63,6 +63,7 @@ class Thread(threading.Thread):
 
         Raises RuntimeError if it was started before.
         """
+        expect(*self._enrolment)
         with run_inside(self, lambda: enrol(*self._enrolment)):
             super().start()
 
@@ -133,6 +134,11 @@ def enter_before_run(
 
     own["run"] = run_it_inside
     return restore
+
+
+def expect(freezer: Freezer | None, group: str) -> None:
+    """A thread starts that will enrol itself so: a freeze that comes before that is no mistake."""
+    (freezer or default_freezer)._registry.note_group(group)
 
 
 def enrol(freezer: Freezer | None, group: str) -> Registration:

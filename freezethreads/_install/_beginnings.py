@@ -62,6 +62,7 @@ class Beginnings:
         def begin(code: CodeType, offset: int) -> None:
             thread = sys._getframe(1).f_locals["self"]
             if not isinstance(thread, OwnThread):
+                members.expect()
                 enter_before_run(thread, members.enrolled)
 
         monitoring.register_callback(tool, event, begin)

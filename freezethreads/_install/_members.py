@@ -45,6 +45,10 @@ class Members(Switch):
             if not self.on:
                 leave_implicitly(self._registry)
 
+    def expect(self) -> None:
+        """A thread starts that will be enrolled: a freeze that comes before that is no mistake."""
+        self._registry.note_group(self._group)
+
     def set_where(self, where: Where) -> None:
         """Say where a freeze stops threads that does not say it itself."""
         self._registry.where = where
@@ -95,6 +99,7 @@ def start_enrolled(original: Function, switch: Switch, label: str) -> Function:
                 members.miss([self])
                 original(self)
             else:
+                members.expect()
                 with run_inside(self, members.enrolled):
                     original(self)
 

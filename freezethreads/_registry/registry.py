@@ -128,7 +128,10 @@ class Registry:
         return [each for each in all_kinds if asked.settles(each.kind) and each.count]
 
     def note_group(self, group: str) -> None:
-        """Remember that somebody was in this group: of the first thousand, so as not to grow."""
+        """Remember that somebody was in this group, or will be who has been started.
+
+        Of the first thousand, so as not to grow.
+        """
         if len(self.groups) < MOST_GROUPS:
             self.groups[group] = None
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State, default_freezer, sync
+from freezethreads import Freezer, FreezeTimeout, State, default_freezer, install, sync
+from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._registry.registry import Registry
 from freezethreads._threads import Thread
-from freezing import after, puppet
+from freezing import after, before, puppet
 from helpers import WAIT, wait_for
+from machine import needs_monitoring
 from thread_helpers import finish, members, running
 
 
@@ -135,6 +137,54 @@ def test_an_interrupt_in_start_leaves_the_new_thread_enrolled(freezer: Freezer) 
     assert sync.Event.wait(held, WAIT)
     finish(thread)
     assert found == [{"new": ""}]
+
+
+def in_a_thread(freezer: Freezer) -> Callable[[], object]:
+    thread = Thread("io", target=int, freezer=freezer)
+    thread.start()
+    return lambda: finish(thread)
+
+
+def in_a_pool(freezer: Freezer) -> Callable[[], object]:
+    pool = ThreadPoolExecutor(1, freezer=freezer, group="io")
+    pool.submit(int)
+    return pool.shutdown
+
+
+def in_an_installation(freezer: Freezer, **options: bool) -> Callable[[], object]:
+    with install(freezer, group="io", **options):
+        thread = threading.Thread(target=int)
+        thread.start()
+    return lambda: finish(thread)
+
+
+def in_one_without_patches(freezer: Freezer) -> Callable[[], object]:
+    return in_an_installation(freezer, patch=False)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        in_a_thread,
+        in_a_pool,
+        in_an_installation,
+        pytest.param(in_one_without_patches, marks=needs_monitoring),
+    ],
+)
+def test_a_freeze_before_a_started_thread_is_enrolled_is_no_mistake(
+    freezer: Freezer,
+    begin: Callable[[Freezer], Callable[[], object]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go = threading.Event()
+    before(monkeypatch, Registry, "enter", lambda *_: wait_for(go))
+    end = begin(freezer)
+    with freezer.freeze(group="io", timeout=WAIT) as world:
+        assert not world.threads
+    go.set()
+    end()
+    assert not caplog.records
 
 
 def test_a_second_start_is_refused_and_changes_nothing(freezer: Freezer) -> None:
