@@ -301,9 +301,9 @@ class Controller:
             raise
 
     def _thaw(self, freeze: Freeze) -> bool:
-        first = self._thaw_part(freeze)
-        for part in reversed(freeze.before):
-            self._thaw_part(part)
+        first = False
+        for part in reversed(freeze.parts):
+            first = self._thaw_part(part)  # of the one that was asked for before all others
         if freeze.unwinding is not None:
             freeze.unwinding.tell()
         self._recount_controller(freeze)

@@ -329,7 +329,7 @@ def test_however_it_ends_all_are_let_go(freezer: Freezer, end: Callable[[World],
 
 def test_given_up_while_it_waits_for_the_first(freezer: Freezer) -> None:
     with puppets(freezer, "compute", "io") as (first, _), actor() as other:
-        frozen = other.tell(freeze, freezer, group=["compute", "io"])
+        frozen = other.tell(freezer.freeze, group=["compute", "io"], timeout=2 * WAIT)
         wait_until_asked(first)
         (one,) = standing(freezer)
         freezer._controller.thaw_abandoned(one, "given up", "the test says so")
