@@ -23,9 +23,14 @@ def test_its_threads_are_enrolled_and_so_is_the_main_one(folder: Path) -> None:
     (folder / "script.py").write_text("""
 import threading, time
 import freezethreads
-thread = threading.Thread(target=time.sleep, args=(60,), name="worker", daemon=True)
+begun = threading.Event()
+def work():
+    begun.set()
+    time.sleep(60)
+thread = threading.Thread(target=work, name="worker", daemon=True)
 thread.start()
 def control():
+    begun.wait()
     with freezethreads.freeze(timeout=10) as world:
         print(sorted(info.name for info in world.threads), world.unregistered)
 threading.Thread(target=control).start()
