@@ -3,7 +3,7 @@
 A misspelled group stops nobody, and a program whose threads have not registered has nobody to
 stop. Both look like a world, and what is read there is torn. A program may also be right to do so:
 threads begin while it freezes, or have all ended. So this is a line in the log, never an error, and
-nothing is said of a group in which somebody was once, or will be who has been started.
+nothing is said of a group in which somebody was once, or that a thread which was started comes to.
 
 A misspelled kind is settled at once, and looks like one that is. Nothing is said of it as long as
 nothing of any kind was pending: a program may freeze before its first transaction.

@@ -128,7 +128,7 @@ class Registry:
         return [each for each in all_kinds if asked.settles(each.kind) and each.count]
 
     def note_group(self, group: str) -> None:
-        """Remember that somebody was in this group, or will be who has been started.
+        """Remember that somebody was in this group, or that a thread that was started will be.
 
         Of the first thousand, so as not to grow.
         """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
 from freezethreads import Freezer
-from freezethreads._ground.arguments import check_settled
+from freezethreads._ground.arguments import check_groups, check_settled
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.original import allocate_lock, monotonic
 from freezethreads._ground.unique import Unique
@@ -61,8 +61,9 @@ class Checkpointer(Unique):
 
     `every` is in seconds: how often the background thread makes one (None: there is no such
     thread). `timeout`, in seconds (None: for ever), bounds the time from the request until all
-    stand, waiting for another checkpoint to end included. `lease` and `settled` are those of
-    `Freezer.freeze`.
+    stand, waiting for another checkpoint to end included. `lease`, `settled` and `group` are those
+    of `Freezer.freeze`: with ``group=("makers", "")`` and a kind that is settled nothing is on its
+    way in what is taken. In mode ``"fork"`` one of the groups has to be ``""``.
 
     As a context manager it runs the background thread, if `every` is given; its end does what
     `stop` does, but raises nothing if an exception is on its way already. No final checkpoint is
@@ -87,6 +88,7 @@ class Checkpointer(Unique):
         lease: float | None = None,
         save_timeout: float | None = 300.0,
         settled: str | Iterable[str] = (),
+        group: str | Sequence[str] = "",
     ) -> None:
         if not isinstance(freezer, Freezer):
             raise TypeError(f"freezer must be a Freezer, not {freezer!r}")
@@ -100,13 +102,19 @@ class Checkpointer(Unique):
         self._timeout = check_seconds("timeout", timeout)
         lease = check_seconds("lease", lease, positive=True)
         save_timeout = check_seconds("save_timeout", save_timeout, positive=True)
-        what = {"lease": lease, "settled": check_settled(settled)}
+        groups = check_groups(group)
+        what = {"lease": lease, "settled": check_settled(settled), "group": groups}
         self._mode: Mode
         if mode == "inline":
             self._mode = InlineMode(freezer, store, take, what)
         elif mode == "fork":
             if not hasattr(os, "fork"):
                 raise ValueError('mode="fork" needs os.fork, which this platform has not')
+            if "" not in groups:
+                raise ValueError(
+                    'mode="fork" copies the whole process, so that all have to stand: '
+                    f"write group=[..., ''], not {group!r}"
+                )
             self._mode = ForkMode(freezer, store, take, what, save_timeout)
         else:
             raise ValueError(f'mode must be "inline" or "fork", not {mode!r}')

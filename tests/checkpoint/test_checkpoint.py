@@ -7,6 +7,8 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -18,12 +20,14 @@ from freezethreads.checkpoint import (
     Checkpoint,
     Checkpointer,
     CheckpointError,
+    FileStore,
     ForkUnsafe,
     Store,
     StoreError,
     _checkpointer,
 )
 from freezethreads.checkpoint._turn import Turn
+from freezing import puppets
 from helpers import WAIT, start, wait_for
 
 
@@ -268,6 +272,49 @@ def test_a_checkpoint_inside_a_world_of_one_s_own(counters: Counters) -> None:
         worker.finish()
 
 
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_nothing_is_on_its_way_where_makers_stop_first(
+    mode: Literal["inline", "fork"], tmp_path: Path
+) -> None:
+    freezer, over = Freezer(), threading.Event()
+    jobs = freezer.outstanding("job")
+    made, finished = [0], [0]
+
+    def make() -> None:
+        while not over.is_set():
+            jobs.add()
+            made[0] += 1
+            freezer.safepoint()
+
+    def finish() -> None:
+        while not over.is_set():
+            if jobs.count:
+                finished[0] += 1
+                jobs.done()
+            freezer.safepoint()
+
+    with (
+        closing(FileStore(tmp_path / "state")) as store,
+        puppets(freezer, "makers", "") as (maker, worker),
+    ):
+        both = maker.tell(make), worker.tell(finish)
+        checkpointer = Checkpointer(
+            *(freezer, store, lambda: (made[0], finished[0])),
+            mode=mode,
+            settled="job",
+            group=["makers", ""],
+            timeout=WAIT,
+        )
+        for _ in range(3):
+            checkpointer.checkpoint()
+            loaded = checkpointer.load()
+            assert loaded is not None
+            assert loaded[0] == loaded[1] > 0
+        over.set()
+        for each in both:
+            each.result(WAIT)
+
+
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"freezer": None}, TypeError, "freezer must be"),
     ({"store": None}, TypeError, "detach, save and load"),
@@ -278,6 +325,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": -1}, ValueError, "timeout"),
     ({"timeout": float("nan")}, ValueError, "timeout"),
     ({"lease": 0}, ValueError, "lease"),
+    ({"group": ["io", "io.disk"]}, ValueError, "group 'io.disk' stops with 'io'"),
+    ({"mode": "fork", "group": "io"}, ValueError, "write group=.*, not 'io'"),
     ({"save_timeout": -1}, ValueError, "save_timeout"),
 ]
 
