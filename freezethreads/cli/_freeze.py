@@ -23,7 +23,7 @@ from freezethreads.cli._remote import (
     where_of,
 )
 from freezethreads.cli._signals import signals_to
-from freezethreads.cli._wide import add_wide
+from freezethreads.cli._wide import add_wide, shown
 
 if TYPE_CHECKING:
     from freezethreads.control import Client
@@ -158,7 +158,7 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
     who = _who_stands(arguments, answer) + where_in_words(answer)
     say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(arguments, answer)}"))
     caught = sorted(answer.get("caught") or (), key=lambda one: str(one["kind"]))  # sections first
-    for one in caught[:_MOST_CAUGHT]:
+    for one in shown(caught[:_MOST_CAUGHT], arguments):
         where = "a " * (one["kind"] == "wait") + one["what"]
         say(clean_lines(f"  {one['name']} stands in {where}"))
     if len(caught) > _MOST_CAUGHT:

@@ -9,7 +9,7 @@ from freezethreads._ground.files import short_path, short_paths
 
 __all__ = ["add_wide", "shown"]
 
-_SENTENCES = {"acquired", "advice", "problem", "why"}
+_SENTENCES = {"acquired", "advice", "problem", "what", "why"}
 """What may name files in what a process answers, beside each `filename`."""
 
 

@@ -22,7 +22,7 @@ from control_programs import shared as shared
 from freezethreads.cli import _freeze, main
 from freezethreads.cli._threads import threads_table
 from freezethreads.control import Client, Serving, connect
-from helpers import wait_until
+from helpers import ROOT, wait_until
 from machine import needs_monitoring
 
 Captured = pytest.CaptureFixture[str]
@@ -223,7 +223,7 @@ def test_freeze_says_who_may_be_in_the_middle_of_something(
 ) -> None:
     request = Client.request
     waits = [{"name": f"w{n}", "kind": "wait", "what": f"wait 'get' at x:{n}"} for n in range(6)]
-    holds = {"name": "h", "kind": "section", "what": "a section of lock, at x:9"}
+    holds = {"name": "h", "kind": "section", "what": f"a section of lock, at {ROOT}/tests/x.py:9"}
 
     def caught(self: Client, name: str, **arguments: object) -> dict[str, Any]:
         return {**request(self, name, **arguments), "caught": [*waits, holds]}
@@ -231,7 +231,8 @@ def test_freeze_says_who_may_be_in_the_middle_of_something(
     monkeypatch.setattr(Client, "request", caught)
     first, *told, last = say(capsys, "freeze", served.pid).splitlines()
     assert first.startswith(f"process {served.pid}: 2 threads stand for 60 s, or until a thaw")
-    assert told[0] == "  h stands in a section of lock, at x:9"
+    assert told[0] == "  h stands in a section of lock, at tests/x.py:9"
+    assert f"at {ROOT}/tests/x.py:9" in say(capsys, "freeze", served.pid, "--wide")
     assert told[1:5] == [f"  w{n} stands in a wait 'get' at x:{n}" for n in range(4)]
     assert told[5:] == ["  2 more stand in sections or waits (--json names them)"]
     assert last.startswith("  What they do may be half done: --settled KIND stops nobody inside")

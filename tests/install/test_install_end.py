@@ -233,7 +233,7 @@ def test_what_is_left_of_any_name_is_a_straight_call(
 ) -> None:
     for name in ("Waiting", "Plain", "stop_if_asked"):
         monkeypatch.delattr(_wrappers, name)
-    monkeypatch.setattr(_wrappers, "armed", {"somebody": None})
+    monkeypatch.setattr(_wrappers, "armed", SimpleNamespace(registries={"somebody": None}))
 
     def original(*args: object, **kwargs: object) -> object:
         return args, kwargs
