@@ -17,6 +17,7 @@ import pytest
 
 from fork_helpers import had_by_another, looping
 from freezethreads import Freezer
+from freezethreads._controller import controller
 from freezethreads._ground.original import own_idents
 from freezethreads._report.stragglers import foreign_threads
 from helpers import WAIT, start, wait_for
@@ -49,6 +50,8 @@ def _runner(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in foreign_threads():
         assert thread.ident is not None
         monkeypatch.setitem(own_idents, thread.ident, 0)
+    # In the last moment of the lookout's thread, which without a GIL may be now, it is nobody's.
+    monkeypatch.setattr(controller, "look_out", lambda: None)
 
 
 @pytest.fixture
