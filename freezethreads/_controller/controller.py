@@ -453,7 +453,8 @@ class Controller:
         if freeze.whole is not freeze:
             return
         call_shut(self._registry.recorder.stood, stood - freeze.asked.at)
-        if freeze.asked.kind == "freeze" and (freeze.bar is not None or freeze.all_members()):
+        stops_anybody = freeze.bar is not None or any([part.members for part in freeze.parts])
+        if freeze.asked.kind == "freeze" and stops_anybody:
             look_out()
 
     def _put_up(self, freeze: Freeze, bar: Bar) -> None:
