@@ -27,7 +27,7 @@ from freezethreads.checkpoint import (
     _checkpointer,
 )
 from freezethreads.checkpoint._turn import Turn
-from freezing import puppets
+from freezing import handing_on
 from helpers import WAIT, start, wait_for
 
 
@@ -276,30 +276,13 @@ def test_a_checkpoint_inside_a_world_of_one_s_own(counters: Counters) -> None:
 def test_nothing_is_on_its_way_where_makers_stop_first(
     mode: Literal["inline", "fork"], tmp_path: Path
 ) -> None:
-    freezer, over = Freezer(), threading.Event()
-    jobs = freezer.outstanding("job")
-    made, finished = [0], [0]
-
-    def make() -> None:
-        while not over.is_set():
-            jobs.add()
-            made[0] += 1
-            freezer.safepoint()
-
-    def finish() -> None:
-        while not over.is_set():
-            if jobs.count:
-                finished[0] += 1
-                jobs.done()
-            freezer.safepoint()
-
+    freezer = Freezer()
     with (
         closing(FileStore(tmp_path / "state")) as store,
-        puppets(freezer, "makers", "") as (maker, worker),
+        handing_on(freezer, freezer.outstanding("job"), "makers", "") as line,
     ):
-        both = maker.tell(make), worker.tell(finish)
         checkpointer = Checkpointer(
-            *(freezer, store, lambda: (made[0], finished[0])),
+            *(freezer, store, lambda: (line.made, line.finished)),
             mode=mode,
             settled="job",
             group=["makers", ""],
@@ -310,9 +293,6 @@ def test_nothing_is_on_its_way_where_makers_stop_first(
             loaded = checkpointer.load()
             assert loaded is not None
             assert loaded[0] == loaded[1] > 0
-        over.set()
-        for each in both:
-            each.result(WAIT)
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -16,7 +16,7 @@ from freezethreads._controller.nowait import HoldRequest
 from freezethreads._controller.standing import standing
 from freezethreads._registry.status import Word
 from freezethreads.integrations import asyncio_loop
-from freezing import actor, before, left_at_rest, looping, puppet, puppets
+from freezing import actor, before, handing_on, left_at_rest, looping, puppet, puppets
 from helpers import WAIT, wait_until
 from in_steps import Request, passing, wait_until_asked
 from machine import needs_monitoring
@@ -256,30 +256,14 @@ def test_what_is_outstanding_is_waited_for_before_the_last_is_asked(
 
 
 def test_those_who_add_stand_before_it_waits_for_what_is_outstanding(freezer: Freezer) -> None:
+    """What the error advises."""
     jobs = freezer.outstanding("job")
-
-    def produce() -> None:
-        while not over.is_set():
-            jobs.add()
-            freezer.safepoint()
-
-    def finish() -> None:
-        while not over.is_set():
-            if jobs.count:
-                jobs.done()
-            freezer.safepoint()
-
-    over = threading.Event()
-    with puppets(freezer, "producers", "workers") as (producer, worker):
-        both = producer.tell(produce), worker.tell(finish)
+    with handing_on(freezer, jobs, "producers", "workers"):
         for way in WAYS:
             found = way(freezer, group=["producers", "workers"], settled="job")
             assert sorted(found) == ["producers", "workers"]
         with freezer.freeze(group=["producers", ""], settled="job", timeout=WAIT):
             assert jobs.count == 0
-        over.set()
-        for done in both:
-            done.result(WAIT)
 
 
 @ways

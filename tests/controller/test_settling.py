@@ -15,7 +15,7 @@ from freezethreads._controller import settling
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.nowait import HoldRequest
 from freezethreads.integrations import asyncio_loop
-from freezing import actor, after, left_at_rest, looping, puppet
+from freezing import actor, after, handing_on, left_at_rest, looping, puppet
 from helpers import WAIT, wait_until
 from in_steps import Request, passing, wait_until_asked
 from machine import needs_monitoring
@@ -234,22 +234,7 @@ def test_a_hold_that_is_asked_for_in_steps_comes_back(freezer: Freezer, rpc: Out
 
 
 def test_those_who_add_can_be_stopped_before(freezer: Freezer, rpc: Outstanding) -> None:
-    """What the error advises."""
-
-    def produce() -> None:
-        while not over.is_set():
-            rpc.add()
-            freezer.safepoint()
-
-    def finish() -> None:
-        while not over.is_set():
-            if rpc.count:
-                rpc.done()
-            freezer.safepoint()
-
-    over = threading.Event()
-    with puppet(freezer, "producers") as producer, puppet(freezer, "workers") as worker:
-        both = producer.tell(produce), worker.tell(finish)
+    with handing_on(freezer, rpc, "producers", "workers"):
         for _ in range(5):
             with (
                 freezer.hold(group="producers", timeout=WAIT),
@@ -257,9 +242,6 @@ def test_those_who_add_can_be_stopped_before(freezer: Freezer, rpc: Outstanding)
             ):
                 assert rpc.count == 0
                 assert {info.state for info in world.threads} == {State.FROZEN}
-        over.set()
-        for done in both:
-            done.result(WAIT)
 
 
 def test_a_loop_waits_for_its_own_tasks(freezer: Freezer, rpc: Outstanding) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from freezethreads import Freezer
+from freezethreads import Freezer, Outstanding
 from freezethreads._controller import controller, turns
 from freezethreads._ground.completion import Bell
 from freezethreads._refrigerator import refrigerator
@@ -200,6 +200,42 @@ def puppets(freezer: Freezer, *groups: str) -> Iterator[list[Puppet]]:
     """One puppet for each group."""
     with ExitStack() as stack:
         yield [stack.enter_context(puppet(freezer, group)) for group in groups]
+
+
+class Line:
+    """Two threads, of which one makes jobs, and the other finishes them. Never waits for them."""
+
+    def __init__(self, freezer: Freezer, jobs: Outstanding) -> None:
+        self.made = self.finished = 0
+        self.over = threading.Event()
+        self._freezer, self._jobs = freezer, jobs
+
+    def make(self) -> None:
+        """One of them, until it is over."""
+        while not self.over.is_set():
+            self._jobs.add()
+            self.made += 1
+            self._freezer.safepoint()
+
+    def finish(self) -> None:
+        """The other one."""
+        while not self.over.is_set():
+            if self._jobs.count:
+                self.finished += 1
+                self._jobs.done()
+            self._freezer.safepoint()
+
+
+@contextmanager
+def handing_on(freezer: Freezer, jobs: Outstanding, makers: str, workers: str) -> Iterator[Line]:
+    """A line of threads of these groups, which runs as long as the block."""
+    line = Line(freezer, jobs)
+    with puppets(freezer, makers, workers) as (maker, worker):
+        both = maker.tell(line.make), worker.tell(line.finish)
+        yield line
+        line.over.set()
+        for done in both:
+            done.result(WAIT)
 
 
 class Pause:
