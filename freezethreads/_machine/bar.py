@@ -411,20 +411,16 @@ class Bar:
         One that waits for a call that the controller makes for its world commands nothing here: it
         can do nothing before that is made.
         """
-        own = self.registry.turns["freeze"].current
-        if (
-            own is not None
-            and own.asked.ident == ident
-            and own.keeps_turn
-            and own is not self.freeze.whole
-        ):
+        mine, own = self.freeze.whole, self.registry.turns["freeze"].current
+        if own is not None and own.asked.ident == ident and own.keeps_turn and own is not mine:
             return not self._is_called_by(own)
         for bar in list(trap.bars):
-            if bar is self:
-                break
             freeze = bar.freeze
+            if bar is self or (freeze.whole is mine and mine.asked.kind == "freeze"):
+                break
             is_busy = not freeze.done and (freeze.asked.kind == "freeze" or freeze.stood_at is None)
-            if freeze.asked.ident == ident and is_busy:
+            waits_for_this = own is mine and freeze.registry is self.registry  # which has the turn
+            if freeze.asked.ident == ident and is_busy and not waits_for_this:
                 return not self._is_called_by(freeze)
         return False
 
