@@ -146,8 +146,13 @@ class _Stopped(Given):
             for region in record.unfinished
             if region.registry is self._registry
         ]
-        for bar in bars_of(self._freeze):
-            found += bar.pending()
+        # Who is in two of the groups has arrived twice, in the same code.
+        caught = {
+            (record, kind): at
+            for bar in bars_of(self._freeze)
+            for record, kind, at in bar.pending()
+        }
+        found += [(record, kind, at) for (record, kind), at in caught.items()]
         return tuple(Pending(info_of(record), kind, site_of(at)) for record, kind, at in found)
 
     @property

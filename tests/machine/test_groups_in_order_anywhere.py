@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+import freezethreads
 from freezethreads import Freezer
 from freezethreads._machine import trap
 from freezing import Actor, Puppet, actor, puppet, puppets
-from helpers import WAIT, wait_until
+from helpers import WAIT, wait_for, wait_until
 from machine import needs_monitoring
 
 pytestmark = needs_monitoring
@@ -79,3 +80,15 @@ def test_one_that_has_the_turn_stops_who_was_about_to_hold_all() -> None:
 def wait_for_an_answer(begun: threading.Event, over: threading.Event) -> None:
     begun.set()
     over.wait(WAIT)
+
+
+def test_what_is_atomic_in_two_of_them_is_pending_once() -> None:
+    freezethreads.atomic(wait_for_an_answer, kind="tx")
+    freezer, begun, over = Freezer(), threading.Event(), threading.Event()
+    with puppet(freezer, "a") as thread:
+        waiting = thread.tell(wait_for_an_answer, begun, over)
+        wait_for(begun)
+        with freezer.freeze(group=["a", ""], where="anywhere", timeout=WAIT) as world:
+            assert [one.kind for one in world.pending] == ["tx"]
+        over.set()
+        waiting.result(WAIT)
