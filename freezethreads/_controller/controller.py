@@ -120,11 +120,17 @@ class Controller:
         return None
 
     def ask(self, freeze: Freeze) -> None:
-        """Ask all who are meant but the calling thread. By its controller, when it may."""
+        """Ask all who are meant but the calling thread. By its controller, when it may.
+
+        Nobody is if it has been ended since the group before was asked: who did that could not let
+        go whom this was yet to ask.
+        """
         if isinstance(freeze.bar, Bar):
             self._put_up(freeze, freeze.bar)
         else:
             self._arm(freeze)
+        if freeze.done:
+            self._thaw_part(freeze)
 
     def stop_and_leave(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
         """Stop the groups for a hold: at any time, whoever else has stopped somebody.
@@ -156,18 +162,21 @@ class Controller:
                 f"{own!r} is under way in this very thread, which cannot hold as well"
             )
 
+        def let_go() -> None:  # before this thread may have to stop for somebody else
+            self.thaw(freeze.whole)
+
         def wait_until_it_stands() -> None:
             try:
                 self._wait(freeze, deadline)
             except BaseException:
-                self.thaw(freeze.whole)  # before this thread may have to stop for somebody else
+                let_go()
                 raise
             self._hold_turns.leave(freeze)
 
         if freeze.whole is freeze:
-            settle_away(self._registry, freeze, deadline, place)
+            settle_away(self._registry, freeze, deadline, place, let_go)
         if record is not None:
-            self._hold_turns.take(freeze, deadline, place)
+            self._hold_turns.take(freeze, deadline, place, let_go)
         self.ask(freeze)
         if freeze.bar is None:
             wait_away(self._registry, place, wait_until_it_stands)

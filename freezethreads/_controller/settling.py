@@ -22,6 +22,8 @@ then, and those who finish it go on. So it waits with its turn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
@@ -68,13 +70,28 @@ def check_not_own(registry: Registry, freeze: Freeze) -> None:
             )
 
 
-def settle_away(registry: Registry, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+def settle_away(
+    registry: Registry,
+    freeze: Freeze,
+    deadline: Deadline,
+    place: Place,
+    let_go: Callable[[], object] = int,
+) -> None:
     """Wait until its kinds are settled, as a stopped thread. By its controller.
 
-    Raises `FreezeTimeout` at the deadline.
+    Raises `FreezeTimeout` at the deadline. `let_go` is called if the wait raises, before the thread
+    may have to stop.
     """
+
+    def wait() -> None:
+        try:
+            settle(registry, freeze, deadline)
+        except BaseException:
+            let_go()
+            raise
+
     if not is_settled(registry, freeze, deadline):
-        wait_away(registry, place, lambda: settle(registry, freeze, deadline))
+        wait_away(registry, place, wait)
 
 
 def settle(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:

@@ -32,6 +32,7 @@ Each step is one operation on the queue, and may be repeated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FrameType
 
 from freezethreads._ground.deadline import Deadline
@@ -71,16 +72,23 @@ class Turns:
         """The freeze for which a thread has the turn, or waits for it. From any thread."""
         return next((freeze for freeze in list(self.queue) if freeze.asked.ident == ident), None)
 
-    def take(self, freeze: Freeze, deadline: Deadline, place: Place) -> None:
+    def take(
+        self,
+        freeze: Freeze,
+        deadline: Deadline,
+        place: Place,
+        let_go: Callable[[], object] = int,
+    ) -> None:
         """Wait for the turn as a stopped thread, and come back with it. By its thread.
 
         A thread that has to stop on the way back passes it on, and queues again. One that does not,
         being in a region, or in a signal handler while it stands frozen, goes on with it. Raises
-        `FreezeTimeout` at the deadline.
+        `FreezeTimeout` at the deadline. `let_go` is called if the wait raises, before the thread
+        may have to stop.
         """
         while True:
             self._join(freeze)
-            wait_away(self._registry, place, lambda: self._wait(freeze, deadline))
+            wait_away(self._registry, place, lambda: self._wait(freeze, deadline, let_go))
             if call_shut(self._keep, freeze):
                 return
 
@@ -142,9 +150,13 @@ class Turns:
         freeze.keeps_turn = False
         self.queue[freeze] = None
 
-    def _wait(self, freeze: Freeze, deadline: Deadline) -> None:
-        while not self._need_not_wait(freeze, deadline):
-            freeze.bell.wait(deadline.remaining())
+    def _wait(self, freeze: Freeze, deadline: Deadline, let_go: Callable[[], object]) -> None:
+        try:
+            while not self._need_not_wait(freeze, deadline):
+                freeze.bell.wait(deadline.remaining())
+        except BaseException:
+            let_go()
+            raise
 
     def _need_not_wait(self, freeze: Freeze, deadline: Deadline) -> bool:
         """Whether `freeze` has the turn, or no longer queues for it, its thread having come to

@@ -1,0 +1,53 @@
+"""Several groups, of which one stands and the next is yet to be asked: who comes in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from freezethreads import Freezer, FreezeTimeout
+from freezethreads._controller.controller import Controller
+from freezethreads._registry.requests import Freeze
+from freezing import before, left_at_rest, looping, puppets
+from helpers import WAIT, wait_until
+from in_steps import passing, wait_until_asked
+
+
+@pytest.fixture
+def freezer() -> Iterator[Freezer]:
+    with left_at_rest() as freezer:
+        yield freezer
+
+
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
+def test_one_that_is_given_up_in_between_leaves_nothing_armed(
+    freezer: Freezer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(controller: Controller, part: Freeze) -> None:
+        if part.group == "io":
+            controller.thaw_abandoned(part.whole, "given up", "the test says so")
+
+    before(monkeypatch, Controller, "ask", give_up)
+    with looping(freezer, 1, "compute") as loops:
+        stopped = getattr(freezer, kind)(group=["compute", "io"], timeout=WAIT)
+        assert repr(stopped).endswith("thawed>")
+        del stopped
+        assert not freezer.armed
+        loops.progress()
+
+
+def test_who_is_held_itself_lets_all_go_when_its_time_is_over(freezer: Freezer) -> None:
+    with puppets(freezer, "first", "compute", "busy", "other") as (first, compute, busy, other):
+        held = first.tell(freezer.hold, group=["compute", "io"], timeout=0.2)
+        wait_until_asked(compute)
+        holding = other.tell(freezer.hold, group="", timeout=WAIT)
+        wait_until(lambda: len(freezer._controller._hold_turns.queue) == 2)
+        with passing(freezer, compute):
+            wait_until_asked(busy)
+            wait_until(lambda: [one.group for one in freezer._registry.active] == [""])
+            assert not held.done()  # it stands for the other one
+            with passing(freezer, busy):
+                holding.result(WAIT).thaw()
+                with pytest.raises(FreezeTimeout, match="had the freezer"):
+                    held.result(WAIT)
