@@ -374,7 +374,7 @@ def visit_as_stranger(registry: Registry, parking: Parking, place: Place) -> Non
     record = Record(registry, None, "", None)
     for freeze in list(registry.active):
         if freeze.asked.is_by(record):
-            if freeze.stood_at is None:
+            if freeze.whole.stood_at is None:
                 return
         elif freeze.covers("") and freeze.bar is None and not isinstance(record.thread, OwnThread):
             parking.word.ask(Status((freeze,)))

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout
+from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._controller.controller import Controller
 from freezethreads._registry.requests import Freeze
-from freezing import before, left_at_rest, looping, puppets
-from helpers import WAIT, wait_until
-from in_steps import passing, wait_until_asked
+from freezing import actor, before, left_at_rest, looping, puppets
+from helpers import WAIT, wait_for, wait_until
+from in_steps import Request, passing, wait_until_asked
 
 
 @pytest.fixture
@@ -35,6 +35,26 @@ def test_one_that_is_given_up_in_between_leaves_nothing_armed(
         del stopped
         assert not freezer.armed
         loops.progress()
+
+
+def test_a_controller_that_is_not_registered_stops_for_nobody_in_between(freezer: Freezer) -> None:
+    jobs = freezer.outstanding("job")
+    with puppets(freezer, "compute", "io") as (thread, other), actor() as loop:
+        holding = thread.tell(freezer.hold, timeout=WAIT)
+        with passing(freezer, other):
+            hold = holding.result(WAIT)
+            jobs.add()
+            asked = loop.do(Request, freezer, group=["compute", "io"], settled="job")
+            loop.do(asked.poll)
+            stopped = thread.tell(freezer.safepoint)
+            wait_for(asked.news)
+            assert loop.do(asked.poll) is None
+            assert thread.record.state is State.FROZEN
+            loop.do(freezer.safepoint)  # else it would not come to give up at its time-out
+            jobs.done()
+            loop.do(asked.take).thaw()
+            hold.thaw()
+            stopped.result(WAIT)
 
 
 def test_who_is_held_itself_lets_all_go_when_its_time_is_over(freezer: Freezer) -> None:
