@@ -35,9 +35,10 @@ def timeout_of(
         if shelter is not None:
             site = site_of(place_at(shelter.code, shelter.offset))
             inside.setdefault(record.ident, (str(shelter), site))
+    stopped = [*freeze.whole.all_members(), *shelters]
     found = tuple(
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
-        for straggler in report_stragglers(list(freeze.awaited), [*freeze.members, *shelters])
+        for straggler in report_stragglers(list(freeze.awaited), stopped)
     )
     lines = "".join(f"\n  {one}" for one in (*found, *find_deadlocks()))
     return FreezeTimeout(

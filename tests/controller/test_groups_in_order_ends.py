@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, State
+from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._controller.controller import Controller
 from freezethreads._registry.requests import Freeze
 from freezing import actor, before, left_at_rest, looping, puppets
@@ -71,3 +72,25 @@ def test_who_is_held_itself_lets_all_go_when_its_time_is_over(freezer: Freezer) 
                 holding.result(WAIT).thaw()
                 with pytest.raises(FreezeTimeout, match="had the freezer"):
                     held.result(WAIT)
+
+
+def test_who_owns_what_a_late_one_waits_for_may_stand_for_the_first(freezer: Freezer) -> None:
+    lock = sync.Lock()
+
+    def wait() -> None:
+        with freezer.no_freeze(), lock:
+            pass
+
+    over = threading.Event()
+    with puppets(freezer, "compute", "log") as (owner, late):
+        owner.do(lock.acquire)
+        blocked = owner.block(over)
+        waiting = late.tell(wait)
+        with pytest.raises(FreezeTimeout) as caught:
+            freezer.freeze(group=["compute", "log"], timeout=0.05)
+        (straggler,) = caught.value.stragglers
+        assert str(straggler.waits_for).endswith("held by puppet, frozen by this freeze")
+        over.set()
+        blocked.result(WAIT)
+        owner.do(lock.release)
+        waiting.result(WAIT)
