@@ -5,6 +5,7 @@ See `status` for the word, and `_controller.controller` for a freeze's life.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from freezethreads._ground.arguments import Where, covers
@@ -112,6 +113,7 @@ class Freeze:
     """
 
     __slots__ = (
+        "__weakref__",
         "asked",
         "awaited",
         "bar",
@@ -147,7 +149,7 @@ class Freeze:
         self.asked = asked
         self.tries = tries
         self.bell = Bell() if bell is None else bell
-        self.part_of: Final = part[0] if part else None
+        self.part_of: Final = weakref.ref(part[0]) if part else None
         self.group: Final = part[1] if part else asked.groups[-1]
         self.before: tuple[Freeze, ...] = ()
         if part is None:
@@ -174,8 +176,12 @@ class Freeze:
 
     @property
     def whole(self) -> Freeze:
-        """What it is a part of; itself, unless it is for one of several groups before the last."""
-        return self if self.part_of is None else self.part_of
+        """What it is a part of; itself, unless it is for one of several groups before the last.
+
+        (Or if nobody refers to the whole any more: a part does not keep it alive.)
+        """
+        whole = None if self.part_of is None else self.part_of()
+        return self if whole is None else whole
 
     @property
     def parts(self) -> tuple[Freeze, ...]:
@@ -248,7 +254,11 @@ class Freeze:
 
     def end_in_child(self) -> None:
         """In the child of a fork: whoever waits for it, or in it, or for a call of its world, is to
-        wait no longer. (See `inherited`.)"""
+        wait no longer. (See `inherited`.) Nor is anybody asked for what it is a part of."""
+        for one in self.whole.parts:
+            one._end_in_child()
+
+    def _end_in_child(self) -> None:
         self.end_by("fork")
         self.done = True
         self.completion.end_in_child()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from fork_helpers import Fork, forked
 from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._controller.controller import Controller
+from freezethreads._controller.nowait import HoldRequest
 from freezethreads._registry.requests import Freeze
 from freezing import actor, before, left_at_rest, looping, puppets
 from helpers import WAIT, wait_for, wait_until
@@ -94,3 +98,46 @@ def test_who_owns_what_a_late_one_waits_for_may_stand_for_the_first(freezer: Fre
         blocked.result(WAIT)
         owner.do(lock.release)
         waiting.result(WAIT)
+
+
+def test_in_the_child_of_a_fork_in_between_nobody_is_asked(freezer: Freezer) -> None:
+    def body(fork: Fork) -> None:
+        with puppets(freezer, "compute", "io") as (first, second):
+            request = HoldRequest(freezer, group=["compute", "io"], timeout=WAIT)
+            made.append(request)
+            wait_until_asked(first)
+            if fork():
+                with passing(freezer, first), passing(freezer, second):
+                    hold = request.wait(WAIT)
+                    assert hold is not None
+                    hold.thaw()
+            else:
+                first.finish = second.finish = lambda: None  # type: ignore[method-assign]
+
+    def check() -> None:
+        freeze = made[0]._freeze
+        assert [part.ended_by for part in freeze.parts] == ["fork", "fork"]
+        freezer._controller.ask(freeze)
+        assert not freezer.armed
+        assert not freezer._registry.active
+
+    made: list[HoldRequest] = []
+    forked(body, check)
+
+
+@pytest.mark.parametrize("group", ["compute", ["compute", "io"]])
+def test_a_freeze_that_is_over_is_no_garbage(freezer: Freezer, group: Any) -> None:
+    def freezes() -> int:
+        return len([one for one in gc.get_objects() if type(one) is Freeze])
+
+    with looping(freezer, 1, "compute"), looping(freezer, 1, "io"):
+        gc.collect()
+        gc.disable()
+        try:
+            freezer.freeze(group=group, timeout=WAIT).thaw()
+            once = freezes()
+            for _ in range(10):
+                freezer.freeze(group=group, timeout=WAIT).thaw()
+            assert freezes() == once
+        finally:
+            gc.enable()
