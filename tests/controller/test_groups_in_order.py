@@ -187,7 +187,7 @@ def test_a_call_runs_in_a_thread_of_any(freezer: Freezer) -> None:
         for loops in (some, others):
             (thread,) = loops.threads
             assert world.call(thread, threading.get_ident) == thread.ident
-        assert world.unregistered == ()
+        assert {*some.threads, *others.threads}.isdisjoint(world.unregistered)
 
 
 def test_what_is_pending_in_any_is_told(freezer: Freezer) -> None:
