@@ -177,10 +177,11 @@ class Churn(Scenario):
                 frozen = self.frozen_drifters(world)
                 actor.pause(self.stand)
                 for drifter, moves, changes in frozen:
-                    if drifter.moves == moves and drifter.left != changes:
-                        raise Violation(f"{drifter.who} was said to be frozen, and ran")
-                    if drifter.moves == moves:
-                        drifter.check()
+                    seen = drifter.left, drifter.right  # and then look whether it was moved before
+                    if drifter.moves == moves and seen != (changes, changes):
+                        raise Violation(
+                            f"{drifter.who} was said to be frozen at {changes}, and ran to {seen}"
+                        )
             actor.step()
             actor.pause(self.pause)
 
