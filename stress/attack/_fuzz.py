@@ -82,8 +82,9 @@ def _arguments(name: str, choose: random.Random) -> dict[str, Any]:
     arguments = {one: values[one]() for one in given}
     if "timeout" in SPOKEN[name].arguments:
         arguments["timeout"] = values["timeout"]()
-    if name == "freeze" and (arguments.get("keep") or choose.random() < 0.9):
-        arguments["lease"] = values["lease"]()  # else it ends with the connection
+    ends_with_its_client = not (arguments.get("keep") or arguments.get("where"))  # who may stand
+    if name == "freeze" and not (ends_with_its_client and choose.random() < 0.1):
+        arguments["lease"] = values["lease"]()
     return arguments
 
 
@@ -104,7 +105,7 @@ def _odd(choose: random.Random) -> Message:
     wrong = choose.choice([*SPOKEN[name].arguments, "no such"])
     if wrong != "timeout" or name != "freeze":
         arguments[wrong] = choose.choice(ODD)
-    if arguments.get("keep") is True or wrong == "timeout":
+    if arguments.get("keep") is True or arguments.get("where") or wrong == "timeout":
         arguments["lease" if name == "freeze" else "timeout"] = 0.001
     return request(name, arguments)
 
