@@ -23,7 +23,7 @@ from freezethreads._pool import ThreadPoolExecutor
 from freezethreads._refrigerator.waits import waits_count
 from freezethreads._registry.record import here
 from freezethreads._threads import Thread
-from helpers import WAIT, start
+from helpers import WAIT, start, wait_until
 from install_waits import is_back, record_of, until, wait_in_wait
 
 
@@ -143,6 +143,7 @@ def test_a_users_thread_is_enrolled_by_whatever_name(
 ) -> None:
     over = threading.Event()
     worker = start(over.wait, WAIT, name="freezethreads-lease")
+    wait_until(lambda: bool(freezer.threads()))  # it enrols itself, after it has started
     with freezer.freeze(timeout=WAIT) as world:
         assert [info.name for info in world.threads] == ["freezethreads-lease"]
     over.set()
