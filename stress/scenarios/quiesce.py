@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from freezethreads import Hook, World
+from freezethreads import World
 from freezethreads.testing import Actor, Role, Violation
 from stress.scenarios.forks import STEP_EVERY, Forks
 
 ORDER = ("make", "change", "")
 PHASES = (-1, 0, 2)
-FORKS = 0.25
-"""How often a world is forked in."""
 
 
 class Quiesce(Forks):
@@ -36,7 +34,7 @@ class Quiesce(Forks):
         for phase in (2, -1, 0):
             self.add_hook(phase)
 
-    def add_hook(self, phase: float) -> Hook:
+    def add_hook(self, phase: float) -> None:
         def before() -> None:
             if self.called and self.called[-1] > phase:
                 raise Violation(f"phase {phase} was called after {self.called[-1]}")
@@ -46,7 +44,7 @@ class Quiesce(Forks):
             if self.called.pop() != phase:
                 raise Violation(f"phase {phase} was undone, and is not the last one")
 
-        return self.freezer.hook(before, after, phase=phase)
+        self.freezer.hook(before, after, phase=phase)
 
     def actors(self) -> Iterable[Role]:
         each = max(1, self.threads // 3)
