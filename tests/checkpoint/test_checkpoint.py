@@ -15,6 +15,7 @@ import pytest
 
 from checkpoints import Counters, Gate, MemoryStore, last_of
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired, State
+from freezethreads._controller.standing import standing
 from freezethreads._ground.deadline import Deadline
 from freezethreads.checkpoint import (
     Checkpoint,
@@ -293,6 +294,17 @@ def test_nothing_is_on_its_way_where_makers_stop_first(
             loaded = checkpointer.load()
             assert loaded is not None
             assert loaded[0] == loaded[1] > 0
+
+
+def test_its_groups_are_those_that_are_stopped(counters: Counters) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def take() -> int:
+        asked.extend(freeze.asked.groups for freeze in standing(counters.freezer))
+        return 1
+
+    Checkpointer(counters.freezer, MemoryStore(), take, group=["io", ""]).checkpoint()
+    assert asked == [("io", "")]
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -72,4 +72,10 @@ def test_who_waits_or_holds_a_lock_is_named(freezer: Freezer) -> None:
 
 @needs_monitoring
 def test_where_it_stops_threads_elsewhere_nobody_is(freezer: Freezer) -> None:
-    assert start_own(lambda: caught_by(where="anywhere")).finish() == []
+    lock = sync.Lock()
+    with puppets(freezer, "") as (waiter,):
+        with lock:
+            wait = waiter.tell(wait_inside, nullcontext(), lock)
+            wait_until(lambda: is_blocked(waiter))
+            assert start_own(lambda: caught_by(where="anywhere")).finish() == []
+        wait.result(WAIT)
