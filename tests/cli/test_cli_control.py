@@ -308,7 +308,7 @@ while len(freezethreads.threads()) < 3: time.sleep(0.001)
 
 def test_a_freeze_that_fails(capsys: Captured, runtime: Path) -> None:
     with program(LATE) as served:
-        arguments = ("freeze", served.pid, "--timeout", 0.1)
+        arguments = ("freeze", served.pid, "--timeout", 0.5)
         status, err = fail(capsys, *arguments)
         first, straggler, last = err.splitlines()
         assert last == f"`freezethreads stuck {served.pid}` tells why, and what would help"

@@ -120,8 +120,8 @@ def test_they_are_let_go_in_reverse(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the ways give up soon."""
-    monkeypatch.setitem(globals(), "WAIT", 0.05)
+    """Have the ways give up soon, but not before who can stop has had the time for it."""
+    monkeypatch.setitem(globals(), "WAIT", 1)
 
 
 @ways

@@ -63,7 +63,7 @@ def test_somebody_else_can_thaw_what_does_not_stand_yet(freezer: Freezer) -> Non
 
 def test_its_time_runs_out(freezer: Freezer) -> None:
     with puppet(freezer), looping(freezer, 1) as loops:
-        request = HoldRequest(freezer, timeout=0.01)
+        request = HoldRequest(freezer, timeout=0.5)
         with pytest.raises(FreezeTimeout, match="1 of 2 threads") as caught:
             request.wait(WAIT)
         assert [each.name for each in caught.value.stragglers] == ["puppet"]

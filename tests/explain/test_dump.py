@@ -132,7 +132,7 @@ def test_who_does_not_stop_is_named_and_all_are_shown() -> None:
     release = threading.Event()
     with looping(freezer, 1), puppet(freezer) as thread:
         waiting = thread.tell(wait_for, release)
-        text = report(freezer, timeout=0.05)
+        text = report(freezer, timeout=0.5)
         release.set()
         waiting.result(WAIT)
     assert not freezer.armed

@@ -78,7 +78,7 @@ def test_the_child_goes_on(freezer: Freezer, installation: Installation, enrolle
 
 
 RAW = """
-import _thread, os, threading, time
+import _thread, os, threading
 import freezethreads
 
 def work():
@@ -91,10 +91,12 @@ def work():
     assert threading.current_thread() is threading.main_thread()
     (info,) = freezethreads.threads()
     assert info.ident == threading.get_ident()
-    thread = threading.Thread(target=time.sleep, args=(0.1,))
+    looked = threading.Event()
+    thread = threading.Thread(target=looked.wait)
     thread.start()
     with freezethreads.freeze(timeout=10) as world:
         assert [info.name for info in world.threads] == [thread.name]
+    looked.set()
     thread.join()
     os._exit(7)
 

@@ -232,10 +232,10 @@ def test_who_is_late_comes_after_it() -> None:
 
     late = start(be_late)
     wait_for(registered)
-    diagnosis = diagnose(freezer, 0.05)
+    diagnosis = diagnose(freezer, 0.5)
     with pytest.raises(FreezeTimeout, match=r"late .*\n  probably a deadlock of 2 threads:\n"):
-        freezer.freeze(timeout=0.05)
-    described = look(freezer, 0.05)
+        freezer.freeze(timeout=0.5)
+    described = look(freezer, 0.5)
     embrace.end()
     over.set()
     late.finish()

@@ -92,7 +92,7 @@ def test_handshake_timeout() -> None:
     freezer = Freezer()
     with looping(freezer, 2), puppet(freezer) as late:
         with pytest.raises(FreezeTimeout) as caught:
-            freezer.freeze(timeout=0.05)
+            freezer.freeze(timeout=0.5)
         assert [straggler.ident for straggler in caught.value.stragglers] == [late.worker.ident]
         assert late.worker.name in str(caught.value)
         assert "stopped meanwhile" not in str(caught.value)
