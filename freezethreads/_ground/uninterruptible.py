@@ -21,6 +21,8 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MOST: Final = 32  # code units before the first statement of a function; a few are usual
+_SHALLOW: Final = 100  # frames, and the recursion limit that has room for eight times as many calls
+_USUAL_LIMIT: Final = 1000
 _UNKNOWN: Final = (3, 16)  # from here on the format of exception tables may be another one
 _left_alone: list[object] = []
 
@@ -160,7 +162,19 @@ def exit_too(method: F) -> F:
 def need_depth(calls: int = 40) -> None:
     """Raise RecursionError now, unless so many calls can be made, one inside the other.
 
-    For what must not be cut short by one: to be called before anything was done.
+    For what must not be cut short by one: to be called before anything was done. To make the calls
+    costs as much as all the rest of a wait. So they are not made where the stack has few frames:
+    then they fit, even if each of these was called through several functions of C, as CPython 3.11
+    counts them too.
     """
+    try:
+        sys._getframe(_SHALLOW)
+    except ValueError:  # there are not so many
+        if sys.getrecursionlimit() >= _USUAL_LIMIT:
+            return
+    _call(calls)
+
+
+def _call(calls: int) -> None:
     if calls:
-        need_depth(calls - 1)
+        _call(calls - 1)

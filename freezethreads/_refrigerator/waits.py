@@ -32,7 +32,7 @@ from freezethreads._ground.uninterruptible import covered
 from freezethreads._refrigerator.flat import wait_flat
 from freezethreads._refrigerator.refrigerator import come_back, make, tell
 from freezethreads._registry.doors import call_shut
-from freezethreads._registry.places import closed_at, in_wait, place_of
+from freezethreads._registry.places import closed_at, wait_at
 from freezethreads._registry.record import Parking, Record, here
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.todos import pending_todos
@@ -68,8 +68,8 @@ class Waiting:
         self.occupied = False
         self._parking = None if plain or not waits_count(shut) else here.parking
         if self._parking is not None:
-            place = place_of(caller_of(sys._getframe(1)), "wait", label)
-            self._place = in_wait(place, fork_safe, bell, _closed(self._parking))
+            frame = caller_of(sys._getframe(1))
+            self._place = wait_at(frame, label, fork_safe, bell, _closed(self._parking))
 
     @covered
     def __enter__(self) -> Self:
@@ -114,7 +114,8 @@ class Waiting:
         assert parking is not None
         parking.waiter = self
         parking.away = self._place
-        if not parking.word.is_quiet():
+        status, after = parking.word._last  # without a call, unless there may be something
+        if (after or status.freezes) and not parking.word.is_quiet():
             status = parking.word.value
             for registry, record in parking.members:
                 if not record.shut:
@@ -137,7 +138,8 @@ class Waiting:
                     for _, record in parking.members:
                         record.last = self._place
                     parking.away = None
-                    if parking.members and not parking.word.is_quiet():
+                    status, after = parking.word._last  # as above
+                    if (after or status.freezes) and not parking.word.is_quiet():
                         come_back(parking, self._place, _doors(parking.members))
                     self._make_todos(parking)
                     break
@@ -158,7 +160,8 @@ class Waiting:
     def _make_todos(self, parking: Parking) -> None:
         """Make the todos that are there by now. A freeze does not wait for all of them."""
         for registry, record in parking.members:
-            for todo in pending_todos(record.todo) if _has_todo(record) else ():
+            has_todo = record.todo and not (record.depth or record.shut)
+            for todo in pending_todos(record.todo) if has_todo else ():
                 self.occupied = True
                 self.pass_on()
                 call_shut(make, registry, record, todo)
@@ -248,7 +251,10 @@ class Waiter(Waiting):
 
     def _is_asked(self) -> bool:
         """Whether there is a todo to make, posted before the poster could find the bell."""
-        return any([_has_todo(record) for _, record in here.parking.members])
+        for _, record in self._parking.members if self._parking is not None else ():
+            if record.todo and not (record.depth or record.shut):
+                return True
+        return False
 
 
 def stop_if_asked(label: str) -> None:
@@ -287,12 +293,16 @@ class Plain:
 def waits_count(shut: int = 0) -> bool:
     """Whether a wait of the calling thread, now, is one of its own for one of its freezers.
 
-    For `shut` see `Waiting`.
+    It is not where the thread is in a region, or out: whom an installation has unregistered keeps
+    its record, perhaps for a freeze that stands. For `shut` see `Waiting`.
     """
     parking = here.parking
     if not parking.members or parking.plain or parking.shut > shut or parking.waiter is not None:
         return False
-    return not all([_is_elsewhere(record) for _, record in parking.members])
+    for _, record in parking.members:  # noqa: SIM110 - a generator costs as much as all the rest
+        if not (record.exited or record.depth or record.shut):
+            return True
+    return False
 
 
 def _doors(members: tuple[tuple[Registry, Record], ...]) -> tuple[Registry, ...]:
@@ -302,19 +312,11 @@ def _doors(members: tuple[tuple[Registry, Record], ...]) -> tuple[Registry, ...]
 
 def _closed(parking: Parking) -> tuple[object, ...]:
     """The other freezers, and what some freezes do not stop a thread in."""
-    members = parking.members
-    others = [registry for registry, record in members if record.depth or record.shut]
-    return (*others, *parking.unfinished)
-
-
-def _has_todo(record: Record) -> bool:
-    return bool(record.todo) and not (record.depth or record.shut)
-
-
-def _is_elsewhere(record: Record) -> bool:
-    """Whether its thread is in a region, or out: whom an installation has unregistered keeps its
-    record, perhaps for a freeze that stands."""
-    return bool(record.exited or record.depth or record.shut)
+    closed: tuple[object, ...] = parking.unfinished
+    for registry, record in parking.members:
+        if record.depth or record.shut:
+            closed = (registry, *closed)
+    return closed
 
 
 def caller_of(frame: FrameType) -> FrameType:

@@ -41,9 +41,15 @@ def in_refrigerator(place: Place) -> Place:
     return (*place[:5], True, None, ())
 
 
-def in_wait(place: Place, fork_safe: bool, bell: Bell | None, closed: tuple[object, ...]) -> Place:
-    """The same place, for a wait from which `bell` wakes the thread."""
-    return (*place[:5], fork_safe, bell, closed)
+def wait_at(
+    frame: FrameType,
+    label: str,
+    fork_safe: bool,
+    bell: Bell | None,
+    closed: tuple[object, ...],
+) -> Place:
+    """Where `frame` is now, for a freezable wait from which `bell` wakes the thread."""
+    return ("wait", label, frame.f_code, frame.f_lasti, monotonic(), fork_safe, bell, closed)
 
 
 def in_unfinished(place: Place, closed: tuple[object, ...]) -> Place:

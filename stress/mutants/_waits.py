@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 
 from freezethreads._ground.completion import Bell
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator.waits import Waiter
-from freezethreads._registry.places import Place, in_wait
+from freezethreads._registry.places import Place, wait_at
 from freezethreads._registry.record import Record
 from freezethreads.sync._locks import Mutex
 from freezethreads.sync._queues import SimpleQueue
@@ -81,9 +82,13 @@ def waiter_not_roused() -> None:
     explored="wait-in-no-freeze",
 )
 def wait_closed_by_counter() -> None:
-    def in_wait_of_all(
-        place: Place, fork_safe: bool, bell: Bell | None, closed: tuple[object, ...]
+    def wait_for_all_at(
+        frame: FrameType,
+        label: str,
+        fork_safe: bool,
+        bell: Bell | None,
+        closed: tuple[object, ...],
     ) -> Place:
-        return in_wait(place, fork_safe, bell, ())
+        return wait_at(frame, label, fork_safe, bell, ())
 
-    replace(in_wait, in_wait_of_all)
+    replace(wait_at, wait_for_all_at)

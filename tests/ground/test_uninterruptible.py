@@ -1,0 +1,98 @@
+"""`need_depth`: it says so before anything is done, and costs little where there is room enough."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from depths import low_limit
+from freezethreads._ground.uninterruptible import need_depth
+from helpers import start
+
+ROOM = 40
+
+
+@pytest.fixture
+def _usual_limit() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+def use(calls: int) -> None:
+    """Make so many, one inside the other."""
+    if calls:
+        use(calls - 1)
+
+
+def down(calls: int, act: Callable[[], object]) -> None:
+    """Make the call so many frames further down."""
+    if calls:
+        down(calls - 1, act)
+    else:
+        act()
+
+
+def lies(calls: int) -> bool:
+    """Whether somebody so many calls further down is told of room that there is not."""
+    told: list[bool] = []
+
+    def act() -> None:
+        need_depth()
+        told.append(True)
+        use(ROOM - 1)
+        told.append(True)
+
+    try:
+        start(down, calls, act).finish()
+    except RecursionError:
+        return len(told) == 1
+    return False
+
+
+@pytest.mark.usefixtures("_usual_limit")
+def test_it_is_right_at_each_depth() -> None:
+    assert not [calls for calls in range(1010) if lies(calls)]
+
+
+def test_it_is_right_at_each_depth_of_a_low_limit() -> None:
+    with low_limit():
+        assert not [calls for calls in range(310) if lies(calls)]
+
+
+@pytest.mark.usefixtures("_usual_limit")
+def test_few_frames_have_room_although_functions_of_c_have_called_each() -> None:
+    def through_c(calls: int) -> object:
+        if not calls:
+            need_depth()
+            return use(ROOM)
+        further = functools.partial(through_c, calls - 1)
+        return max([None], key=lambda _: list(map(lambda _: further(), [None])))
+
+    start(through_c, 30).finish()
+
+
+@pytest.mark.usefixtures("_usual_limit")
+def test_it_makes_no_calls_where_there_are_few_frames() -> None:
+    def calls_made(frames: int) -> int:
+        called: list[str] = []
+
+        def note(frame: FrameType, event: str, argument: object) -> None:
+            if event == "call":
+                called.append(frame.f_code.co_name)
+
+        def act() -> None:
+            sys.setprofile(note)
+            need_depth()
+            sys.setprofile(None)
+
+        start(down, frames, act).finish()
+        return len(called)
+
+    assert calls_made(20) == 1
+    assert calls_made(120) > ROOM
