@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+from _socket import socket as _Socket
 from select import POLLIN, poll
 from typing import Any, Final
 
@@ -14,6 +17,14 @@ from freezethreads._registry.registry import armed
 plumbing.add(__file__)
 
 _LONGEST = 2**31 - 1  # milliseconds that a poll can last
+_PEEKED: Final = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}  # not all know MSG_PEEK
+_AT_ONCE: Final = socket.MSG_DONTWAIT
+_recv: Final = _Socket.recv  # which nobody replaces
+_send: Final = _Socket.send
+_write: Final = os.write
+_readv: Final = os.readv
+_family_of: Final = vars(_Socket)["family"].__get__
+_type_of: Final = vars(_Socket)["type"].__get__  # without making an enum's member of it
 
 
 class Wait:
@@ -49,42 +60,144 @@ class SocketWait(Wait):
         return wait_if_blocking
 
 
+class Look(Wait):
+    """A call that waits unless its time-out, the argument at that position, says that it must not.
+
+    Then it is only a safepoint if somebody is asked for anything.
+    """
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self._position = position
+
+    def __call__(self, original: Function, switch: Switch, label: str) -> Function:
+        wait = super().__call__(original, switch, label)
+        position = self._position
+
+        def look_or_wait(*args: Any, **kwargs: Any) -> Any:
+            if not armed.registries:
+                timeout: Any = args[position] if len(args) > position else kwargs.get("timeout")
+                if type(timeout) in (int, float) and timeout <= 0:
+                    return original(*args, **kwargs)
+            return wait(*args, **kwargs)
+
+        return look_or_wait
+
+
 class Receive(SocketWait):
     """A call that takes something from a socket: what comes during a freeze is left there.
 
-    So the thread waits until there is something, and takes it when it runs again. Only if another
-    thread was quicker, or the call is not the usual one, does it wait in the call itself. The usual
-    one has one argument of one of `kinds` that is not empty, or none if there are no kinds. (One
-    with flags may not wait, or not for this; one that asks for nothing does not wait.)
+    So the thread waits until there is something, and takes it when it runs again. If another one
+    was quicker it waits again. That is so for the usual call, where there is a form of it that does
+    not wait: with the further arguments `at_once`, or as `read` of the descriptor, which never
+    waits where the socket has a time-out. (For streams. Elsewhere it leaves what is empty.) Any
+    other call waits by itself. The usual one has one argument of one of `kinds` that is not empty,
+    or none if there are no kinds. (One with flags may not wait, or not for this; one that asks for
+    nothing does not wait.)
+
+    It does not try first whether there is something: that would be quicker where there is, but each
+    call of the system gives the GIL away, and eight threads that echo a byte then take twice as
+    long. To look at a byte and leave it is half a poll, and ends when the socket's time-outs do.
     """
 
-    def __init__(self, *kinds: type) -> None:
+    def __init__(
+        self, *kinds: type, at_once: tuple[int, ...] = (), read: Function | None = None
+    ) -> None:
         super().__init__()
         self._kinds = kinds
+        self._at_once = at_once
+        self._read = read
 
     def __call__(self, original: Function, switch: Switch, label: str) -> Function:
         receive = super().__call__(original, switch, label)
+        is_usual, at_once, read = self._is_usual, self._at_once, self._read
 
         def wait_and_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
             if not switch.on or not waits_count():
                 return original(self, *args, **kwargs)
-            if not kwargs and is_usual(*args) and (timeout := self.gettimeout()) != 0:
+            if kwargs or not is_usual(*args) or (timeout := self.gettimeout()) == 0:
+                return receive(self, *args, **kwargs)
+            can_take = at_once if timeout is None else read and _is_stream(self)
+            while True:
                 with Waiting(label, fork_safe=True):
-                    wait_readable(self.fileno(), timeout)
-            return receive(self, *args, **kwargs)
+                    if can_take and _family_of(self) in _PEEKED:
+                        _recv(self, 1, socket.MSG_PEEK)
+                    else:
+                        wait_readable(self.fileno(), timeout)
+                if not can_take:
+                    return receive(self, *args)
+                try:
+                    if read is not None and timeout is not None:
+                        return read(self.fileno(), *args)
+                    return original(self, *args, *at_once)
+                except BlockingIOError:
+                    pass
 
-        is_usual = self._is_usual
         return wait_and_receive
 
     def _is_usual(self, *args: Any) -> bool:
-        if not args or len(args) > 1:
+        if len(args) != 1:
             return not args and not self._kinds
-        (wanted,) = args
+        wanted = args[0]
         if type(wanted) not in self._kinds:
             return False
         if type(wanted) is int:
             return wanted > 0
         return len(wanted) > 0 and not memoryview(wanted).readonly
+
+
+def read_into(descriptor: int, buffer: Any) -> int:
+    """`os.read` into a buffer."""
+    return _readv(descriptor, (buffer,))
+
+
+class Send(SocketWait):
+    """A call that sends bytes. What there is room for is sent at once, unless somebody is asked to
+    stop; only for the rest it waits.
+
+    It returns how many bytes were sent if it `counts` them.
+    """
+
+    def __init__(self, *, counts: bool) -> None:
+        super().__init__()
+        self._counts = counts
+
+    def __call__(self, original: Function, switch: Switch, label: str) -> Function:
+        wait_and_send = super().__call__(original, switch, label)
+        counts = self._counts
+
+        def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if armed.registries or not switch.on or kwargs or not _is_bytes(*args):
+                return wait_and_send(self, *args, **kwargs)
+            (data,) = args
+            timeout = self.gettimeout()
+            try:
+                if timeout is None:
+                    sent = _send(self, data, _AT_ONCE)
+                elif timeout and _is_stream(self):
+                    sent = _write(self.fileno(), data)
+                else:
+                    return wait_and_send(self, data)
+            except BlockingIOError:
+                return wait_and_send(self, data)
+            if sent < len(data) and not (counts and timeout):
+                with memoryview(data) as whole, whole[sent:] as rest:
+                    try:
+                        sent += wait_and_send(self, rest) or 0
+                    except OSError:
+                        if not counts:
+                            raise  # else the next call will say so
+            return sent if counts else None
+
+        return send
+
+
+def _is_bytes(*args: Any) -> bool:
+    return len(args) == 1 and type(args[0]) in (bytes, bytearray)
+
+
+def _is_stream(sock: Any) -> bool:
+    return _type_of(sock) == socket.SOCK_STREAM  # type: ignore[no-any-return]
 
 
 def wait_readable(descriptor: int, timeout: float | None) -> None:

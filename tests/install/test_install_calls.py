@@ -72,7 +72,46 @@ def data_that_is_there(stack: ExitStack) -> Callable[[], object]:
     return lambda: here.recv(1, socket.MSG_PEEK)
 
 
-BUSY = [selected, event_that_is_set, queue_that_is_used, queue_that_is_full, data_that_is_there]
+def room_that_is_there(stack: ExitStack) -> Callable[[], object]:
+    here = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    here.bind(("127.0.0.1", 0))
+    here.connect(here.getsockname())
+    return lambda: here.sendall(b"x")  # what it has no room for it throws away
+
+
+def room_for_an_impatient_one(stack: ExitStack) -> Callable[[], object]:
+    here, there = pair(stack)
+    here.settimeout(WAIT)
+
+    def use() -> None:
+        here.send(b"x")
+        there.recv(1, socket.MSG_DONTWAIT)
+
+    return use
+
+
+def poll_of_nothing(stack: ExitStack) -> Callable[[], object]:
+    poll = select.poll()
+    return lambda: poll.poll(0)
+
+
+def thread_that_runs(stack: ExitStack) -> Callable[[], object]:
+    main = threading.main_thread()
+    return lambda: main.join(timeout=0)
+
+
+BUSY = [
+    selected,
+    event_that_is_set,
+    queue_that_is_used,
+    queue_that_is_full,
+    data_that_is_there,
+    room_that_is_there,
+    room_for_an_impatient_one,
+    poll_of_nothing,
+    lambda stack: lambda: select.select([], [], [], 0),
+    thread_that_runs,
+]
 
 
 @pytest.mark.parametrize("make", BUSY)
