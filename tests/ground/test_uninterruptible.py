@@ -5,23 +5,31 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import pytest
 
-from depths import low_limit
 from freezethreads._ground.uninterruptible import need_depth
 from helpers import start
 
 ROOM = 40
 
 
+@contextmanager
+def limit(calls: int) -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(calls)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 @pytest.fixture
 def _usual_limit() -> Iterator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(1000)
-    yield
-    sys.setrecursionlimit(before)
+    with limit(1000):
+        yield
 
 
 def use(calls: int) -> None:
@@ -38,7 +46,7 @@ def down(calls: int, act: Callable[[], object]) -> None:
         act()
 
 
-def lies(calls: int) -> bool:
+def lies(calls: int, recursion_limit: int) -> bool:
     """Whether somebody so many calls further down is told of room that there is not."""
     told: list[bool] = []
 
@@ -48,21 +56,20 @@ def lies(calls: int) -> bool:
         use(ROOM - 1)
         told.append(True)
 
-    try:
-        start(down, calls, act).finish()
-    except RecursionError:
-        return len(told) == 1
-    return False
+    def run() -> None:
+        try:
+            with limit(recursion_limit):
+                down(calls, act)
+        except RecursionError:
+            pass
+
+    start(run).finish()
+    return len(told) == 1
 
 
-@pytest.mark.usefixtures("_usual_limit")
-def test_it_is_right_at_each_depth() -> None:
-    assert not [calls for calls in range(1010) if lies(calls)]
-
-
-def test_it_is_right_at_each_depth_of_a_low_limit() -> None:
-    with low_limit():
-        assert not [calls for calls in range(310) if lies(calls)]
+@pytest.mark.parametrize("recursion_limit", [90, 130, 300, 1000])
+def test_it_is_right_at_each_depth(recursion_limit: int) -> None:
+    assert not [calls for calls in range(recursion_limit) if lies(calls, recursion_limit)]
 
 
 @pytest.mark.usefixtures("_usual_limit")
@@ -70,7 +77,8 @@ def test_few_frames_have_room_although_functions_of_c_have_called_each() -> None
     def through_c(calls: int) -> object:
         if not calls:
             need_depth()
-            return use(ROOM)
+            use(ROOM)
+            return None
         further = functools.partial(through_c, calls - 1)
         return max([None], key=lambda _: list(map(lambda _: further(), [None])))
 
