@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -51,10 +52,12 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
     * the waits of `threading`, `queue`, `time.sleep`, `concurrent.futures`, `selectors`, `select`,
       `socket`, `ssl`, `subprocess` and `signal`, of the connections and pools of `multiprocessing`,
       and of `os.read`, `os.wait` and its relatives are freezable, in every thread that is enrolled
-      with any freezer. A record that is logged is a place to stop at, except inside a handler: no
-      lock of `logging` is held there. What waits anywhere else is not: the read or write of a file
-      object that is a pipe or a terminal (`sys.stdin`), `os.write`, a lock of `multiprocessing` or
-      of a file, the look-up of a host's name, a database.
+      with any freezer. So are those of pyzmq and psycopg 3, and a loop of uvloop stops between two
+      callbacks, if the program imports these, now or later. A record that is logged is a place to
+      stop at, except inside a handler: no lock of `logging` is held there. What waits anywhere else
+      is not: the read or write of a file object that is a pipe or a terminal (`sys.stdin`),
+      `os.write`, a lock of `multiprocessing` or of a file, the look-up of a host's name, any other
+      database.
 
     From any thread, which is not enrolled by this; nor are those that run already: see
     `Installation.enrol` and `Installation.missed`. To be called before the program's own modules
@@ -79,16 +82,19 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
     if not isinstance(patch, bool):
         raise TypeError(f"patch must be True or False, not {patch!r}")
     if patch:
-        # Both import what nobody else needs, and so must not be done under the lock.
+        # All import what nobody else needs, and so must not be done under the lock.
+        from freezethreads._install._foreign import Finder, patches_so_far
         from freezethreads._install._table import PLUMBING, TABLE
 
-        installation = Installation(members, find_patches(TABLE), None)
+        installation = Installation(members, find_patches(TABLE), None, Finder)
         plumbing.update(str(getattr(sys.modules.get(name), "__file__", "")) for name in PLUMBING)
     else:
         check_beginnings()
-        installation = Installation(members, [], Beginnings())
+        installation = Installation(members, [], Beginnings(), None)
     try:
         call_locked(installation._begin)
+        if patch:
+            installation._add(patches_so_far())
         return installation
     except BaseException:
         installation.uninstall()
@@ -102,11 +108,16 @@ class Installation(Given):
     _WRITE = "freezethreads.install()"
 
     def __init__(
-        self, members: Members, patches: list[Patch], beginnings: Beginnings | None
+        self,
+        members: Members,
+        patches: list[Patch],
+        beginnings: Beginnings | None,
+        make_finder: Callable[[Callable[[list[Patch]], object]], MetaPathFinder] | None,
     ) -> None:
         self._members = members
         self._patches = patches
         self._beginnings = beginnings
+        self._finder = None if make_finder is None else make_finder(self._add)
 
     def __repr__(self) -> str:
         state = "in force" if self._members.on else "ended"
@@ -163,6 +174,8 @@ class Installation(Given):
         _in_force.append(self)
         for patch in self._patches:
             patch.apply(self._members)
+        if self._finder is not None:
+            sys.meta_path.insert(0, self._finder)
         if self._beginnings is not None:
             self._beginnings.watch(self._members)
             self._members.set_where("unlocked")
@@ -170,11 +183,26 @@ class Installation(Given):
         self._members.on = True
         self._members.miss(enumerate_threads())
 
+    def _add(self, patches: list[Patch]) -> None:
+        """A library is there that waits in C of its own: put these in place as well, unless another
+        thread has just done so."""
+
+        def add() -> None:
+            there = {patch.name for patch in self._patches}
+            for patch in patches if self in _in_force else ():
+                if patch.name not in there:
+                    self._patches.append(patch)
+                    patch.apply(self._members)
+
+        call_locked(add)
+
     def _end(self) -> list[str]:
         """Called with the lock held; may be repeated. Returns the names that stay as they are."""
         if self not in _in_force:
             return []
         self._members.on = False
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
         left = [patch.name for patch in reversed(self._patches) if not patch.undo()]
         if self._beginnings is not None:
             self._beginnings.leave()

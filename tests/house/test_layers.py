@@ -46,11 +46,17 @@ GROUND = (
     "_controller.clock",
     "_machine.caught",
     "_machine.marks",
+    "_install._patches",  # and the next: what `install()` replaces in a foreign library
+    "_install._wrappers",
+    "_registry.registry",
+    "_registry.record",
+    "_refrigerator.waits",
     "_refrigerator.blocking",  # and the next: a freezer that notes what it does has the same sites
     "_refrigerator.refrigerator",
 )
 HOUSE = (*CORE, *UPPER)
 # What is opened from below only when somebody asks for it: `Freezer.serve()` and `guard_forks()`.
+# (`_install` opens a module of `integrations` by its name, when that library is imported.)
 DOORS = {("_freezer", "control"), ("_freezer", "_install")}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,408 @@
+"""Libraries that wait in C of their own: their threads stand, and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.resources
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+import freezethreads
+from foreign_libraries import PSYCOPG, UVLOOP, ZMQ, libraries
+from freezethreads import Freezer, Hold, Installation, State
+from freezethreads._install._foreign import Finder, rows_of
+from freezethreads._install._patches import find_patches
+from freezethreads._registry.record import here
+from freezethreads.integrations import asyncio_loop
+from helpers import WAIT, Worker, start, start_own, wait_for
+from install_waits import is_back, record_of, until, waiting
+
+Libraries: TypeAlias = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def freezer() -> Freezer:
+    return Freezer("under test")
+
+
+@pytest.fixture
+def provide(tmp_path: Path) -> Iterator[Libraries]:
+    """Have these libraries be importable."""
+    with ExitStack() as stack:
+        yield lambda files: stack.enter_context(libraries(tmp_path, files))
+
+
+class Imported:
+    """A library under an installation that came before it, or after it."""
+
+    def __init__(self, freezer: Freezer, name: str, order: str) -> None:
+        if order == "before":
+            self.library: Any = importlib.import_module(name)
+        self.installation = freezethreads.install(freezer)
+        if order == "after":
+            self.library = importlib.import_module(name)
+
+    def __enter__(self) -> Any:
+        return self.library
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.installation.uninstall()
+
+
+orders = pytest.mark.parametrize("order", ["before", "after"])
+
+
+def names_of(zmq: Any) -> list[object]:
+    return [zmq.Socket.recv, zmq.Socket.send, zmq.zmq_poll, zmq.proxy, zmq.sugar.poll.zmq_poll]
+
+
+@orders
+def test_a_message_stays_in_its_socket(freezer: Freezer, provide: Libraries, order: str) -> None:
+    provide(ZMQ)
+    with (
+        Imported(freezer, "zmq", order) as zmq,
+        zmq.Socket() as sock,
+        waiting(freezer, lambda: sock.recv()) as receiving,
+    ):
+        record = record_of(freezer, receiving)
+        with freezer.freeze(timeout=WAIT) as world:
+            assert [info.state for info in world.threads] == [State.FROZEN]
+            site = world.threads[0].site
+            assert site is not None
+            assert (site.kind, site.label, site.filename) == ("wait", "Socket.recv", __file__)
+            sock.there.send(b"x")
+            until(lambda: is_back(record))
+            assert sock.taken == 0
+        assert receiving.finish() == b"x"
+
+
+@orders
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda zmq, sock: zmq.proxy(sock, sock),
+        lambda zmq, sock: zmq.zmq_poll([(sock, 1)]),
+        lambda zmq, sock: sock.poll(),
+    ],
+)
+def test_a_thread_stands_in_each_wait(
+    freezer: Freezer, provide: Libraries, order: str, call: Callable[[Any, Any], object]
+) -> None:
+    provide(ZMQ)
+    with (
+        Imported(freezer, "zmq", order) as zmq,
+        zmq.Socket() as sock,
+        waiting(freezer, lambda: call(zmq, sock)),
+    ):
+        with freezer.freeze(timeout=WAIT) as world:
+            assert [info.state for info in world.threads] == [State.FROZEN]
+        sock.there.send(b"x")
+
+
+def test_it_waits_for_room(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with Imported(freezer, "zmq", "after") as zmq, zmq.Socket() as sock:
+        with pytest.raises(zmq.Again):
+            start(lambda: [sock.send(bytes(4096), zmq.NOBLOCK) for _ in range(10_000)]).finish()
+        with waiting(freezer, lambda: sock.send(bytes(4096))):
+            with freezer.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+            sock.drain()
+
+
+def test_a_call_that_must_not_wait_or_not_for_so_long(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with Imported(freezer, "zmq", "after") as zmq, zmq.Socket() as sock:
+        for call in (
+            lambda: sock.recv(zmq.NOBLOCK),
+            lambda: sock.recv(flags=zmq.NOBLOCK),
+        ):
+            with pytest.raises(zmq.Again):
+                start(call).finish()
+        sock.rcvtimeo = 10
+        with pytest.raises(zmq.Again):
+            start(sock.recv).finish()
+        assert sock.flags[-1] == zmq.NOBLOCK, "it would wait for as long again"
+        sock.there.send(b"x")
+        assert start(lambda: sock.recv(copy=False)).finish() == b"x"
+
+
+@orders
+def test_it_is_undone(freezer: Freezer, provide: Libraries, order: str) -> None:
+    provide(ZMQ)
+    zmq = importlib.import_module("zmq")
+    plain = names_of(zmq)
+    for name in [one for one in sys.modules if one.partition(".")[0] == "zmq"]:
+        if order == "after":
+            del sys.modules[name]
+    with Imported(freezer, "zmq", order) as zmq:
+        replaced = names_of(zmq)
+        assert not {*replaced} & {*plain}
+    undone = names_of(zmq)
+    assert not {*undone} & {*replaced}
+    if order == "before":
+        assert undone == plain
+    assert "recv" not in vars(zmq.Socket)
+    assert not any(isinstance(finder, Finder) for finder in sys.meta_path)
+
+
+def test_the_import_leaves_nothing_of_ours(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with Imported(freezer, "zmq", "after") as zmq:
+        assert type(zmq.__loader__) is type(zmq.__spec__.loader) is SourceFileLoader
+        text = importlib.resources.files(zmq).joinpath("__init__.py").read_text()
+        assert text == ZMQ["zmq/__init__.py"]
+        assert type(importlib.util.find_spec("zmq").loader) is SourceFileLoader  # type: ignore[union-attr]
+
+
+def test_an_import_that_fails_fails_as_ever(freezer: Freezer, provide: Libraries) -> None:
+    provide({**ZMQ, "zmq/sugar/poll.py": "raise OSError('no such C library')"})
+    with freezethreads.install(freezer):
+        with pytest.raises(OSError, match="no such C library"):
+            importlib.import_module("zmq")
+        assert "zmq" not in sys.modules
+        provide(ZMQ)
+        importlib.invalidate_caches()
+        zmq = importlib.import_module("zmq")
+        with zmq.Socket() as sock, waiting(freezer, sock.recv):
+            freezer.freeze(timeout=WAIT).thaw()
+            sock.there.send(b"x")
+
+
+def test_a_library_of_another_shape(freezer: Freezer, provide: Libraries) -> None:
+    """What it does not have is not replaced, and it is no less importable."""
+    provide({"zmq/__init__.py": "proxy = len", "zmq/backend.py": "zmq_poll = len"})
+    with Imported(freezer, "zmq", "after") as zmq:
+        assert zmq.proxy("xy") == 2
+        assert zmq.proxy is not len
+
+
+def test_one_that_is_not_there(freezer: Freezer) -> None:
+    with freezethreads.install(freezer), pytest.raises(ModuleNotFoundError, match="zmq"):
+        importlib.import_module("zmq")
+
+
+def test_an_import_that_ends_after_the_installation(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    installation = freezethreads.install(freezer)
+    installation.uninstall()
+    zmq = importlib.import_module("zmq")
+    plain = names_of(zmq)
+    installation._add(find_patches(rows_of("zmq")))
+    assert names_of(zmq) == plain
+
+
+def test_two_threads_that_notice_one_import(freezer: Freezer, provide: Libraries) -> None:
+    """`install()` finds a library that is just being imported, and so does the import's end."""
+    provide(ZMQ)
+    zmq = importlib.import_module("zmq")
+    plain = names_of(zmq)
+    installation = freezethreads.install(freezer)
+    made = len(installation._patches)
+    installation._add(find_patches(rows_of("zmq")))
+    assert len(installation._patches) == made
+    installation.uninstall()
+    assert names_of(zmq) == plain
+
+
+def test_nothing_is_replaced_without_patches(freezer: Freezer, provide: Libraries) -> None:
+    if sys.version_info < (3, 12):
+        pytest.skip("there it cannot be had")
+    provide(ZMQ)
+    with freezethreads.install(freezer, patch=False):
+        zmq = importlib.import_module("zmq")
+        assert "recv" not in vars(zmq.Socket)
+        assert not any(isinstance(finder, Finder) for finder in sys.meta_path)
+
+
+# A loop of uvloop.
+
+
+class Idle:
+    """A thread that runs a loop in which nothing happens, or a little."""
+
+    def __init__(self, uvloop: Any, with_own: Callable[[], AbstractContextManager[object]]) -> None:
+        self.loop = uvloop.Loop()
+        self.ticks = 0
+        self._runs, self._with_own = threading.Event(), with_own
+        self.thread: Worker[None] = start(self._run)
+        wait_for(self._runs)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._over = asyncio.Event()
+        with self._with_own():
+            self._runs.set()
+            await self._over.wait()
+
+    def tick(self) -> None:
+        """Have the loop do something, when it runs."""
+        self.loop.call_soon_threadsafe(self._tick)
+
+    def _tick(self) -> None:
+        self.ticks += 1
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self._over.set)
+        self.thread.finish()
+
+
+@orders
+def test_an_idle_loop_stands(freezer: Freezer, provide: Libraries, order: str) -> None:
+    provide(UVLOOP)
+    with Imported(freezer, "uvloop", order) as uvloop:
+        idle = Idle(uvloop, nullcontext)
+        for ticks in range(3):
+            with freezer.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+                idle.tick()
+                assert idle.ticks == ticks
+            until(lambda seen=ticks: idle.ticks == seen + 1)  # type: ignore[misc]
+        idle.end()
+
+
+def test_a_loop_that_begins_during_a_freeze(freezer: Freezer, provide: Libraries) -> None:
+    """What its thread was asked before it had a waker it finds in its first turn."""
+    provide(UVLOOP)
+    with Imported(freezer, "uvloop", "after") as uvloop:
+        original = uvloop.Loop.call_soon
+        asked: list[object] = []
+
+        def call_soon(self: Any, *args: Any, **kwargs: Any) -> object:
+            if not asked:  # the very first: the thread has told of its waker, which nobody calls
+                asked.append(start(lambda: freezer.freeze(timeout=WAIT)))
+                until(lambda: freezer.armed)
+            return original(self, *args, **kwargs)
+
+        uvloop.Loop.call_soon = call_soon
+        idle: list[Idle] = []
+        beginning = start(lambda: idle.append(Idle(uvloop, nullcontext)))
+        until(lambda: bool(asked))
+        asked[0].finish().thaw()  # type: ignore[attr-defined]
+        beginning.finish()
+        idle[0].end()
+
+
+def test_one_that_has_enrolled_itself(freezer: Freezer, provide: Libraries) -> None:
+    provide(UVLOOP)
+    other = Freezer("its own")
+    with Imported(freezer, "uvloop", "after") as uvloop:
+        idle = Idle(uvloop, lambda: asyncio_loop.enrol(other))
+        for each in freezer, other, freezer:
+            with each.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+        idle.end()
+
+
+def test_a_thread_with_a_waker_of_its_own_keeps_it(freezer: Freezer, provide: Libraries) -> None:
+    provide(UVLOOP)
+    other = Freezer("its own")
+
+    async def wakers() -> list[object]:
+        return [record.waker for _, record in here.parking.members]
+
+    with Imported(freezer, "uvloop", "after") as uvloop:
+
+        def run() -> tuple[list[object], list[object]]:
+            with other.register(waker=int), asyncio.Runner(loop_factory=uvloop.Loop) as runner:
+                return runner.run(wakers()), asyncio.run(wakers())
+
+        during, afterwards = start(run).finish()
+    assert int in during
+    assert None not in during
+    assert int in afterwards
+    assert None in afterwards
+
+
+def test_a_thread_that_is_not_enrolled_runs_its_loop_as_ever(
+    freezer: Freezer, provide: Libraries
+) -> None:
+    provide(UVLOOP)
+    with (
+        Imported(freezer, "uvloop", "after") as uvloop,
+        asyncio.Runner(loop_factory=uvloop.Loop) as runner,
+    ):
+        assert runner.run(asyncio.sleep(0, "done")) == "done"
+
+
+def test_a_loop_that_freezes_others_does_not_stop_meanwhile(
+    freezer: Freezer, provide: Libraries
+) -> None:
+    """Not even for another hold, or a todo: they wake it, and have their turn afterwards."""
+    provide(UVLOOP)
+    holds: list[Worker[Hold]] = []
+    ticks: list[bool] = []
+
+    async def freeze() -> None:
+        async with asyncio_loop.freeze(freezer, timeout=WAIT):
+            holds.append(start_own(lambda: freezer.hold(timeout=WAIT)))
+            while len(freezer._registry.active) < 2:
+                await asyncio.sleep(0.001)
+            made = freezer.todo(threading.current_thread(), threading.get_ident)
+            await asyncio.sleep(0.01)  # some turns
+            assert not made.done()
+            ticks.append(True)
+        while not (holds[0]._result and made.done()):
+            await asyncio.sleep(0.001)
+        assert made.result() == threading.get_ident()
+
+    with Imported(freezer, "uvloop", "after") as uvloop:
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=uvloop.Loop) as runner:
+                runner.run(freeze())
+
+        running = start(run)
+        until(lambda: bool(ticks))
+        with holds[0].finish() as held:
+            assert [info.state for info in held.threads] == [State.FROZEN]
+        running.finish()
+
+
+# psycopg.
+
+
+@orders
+def test_psycopg_waits_in_python(freezer: Freezer, provide: Libraries, order: str) -> None:
+    """Its function of C would execute the generator in a thread that stands."""
+    provide(PSYCOPG)
+    here, there = socket.socketpair()
+    steps: list[object] = []
+
+    def generator() -> Any:
+        steps.append((yield select.POLLIN))
+        return "done"
+
+    with (
+        here,
+        there,
+        Imported(freezer, "psycopg.waiting", order) as psycopg,
+        waiting(freezer, lambda: psycopg.wait(generator(), here.fileno())) as thread,
+    ):
+        with freezer.freeze(timeout=WAIT) as world:
+            there.send(b"x")
+            assert [info.state for info in world.threads] == [State.FROZEN]
+            assert steps == []
+        assert thread.finish() == "done"
+
+
+def test_the_installation_says_how_many(freezer: Freezer, provide: Libraries) -> None:
+    provide(PSYCOPG)
+    with freezethreads.install(freezer) as installation:
+        before = repr(installation)
+        importlib.import_module("psycopg.waiting")
+        assert repr(installation) != before
+        assert isinstance(installation, Installation)
