@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from fork_helpers import looping, state_of
 from freezethreads import FreezeError, Freezer, Hold, LeaseExpired, NotRegistered, State, World
+from freezethreads._controller import controller
 from freezethreads._controller.standing import Abandoned
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.observers import observers
@@ -71,6 +73,33 @@ def test_dropped_at_once(
     stop()
     assert runs(freezer, worker)
     assert_abandoned(caplog, "nobody refers to it any more")
+
+
+@pytest.mark.parametrize("where", ["let_go_all", "close_doors"])
+def test_dropped_with_an_exception_in_the_middle(
+    freezer: Freezer,
+    stop: Stop,
+    worker: Worker[None],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """Nobody would come to do it again. It arrives all the same."""
+    step, arrived = getattr(controller, where), list[type[BaseException]]()
+
+    def interrupted(*args: object) -> None:
+        monkeypatch.setattr(controller, where, step)
+        raise KeyboardInterrupt
+
+    stopped: list[Stopped] = [stop()]
+    monkeypatch.setattr(controller, where, interrupted)
+    try:
+        monkeypatch.setattr(sys, "unraisablehook", lambda report: arrived.append(report.exc_type))
+        stopped.clear()
+        assert runs(freezer, worker)
+    except KeyboardInterrupt as error:
+        arrived.append(type(error))
+        assert runs(freezer, worker)
+    assert arrived == [KeyboardInterrupt]
 
 
 def test_an_observer_that_raises_is_reported_and_dropped(
