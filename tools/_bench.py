@@ -24,6 +24,9 @@ GROUPS: tuple[Group, ...] = (
 def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, write the JSON, compare. A limit that is missed is no failure."""
     options = parse(arguments)
+    if options.table:
+        print("\n".join(report.table([report.read(path) for path in options.table])))
+        return 0
     groups = select(programs.GROUPS if options.programs else GROUPS, options.only)
     if not groups:
         sys.exit(f"no row has {' or '.join(options.only)} in its name")
@@ -69,6 +72,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="show the rows that have lost more than 5 %% against what --json wrote there, and "
         "have the exit status be 1 if there are any",
+    )
+    parser.add_argument(
+        "--table",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="measure nothing: print a table in Markdown of what --json wrote, a column for each",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes and one round: shows only that it works"

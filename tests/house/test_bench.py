@@ -145,11 +145,17 @@ def test_a_program_that_fails_is_no_number(monkeypatch: pytest.MonkeyPatch) -> N
         next(measure([group], Scale(tiny=True)))
 
 
+def written(file: Path, results: Sequence[Result], **facts: object) -> Path:
+    """What --json writes of a run with these results."""
+    environment = report.facts(Scale()) | facts
+    file.write_text(json.dumps(report.as_json(environment, results)))
+    return file
+
+
 def test_says_what_was_lost_since_an_earlier_run(tmp_path: Path) -> None:
     rows = [Row(name, "what", "against") for name in ("same", "worse", "better", "hung", "new")]
     old = [Result(row, [10.0], [1.0]) for row in rows[:-1]]
-    file = tmp_path / "before.json"
-    file.write_text(json.dumps(report.as_json({}, old)))
+    file = written(tmp_path / "before.json", old)
     ratios = (10.5, 10.6, 1.0, math.inf, 99.0)
     now = [Result(row, [ratio], [1.0]) for row, ratio in zip(rows, ratios, strict=True)]
     assert report.lost(report.read(str(file)), now) == [
@@ -161,21 +167,40 @@ def test_says_what_was_lost_since_an_earlier_run(tmp_path: Path) -> None:
 def test_the_status_tells_whether_anything_was_lost(tmp_path: Path) -> None:
     file = tmp_path / "before.json"
     for ratio, status, said in (1e-9, 1, "before, "), (1e9, 0, "no row lost more than 5 %"):
-        row = {"name": "a registered thread, bytes", "ratio": ratio}
-        file.write_text(json.dumps({"rows": [row]}))
+        row = Row("a registered thread, bytes", "what", "against")
+        written(file, [Result(row, [ratio], [1.0])])
         result = run_bench("--quick", "--only", "bytes", "--compare", str(file))
         assert result.returncode == status, result.stderr
         assert said in result.stdout
 
 
+def test_a_table_for_the_site(tmp_path: Path) -> None:
+    one, two = (Row(name, "what", "against") for name in ("one", "two"))
+    first = [Result(one, [1.0, 2.0, 3.0], [1.0, 1.0, 1.0])]
+    second = [Result(one, [4.0], [1.0]), Result(two, [5.0], [2.0])]
+    files = [
+        written(tmp_path / "1.json", first, python="3.13.0", gil=True),
+        written(tmp_path / "2.json", second, python="3.14.1", gil=False),
+    ]
+    result = run_bench("--table", *map(str, files))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "| what | CPython 3.13.0 | CPython 3.14.1 without GIL |",
+        "|---|---|---|",
+        "| one | 2 (1.5 .. 2.5) | 4 (4 .. 4) |",
+        "| two |  | 2.5 (2.5 .. 2.5) |",
+    ]
+
+
+@pytest.mark.parametrize("option", ["--compare", "--table"])
 @pytest.mark.parametrize("text", [None, "no JSON", "[]", '{"rows": [3]}'])
 def test_what_it_cannot_compare_with_it_refuses_before_it_measures(
-    tmp_path: Path, text: str | None
+    tmp_path: Path, text: str | None, option: str
 ) -> None:
     file = tmp_path / "before.json"
     if text is not None:
         file.write_text(text)
-    result = run_bench("--quick", "--compare", str(file))
+    result = run_bench("--quick", option, str(file))
     assert result.returncode == 1
     assert not result.stdout
     assert "not what --json writes" in result.stderr

@@ -10,6 +10,7 @@ import statistics
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +74,51 @@ def as_json(environment: Mapping[str, Any], results: Sequence[Result]) -> dict[s
     return {"environment": dict(environment), "rows": [_row_as_json(each) for each in results]}
 
 
-def read(path: str) -> dict[str, float]:
-    """The ratios of an earlier run, by the names of rows, from what its --json wrote.
+@dataclass(frozen=True)
+class Earlier:
+    """What a run was that wrote its results: where, and the ratio and quartiles of each row."""
 
-    Ends the program if that is none.
-    """
+    where: str
+    ratios: Mapping[str, float]
+    quartiles: Mapping[str, Sequence[float | None]]
+
+
+def read(path: str) -> Earlier:
+    """An earlier run, from what its --json wrote. Ends the program if that is none."""
     try:
-        rows = json.loads(Path(path).read_text())["rows"]
-        return {row["name"]: row["ratio"] for row in rows if row["ratio"] is not None}
+        found = json.loads(Path(path).read_text())
+        gil = "" if found["environment"]["gil"] else " without GIL"
+        rows = [row for row in found["rows"] if row["ratio"] is not None]
+        return Earlier(
+            f"CPython {found['environment']['python']}{gil}",
+            {row["name"]: row["ratio"] for row in rows},
+            {row["name"]: row["quartiles"] for row in rows},
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f"--compare {path}: not what --json writes: {error!r}")
+        sys.exit(f"{path}: not what --json writes: {error!r}")
 
 
-def lost(before: Mapping[str, float], results: Sequence[Result]) -> list[str]:
+def table(runs: Sequence[Earlier]) -> list[str]:
+    """The lines of a table in Markdown: a row for each that one of the runs has, in their order."""
+    names = dict.fromkeys(name for run in runs for name in run.ratios)
+    lines = [f"| what | {' | '.join(run.where for run in runs)} |", "|---" * (len(runs) + 1) + "|"]
+    for name in names:
+        lines.append(f"| {name} | {' | '.join(_cell(run, name) for run in runs)} |")
+    return lines
+
+
+def _cell(run: Earlier, name: str) -> str:
+    if name not in run.ratios:
+        return ""
+    low, high = (math.inf if value is None else value for value in run.quartiles[name])
+    return f"{_number(run.ratios[name])} ({_number(low)} .. {_number(high)})"
+
+
+def lost(before: Earlier, results: Sequence[Result]) -> list[str]:
     """A line for each row whose ratio is worse than before by more than `_NOTABLE`."""
     lines = []
     for result in results:
-        old = before.get(result.row.name)
+        old = before.ratios.get(result.row.name)
         if old is not None and result.ratio > old * (1 + _NOTABLE):
             change = "gave up" if math.isinf(result.ratio) else f"{result.ratio / old - 1:+.0%}"
             lines.append(
