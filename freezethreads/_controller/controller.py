@@ -106,7 +106,7 @@ class Controller:
         for part in freeze.parts:
             if part.stood_at is not None:
                 continue
-            check_not_given_up(freeze)
+            check_not_given_up(freeze, self._registry)
             if part not in self._registry.active:
                 if part.before and not is_settled(self._registry, freeze, deadline):
                     return part
@@ -444,7 +444,7 @@ class Controller:
         else has ended the freeze; Unsettled if it is to be made anew.
         """
         while freeze.awaited:
-            check_not_given_up(freeze)
+            check_not_given_up(freeze, self._registry)
             check_settled_still(self._registry, freeze, deadline)
             if not deadline.passed():
                 return False
@@ -484,7 +484,7 @@ class Controller:
         pause = _FIRST_PAUSE
         while True:
             arrived = bar.look()
-            check_not_given_up(freeze)
+            check_not_given_up(freeze, self._registry)
             if arrived:
                 break
             check_settled_still(self._registry, freeze, deadline)

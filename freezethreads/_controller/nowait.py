@@ -144,7 +144,7 @@ class FreezeRequest:
     def _poll(self) -> World | None:
         if not self._commands and not self._freeze.done and self._may_queue():
             self._commands = self._take_turn()
-        check_not_given_up(self._freeze)
+        check_not_given_up(self._freeze, self._registry)
         if self._commands and self._controller.go_on(self._freeze, self._deadline) is None:
             world = World(self._registry, self._controller, self._freeze, self._user, self._lease)
             if self._hooks:
@@ -268,7 +268,7 @@ class HoldRequest:
     def _ask_first(self) -> bool:
         """Whether the first group is asked, if only now."""
         freeze, registry = self._freeze, self._freezer._registry
-        check_not_given_up(freeze)
+        check_not_given_up(freeze, registry)
         first = freeze.parts[0]
         if first not in registry.active:
             if not freeze.before and not is_settled(registry, freeze, self._deadline):

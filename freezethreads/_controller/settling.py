@@ -22,6 +22,7 @@ then, and those who finish it go on. So it waits with its turn.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from freezethreads._ground.arguments import Where
@@ -31,7 +32,7 @@ from freezethreads._ground.errors import FreezeError, FreezeTimeout
 from freezethreads._ground.original import monotonic
 from freezethreads._machine.bar import Bar
 from freezethreads._refrigerator.refrigerator import wait_away
-from freezethreads._registry.places import Place
+from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze
 
@@ -100,10 +101,24 @@ def settle(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
         freeze.bell.wait(deadline.remaining())
 
 
-def check_not_given_up(freeze: Freeze) -> None:
-    """Raise FreezeError if somebody else has ended it before it stood."""
-    if freeze.done:
-        raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+def check_not_given_up(freeze: Freeze, registry: Registry) -> None:
+    """Raise FreezeError if somebody else has ended it before it stood. By its controller.
+
+    Where that was the end of the main thread, a daemon has nobody to tell: its error would be
+    printed if it is quick, and not if the interpreter is. So it waits for the end of the process,
+    and counts as stopped, since threads that are no daemons go on.
+    """
+    if not freeze.done:
+        return
+    if freeze.ended_by == "exit" and freeze.asked.thread.daemon:
+        place = place_of(sys._getframe(1), "blocking", "the end of the process")
+        wait_away(registry, place, wait_for_the_end)
+    raise FreezeError(f"{freeze!r} was given up, and everybody was let go")
+
+
+def wait_for_the_end() -> None:
+    """Wait for ever."""
+    Bell().wait()
 
 
 def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
@@ -114,7 +129,7 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
     """
     if not freeze.asked.settled:
         return True
-    check_not_given_up(freeze)
+    check_not_given_up(freeze, registry)
     if freeze not in registry.settling:
         registry.announce(freeze)  # so that safepoints look
         registry.settling[freeze] = None

@@ -107,6 +107,54 @@ def test_a_thread_that_lives_on_thaws_by_itself(kind: str) -> None:
     assert output == "['FROZEN']\n"
 
 
+@pytest.mark.parametrize("registered", ["", "with ft.register(group='controller'):"])
+@pytest.mark.parametrize("kind", ["freeze", "hold", "run_frozen"])
+def test_a_daemon_that_is_about_to_stop_others_says_nothing(kind: str, registered: str) -> None:
+    """It is woken as the main thread has ended, and waits for the end of the process, while a
+    thread that lives on freezes, which it does not keep from that."""
+    how = "ft.run_frozen(print" if kind == "run_frozen" else f"ft.{kind}("
+    output, _ = run(f"""
+        from freezethreads._controller import settling
+        waits, over = settling.wait_for_the_end, threading.Event()
+        def wait_for_the_end():
+            over.set()
+            waits()
+        settling.wait_for_the_end = wait_for_the_end
+        threading.excepthook = lambda report: (print(report.exc_value), over.set())
+        def never_stop():
+            with ft.register():
+                up.set()
+                threading.main_thread().join()
+                ended.wait(10)
+        def controller():
+            {registered or "if True:"}
+                {how}{", " if kind == "run_frozen" else ""}reason="audit", timeout=None)
+        def live_on():
+            threading.main_thread().join()
+            while not asked.done:
+                pass
+            asked.bell.ring()
+            print(over.wait(5))
+            ended.set()
+            with ft.freeze({"group='controller', " if registered else ""}timeout=5) as world:
+                print([info.state.name for info in world.threads if info.name == "controller"])
+        up = threading.Event()
+        start(never_stop, False)
+        up.wait(10)
+        start(live_on, False)
+        controlling = start(controller, True)
+        while not ((freezes := list(ft.default_freezer._registry.active)) and freezes[0].awaited):
+            pass
+        (asked,) = freezes
+    """)
+    kind = "hold" if kind == "hold" else "freeze"
+    assert warned(output) == [(kind, "controller")]
+    assert [line for line in output.splitlines() if "WARNING" not in line] == [
+        "True",
+        "['FROZEN']" if registered else "[]",
+    ]
+
+
 def test_a_hold_whose_thread_has_ended_is_thawed() -> None:
     output, _ = run(f"""
         start_work(False)
