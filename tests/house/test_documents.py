@@ -23,6 +23,7 @@ import freezethreads.checkpoint
 import freezethreads.control
 import freezethreads.integrations
 import freezethreads.testing
+from benchmarks.workloads import WORKLOADS
 from demo_runs import FEW, copy_sources, run_demo
 from document_commands import CHECKS
 from documents import (
@@ -260,14 +261,27 @@ def test_the_readme_stays_short() -> None:
 def test_the_costs_are_those_of_the_benchmark() -> None:
     """Its rows, by the benchmark's names, each with numbers: how fast it is, is no test."""
     text = read(DOCS / "explanation" / "costs.md")
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
-    _, *measured = rows
+    core, others = text.split("## Whole programs")
+    head, *measured = cells_of(core)
     assert measured
     names = {row.name for group in _bench.GROUPS for row in group.rows}
-    assert not {cells[0] for cells in measured} - names
+    assert not {name for name, *_ in measured} - names
     for cells in measured:
-        assert len(cells) == len(rows[0])
+        assert len(cells) == len(head)
         assert all(float(cell) > 0 for cell in cells[2:])
+    _, *whole = cells_of(others.partition("\n## ")[0])
+    assert {name for name, *_ in whole} == {
+        f"{name} {kind}"
+        for name in WORKLOADS
+        for kind in ("under install()", "under run --unpatched")
+    }
+    for _, *cells in whole:
+        assert all(re.fullmatch(r"[\d.]+ \([\d.]+ \.\. [\d.]+\)", cell) for cell in cells)
+
+
+def cells_of(text: str) -> list[list[str]]:
+    """The rows of the tables in it."""
+    return [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
 
 
 def test_the_claims_about_versions_are_those_of_the_package() -> None:
