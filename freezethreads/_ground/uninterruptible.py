@@ -21,8 +21,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MOST: Final = 32  # code units before the first statement of a function; a few are usual
-_SHALLOW: Final = 100  # frames, and the recursion limit that has room for eight times as many calls
+_SHALLOW: Final = 100  # frames
 _USUAL_LIMIT: Final = 1000
+_COUNTS_C: Final = sys.version_info < (3, 12)  # among the calls: what C calls, which has no frame
 _UNKNOWN: Final = (3, 16)  # from here on the format of exception tables may be another one
 _left_alone: list[object] = []
 
@@ -164,13 +165,13 @@ def need_depth(calls: int = 40) -> None:
 
     For what must not be cut short by one: to be called before anything was done. To make the calls
     costs as much as all the rest of a wait. So they are not made where the stack has few frames:
-    then they fit, even if each of these was called through several functions of C, as CPython 3.11
-    counts them too.
+    then they fit. CPython 3.11 does not tell: there the `repr()` of a deep list uses up the room
+    without a frame.
     """
     try:
         sys._getframe(_SHALLOW)
     except ValueError:  # there are not so many
-        if sys.getrecursionlimit() >= _USUAL_LIMIT:
+        if not _COUNTS_C and sys.getrecursionlimit() >= _USUAL_LIMIT:
             return
     _call(calls)
 

@@ -86,6 +86,38 @@ def test_few_frames_have_room_although_functions_of_c_have_called_each() -> None
 
 
 @pytest.mark.usefixtures("_usual_limit")
+def test_it_is_right_where_functions_of_c_have_called_each_other() -> None:
+    """On CPython 3.11 they leave no frame, and still there is less room."""
+    lied: list[int] = []
+
+    class Innermost:
+        def __repr__(self) -> str:
+            told = False
+            try:
+                need_depth()
+                told = True
+                use(ROOM - 1)
+            except RecursionError:
+                if told:
+                    lied.append(depth)
+            return ""
+
+    def show(depth: int) -> None:
+        nested: object = Innermost()
+        for _ in range(depth):
+            nested = [nested]
+        try:
+            repr(nested)
+        except RecursionError:
+            pass
+
+    for depth in range(900, 1000):
+        start(show, depth).finish()
+    assert not lied
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there few frames do not tell of room")
+@pytest.mark.usefixtures("_usual_limit")
 def test_it_makes_no_calls_where_there_are_few_frames() -> None:
     def calls_made(frames: int) -> int:
         called: list[str] = []
