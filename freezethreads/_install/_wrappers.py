@@ -143,7 +143,8 @@ class Receive(SocketWait):
             return False
         if type(wanted) is int:
             return wanted > 0
-        return len(wanted) > 0 and not memoryview(wanted).readonly
+        with memoryview(wanted) as view:
+            return view.nbytes > 0 and view.c_contiguous and not view.readonly
 
 
 def read_into(descriptor: int, buffer: Any) -> int:

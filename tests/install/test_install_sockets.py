@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import struct
@@ -158,6 +159,18 @@ def into(receive: Callable[[bytearray], int]) -> bytes:
     buffer = bytearray(2)
     assert receive(buffer) == 2
     return bytes(buffer)
+
+
+def test_each_kind_of_buffer(sockets: Sockets) -> None:
+    here, there = sockets
+    number = ctypes.c_uint32()
+    there.send(b"abcd")
+    assert start(here.recv_into, memoryview(number)).finish() == 4, "it has no dimension"
+    assert bytes(number) == b"abcd"
+    every_second = memoryview(bytearray(4))[::2]
+    for receive in here.recv_into, here.recvfrom_into:
+        with pytest.raises((TypeError, BufferError)):
+            start(receive, every_second).finish()
 
 
 def test_the_end_of_a_stream(sockets: Sockets) -> None:
