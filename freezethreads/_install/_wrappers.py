@@ -23,6 +23,7 @@ _recv: Final = _Socket.recv  # which nobody replaces
 _send: Final = _Socket.send
 _write: Final = os.write
 _readv: Final = os.readv
+_descriptor_of: Final = _Socket.fileno
 _family_of: Final = vars(_Socket)["family"].__get__
 _type_of: Final = vars(_Socket)["type"].__get__  # without making an enum's member of it
 
@@ -123,12 +124,12 @@ class Receive(SocketWait):
                     if can_take and _family_of(self) in _PEEKED:
                         _recv(self, 1, socket.MSG_PEEK)
                     else:
-                        wait_readable(self.fileno(), timeout)
+                        wait_readable(_descriptor_of(self), timeout)
                 if not can_take:
                     return receive(self, *args)
                 try:
                     if read is not None and timeout is not None:
-                        return read(self.fileno(), *args)
+                        return read(_descriptor_of(self), *args)
                     return original(self, *args, *at_once)
                 except BlockingIOError:
                     pass
@@ -176,7 +177,7 @@ class Send(SocketWait):
                 if timeout is None:
                     sent = _send(self, data, _AT_ONCE)
                 elif timeout and _is_stream(self):
-                    sent = _write(self.fileno(), data)
+                    sent = _write(_descriptor_of(self), data)
                 else:
                     return wait_and_send(self, data)
             except BlockingIOError:

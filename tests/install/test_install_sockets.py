@@ -173,6 +173,24 @@ def test_each_kind_of_buffer(sockets: Sockets) -> None:
             start(receive, every_second).finish()
 
 
+def test_the_descriptor_is_that_of_the_socket() -> None:
+    """Whatever a subclass says that it is: no method in C asks for that."""
+
+    class Disguised(socket.socket):
+        def fileno(self) -> int:
+            return -1
+
+    with ExitStack() as stack:
+        here, there = pair(stack)
+        disguised = stack.enter_context(Disguised(fileno=here.detach()))
+        disguised.settimeout(WAIT)
+        there.send(b"xy")
+        assert start(disguised.recv, 1).finish() == b"x"
+        assert start(disguised.recvfrom, 1).finish()[0] == b"y"
+        assert start(disguised.send, b"z").finish() == 1
+        assert there.recv(2) == b"z"
+
+
 def test_the_end_of_a_stream(sockets: Sockets) -> None:
     here, there = sockets
     there.close()
