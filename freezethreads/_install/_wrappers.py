@@ -23,6 +23,7 @@ _recv: Final = _Socket.recv  # which nobody replaces
 _send: Final = _Socket.send
 _write: Final = os.write
 _readv: Final = os.readv
+_get_blocking: Final = os.get_blocking
 _descriptor_of: Final = _Socket.fileno
 _family_of: Final = vars(_Socket)["family"].__get__
 _type_of: Final = vars(_Socket)["type"].__get__  # without making an enum's member of it
@@ -90,8 +91,8 @@ class Receive(SocketWait):
 
     So the thread waits until there is something, and takes it when it runs again. If another one
     was quicker it waits again. That is so for the usual call, where there is a form of it that does
-    not wait: with the further arguments `at_once`, or as `read` of the descriptor, which never
-    waits where the socket has a time-out. (For streams. Elsewhere it leaves what is empty.) Any
+    not wait: with the further arguments `at_once`, or as `read` of the descriptor, which does not
+    wait where the socket has a time-out. (For streams. Elsewhere it leaves what is empty.) Any
     other call waits by itself. The usual one has one argument of one of `kinds` that is not empty,
     or none if there are no kinds. (One with flags may not wait, or not for this; one that asks for
     nothing does not wait.)
@@ -118,7 +119,7 @@ class Receive(SocketWait):
                 return original(self, *args, **kwargs)
             if kwargs or not is_usual(*args) or (timeout := self.gettimeout()) == 0:
                 return receive(self, *args, **kwargs)
-            can_take = at_once if timeout is None else read and _is_stream(self)
+            can_take = at_once if timeout is None else read and _is_impatient_stream(self)
             while True:
                 with Waiting(label, fork_safe=True):
                     if can_take and _family_of(self) in _PEEKED:
@@ -176,7 +177,7 @@ class Send(SocketWait):
             try:
                 if timeout is None:
                     sent = _send(self, data, _AT_ONCE)
-                elif timeout and _is_stream(self):
+                elif timeout and _is_impatient_stream(self):
                     sent = _write(_descriptor_of(self), data)
                 else:
                     return wait_and_send(self, data)
@@ -198,8 +199,13 @@ def _is_bytes(*args: Any) -> bool:
     return len(args) == 1 and type(args[0]) in (bytes, bytearray)
 
 
-def _is_stream(sock: Any) -> bool:
-    return _type_of(sock) == socket.SOCK_STREAM  # type: ignore[no-any-return]
+def _is_impatient_stream(sock: Any) -> bool:
+    """Whether it is a stream, and its descriptor does not wait.
+
+    It does although the socket has a time-out, if that was shared, and who has the other one has
+    none: by `dup()`, or with another process.
+    """
+    return _type_of(sock) == socket.SOCK_STREAM and not _get_blocking(_descriptor_of(sock))
 
 
 def wait_readable(descriptor: int, timeout: float | None) -> None:

@@ -191,6 +191,21 @@ def test_the_descriptor_is_that_of_the_socket() -> None:
         assert there.recv(2) == b"z"
 
 
+@pytest.mark.parametrize("call", [lambda here: here.send(b"x"), lambda here: here.sendall(b"x")])
+def test_a_descriptor_that_is_shared_with_somebody_patient(
+    call: Callable[[socket.socket], object],
+) -> None:
+    """It waits then, and the socket's time-out ends the call all the same."""
+    with ExitStack() as stack:
+        here, _ = pair(stack)
+        other = stack.enter_context(here.dup())
+        fill(here)
+        here.settimeout(0.01)
+        other.settimeout(None)
+        with pytest.raises(TimeoutError):
+            start(call, here).finish()
+
+
 def test_the_end_of_a_stream(sockets: Sockets) -> None:
     here, there = sockets
     there.close()
