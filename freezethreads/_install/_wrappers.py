@@ -9,6 +9,7 @@ from _socket import socket as _Socket
 from select import POLLIN, poll
 from typing import Any, Final
 
+from freezethreads._ground.original import monotonic
 from freezethreads._install._patches import Function, Switch
 from freezethreads._refrigerator.waits import Plain, Waiting, plumbing, stop_if_asked, waits_count
 from freezethreads._registry.record import logger
@@ -120,9 +121,11 @@ class Receive(SocketWait):
             if kwargs or not is_usual(*args) or (timeout := self.gettimeout()) == 0:
                 return receive(self, *args, **kwargs)
             can_take = at_once if timeout is None else read and _is_impatient_stream(self)
+            can_look = can_take and _family_of(self) in _PEEKED
+            end = None if timeout is None else monotonic() + timeout
             while True:
                 with Waiting(label, fork_safe=True):
-                    if can_take and _family_of(self) in _PEEKED:
+                    if can_look:
                         _recv(self, 1, socket.MSG_PEEK)
                     else:
                         wait_readable(_descriptor_of(self), timeout)
@@ -133,7 +136,8 @@ class Receive(SocketWait):
                         return read(_descriptor_of(self), *args)
                     return original(self, *args, *at_once)
                 except BlockingIOError:
-                    pass
+                    if end is not None:  # it waits with the rest of its time
+                        can_look, timeout = False, max(end - monotonic(), 0)
 
         return wait_and_receive
 

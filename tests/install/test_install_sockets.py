@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -15,7 +16,7 @@ import freezethreads
 from freezethreads import Freezer, Installation, State
 from freezethreads._install import _wrappers
 from helpers import WAIT, start
-from install_waits import wait_in_wait, waiting
+from install_waits import is_back, record_of, until, wait_in_wait, waiting
 from install_waits_io import fill, pair
 
 MUCH = os.urandom(2**22)  # more than a socket has room for
@@ -204,6 +205,30 @@ def test_a_descriptor_that_is_shared_with_somebody_patient(
         other.settimeout(None)
         with pytest.raises(TimeoutError):
             start(call, here).finish()
+
+
+def test_a_thread_that_is_too_late_waits_with_the_rest_of_its_time(freezer: Freezer) -> None:
+    with ExitStack() as stack:
+        here, there = pair(stack)
+        here.settimeout(0.4)
+
+        def receive() -> float:
+            began = time.monotonic()
+            with pytest.raises(TimeoutError):
+                here.recv(1)
+            return time.monotonic() - began
+
+        with waiting(freezer, receive) as thread:
+            record = record_of(freezer, thread)
+            for pause in 0.3, 0:
+                with freezer.freeze(timeout=WAIT):
+                    there.send(b"x")
+                    until(lambda: is_back(record))
+                    assert here.recv(1, socket.MSG_DONTWAIT) == b"x"
+                time.sleep(pause)
+            waited = thread.finish()
+            assert isinstance(waited, float)
+            assert waited < 0.6
 
 
 def test_the_end_of_a_stream(sockets: Sockets) -> None:
