@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
 from _socket import socket as _Socket
 from select import POLLIN, poll
+from struct import Struct
 from typing import Any, Final
 
 from freezethreads._ground.original import monotonic
@@ -25,6 +27,8 @@ _send: Final = _Socket.send
 _write: Final = os.write
 _readv: Final = os.readv
 _get_blocking: Final = os.get_blocking
+_option: Final = _Socket.getsockopt
+_TIMEOUT: Final = Struct("ll")  # of SO_RCVTIMEO
 _descriptor_of: Final = _Socket.fileno
 _family_of: Final = vars(_Socket)["family"].__get__
 _type_of: Final = vars(_Socket)["type"].__get__  # without making an enum's member of it
@@ -101,6 +105,8 @@ class Receive(SocketWait):
     It does not try first whether there is something: that would be quicker where there is, but each
     call of the system gives the GIL away, and eight threads that echo a byte then take twice as
     long. To look at a byte and leave it is half a poll, and ends when the socket's time-outs do.
+    But of those who look at the same datagrams the system wakes only one, and he might stand. So
+    there it is a poll, which wakes all.
     """
 
     def __init__(
@@ -121,12 +127,14 @@ class Receive(SocketWait):
             if kwargs or not is_usual(*args) or (timeout := self.gettimeout()) == 0:
                 return receive(self, *args, **kwargs)
             can_take = at_once if timeout is None else read and _is_impatient_stream(self)
-            can_look = can_take and _family_of(self) in _PEEKED
+            can_look = can_take and _is_stream(self) and _family_of(self) in _PEEKED
             end = None if timeout is None else monotonic() + timeout
             while True:
                 with Waiting(label, fork_safe=True):
                     if can_look:
                         _recv(self, 1, socket.MSG_PEEK)
+                    elif timeout is None:
+                        _wait_as_long_as_the_system(self)
                     else:
                         wait_readable(_descriptor_of(self), timeout)
                 if not can_take:
@@ -203,13 +211,28 @@ def _is_bytes(*args: Any) -> bool:
     return len(args) == 1 and type(args[0]) in (bytes, bytearray)
 
 
+def _is_stream(sock: Any) -> bool:
+    return _type_of(sock) == socket.SOCK_STREAM  # type: ignore[no-any-return]
+
+
 def _is_impatient_stream(sock: Any) -> bool:
     """Whether it is a stream, and its descriptor does not wait.
 
     It does although the socket has a time-out, if that was shared, and who has the other one has
     none: by `dup()`, or with another process.
     """
-    return _type_of(sock) == socket.SOCK_STREAM and not _get_blocking(_descriptor_of(sock))
+    return _is_stream(sock) and not _get_blocking(_descriptor_of(sock))
+
+
+def _wait_as_long_as_the_system(sock: Any) -> None:
+    """Wait until it is readable, or the time-out has passed that the system knows of, if any."""
+    seconds, microseconds = _TIMEOUT.unpack(
+        _option(sock, socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT.size)
+    )
+    try:
+        wait_readable(_descriptor_of(sock), (seconds + microseconds / 1e6) or None)
+    except TimeoutError:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 
 
 def wait_readable(descriptor: int, timeout: float | None) -> None:

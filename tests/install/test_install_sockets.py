@@ -231,6 +231,30 @@ def test_a_thread_that_is_too_late_waits_with_the_rest_of_its_time(freezer: Free
             assert waited < 0.6
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM])
+def test_what_a_frozen_thread_leaves_is_there_for_others(
+    freezer: Freezer, kind: socket.SocketKind
+) -> None:
+    """The system may have woken only the one that stands."""
+
+    def receive_as(group: str) -> bytes:
+        with freezer.register(group=group):
+            return here.recv(1)
+
+    with ExitStack() as stack:
+        here, there = (stack.enter_context(one) for one in socket.socketpair(type=kind))
+        stands = start(receive_as, "stands")
+        wait_in_wait(freezer, stands)
+        runs = start(receive_as, "runs")
+        wait_in_wait(freezer, runs)
+        time.sleep(0.01)  # so that they wait in this order
+        with freezer.freeze(group="stands", timeout=WAIT):
+            there.send(b"x")
+            assert runs.finish() == b"x"
+        there.send(b"y")
+        assert stands.finish() == b"y"
+
+
 def test_the_end_of_a_stream(sockets: Sockets) -> None:
     here, there = sockets
     there.close()
@@ -242,13 +266,19 @@ def test_a_time_out_of_the_system_is_none_of_ours() -> None:
     """Set where no method of the socket knows of it: the call ends all the same."""
     with ExitStack() as stack:
         here, _ = pair(stack)
+        datagrams_here, _ = datagrams(stack)
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         fill(here)
-        for option in socket.SO_RCVTIMEO, socket.SO_SNDTIMEO:
-            here.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 10_000))
+        for one in here, datagrams_here, server:
+            for option in socket.SO_RCVTIMEO, socket.SO_SNDTIMEO:
+                one.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 10_000))
         calls: list[Callable[[], object]] = [
             lambda: here.recv(1),
             lambda: here.recv_into(bytearray(1)),
             lambda: here.sendall(b"x"),
+            lambda: datagrams_here.recv(1),
+            lambda: datagrams_here.recvfrom(1),
+            server.accept,
         ]
         for call in calls:
             with pytest.raises(BlockingIOError):
