@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from math import ceil
 from typing import Any, Final
 
+from freezethreads._ground.original import monotonic
 from freezethreads._install._patches import Function, Row, Switch
 from freezethreads._install._wrappers import Wait
-from freezethreads._refrigerator.waits import Waiting, waits_count
+from freezethreads._refrigerator.waits import Waiting, stop_if_asked, waits_count
+from freezethreads._registry.registry import armed
 
 _DO_NOT_WAIT: Final = 1  # zmq.NOBLOCK, the flag of the C library
 _POLLIN: Final = 1
@@ -30,27 +33,56 @@ class _Flagged(Wait):
         return wait_unless_told
 
 
-class _Receive(_Flagged):
-    """`Socket.recv`: wait until there is a message, and take it when the thread runs again."""
+class _Receive(Wait):
+    """A call that receives: take a message if there is one, else wait until there is, and take it
+    when the thread runs again.
+
+    What cannot receive, or not now, refuses the first try: no message would end the wait for one.
+    The flags are its first argument if they come `first`, or else given by keyword alone.
+    """
+
+    def __init__(self, *, first: bool) -> None:
+        super().__init__(fork_safe=False)
+        self._first = first
 
     def __call__(self, original: Function, switch: Switch, label: str) -> Function:
-        receive = super().__call__(original, switch, label)
-        fork_safe, poll = self._fork_safe, sys.modules["zmq.backend"].zmq_poll
+        fork_safe, first = self._fork_safe, self._first
+        poll, again = sys.modules["zmq.backend"].zmq_poll, sys.modules["zmq"].Again
 
-        def wait_and_receive(self: Any, flags: int = 0, *args: Any, **kwargs: Any) -> Any:
-            if flags & _DO_NOT_WAIT or not switch.on or not waits_count():
-                return original(self, flags, *args, **kwargs)
-            with Waiting(label, fork_safe=fork_safe):
-                is_there = poll([(self, _POLLIN)], self.rcvtimeo)
-            # Nobody else takes it, since a socket is for one thread at a time.
-            flags |= 0 if is_there else _DO_NOT_WAIT
-            return receive(self, flags, *args, **kwargs)
+        def wait_and_receive(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not switch.on or not waits_count():
+                return original(self, *args, **kwargs)
+            flags, *others = args if first and args else (kwargs.pop("flags", 0), *args)
+
+            def receive(flags: int) -> Any:
+                if first:
+                    return original(self, flags, *others, **kwargs)
+                return original(self, *others, flags=flags, **kwargs)
+
+            if flags & _DO_NOT_WAIT:
+                return receive(flags)
+            if armed.registries:
+                stop_if_asked(label)
+            timeout, end = None, 0.0
+            while True:
+                try:
+                    return receive(flags | _DO_NOT_WAIT)
+                except again:
+                    if timeout is None:
+                        timeout = self.rcvtimeo
+                        end = monotonic() + timeout / 1000
+                    left = timeout if timeout < 0 else ceil(max(end - monotonic(), 0) * 1000)
+                    if not left:
+                        raise
+                with Waiting(label, fork_safe=fork_safe):
+                    poll([(self, _POLLIN)], left)
 
         return wait_and_receive
 
 
 TABLE: Final = (
-    Row("zmq.sugar.socket", "Socket", "recv", _Receive(1)),
+    Row("zmq.sugar.socket", "Socket", "recv", _Receive(first=True)),
+    Row("zmq.sugar.socket", "Socket", "recv_into", _Receive(first=False)),
     Row("zmq.sugar.socket", "Socket", "send", _Flagged(2)),
     Row("zmq.sugar.poll", "", "zmq_poll", Wait(fork_safe=False)),
     Row("zmq", "", "zmq_poll", Wait(fork_safe=False)),

@@ -86,6 +86,50 @@ def test_a_message_stays_in_its_socket(freezer: Freezer, provide: Libraries, ord
         assert receiving.finish() == b"x"
 
 
+def test_one_for_a_buffer_stays_there_too(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    buffer = bytearray(1)
+    with (
+        Imported(freezer, "zmq", "after") as zmq,
+        zmq.Socket() as sock,
+        waiting(freezer, lambda: sock.recv_into(buffer, nbytes=1)) as receiving,
+    ):
+        record = record_of(freezer, receiving)
+        with freezer.freeze(timeout=WAIT):
+            sock.there.send(b"x")
+            until(lambda: is_back(record))
+            assert sock.taken == 0
+        assert receiving.finish() == 1
+        assert buffer == b"x"
+
+
+def test_a_socket_that_cannot_receive_says_so(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with Imported(freezer, "zmq", "after") as zmq, zmq.Socket() as sock:
+        sock.receives = False
+        for call in sock.recv, lambda: sock.recv_into(bytearray(1)):
+            with pytest.raises(OSError, match="only sends"):
+                start(call).finish()
+
+
+def test_a_thread_that_always_finds_a_message_stops(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    over = threading.Event()
+
+    def receive() -> None:
+        while not over.is_set():
+            sock.there.send(b"x")
+            sock.recv()
+
+    with Imported(freezer, "zmq", "after") as zmq, zmq.Socket() as sock:
+        receiving = start(receive)
+        record_of(freezer, receiving)
+        with freezer.freeze(timeout=WAIT) as world:
+            assert [info.state for info in world.threads] == [State.FROZEN]
+        over.set()
+        receiving.finish()
+
+
 @orders
 @pytest.mark.parametrize(
     "call",

@@ -24,6 +24,7 @@ class Again(Exception):
 
 class SocketBase:
     rcvtimeo = -1
+    receives = True
 
     def __init__(self):
         self.here, self.there = _socket.socketpair()
@@ -46,6 +47,8 @@ class SocketBase:
             pass
 
     def recv(self, flags=0, copy=True, track=False):
+        if not self.receives:
+            raise OSError("it only sends")
         self.flags.append(flags)
         _set_timeout(self.here, 0 if flags & 1 else self.rcvtimeo)
         try:
@@ -54,6 +57,11 @@ class SocketBase:
             raise Again from error
         self.taken += 1
         return message
+
+    def recv_into(self, buffer, /, *, nbytes=0, flags=0):
+        message = SocketBase.recv(self, flags)
+        buffer[: len(message)] = message
+        return len(message)
 
     def send(self, data, flags=0, copy=True, track=False):
         _set_timeout(self.here, 0 if flags & 1 else -1)
