@@ -9,6 +9,7 @@ the import that loader, and all that the library's spec says, is what it would b
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -62,9 +63,10 @@ class Finder(MetaPathFinder):
         if name not in LIBRARIES:
             return None
         for finder in list(sys.meta_path):
-            if isinstance(finder, Finder):
+            find: Any = getattr(finder, "find_spec", None)  # importlib minds none either
+            if isinstance(finder, Finder) or find is None:
                 continue
-            spec = finder.find_spec(name, path, target)
+            spec: ModuleSpec | None = find(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _Notifying(spec.loader, self._imported)
@@ -81,6 +83,9 @@ class _Notifying(Loader):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._theirs, name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return copy.copy, (self._theirs,)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """As the other one."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import importlib.resources
+import importlib.util
+import pickle
 import select
 import socket
 import sys
@@ -207,6 +210,34 @@ def test_the_import_leaves_nothing_of_ours(freezer: Freezer, provide: Libraries)
         text = importlib.resources.files(zmq).joinpath("__init__.py").read_text()
         assert text == ZMQ["zmq/__init__.py"]
         assert type(importlib.util.find_spec("zmq").loader) is SourceFileLoader  # type: ignore[union-attr]
+
+
+def test_a_finder_of_another_shape(
+    freezer: Freezer, provide: Libraries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with nothing but `invalidate_caches`, say: importlib passes it since Python 3.12."""
+
+    class Finding:
+        def find_module(self, name: str, path: object = None) -> None:
+            """As Python 3.11 asks."""
+
+    provide(ZMQ)
+    monkeypatch.setattr(sys, "meta_path", [Finding(), *sys.meta_path])
+    with (
+        pytest.warns(ImportWarning) if sys.version_info < (3, 12) else nullcontext(),
+        Imported(freezer, "zmq", "after") as zmq,
+    ):
+        assert "recv" in vars(zmq.Socket)
+
+
+def test_a_spec_can_be_copied_and_pickled(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with freezethreads.install(freezer):
+        spec = importlib.util.find_spec("zmq")
+        assert spec is not None
+        for made in copy.deepcopy(spec), pickle.loads(pickle.dumps(spec)):
+            assert type(made.loader) is SourceFileLoader
+            assert made.loader.path == spec.origin
 
 
 def test_an_import_that_fails_fails_as_ever(freezer: Freezer, provide: Libraries) -> None:
