@@ -185,14 +185,20 @@ class Installation(Given):
 
     def _add(self, patches: list[Patch]) -> None:
         """A library is there that waits in C of its own: put these in place as well, unless another
-        thread has just done so."""
+        thread has just done so.
+
+        It may have been there before: who imports it anew, or reloads it, has its own again.
+        """
 
         def add() -> None:
-            there = {patch.name for patch in self._patches}
             for patch in patches if self in _in_force else ():
-                if patch.name not in there:
-                    self._patches.append(patch)
-                    patch.apply(self._members)
+                former = [one for one in self._patches if one.is_of(patch)]
+                if any([one.is_in_place for one in former]):
+                    continue
+                for one in former:
+                    self._patches.remove(one)
+                self._patches.append(patch)
+                patch.apply(self._members)
 
         call_locked(add)
 

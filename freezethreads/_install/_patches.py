@@ -113,6 +113,15 @@ class Patch:
             setattr(owner, name, before)
         return True
 
+    def is_of(self, other: Patch) -> bool:
+        """Whether it replaces the same name in the very same module or class."""
+        return self._owner is other._owner and self._row.name == other._row.name
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether that name is still what this has put there."""
+        return vars(self._owner).get(self._row.name) is self._made
+
     @property
     def name(self) -> str:
         """The full name of what is replaced."""

@@ -240,6 +240,43 @@ def test_a_spec_can_be_copied_and_pickled(freezer: Freezer, provide: Libraries) 
             assert made.loader.path == spec.origin
 
 
+def test_a_library_that_is_reloaded(
+    freezer: Freezer, provide: Libraries, caplog: pytest.LogCaptureFixture
+) -> None:
+    provide({**ZMQ, **PSYCOPG, "psycopg/waiting.py": PSYCOPG["psycopg/waiting.py"] + RELOADED})
+    with freezethreads.install(freezer) as installation:
+        zmq = importlib.import_module("zmq")
+        waiting_in_c = importlib.import_module("psycopg.waiting")
+        made = repr(installation)
+        for library in zmq, waiting_in_c:
+            importlib.reload(library)
+        assert hasattr(zmq.proxy, "__wrapped__")
+        assert hasattr(waiting_in_c.wait, "__wrapped__")
+        assert repr(installation) == made
+    assert not hasattr(zmq.proxy, "__wrapped__")
+    assert not hasattr(waiting_in_c.wait, "__wrapped__")
+    assert not caplog.records
+
+
+RELOADED = """
+def wait(generator, descriptor):
+    pass
+"""
+
+
+def test_a_library_that_is_imported_anew(freezer: Freezer, provide: Libraries) -> None:
+    provide(ZMQ)
+    with freezethreads.install(freezer):
+        former = importlib.import_module("zmq")
+        for name in [one for one in sys.modules if one.partition(".")[0] == "zmq"]:
+            del sys.modules[name]
+        zmq = importlib.import_module("zmq")
+        assert zmq.Socket is not former.Socket
+        both = [zmq.Socket, former.Socket]
+        assert ["recv" in vars(one) for one in both] == [True, True]
+    assert ["recv" in vars(one) for one in both] == [False, False]
+
+
 def test_an_import_that_fails_fails_as_ever(freezer: Freezer, provide: Libraries) -> None:
     provide({**ZMQ, "zmq/sugar/poll.py": "raise OSError('no such C library')"})
     with freezethreads.install(freezer):
