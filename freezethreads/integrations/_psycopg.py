@@ -15,7 +15,7 @@ from freezethreads._install._wrappers import ReplaceBy
 def wait_in_python(original: Function, switch: Switch, label: str) -> Function:
     """`psycopg.waiting.wait`."""
     waiting: Any = sys.modules["psycopg.waiting"]
-    in_python = getattr(waiting, "wait_poll", None) or waiting.wait_selector
+    in_python: Any = getattr(waiting, "wait_poll", getattr(waiting, "wait_selector", original))
     return ReplaceBy(in_python)(original, switch, label)
 
 

@@ -297,6 +297,9 @@ def test_a_library_of_another_shape(freezer: Freezer, provide: Libraries) -> Non
     with Imported(freezer, "zmq", "after") as zmq:
         assert zmq.proxy("xy") == 2
         assert zmq.proxy is not len
+    provide({"psycopg/__init__.py": "", "psycopg/waiting.py": "wait = len"})
+    with Imported(freezer, "psycopg.waiting", "after") as waiting:
+        assert waiting.wait("xy") == 2
 
 
 def test_one_that_is_not_there(freezer: Freezer) -> None:
