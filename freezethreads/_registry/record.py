@@ -76,6 +76,7 @@ class Parking:
     `unfinished` are its `pending()` regions. `entered` is the completion at which it stands, and
     `gathering` the bell at which it waits to be asked (see `_refrigerator.gathering`).
     `calls` are what worlds ask of it while it stands, each with its freeze: anybody adds to them.
+    `waker` is that of each enrolment that brings none: it wakes what the thread runs for now.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class Parking:
         "shut",
         "unfinished",
         "waiter",
+        "waker",
         "word",
     )
 
@@ -100,6 +102,7 @@ class Parking:
         self.shut = 0
         self.plain = 0
         self.waiter: PassesOn | None = None
+        self.waker: Callable[[], object] | None = None
         self.entered: Completion | None = None
         self.gathering: Bell | None = None
         self.calls: dict[Todo, Freeze] = {}
@@ -175,9 +178,9 @@ class Record:
         self.name = self.thread.name if name is None else name
         self.group = group
         self.implicit = False
-        self.waker = waker
         self.todo: TodoList = {}
         self.parking = parking or here.parking
+        self.waker = self.parking.waker if waker is None else waker
         self.away: Place | None = None
         self.depth = 0
         self.shut = 0

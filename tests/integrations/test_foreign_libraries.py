@@ -442,6 +442,39 @@ def test_a_thread_with_a_waker_of_its_own_keeps_it(freezer: Freezer, provide: Li
     assert None in afterwards
 
 
+@pytest.mark.parametrize("by", ["the installation", "itself"])
+def test_a_thread_that_is_enrolled_by_what_its_loop_runs(
+    freezer: Freezer, provide: Libraries, by: str
+) -> None:
+    """Such as the main thread, which runs from before the installation on."""
+    provide(UVLOOP)
+    runs, over = threading.Event(), asyncio.Event()
+
+    async def main() -> None:
+        if by == "itself":
+            freezer.register().__enter__()
+        else:
+            installation.enrol()
+        runs.set()
+        await over.wait()
+
+    with freezethreads.install(freezer) as installation:
+        uvloop = importlib.import_module("uvloop")
+        loop = uvloop.Loop()
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(main())
+
+        running = start_own(run)
+        wait_for(runs)
+        for _ in range(2):
+            with freezer.freeze(timeout=WAIT) as world:
+                assert [info.state for info in world.threads] == [State.FROZEN]
+        loop.call_soon_threadsafe(over.set)
+        running.finish()
+
+
 def test_a_thread_that_is_not_enrolled_runs_its_loop_as_ever(
     freezer: Freezer, provide: Libraries
 ) -> None:
