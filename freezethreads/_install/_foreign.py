@@ -93,8 +93,13 @@ class _Notifying(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the other one, with nothing of ours left in the module."""
-        assert module.__spec__ is not None
-        module.__spec__.loader = module.__loader__ = self._theirs
+        """As the other one, with nothing of ours left in the module.
+
+        It may be somebody's copy, which is no import of the library and has no spec perhaps.
+        """
+        module.__loader__ = self._theirs
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._theirs
         self._theirs.exec_module(module)
-        self._imported(find_patches(rows_of(module.__name__)))
+        if sys.modules.get(module.__name__) is module:
+            self._imported(find_patches(rows_of(module.__name__)))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import pytest
@@ -275,6 +276,18 @@ def test_a_library_that_is_imported_anew(freezer: Freezer, provide: Libraries) -
         both = [zmq.Socket, former.Socket]
         assert ["recv" in vars(one) for one in both] == [True, True]
     assert ["recv" in vars(one) for one in both] == [False, False]
+
+
+def test_a_copy_of_somebody_is_no_import(freezer: Freezer, provide: Libraries) -> None:
+    provide({**ZMQ, "zmq/__init__.py": "NOBLOCK = 1"})
+    with freezethreads.install(freezer):
+        spec = importlib.util.find_spec("zmq")
+        assert spec is not None
+        assert spec.loader is not None
+        for copied in importlib.util.module_from_spec(spec), ModuleType("zmq"):
+            spec.loader.exec_module(copied)
+            assert copied.NOBLOCK == 1
+    assert not {"zmq", "zmq.sugar"} & {*sys.modules}
 
 
 def test_an_import_that_fails_fails_as_ever(freezer: Freezer, provide: Libraries) -> None:
