@@ -182,7 +182,7 @@ class Send(SocketWait):
         counts = self._counts
 
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if armed.registries or not switch.on or kwargs or not _is_bytes(*args):
+            if armed.registries or not switch.on or kwargs or not _is_usual(*args):
                 return wait_and_send(self, *args, **kwargs)
             (data,) = args
             timeout = self.gettimeout()
@@ -207,8 +207,9 @@ class Send(SocketWait):
         return send
 
 
-def _is_bytes(*args: Any) -> bool:
-    return len(args) == 1 and type(args[0]) in (bytes, bytearray)
+def _is_usual(*args: Any) -> bool:
+    """Whether it is one argument that nobody can change between the two parts."""
+    return len(args) == 1 and type(args[0]) is bytes
 
 
 def _is_stream(sock: Any) -> bool:
