@@ -5,10 +5,19 @@ None of their calls goes through anything that is replaced: `_socket` is the C u
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+import freezethreads
+from freezethreads import Freezer
+
+Libraries: TypeAlias = Callable[[dict[str, str]], None]
 
 ZMQ = {
     "zmq/__init__.py": """
@@ -153,3 +162,23 @@ def libraries(folder: Path, files: dict[str, str]) -> Iterator[None]:
         tops = {name.partition("/")[0] for name in files}
         for name in [one for one in sys.modules if one.partition(".")[0] in tops]:
             del sys.modules[name]
+
+
+class Imported:
+    """A library under an installation that came before it, or after it."""
+
+    def __init__(self, freezer: Freezer, name: str, order: str) -> None:
+        if order == "before":
+            self.library: Any = importlib.import_module(name)
+        self.installation = freezethreads.install(freezer)
+        if order == "after":
+            self.library = importlib.import_module(name)
+
+    def __enter__(self) -> Any:
+        return self.library
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.installation.uninstall()
+
+
+orders = pytest.mark.parametrize("order", ["before", "after"])
