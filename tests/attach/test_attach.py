@@ -87,7 +87,7 @@ def test_a_hundred_times() -> None:
                 before, files, size = program.ask("state()"), program.files(), resident()
         assert program.ask("state()") == before
         assert program.files() == files
-        assert resident() - size < 2000  # kB; a library that was loaded anew would take 15,000
+        assert resident() - size < 5000  # kB; a library that was loaded anew would take 15,000
 
 
 def test_threads_stand_anywhere_and_go_on() -> None:

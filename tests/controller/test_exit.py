@@ -108,11 +108,10 @@ def test_a_thread_that_lives_on_thaws_by_itself(kind: str) -> None:
 
 
 @pytest.mark.parametrize("registered", ["", "with ft.register(group='controller'):"])
-@pytest.mark.parametrize("kind", ["freeze", "hold", "run_frozen"])
+@pytest.mark.parametrize("kind", ["freeze", "hold"])
 def test_a_daemon_that_is_about_to_stop_others_says_nothing(kind: str, registered: str) -> None:
     """It is woken as the main thread has ended, and waits for the end of the process, while a
     thread that lives on freezes, which it does not keep from that."""
-    how = "ft.run_frozen(print" if kind == "run_frozen" else f"ft.{kind}("
     output, _ = run(f"""
         from freezethreads._controller import settling
         waits, over = settling.wait_for_the_end, threading.Event()
@@ -128,7 +127,7 @@ def test_a_daemon_that_is_about_to_stop_others_says_nothing(kind: str, registere
                 ended.wait(10)
         def controller():
             {registered or "if True:"}
-                {how}{", " if kind == "run_frozen" else ""}reason="audit", timeout=None)
+                ft.{kind}(reason="audit", timeout=None)
         def live_on():
             threading.main_thread().join()
             while not asked.done:
@@ -147,7 +146,6 @@ def test_a_daemon_that_is_about_to_stop_others_says_nothing(kind: str, registere
             pass
         (asked,) = freezes
     """)
-    kind = "hold" if kind == "hold" else "freeze"
     assert warned(output) == [(kind, "controller")]
     assert [line for line in output.splitlines() if "WARNING" not in line] == [
         "True",
