@@ -71,7 +71,7 @@ def test_a_release_that_wakes_somebody(make: Callable[[], Any]) -> None:
     def use() -> None:
         with lock:
             waiter.append(start(lock_and_release, lock))
-            while not [*filter(None, lock._waiters)]:
+            while not [*filter(None, list(lock._waiters))]:
                 taken.wait(0.0001)
 
     def check() -> None:
