@@ -207,28 +207,32 @@ def test_a_descriptor_that_is_shared_with_somebody_patient(
             start(call, here).finish()
 
 
-def test_a_thread_that_is_too_late_waits_with_the_rest_of_its_time(freezer: Freezer) -> None:
+def test_a_thread_that_is_too_late_waits_with_the_rest_of_its_time(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is less each time, and the call ends when nothing is."""
+    wait_readable, left = _wrappers.wait_readable, list[float]()
+
+    def wait_and_note(descriptor: int, timeout: float) -> None:
+        left.append(timeout)
+        wait_readable(descriptor, 0 if len(left) == 2 else timeout)
+
+    monkeypatch.setattr(_wrappers, "wait_readable", wait_and_note)
     with ExitStack() as stack:
         here, there = pair(stack)
-        here.settimeout(0.4)
-
-        def receive() -> float:
-            began = time.monotonic()
-            with pytest.raises(TimeoutError):
-                here.recv(1)
-            return time.monotonic() - began
-
-        with waiting(freezer, receive) as thread:
-            record = record_of(freezer, thread)
-            for pause in 0.3, 0:
-                with freezer.freeze(timeout=WAIT):
-                    there.send(b"x")
-                    until(lambda: is_back(record))
-                    assert here.recv(1, socket.MSG_DONTWAIT) == b"x"
-                time.sleep(pause)
-            waited = thread.finish()
-            assert isinstance(waited, float)
-            assert waited < 0.6
+        here.settimeout(WAIT)
+        thread = start(here.recv, 1)
+        wait_in_wait(freezer, thread)
+        record = record_of(freezer, thread)
+        for waits in 1, 2:
+            with freezer.freeze(timeout=WAIT):
+                there.send(b"x")
+                until(lambda: is_back(record))
+                assert here.recv(1, socket.MSG_DONTWAIT) == b"x"
+            until(lambda waits=waits: len(left) == waits)  # type: ignore[misc]
+        with pytest.raises(TimeoutError):
+            thread.finish()
+    assert WAIT > left[0] > left[1] > 0
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM])
