@@ -105,7 +105,7 @@ class Receive(SocketWait):
     It does not try first whether there is something: that would be quicker where there is, but each
     call of the system gives the GIL away, and eight threads that echo a byte then take twice as
     long. To look at a byte and leave it is half a poll, and ends when the socket's time-outs do.
-    But of those who look at the same datagrams the system wakes only one, and he might stand. So
+    But of those who look at the same datagrams the system wakes only one, which might stand. So
     there it is a poll, which wakes all.
     """
 
@@ -182,7 +182,7 @@ class Send(SocketWait):
         counts = self._counts
 
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if armed.registries or not switch.on or kwargs or not _is_usual(*args):
+            if armed.registries or not switch.on or kwargs or not _is_bytes(*args):
                 return wait_and_send(self, *args, **kwargs)
             (data,) = args
             timeout = self.gettimeout()
@@ -207,7 +207,7 @@ class Send(SocketWait):
         return send
 
 
-def _is_usual(*args: Any) -> bool:
+def _is_bytes(*args: Any) -> bool:
     """Whether it is one argument that nobody can change between the two parts."""
     return len(args) == 1 and type(args[0]) is bytes
 

@@ -8,6 +8,7 @@ from freezethreads._install._patches import Function, Row, Switch
 from freezethreads._refrigerator.waits import stop_if_asked
 from freezethreads._registry.record import Record, here
 from freezethreads._registry.registry import armed
+from freezethreads.integrations.asyncio_loop import tell_loop
 
 
 def wake_to_stop(original: Function, switch: Switch, label: str) -> Function:
@@ -31,12 +32,7 @@ def wake_to_stop(original: Function, switch: Switch, label: str) -> Function:
                 stop_if_asked(label)
 
         def wake() -> None:
-            try:
-                self.call_soon_threadsafe(stand)
-            except RecursionError:
-                raise
-            except RuntimeError:
-                pass  # it is closed
+            tell_loop(self, stand)
 
         try:
             parking.waker = wake

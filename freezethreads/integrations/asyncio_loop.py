@@ -136,7 +136,7 @@ class Enrolment(Given):
 
     def _wake(self) -> None:
         """Have the loop look whether it is to stop. From the asker's thread."""
-        _tell(self._loop, self._stand, self._context)
+        tell_loop(self._loop, self._stand, self._context)
 
     def _stand(self) -> None:
         """Between two callbacks: stop if asked to, and make the thread's todos.
@@ -276,7 +276,7 @@ class _Block(AbstractAsyncContextManager[World, None]):
         """Ask, and wait until all stand."""
 
         def notify() -> None:
-            _tell(loop, news.set)
+            tell_loop(loop, news.set)
             if not loop.is_running() and self._world is None:  # in this order: it may be late
                 request.thaw_abandoned("its loop does not run")
 
@@ -302,11 +302,12 @@ class _Block(AbstractAsyncContextManager[World, None]):
 _blocks: contextvars.ContextVar[tuple[_Block, ...]] = contextvars.ContextVar("blocks", default=())
 
 
-def _tell(
+def tell_loop(
     loop: asyncio.AbstractEventLoop,
     callback: Callable[[], object],
     context: contextvars.Context | None = None,
 ) -> None:
+    """Have a loop call it between two callbacks, unless it is closed. From any thread."""
     try:
         loop.call_soon_threadsafe(callback, context=context)
     except RecursionError:
