@@ -182,10 +182,11 @@ from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpointer, FileStore
 
 freezer = Freezer()
-done = threading.Event()
+registered, done = threading.Event(), threading.Event()
 
 def work():
     with freezer.register():
+        registered.set()
         while not done.is_set():
             freezer.safepoint()
 
@@ -198,6 +199,7 @@ sys.stdout.write("written once, and not flushed;")
 atexit.register(print, "at exit;", end="")
 thread = threading.Thread(target=work)
 thread.start()
+registered.wait()
 store = FileStore(sys.argv[1])
 for _ in range(3):
     with freezer.blocking("main", fork_safe=True):

@@ -23,8 +23,10 @@ FROZEN_AT = "after it"
 
 
 def freeze_and(freezer: Freezer, look: Callable[[], Any]) -> tuple[str | None, Any]:
-    """Where the one thread stands when it is frozen, and what `look()` finds then."""
-    wait_until(lambda: len(freezer.threads()) == 1)
+    """Where the one thread stands when it is frozen, and what `look()` finds then.
+
+    Start it when that thread is past `register()`, where it may stop as well.
+    """
     with freezer.freeze(timeout=WAIT) as world:
         site = world.threads[0].site
         assert site is not None
@@ -44,9 +46,9 @@ def pass_doors(freezer: Freezer) -> None:
 def test_in_a_latch(make: Callable[[], Any]) -> None:
     freezer = Freezer("doors")
     condition = make()._cond
-    controller = start(freeze_and, freezer, lambda: condition._lock.owner)
     with freezer.register():
         with condition:
+            controller = start(freeze_and, freezer, lambda: condition._lock.owner)
             pass_doors(freezer)
         freezer.safepoint(FROZEN_AT)
     assert controller.finish() == (FROZEN_AT, None)
@@ -73,13 +75,14 @@ def make_event() -> Any:
 
 
 def test_whoever_waits_with_the_latch_released_counts_as_stopped() -> None:
-    freezer, event = Freezer("doors"), sync.Event()
+    freezer, event = Freezer("doors"), make_event()
 
     def wait() -> bool:
         with freezer.register():
-            return event.wait(WAIT)
+            return bool(event.wait(WAIT))
 
     waiter = start(wait)
+    wait_until(lambda: bool(event._cond._waiters))
     assert freeze_and(freezer, event.set) == ("Condition.wait", None)
     assert waiter.finish()
 
@@ -95,10 +98,11 @@ def test_who_did_not_get_a_latch_has_its_doors_open() -> None:
 
 
 def test_in_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    freezer = Freezer("doors")
+    freezer, controllers = Freezer("doors"), []
     miss = _members.Members.miss
 
     def miss_in_a_handler(self: _members.Members, threads: Any) -> None:
+        controllers.append(start(freeze_and, freezer, look))
         pass_doors(freezer)
         miss(self, threads)
 
@@ -111,8 +115,8 @@ def test_in_install(monkeypatch: pytest.MonkeyPatch) -> None:
             _installation._lock.release()
         return free
 
-    controller = start(freeze_and, freezer, look)
     with freezer.register(), install(freezer):
         freezer.safepoint(FROZEN_AT)
+    [controller] = controllers
     assert controller.finish() == (FROZEN_AT, True)
     assert here.parking.shut == 0
