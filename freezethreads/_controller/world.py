@@ -32,11 +32,15 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass(frozen=True)
 class HeldLock:
-    """A lock that a stopped thread holds: the thread, the lock itself, and where it acquired it."""
+    """A lock that a stopped thread holds: the thread, the lock itself, and where it acquired it.
+
+    `site` is None for a lock of `freezethreads.sync` that its owner has acquired in a function to
+    which it has returned since, or by another one's call, as ``stack.enter_context(lock)``.
+    """
 
     thread: ThreadInfo
     lock: object
-    site: Site
+    site: Site | None
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class _Stopped(Given):
 
     @property
     def locks(self) -> tuple[HeldLock, ...]:
-        """The locks that the stopped threads hold, as far as their stacks tell. From any thread.
+        """The locks that the stopped threads hold, as far as their stacks tell, or those of
+        `freezethreads.sync` themselves. From any thread.
 
         Those of ``where="unlocked"`` and ``"anywhere"``; in the first it is empty, unless the
         controller has released a lock that one of them was waiting for. At safepoints the program
@@ -124,7 +129,7 @@ class _Stopped(Given):
         if self._freeze.done:
             return ()
         held = {
-            (record, id(lock)): HeldLock(info_of(record), lock, site_of(at))
+            (record, id(lock)): HeldLock(info_of(record), lock, None if at is None else site_of(at))
             for bar in bars_of(self._freeze)
             for record, lock, at in bar.held()
         }

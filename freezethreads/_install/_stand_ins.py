@@ -76,6 +76,7 @@ class StandIn:
 
         members: dict[str, Any] = {
             "__slots__": (),
+            "_is_noted": False,  # see `ownership.owned`
             "__doc__": theirs.__doc__,
             "__module__": theirs.__module__,
             "__qualname__": theirs.__qualname__,

@@ -49,7 +49,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from types import CodeType, FrameType
-from typing import Final
+from typing import Any, Final
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.foreign import ForeignThread
@@ -66,6 +66,7 @@ from freezethreads._machine import trap
 from freezethreads._machine.looks import Look, LookEnded, StillFrame, make
 from freezethreads._machine.marks import heeded_by, kinds_in
 from freezethreads._machine.stacks import (
+    OF_A_LOCK,
     Shelter,
     find_shelter,
     held_by,
@@ -82,6 +83,7 @@ from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
 from freezethreads._report.looks import is_runnable, processor_time
+from freezethreads._report.ownership import acquired_at, owned
 
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
@@ -96,7 +98,8 @@ class Bar:
     arrived, is the code to which those in a call of C come back: from then on the events of each
     instruction are needed there alone, and the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
-    what that refers to is not to live longer), its code, and the call that it has made there.
+    what that refers to is not to live longer), its code, and the call that it has made there; and
+    `owned` a lock that it owns.
     Of a thread that has arrived `caught` tells of which kinds the atomic code is that it is in, and
     where; `locks` what it holds, and where it acquired that; and `ways_back`, if it is in a call of
     C, the code to which it comes back.
@@ -109,6 +112,7 @@ class Bar:
         "first_seen",
         "freeze",
         "locks",
+        "owned",
         "parking",
         "registry",
         "sheltered",
@@ -126,8 +130,9 @@ class Bar:
         self.awaited: dict[int, Shelter | None] = {}
         self.strangers: dict[int, Record] = {}
         self.sheltered: dict[int, tuple[int, CodeType, int]] = {}
+        self.owned: dict[int, Any] = {}
         self.caught: dict[int, list[tuple[str, Place]]] = {}
-        self.locks: dict[int, list[tuple[object, Place]]] = {}
+        self.locks: dict[int, list[tuple[object, Place | None]]] = {}
         self.ways_back: dict[int, list[CodeType]] = {}
         self.first_seen: dict[int, float] = {}
         self.codes: frozenset[CodeType] | None = None
@@ -165,7 +170,11 @@ class Bar:
 
     def _is_as_before(self, ident: int, frame: FrameType) -> bool:
         """Whether the calling thread is in the section of which it has found that it is in it: the
-        frame is on its stack, in the same call. That is quicker than to find it anew."""
+        frame is on its stack, in the same call, or the lock is its own. That is quicker than to
+        find it anew."""
+        lock = self.owned.get(ident)
+        if lock is not None and lock.owner == ident:
+            return True
         known = self.sheltered.get(ident)
         at = None if known is None else frame.f_back
         while at is not None:
@@ -176,6 +185,7 @@ class Bar:
 
     def _decide(self, ident: int, frame: FrameType) -> bool:
         self.sheltered.pop(ident, None)
+        self.owned.pop(ident, None)
         record = self.registry.own.record
         if here.parking.shut or (record is not None and record.shut):
             return False
@@ -190,6 +200,11 @@ class Bar:
                 self.awaited[ident] = shelter  # for whoever is told at the deadline
             return False
         if self._commands(ident) or trap.is_in_child():
+            return False
+        for lock in self._owned().get(ident, ()):
+            self.owned[ident] = lock
+            if self.awaited.get(ident) is None:
+                self.awaited[ident] = _shelter_of_lock(lock, frame)
             return False
         self._note(ident, frame, running=True)
         self._arrive(ident, place_at(frame.f_code, frame.f_lasti))
@@ -248,12 +263,15 @@ class Bar:
             if not trap.is_up(self) or self._glance() != quiet or _want_to_run(quiet):
                 return False
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
-            waiting = {}
+            locks, waiting = self._owned(), {}
             for ident in list(self.awaited):
                 frame, running = look.through(frames.pop(ident)), ident in inside
                 if not running and not self._is_known_to_wait(ident):
                     continue
-                self.awaited[ident] = shelter = self._shelter_of(ident, frame, running)
+                shelter = self._shelter_of(ident, frame, running)
+                for lock in locks.get(ident, ()) if shelter is None else ():
+                    shelter = _shelter_of_lock(lock, frame)
+                self.awaited[ident] = shelter
                 if shelter is None and not running:
                     waiting[ident] = frame
                 elif shelter is None and trap.stands(ident):
@@ -330,9 +348,16 @@ class Bar:
         self._note_locks(ident, frame, running)
 
     def _note_locks(self, ident: int, frame: Frame, running: bool) -> None:
-        self.locks[ident] = [
-            (lock, place_at(at.f_code, offset)) for lock, at, offset in held_by(frame, running)
-        ]
+        locks: dict[int, tuple[object, Place | None]] = {
+            id(lock): (lock, acquired_at(lock)) for lock in owned().get(ident, ())
+        }
+        for lock, at, offset in held_by(frame, running):
+            locks[id(lock)] = lock, place_at(at.f_code, offset)
+        self.locks[ident] = list(locks.values())
+
+    def _owned(self) -> dict[int, list[Any]]:
+        """By thread, the locks whose owner must not be stopped."""
+        return owned() if self.where == "unlocked" else {}
 
     def _arrive(self, ident: int, place: Place, look: Look | None = None) -> None:
         """By itself; or in a look."""
@@ -373,9 +398,9 @@ class Bar:
             for kind, place in caught
         ]
 
-    def held(self) -> list[tuple[Record, object, Place]]:
+    def held(self) -> list[tuple[Record, object, Place | None]]:
         """The locks that those who have arrived hold, for all one can tell, and where each was
-        acquired. From any thread."""
+        acquired, if that is known. From any thread."""
         members = {record.ident: record for record in list(self.freeze.members)}
         return [
             (members[ident], lock, place)
@@ -430,6 +455,13 @@ class Bar:
         return is_calling and world.whole in [
             one.whole for one in list(self.parking.calls.values())
         ]
+
+
+def _shelter_of_lock(lock: Any, frame: Frame) -> Shelter:
+    """What its owner is in: since the line at which it acquired the lock, if that is known."""
+    at = acquired_at(lock)
+    code, offset = (frame.f_code, frame.f_lasti) if at is None else (code_of(at), offset_of(at))
+    return Shelter(f"{OF_A_LOCK}{lock!r}", code, offset, lock)
 
 
 def _want_to_run(idents: Iterable[int]) -> bool:

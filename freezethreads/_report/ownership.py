@@ -1,13 +1,16 @@
 """Who has which of our locks, and who waits for one: for debug mode and for reports.
 
-The locks themselves always know their owner. Where it was acquired is noted while `tracking` is on,
-which costs each acquisition about as much again: from the first freezer in debug mode on for ever,
-and while forks are guarded. Both dicts are read by others while threads write their own entries:
-each step is one operation on a dict whose keys compare in C (see `_registry.todos`).
+The locks themselves always know their owner, and those that the program makes of
+`freezethreads.sync` are all known here: `owned` asks each. Where a lock was acquired is noted while
+`tracking` is on, which costs each acquisition about as much again: from the first freezer in debug
+mode on for ever, and while forks are guarded. The dicts are read by others while threads write
+their own entries: each step is one operation on a dict whose keys compare in C (see
+`_registry.todos`).
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final
 
 from freezethreads._ground import inherited
@@ -18,6 +21,9 @@ from freezethreads._report.statistics import site_of
 
 tracking = False
 
+# Each lock that the program has made of `freezethreads.sync`. (A weak reference hashes and compares
+# as the lock does: by its identity.)
+_made: dict[weakref.ref[Any], None] = {}
 # A lock, and the ident of the thread that acquired it with the place where it did.
 _acquired: dict[Any, tuple[int, Place]] = {}
 # The ident of a thread, and the lock that it waits for, with whether that has no time-out.
@@ -47,6 +53,32 @@ def untrack(who: object) -> None:
 ITSELF: Final = "itself, or by a thread that has ended"
 """Who has a lock that its own waiter seems to have. A lock knows its owner by ident, which a thread
 that begins later gets from one that has ended."""
+
+
+def note_made(lock: object) -> None:
+    """The program has made `lock`."""
+    _made[weakref.ref(lock, _forget)] = None
+
+
+def _forget(ref: weakref.ref[Any]) -> None:
+    """That lock is gone."""
+    _made.pop(ref, None)
+
+
+def owned() -> dict[int, list[Any]]:
+    """The locks that the program has made of `freezethreads.sync` and that somebody owns, by the
+    ident of the owner. From any thread.
+
+    Not those that `install()` puts in the place of `threading`'s: such a program may have one
+    thread acquire a lock and another one release it, as a sign. Nobody owns that for long.
+    """
+    found: dict[int, list[Any]] = {}
+    for ref in list(_made):
+        lock = ref()
+        owner = None if lock is None else lock.owner
+        if owner is not None:
+            found.setdefault(owner, []).append(lock)
+    return found
 
 
 def note_acquired(lock: object, place: Place) -> None:
@@ -120,13 +152,15 @@ def where(place: Place) -> str:
 
 def share() -> None:
     """Before a fork: what `reset` walks over. By the thread that forks."""
+    inherited.share(_made)
     inherited.share(_acquired)
     inherited.share(_awaited)
 
 
 def reset() -> None:
     """In the child of a fork: only the calling thread acquires and waits. (See `inherited`.)"""
-    global _acquired, _awaited
+    global _made, _acquired, _awaited
     me = get_ident()
+    _made = {ref: None for ref in _made if ref() is not None}
     _acquired = {lock: entry for lock, entry in _acquired.items() if entry[0] == me}
     _awaited = {ident: lock for ident, lock in _awaited.items() if ident == me}

@@ -54,10 +54,13 @@ class Mutex(Waitable):
     __slots__ = ("_try",)
     _try: Callable[..., Any]
     _is_reentrant = False  # if it is, nobody but its owner can release it
+    _is_noted = True  # among those that the program has made
 
     def __init__(self) -> None:
         super().__init__()
         self._note_left()
+        if self._is_noted:
+            ownership.note_made(self)
 
     def __repr__(self) -> str:
         cls = type(self)
@@ -211,6 +214,7 @@ class Latch(Lock):
 
     __slots__ = ()
     _is_freezable = False
+    _is_noted = False
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As a lock's."""

@@ -39,6 +39,11 @@ def waiters_counted_too_soon() -> None:
     put(Bar, "_all_wait", lambda self, waiting: True)
 
 
+@breaks_if(True, "a thread that owns a lock of freezethreads.sync is not stopped")
+def owner_forgotten() -> None:
+    put(Bar, "_owned", lambda self: {})
+
+
 # Without a GIL, who was given a lock runs before anybody looks.
 @breaks_if(HAS_GIL, "nobody counts as waiting who has only been kept from the GIL")
 def looked_once() -> None:

@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import cycle
 from typing import Any, Literal
 
-from freezethreads import World
+from freezethreads import World, sync
 from freezethreads.testing import Actor, Role, Scenario, Violation
 
 PATIENT = 6
@@ -35,9 +36,9 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
         controllers = 1
 
         def setup(self) -> None:
-            self.accounts = [[100] * ACCOUNTS for _ in range(3)]
+            self.accounts = [[100] * ACCOUNTS for _ in range(4)]
             self.lock, self.rlock = threading.Lock(), threading.RLock()
-            self.bed = threading.Lock()
+            self.bed, self.owned = threading.Lock(), sync.Lock()
             self.condition = threading.Condition()
             self.items: queue.Queue[int] = queue.Queue()
             self.simple: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -52,6 +53,7 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 self.dozes_with_lock,
                 self.dozes_with_lock,
                 self.between_acquire_and_release,
+                self.between_two_calls,
                 self.with_condition,
                 self.waits_for_a_condition,
                 self.get,
@@ -100,6 +102,12 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 self.transfer(actor, 1)
             finally:
                 self.rlock.release()
+
+        def between_two_calls(self, actor: Actor) -> None:
+            """The lock itself tells that it is held: this code does not."""
+            with ExitStack() as stack:
+                stack.enter_context(self.owned)
+                self.transfer(actor, 3)
 
         def with_condition(self, actor: Actor) -> None:
             with self.condition:
@@ -165,7 +173,7 @@ if sys.version_info >= (3, 12):  # before, there is nothing to stop them with
                 sums = [sum(accounts) for accounts in self.accounts]
                 if sums != [100 * ACCOUNTS] * len(sums):
                     raise Violation(f"a transfer is half done: {sums}")
-                locks: list[Any] = [self.lock, self.rlock, self.bed]
+                locks: list[Any] = [self.lock, self.rlock, self.bed, self.owned]
                 for lock in [*locks, self.condition, self.items.mutex]:
                     if not lock.acquire(blocking=False):
                         raise Violation(f"somebody stands and holds {lock!r}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import get_context
 from typing import Any
 
-from freezethreads import ForkUnsafe, sync
+from freezethreads import ForkUnsafe, install, sync
 from freezethreads.testing import Actor, Role, Violation
 from stress.scenarios import forks
 
@@ -32,7 +32,9 @@ class Guarded(forks.Forks):
         self.locks = {
             way: [kind() for kind in kinds] for way in ("hold", "hold_barely", "hold_called")
         }
-        self.locks["hold_elsewhere"] = [sync.Lock(), sync.RLock()]  # whose owners are known
+        with install(self.freezer):  # whose owners are known: of these in no other way
+            made = [threading.Lock(), threading.RLock()]
+        self.locks["hold_elsewhere"] = [sync.Lock(), *made]
         self.shared = get_context("fork").RLock()
         self.refused: dict[str, int] = {}
         self.made: dict[str, int] = {}

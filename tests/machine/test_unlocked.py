@@ -119,6 +119,7 @@ def test_the_controller_s_lock_goes_to_one_that_shows_in_the_world() -> None:
         (held,) = world.locks
         assert held.lock is lock
         assert held.thread.name == "next"
+        assert held.site is not None
         assert held.site.function.endswith("take")
     worker.finish()
 
