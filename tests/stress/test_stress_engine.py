@@ -24,7 +24,7 @@ def run(seconds: float, mutant: str | None = None, patience: float = 20.0) -> Re
 
 def test_there_is_a_mutant_for_each_rule() -> None:
     assert "engine" in built_in()
-    assert len(BROKEN) == (7 if HAS_GIL else 6)
+    assert len(BROKEN) == (8 if HAS_GIL else 7)
 
 
 def test_all_holds() -> None:
@@ -33,9 +33,10 @@ def test_all_holds() -> None:
     assert result.checks
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("mutant", [name for name in BROKEN if name != "lock-not-given-back"])
 def test_what_breaks_a_rule_is_noticed(mutant: str) -> None:
-    result = run(40.0, mutant)
+    result = run(100.0, mutant)  # a few, but for a busy machine without a GIL
     assert not result.passed
     assert any(finding.what.startswith("Violation") for finding in result.findings)
 
