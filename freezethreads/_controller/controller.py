@@ -36,7 +36,7 @@ from freezethreads._registry.record import Lifeline, logger
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Ending, Freeze
 from freezethreads._registry.states import State
-from freezethreads._registry.status import Status, ask_all, let_go_all, settled
+from freezethreads._registry.status import Status, ask_all, settled
 from freezethreads._registry.todos import ABSENT
 from freezethreads._report.observers import tell_observers
 
@@ -299,9 +299,9 @@ class Controller:
     def _let_go(self, freeze: Freeze) -> bool:
         """Let everybody go. From any thread; may be repeated. Returns whether it was the first.
 
-        A thread that stands becomes RUNNING in the step that takes the last freeze off its word
-        which holds it. An exception in the middle (a KeyboardInterrupt, in the `__del__` of a world
-        that was dropped, say) is raised when all are let go: nobody else might come to do it.
+        A thread that stands becomes RUNNING as soon as the last freeze is done that holds it. An
+        exception in the middle (a KeyboardInterrupt, in the `__del__` of a world that was dropped,
+        say) is raised when all are let go: nobody else might come to do it.
         """
         try:
             return call_shut(self._thaw, freeze)
@@ -327,12 +327,11 @@ class Controller:
 
     def _thaw_part(self, freeze: Freeze) -> bool:
         first = self._registry.active.pop(freeze, ABSENT) is not ABSENT
-        freeze.done = True  # from here on it holds nobody, and nobody can be asked for it
+        freeze.done = True  # from here on it holds nobody: a stay that no other one holds is over
         if freeze.bar is not None:
             freeze.bar.take_down()
         self._registry.settling.pop(freeze, None)
         close_doors(freeze)
-        let_go_all([record.parking.word for record in list(freeze.members)])
         freeze.completion.complete_all()
         freeze.ring_gathered()
         self._hold_turns.leave(freeze)

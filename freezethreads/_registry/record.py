@@ -46,7 +46,7 @@ from freezethreads._ground.original import (
 from freezethreads._registry.places import Place, bell_of, closed_at
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.states import State
-from freezethreads._registry.status import Status, Word, settled
+from freezethreads._registry.status import Status, Word
 from freezethreads._registry.todos import Todo, TodoList
 from freezethreads._registry.unfinished import Unfinished, strangers
 
@@ -235,7 +235,7 @@ class Record:
         library, from a blocking region into the refrigerator; or it took that hold itself. Only one
         that was moved into that group meanwhile may run.
         """
-        status = settled(self.parking.word.value)
+        status = self.parking.word.value
         if self.is_away:
             return True
         if status.stay is not None and self.registry not in status.stay.closed:
@@ -278,7 +278,7 @@ class Record:
     @property
     def place(self) -> Place | None:
         """Where it stands, or None if it runs. From any thread."""
-        stay = settled(self.parking.word.value).stay
+        stay = self.parking.word.value.stay
         if stay is not None and self.registry not in stay.closed:
             return stay.place
         away = self.away or self._waits_at
@@ -297,7 +297,7 @@ class Record:
         stranger's parking need not be known to its record.
         """
         parking = strangers.get(self.ident, self.parking)
-        stay, place = settled(parking.word.value).stay, self.away or parking.away
+        stay, place = parking.word.value.stay, self.away or parking.away
         inside: tuple[object, ...] = parking.unfinished
         if stay is not None:
             inside = stay.closed

@@ -8,21 +8,23 @@ again with what the first has made of it. So each step below is atomic, whoever 
                  listed (any controller)
         --------------------------------------------+
        |                                            v
-    RUNNING, freezes=()  <---- settled ----  RUNNING, freezes=(F, ...)
-       ^                   (any: F is done)         |
+    RUNNING, freezes=()  <---- F is done ---  RUNNING, freezes=(F, ...)
+       ^                   (whoever thaws)          |
        |                                            | parked (the thread, in a door)
        |                                            v
-       +---- settled (any: none of freezes  STANDS: stay is set  <----+
-             is left that holds it)                 |  calling        | answered (the thread)
+       +------------- the last of freezes   STANDS: stay is set  <----+
+                      that holds it is done         |  calling        | answered (the thread)
                                                     +---------------->+ makes a world's call
 
 * A freeze counts a thread as stopped if the very step that lists it finds a stay; or if it finds,
   after that step, that the thread is away (see `Record`).
-* A stay ends in the step that takes the last freeze off which holds it. So nothing can come between
-  "nobody holds it" and "it runs": a freeze that comes before keeps it, one that comes later waits
-  for the thread's next safepoint, although the thread may not have woken yet.
-* The one who takes that step may be a thaw, another thaw of the same freeze, or the thread itself:
-  all do the same, and whoever is second finds it done.
+* A stay ends when the last freeze is done that holds it. Freezes that are done stay listed until
+  somebody takes a step: each step begins with `settled`, which drops them, and a stay with the last
+  that held it; and who only reads reads it so. So it is all the same who thaws, how often, and when
+  the next step comes; and a thaw is one store, for however many threads.
+* Nothing can come between "nobody holds it" and "it runs". The thread leaves by a step of its own,
+  that of a new freeze comes before it or after it. One that finds the stay held keeps it, and one
+  that does not waits for the thread's next safepoint, although that may not have woken yet.
 
 What this assumes of CPython: `dict.setdefault` with an int for a key is one operation. With a GIL
 it is, since such a key hashes and compares in C; a free-threaded build does it under the dict's own
@@ -128,9 +130,9 @@ class Word:
 
     @property
     def value(self) -> Status:
-        """What it is now."""
+        """What it is now, without what is done."""
         status, after = self._last
-        return self._end()[0] if after else status
+        return settled(self._end()[0] if after else status)
 
     def _end(self) -> Link:
         """The last link.
@@ -155,10 +157,10 @@ class Word:
         status, after = self._last
         if after:
             return False
-        for freeze in status.freezes:
+        for freeze in status.freezes:  # noqa: SIM110 - a generator costs as much as all the rest
             if not freeze.done:
                 return False
-        return status.stay is None
+        return True
 
     def ask(self, asked: Status) -> Status:
         """Ask its thread to stop for the one freeze of `asked`, and return the value.
@@ -192,35 +194,14 @@ class Word:
 
 
 def ask_all(words: Iterable[Word], asked: Status) -> list[Status]:
-    """Ask each of their threads to stop for the one freeze of `asked`, and return the values."""
-    return _change_all(words, asked, listed, asked.freezes[0])
+    """Ask each of their threads to stop for the one freeze of `asked`, and return the values.
 
-
-def let_go_all(words: Iterable[Word]) -> None:
-    """A freeze is done: end each stay that no other one holds. By anybody.
-
-    Who does not stand has nothing to wait for, and drops what is done when it looks. If it
-    comes to stand in this very moment, it looks afterwards.
-    """
-    standing = []
-    for word in words:
-        status, after = word._last
-        if status.stay is not None or after:
-            standing.append(word)
-    _change_all(standing, Status(), settled)
-
-
-def _change_all(
-    words: Iterable[Word], usual: Status, step: Callable[..., Status], *args: Any
-) -> list[Status]:
-    """`change` each of them, and return the values. `usual` is what the step makes of a value that
-    asks for nothing any more.
-
-    There may be thousands of them, and nearly all have such a value: of the one freeze before, or
-    of one that has just been thawed. So this is one loop that calls nothing for these, and they
-    have `usual` in common.
+    There may be thousands of them, and nearly all have a value that asks for nothing any more: that
+    of the one freeze before. So this is one loop that calls nothing for these, and they have
+    `asked` in common.
     """
     values = []
+    (freeze,) = asked.freezes
     over = None  # the last value that asked for nothing, as it never will again
     for word in words:
         old, after = word._last
@@ -228,12 +209,12 @@ def _change_all(
             freezes = old.freezes
             if not freezes or (len(freezes) == 1 and freezes[0].done):
                 over = old
-        link: Link = (usual, {})
+        link: Link = (asked, {})
         if old is over and not after and after.setdefault(0, link) is link:
             word._last = link
-            values.append(usual)
+            values.append(asked)
         else:
-            values.append(word.change(step, *args))
+            values.append(word.change(listed, freeze))
     return values
 
 

@@ -183,12 +183,8 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "let_go_all(" ; "complete_all()" */
+    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "complete_all()" */
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
-    if
-    :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
-    :: !(word & STAY)
-    fi;
     atomic { rung = rung || (entered & bit(f)) };
     if
     :: f == W ->                        /* code: _controller/controller.Controller._thaw: "_turns.leave(" ; "refuse(" */

@@ -34,7 +34,7 @@ proctype Writer() {
                  }
        :: !next[old] -> break
        od;
-       /* code: _registry/status._change_all: "setdefault(0, link) is link" ; "word._last = link" */
+       /* code: _registry/status.ask_all: "setdefault(0, link) is link" ; "word._last = link" */
       if                               /* code: _registry/status.Word.change: "setdefault(0, link) is link" ; "self._last = link" */
 #ifdef MUTANT_set_not_setdefault        /* whoever comes later puts his own in the place of the other's */
        :: true ->

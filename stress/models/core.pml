@@ -150,7 +150,7 @@ proctype Thread() {
 }
 
 inline thaw(f) {
-    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "let_go_all(" ; "complete_all()" */
+    /* code: _controller/controller.Controller._thaw_part: "done = True" ; "complete_all()" */
 #ifndef MUTANT_done_last
     atomic { done = done | bit(f); stands = stands & ~bit(f) };
 #endif
@@ -158,11 +158,6 @@ inline thaw(f) {
     word = word & ~bit(f);
     seen = !(word & ALL);
     if :: seen -> word = word & ~STAY; seen = 0 :: else fi;
-#else
-    if                                  /* code: _registry/status.let_go_all: "word._last" ; "_change_all(" */
-    :: word & STAY -> seen = done & word; atomic { word = SETTLED(word, seen); seen = 0 }
-    :: !(word & STAY)                   /* it drops what is done by itself, when it looks */
-    fi;
 #endif
     atomic { rung = rung || (entered & bit(f)) };
 #ifdef MUTANT_done_last                 /* says that it is done when all have been told */

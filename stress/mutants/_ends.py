@@ -14,7 +14,7 @@ from freezethreads._registry.record import Parking, here
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status, Stay, settled
 from stress.mutants._mutant import breaks, put, replace
-from stress.mutants._words import change_one_by_one
+from stress.mutants._words import ask_one_by_one
 
 
 @breaks("nothing stays armed when the time has run out", "timeouts", explored="leave-and-time-out")
@@ -75,11 +75,11 @@ def missed_wake_up() -> None:
 def not_let_run() -> None:
     def settled_by_itself(old: Status) -> Status:
         """Nobody is RUNNING before it has woken, and found nothing new in its word."""
-        if old.stay is not None and old.stay is not here.parking.word.value.stay:
+        if old.stay is not None and old.stay is not here.parking.word._last[0].stay:
             return old
         return settled(old)
 
-    change_one_by_one()
+    ask_one_by_one()
     replace(settled, settled_by_itself)
 
 

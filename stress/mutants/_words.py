@@ -14,11 +14,12 @@ from freezethreads._controller.controller import Controller
 from freezethreads._ground.original import sleep
 from freezethreads._refrigerator.blocking import Blocking
 from freezethreads._refrigerator.refrigerator import tell, visit
+from freezethreads._registry import status
 from freezethreads._registry.places import Place
-from freezethreads._registry.record import Record, here
+from freezethreads._registry.record import Record
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Freeze
-from freezethreads._registry.status import Status, Stay, Word, _change_all, calling, settled
+from freezethreads._registry.status import Status, Stay, Word, calling, listed, settled
 from stress.mutants._mutant import breaks, put, replace
 
 
@@ -27,34 +28,30 @@ def dawdle() -> None:
     sleep(random.expovariate(5000))
 
 
-def change_one_by_one() -> None:
-    """Have a thaw and a controller make each change by `Word.change` and its step, so that a rule
-    which is broken there is broken for them too."""
+def ask_one_by_one() -> None:
+    """Have a controller ask each thread by `Word.change`, so that a rule which is broken there is
+    broken for it too."""
 
-    def change_all(
-        words: Iterable[Word], usual: Status, step: Callable[..., Status], *args: Any
-    ) -> list[Status]:
-        return [word.change(step, *args) for word in words]
+    def ask_all(words: Iterable[Word], asked: Status) -> list[Status]:
+        return [word.change(listed, asked.freezes[0]) for word in words]
 
-    replace(_change_all, change_all)
+    replace(status.ask_all, ask_all)
 
 
 @breaks("a thread is let go in one step", "overlaps", explored="overlap")
-def handed_over_in_two_steps() -> None:
+def let_go_in_two_steps() -> None:
     change = Word.change
 
     def change_in_two(self: Word, step: Callable[..., Status], *args: Any) -> Status:
-        """A thaw reads what holds the thread, decides, and then writes what it has decided."""
-        if step is not settled or self is here.parking.word:
+        """A thread reads that nobody holds it, and then writes that it is gone."""
+        if step is not settled:
             return change(self, step, *args)
         old = self.value
-        new = settled(old)
-        if new is not old:
-            dawdle()
-            self._last = (new, {})
-        return new
+        dawdle()
+        self._last = (old, {})
+        return old
 
-    change_one_by_one()
+    ask_one_by_one()
     put(Word, "change", change_in_two)
 
 
@@ -66,7 +63,7 @@ def changed_by_force() -> None:
         self._last = (new, {})
         return new
 
-    change_one_by_one()
+    ask_one_by_one()
     put(Word, "change", change)
 
 

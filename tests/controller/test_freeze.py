@@ -60,13 +60,13 @@ def test_a_request_that_stays_on_a_list_asks_for_nothing_and_is_dropped() -> Non
         assert thread.record.is_asked
         freezer._controller.thaw(stale)
         freezer._registry.announce(stale)
-        assert stale in word.value.freezes
+        assert stale in word._last[0].freezes
         assert not thread.record.is_asked
         thread.do(freezer.safepoint)
         freezer._registry.settle(stale)
         with pytest.raises(FreezeTimeout):
             freezer.hold(timeout=0)
-        assert stale not in word.value.freezes
+        assert stale not in word._last[0].freezes
         assert not thread.record.is_asked
 
 

@@ -14,7 +14,7 @@ from freezethreads import FreezeError, Freezer, FreezeTimeout, LeaseExpired, Sta
 from freezethreads._controller import controller
 from freezethreads._controller.nowait import HoldRequest
 from freezethreads._controller.standing import standing
-from freezethreads._registry.status import Word
+from freezethreads._registry.requests import Freeze
 from freezethreads.integrations import asyncio_loop
 from freezing import actor, before, handing_on, left_at_rest, looping, puppet, puppets
 from helpers import WAIT, wait_until
@@ -105,13 +105,13 @@ def test_they_are_let_go_in_reverse(
 ) -> None:
     asked: list[list[bool]] = []
 
-    def look(words: list[Word]) -> None:
-        if words:
+    def look(part: Freeze) -> None:
+        if part.members:
             asked.append([record.is_asked_to_stop for record in records])
 
     with puppets(freezer, *ORDER) as threads:
         records = [thread.record for thread in threads]
-        before(monkeypatch, controller, "let_go_all", look)
+        before(monkeypatch, controller, "close_doors", look)
         first, second, third = (passing(freezer, thread) for thread in threads)
         with first, second, third:
             way(freezer, group=list(ORDER))

@@ -10,24 +10,11 @@ from freezethreads import Freezer, FreezeTimeout, State
 from freezethreads._controller.controller import Controller
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator
-from freezethreads._registry import status
-from freezethreads._registry.status import Link
 from freezing import Pause, actor, after, at_bell, before, looping, puppet
 from helpers import WAIT, raise_once, wait_for, wait_until
 
 MOMENT = 0.2
 """Seconds in which a thread that runs, and should not, is sure to be seen doing so."""
-
-
-class PausingDict(dict[int, Link]):
-    """What comes after a status: whoever has decided what that is to be waits before he says so."""
-
-    def __init__(self, pause: Pause) -> None:
-        self._pause = pause
-
-    def setdefault(self, key: int, link: Link) -> Link:
-        self._pause()
-        return super().setdefault(key, link)
 
 
 def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_on_its_way_back(
@@ -91,29 +78,31 @@ def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_about_to_stan
         region.result(WAIT)
 
 
-def test_a_freeze_that_is_done_hides_no_hold_from_a_thaw(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_freeze_that_is_done_hides_no_hold_from_a_thread_that_is_woken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """
-    1. a world and a hold stand; the world's thaw has found that the hold is left
+    1. a world and a hold stand; the world is thawed; the thread has found that the hold is left
     2. another hold is asked for; the first one counts the thread as stopped, and it does
     3. the first hold is thawed
-    4. the world's thaw goes on from what it has found
+    4. the thread goes on from what it has found
     """
     freezer = Freezer()
     stop, ran = threading.Event(), threading.Event()
     with puppet(freezer) as thread, actor() as one, actor() as two, actor() as three:
-        found = Pause(one.worker)
+        found = Pause(thread.worker)
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
         first = two.do(freezer.hold, timeout=WAIT)
-        after(monkeypatch, status, "settled", found)
-        thawing = one.tell(world.thaw)
+        wait_until(lambda: thread.record.parking.entered is not None)
+        after(monkeypatch, refrigerator, "settled", found)
+        one.do(world.thaw)
         found.wait()
         second = three.do(freezer.hold, timeout=0)
         two.do(first.thaw)
         stop.set()
         running = thread.tell(ran.set)
         found.go()
-        thawing.result(WAIT)
         assert not ran.wait(MOMENT)
         three.do(second.thaw)
         running.result(WAIT)
@@ -124,9 +113,9 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    1. a world is thawed; the thaw has found that nobody else holds the thread
+    1. a world is thawed: it is done, and has yet to wake the thread
     2. a hold is asked for; the thread may go on, although nobody has woken it, so the hold waits
-    3. the thaw goes on from what it has found, and must not take the hold off
+    3. the thaw goes on, and wakes the thread, which stops for the hold
     """
     freezer = Freezer()
     stop = threading.Event()
@@ -134,8 +123,7 @@ def test_a_hold_that_comes_while_a_thaw_lets_a_thread_go_waits_for_its_next_safe
         found = Pause(one.worker)
         passing = thread.pass_safepoints(stop)
         world = one.do(freezer.freeze, timeout=WAIT)
-        word = thread.record.parking.word
-        word._last = (word.value, PausingDict(found))
+        before(monkeypatch, Completion, "complete_all", found)
         thawing = one.tell(world.thaw)
         found.wait()
         waits = at_bell(monkeypatch, two.worker)
@@ -180,8 +168,8 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
 
 @pytest.mark.parametrize(
     ("owner", "step"),
-    [(status, "_change_all"), (Completion, "complete_all"), (Controller, "_recount_controller")],
-    ids=["_change_all", "complete_all", "_recount_controller"],
+    [(Completion, "complete_all"), (Controller, "_recount_controller")],
+    ids=["complete_all", "_recount_controller"],
 )
 def test_an_exception_in_a_thaw_that_nobody_repeats_leaves_nobody_parked(
     monkeypatch: pytest.MonkeyPatch, owner: object, step: str

@@ -94,9 +94,10 @@ def test_the_end_of_a_region_drops_what_is_done_and_the_next_need_not_look() -> 
         region = freezer.blocking()
         thread.do(region.__enter__)
         freezer.freeze(timeout=WAIT).thaw()
-        assert thread.record.parking.word.value.freezes
+        word = thread.record.parking.word
+        assert word._last[0].freezes
         thread.do(region.__exit__, None, None, None)
-        assert not thread.record.parking.word.value.freezes
+        assert not word._last[0].freezes
 
 
 def test_a_change_that_changes_nothing_mends_the_hint() -> None:
