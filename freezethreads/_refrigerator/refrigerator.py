@@ -69,7 +69,8 @@ def visit_safepoint(
         for freeze in about_to_ask(registry, record):
             wait = partial(wait_to_be_asked, registry, freeze)
             wait_away(registry, place_of(frame, kind, label), wait)
-    if record.todo or not parking.word.is_quiet():  # `is_asked`, with a call less
+    status, after = parking.word._last
+    if record.todo or after or status.freezes:  # perhaps one that is done, of which it takes leave
         visit(registry, record, place_of(frame, kind, label))
 
 
@@ -270,7 +271,7 @@ def _stand(
             for turns in registry.turns.values():
                 turns.ring()
     # (If its stay has begun and is over, what has come since waits for the next visit.)
-    status = word.change(settled) if stay.begun else word.value
+    status = word.change(settled) if stay.begun else word.unsettled
     holder = status.due(doors, stay.closed)
     if holder is None:
         status = word.change(settled)
@@ -286,12 +287,12 @@ def _stand(
         status.stay is not None and status.due(doors, stay.closed) is not None
     ):
         # (The latter: its signal handler has come here while it stands.)
-        following = status.holder()
-        if following is not None and following is not holder:
-            _get_ready(parking, following)
-            holder = following
-        if following is not None and status.stay is not None:
-            _wait_at(parking, following, status.stay)
+        if holder is None or holder.done or holder not in status.freezes:
+            holder = status.holder()
+            if holder is not None:
+                _get_ready(parking, holder)
+        if holder is not None and status.stay is not None:
+            _wait_at(parking, holder, status.stay)
         status = word.change(settled)
     if parking.entered is not None:
         _step_out(parking)
@@ -322,13 +323,13 @@ def _wait_at(parking: Parking, holder: Freeze, stay: Stay) -> None:
     """
     parking.entered = holder.completion
     holder.completion.enter(parking.bell)
-    is_held = not holder.done and parking.word.value.stay is stay  # it may be asked no more
+    is_held = not holder.done and parking.word.unsettled.stay is stay  # it may be asked no more
     if is_held and not parking.calls:
         # Handlers of signals run in the main thread alone. One that comes just before the system
         # call, or to another thread, does not wake it, as in any `acquire()`: so it looks.
         parking.bell.wait(_LISTEN if get_ident() == main.ident else -1)
     _step_out(parking)
-    if parking.calls or parking.word.value.calling:
+    if parking.calls or parking.word.unsettled.calling:
         _make_calls(parking, stay)
 
 

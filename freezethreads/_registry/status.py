@@ -131,8 +131,14 @@ class Word:
     @property
     def value(self) -> Status:
         """What it is now, without what is done."""
+        return settled(self.unsettled)
+
+    @property
+    def unsettled(self) -> Status:
+        """The same with what is done, for whoever does not take that for more than it is: a stay in
+        there may be over."""
         status, after = self._last
-        return settled(self._end()[0] if after else status)
+        return self._end()[0] if after else status
 
     def _end(self) -> Link:
         """The last link.

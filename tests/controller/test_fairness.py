@@ -8,7 +8,7 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout
 from freezethreads._ground.completion import Completion
-from freezing import Pause, RiggedDict, actor, at_bell, before, looping, puppet
+from freezing import Pause, actor, at_bell, before, looping, puppet
 from helpers import WAIT, wait_for
 
 
@@ -81,8 +81,7 @@ def test_a_thread_at_which_somebody_looks_during_the_thaw_runs_too(
         looping_on = thread.tell(counting.loop)
         world = freezer.freeze(timeout=WAIT)
         was = counting.count
-        members = world._freeze.members
-        world._freeze.members = RiggedDict(members, after_list=freezer.threads)
+        before(monkeypatch, Completion, "complete_all", lambda _: freezer.threads())
         world.thaw()
         wakes.wait()
         asks = at_bell(monkeypatch, next_one.worker)

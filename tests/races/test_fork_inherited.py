@@ -146,7 +146,7 @@ def test_no_lock_of_one_that_is_walked_over_is_taken(freezer: Freezer) -> None:
         before()
         ownership.share()
     expected = [registry.pending, registry.outstanding, *queues]
-    expected += [ownership._acquired, ownership._awaited]
+    expected += [ownership._made, ownership._acquired, ownership._awaited]
     assert [id(one) for one in walked] == [id(one) for one in expected]
 
 

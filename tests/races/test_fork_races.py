@@ -269,7 +269,8 @@ def test_the_child_of_a_parked_thread_runs_although_a_thaw_was_under_way(
         stopped = asking.result(WAIT)
         wait_for(asleep)
         thaws = Pause(controller.worker)
-        stopped._freeze.members = RiggedDict(stopped._freeze.members, after_list=thaws)
+        completion = stopped._freeze.completion
+        completion._waiting = RiggedDict(completion._waiting, after_list=thaws)
         thawing = controller.tell(stopped.thaw)
         thaws.wait()
         go.set()

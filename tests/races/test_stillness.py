@@ -133,7 +133,8 @@ def test_the_marker_of_a_later_region_is_not_taken_off_by_an_earlier_thaw() -> N
         passing = thread.pass_safepoints(stop)
         world = controller.do(freezer.freeze, timeout=WAIT)
         pause = Pause(controller.worker)
-        world._freeze.members = RiggedDict(world._freeze.members, after_list=pause)
+        completion = world._freeze.completion
+        completion._waiting = RiggedDict(completion._waiting, after_list=pause)
         stop.set()
         thawed = controller.tell(world.thaw)
         pause.wait()
@@ -164,7 +165,8 @@ def test_of_two_thaws_at_once_the_slower_takes_nothing_off() -> None:
         passing = thread.pass_safepoints(stop)
         world = freezer.freeze(timeout=WAIT)
         pause = Pause(watchdog.worker)
-        world._freeze.members = RiggedDict(world._freeze.members, after_list=pause)
+        completion = world._freeze.completion
+        completion._waiting = RiggedDict(completion._waiting, after_list=pause)
         stop.set()
         expired = watchdog.tell(freezer._controller.expire, world._freeze)
         pause.wait()
