@@ -103,8 +103,8 @@ _Clocks: TypeAlias = Mapping[int, float | None]
 
 
 class _Way(NamedTuple):
-    """What a thread waits for, who ends that wait (any of these; nobody, if who would has ended),
-    what else may, and where that one acquired it."""
+    """What a thread waits for, who ends that wait (any of these, itself aside; nobody, if who would
+    has ended), what else may, and where that one acquired it."""
 
     what: str
     key: int  # of the object, for comparing
@@ -127,9 +127,9 @@ def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
     such wait, and for a second or two of processor time at most.
     """
     able = Reached() if reach else None
-    first = _look(able)
+    first = _stuck(_look(able))
     for looks in range(1, _LOOKS + 1):
-        if not _stuck(first):
+        if not first:
             break
         before = _clocks(first)
         sleep(min(max(_MOMENT, 2 * sys.getswitchinterval()), _LONGEST))
@@ -140,7 +140,7 @@ def find_deadlocks(reach: bool = False) -> tuple[Deadlock, ...]:
         if looks == _LOOKS or all(moved.isdisjoint(end) for end, _ in _ends(same)):
             still = {i: way for i, way in same.items() if i not in moved}
             return tuple(_told(still, {i for i in still if after.get(i) is None}))
-        first = later
+        first = _stuck(later)
     return ()
 
 
@@ -170,11 +170,12 @@ def _stuck(ways: _Ways) -> dict[int, _Way]:
     """The ways of those who go on no more."""
     left = dict(ways)
     while True:
-        going = [i for i, way in left.items() if way.to and any(to not in left for to in way.to)]
+        # Each once: thousands of threads may wait for a sign by the same ones.
+        ends = {id(way.to): way.to for way in left.values()}
+        going = {key for key, to in ends.items() if any(one not in left for one in to)}
         if not going:
             return left
-        for ident in going:
-            del left[ident]
+        left = {ident: way for ident, way in left.items() if id(way.to) not in going}
 
 
 def _from(edges: Mapping[int, Collection[int]], starts: Iterable[int]) -> list[int]:
@@ -221,9 +222,11 @@ def _told(ways: _Ways, unseen: Collection[int]) -> Iterator[Deadlock]:
 
     def owner_of(ident: int) -> str:
         way = ways[ident]
-        if not way.to:
-            return "nobody" if _is_sign(way) else "a thread that has ended"
         others = [to for to in way.to if to != ident]
+        if _is_sign(way) and not others:
+            return "nobody"
+        if not way.to:
+            return "a thread that has ended"
         return _some([name_of(to) for to in others or way.to])
 
     def edge(ident: int) -> Edge:
@@ -299,28 +302,29 @@ class _Seen(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What is to be seen at one moment, more or less. `others` are the threads that may give a
-    sign; None if somebody may who is no thread of the program."""
+    """What is to be seen at one moment, more or less. `held` tells of a lock, by its id, who has
+    acquired it. `givers` are the threads that may give a sign to any other; None if somebody may
+    who is no thread of the program."""
 
     seen: Mapping[int, _Seen]
-    held: list[tuple[int, Held]]
+    held: Mapping[int, Mapping[int, Held]]
     living: Collection[int]
     frozen: Mapping[int, Freeze]
-    others: Collection[int] | None = None
+    givers: tuple[int, ...] | None = None
 
 
 def _look(able: Reached | None = None) -> dict[int, _Way]:
     """Who waits for whom now. With `able`, a wait for a sign leads to those alone who can give it,
     as references tell."""
-    seen, held = uncollected(_see) if HAS_GIL else ({}, [])
+    seen, held = uncollected(_see) if HAS_GIL else ({}, {})
     # Afterwards: who has acquired anything by then that is seen here, lives or has ended.
     living = {*current_frames(), *(thread.ident or 0 for thread in enumerate_threads())}
     program = living - {get_ident(), *own_idents}
-    others = None
+    givers = None
     if _knows_all() and not _has_handlers():
-        givers = living - (own_idents.keys() - calling_idents.keys())
-        others = [ident for ident in givers if ident not in seen or not seen[ident].over]
-    look = _Look(seen, held, living, _frozen(), others)
+        able_to = living - (own_idents.keys() - calling_idents.keys())
+        givers = tuple(sorted(i for i in able_to if i not in seen or not seen[i].over))
+    look = _Look(seen, held, living, _frozen(), givers)
     found = {ident: _way(ident, look) for ident in program}
     ways = {ident: way for ident, way in found.items() if way is not None}
     return ways if able is None else _narrowed(ways, look, able)
@@ -341,10 +345,13 @@ def _narrowed(ways: dict[int, _Way], look: _Look, able: Reached) -> dict[int, _W
     return ways
 
 
-def _see() -> tuple[dict[int, _Seen], list[tuple[int, Held]]]:
+def _see() -> tuple[dict[int, _Seen], dict[int, dict[int, Held]]]:
     frames = current_frames()
+    held: dict[int, dict[int, Held]] = {}
     try:
-        held = [(ident, one) for ident in frames for one in held_in(frames[ident])]
+        for ident in frames:
+            for one in held_in(frames[ident]):
+                held.setdefault(id(one.lock), {})[ident] = one
         others = frames.keys() - {get_ident(), *own_idents}
         return {ident: _seen(frames[ident]) for ident in others}, held
     finally:
@@ -398,11 +405,10 @@ def _way(ident: int, look: _Look) -> _Way | None:
     if freeze is not None:
         way_out = TIME_OUT if freeze.whole.leases else THAW
         return _Way(f"{THE_THAW_OF}{freeze!r}", id(freeze), (freeze.asked.ident,), way_out, at)
-    if seen is not None and seen.sign is not None and look.others is not None:
+    if seen is not None and seen.sign is not None and look.givers is not None:
         sign = seen.sign
         what = f"{A_SIGN_BY}{sign.call} of {object.__repr__(sign.thing)}"
-        others = tuple(sorted(other for other in look.others if other != ident))
-        return _Way(what, id(sign.thing), others, NO_THREAD, at)
+        return _Way(what, id(sign.thing), look.givers, NO_THREAD, at)
     return None
 
 
@@ -443,7 +449,7 @@ def _has_turn_before(ident: int) -> Freeze | None:
 def _way_to_lock(
     ident: int, lock: Any, for_ever: bool, at: Place | None, look: _Look
 ) -> _Way | None:
-    holders = {who: one for who, one in look.held if one.lock is lock}
+    holders = look.held.get(id(lock), {})
     owner, only_owner = _owner_of(lock, list(holders))
     if owner is None:
         return None

@@ -462,11 +462,34 @@ def test_a_sign_that_nobody_can_give(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "which could be given by nobody (code" in str(found)
 
 
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+def test_who_may_give_a_sign_is_listed_once_for_all_who_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadlocks, "_knows_all", partial(bool, True))
+    monkeypatch.setattr(deadlocks, "_has_handlers", partial(bool, False))  # not those of pytest
+    event = threading.Event()
+    waiters = [start(event.wait) for _ in range(3)]
+    idents = {waiter.ident or 0 for waiter in waiters}
+    wait_until(lambda: idents <= deadlocks._look().keys())
+    ways = deadlocks._look()
+    event.set()
+    for waiter in waiters:
+        waiter.finish()
+    assert len({id(ways[ident].to) for ident in idents}) == 1
+
+
+def test_nobody_waits_for_a_sign_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {1: _Way(f"{A_SIGN_BY}Event.wait", 0, (1,), NO_THREAD)}
+    (found,) = look_for(monkeypatch, [ways] * 2, [{1: 1.0}] * 2)
+    assert "which could be given by nobody (code" in str(found)
+
+
 def test_an_owner_that_a_thread_outside_python_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     lock = threading.RLock()
     owner = start(lock.acquire)
     owner.finish()
-    look = deadlocks._Look({}, [], {1}, {})
+    look = deadlocks._Look({}, {}, {1}, {})
     for knows_all, way_out in [(True, None), (False, FOREIGN)]:
         monkeypatch.setattr(deadlocks, "_knows_all", partial(bool, knows_all))
         way = deadlocks._way_to_lock(1, lock, True, None, look)
