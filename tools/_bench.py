@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, dumps, freezes, micro, programs, report, scale, waits
+from benchmarks import alternatives, arrivals, dumps, freezes, micro, programs, report, scale, waits
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
     *micro.GROUPS,
     *waits.GROUPS,
+    *arrivals.GROUPS,
     *freezes.GROUPS,
     *scale.GROUPS,
     *dumps.GROUPS,

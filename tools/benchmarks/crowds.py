@@ -7,12 +7,14 @@ import threading
 from _thread import LockType, allocate_lock
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from time import perf_counter
 
 PATIENCE = 60.0
 """Seconds after which a wait of the benchmark itself, none that is measured, is given up."""
 
 _SETTLING = 0.01  # seconds
+_SLOW = 1.0  # seconds; whoever loses the GIL all the same has it back after that
 _STACK = 256 * 1024  # bytes; ten thousand stacks of the default size are too many for some
 
 
@@ -22,7 +24,7 @@ class Crowd:
     def __init__(self, size: int) -> None:
         self.size = size
         self.go = True
-        self.lap = 0
+        self.lap = 0  # which runs now, or is the next
         self.gates: list[LockType] = []
         self._times: list[float] = []
         self._all = threading.Event()
@@ -30,10 +32,18 @@ class Crowd:
 
     def begin(self) -> None:
         """Wait for the start, which finds all threads here. By each thread."""
-        start = _held_lock()
+        start = held_lock()
         self._starts.append(start)
         self.arrive()
         start.acquire()
+
+    def laps(self) -> Iterator[int]:
+        """Begin one lap after the other, and get its number, which is `lap` until it is over."""
+        for lap in count():
+            self.begin()
+            if not self.go:
+                break
+            yield lap
 
     def arrive(self) -> None:
         """Note the time. By each thread, once a lap."""
@@ -43,22 +53,23 @@ class Crowd:
 
     def await_all(self) -> float:
         """Wait until all threads have arrived; return when the last one did, and begin a lap."""
-        wait(self._all)
+        while len(self._times) < self.size:  # without a GIL two may be the last
+            wait(self._all)
+            self._all.clear()
         last = max(self._times)
         self._times.clear()
-        self._all.clear()
         return last
 
     def start(self) -> None:
-        """Wait until all threads are at `begin`, let them go, and give them a moment.
+        """Let go all threads, which are at `begin`, and give them a moment.
 
         From then on each runs, or waits for nothing but the GIL or a processor. With a GIL the
         calling thread keeps it meanwhile: to get it back from n threads that run takes n switch
         intervals, and n that wait for it with a short timeout wear out the machine.
         """
-        self.await_all()
+        starts, self._starts = self._starts, []
         with slow_switches():
-            for start in self._starts:
+            for start in starts:
                 start.release()
             deadline = perf_counter() + _SETTLING
             while perf_counter() < deadline:
@@ -66,7 +77,7 @@ class Crowd:
 
     def make_gate(self) -> LockType:
         """A lock that is held, and will be released when the crowd ends. By each thread."""
-        gate = _held_lock()
+        gate = held_lock()
         self.gates.append(gate)
         return gate
 
@@ -76,6 +87,7 @@ def crowd(size: int, body: Callable[[Crowd], object]) -> Iterator[Crowd]:
     """Threads in `body`, which all run when the block begins, and have ended when it is left."""
     people = Crowd(size)
     with started(size, lambda _: body(people)):
+        people.await_all()
         try:
             people.start()
             yield people
@@ -84,6 +96,22 @@ def crowd(size: int, body: Callable[[Crowd], object]) -> Iterator[Crowd]:
             for gate in people.gates:
                 if gate.locked():
                     gate.release()
+
+
+@contextmanager
+def runners(size: int, body: Callable[[Crowd], object]) -> Iterator[Crowd]:
+    """Threads that run in laps: `for lap in crowd.laps(): while crowd.lap == lap: ...`.
+
+    The block starts each lap, counts it when it is over, and waits until all have arrived from it.
+    """
+    people = Crowd(size)
+    with started(size, lambda _: body(people)):
+        people.await_all()
+        try:
+            yield people
+        finally:
+            people.go = False
+            people.start()
 
 
 @contextmanager
@@ -109,7 +137,7 @@ def started(size: int, body: Callable[[int], object]) -> Iterator[None]:
 def slow_switches() -> Iterator[None]:
     """Keep the GIL, while nothing is measured."""
     before = sys.getswitchinterval()
-    sys.setswitchinterval(PATIENCE)
+    sys.setswitchinterval(_SLOW)
     try:
         yield
     finally:
@@ -128,8 +156,8 @@ class Ring:
     def __init__(self, size: int) -> None:
         self.size = size
         self._go = True
-        self._locks = [_held_lock() for _ in range(size)]
-        self._begin, self._ended = _held_lock(), _held_lock()
+        self._locks = [held_lock() for _ in range(size)]
+        self._begin, self._ended = held_lock(), held_lock()
         self._laps = 0
         self._seconds = 0.0
 
@@ -183,7 +211,8 @@ def ring(size: int) -> Iterator[Callable[[], float]]:
             circle.stop()
 
 
-def _held_lock() -> LockType:
+def held_lock() -> LockType:
+    """A raw lock that is held already."""
     lock = allocate_lock()
     lock.acquire()
     return lock
