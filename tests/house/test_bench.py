@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import _bench
-from benchmarks import programs, report, workloads
+from benchmarks import programs, report, scale, workloads
 from benchmarks.arrivals import (
     Turn,
     flag_turns,
@@ -47,6 +47,12 @@ LIMITS = {
     "last of 1000 running again after the thaw, waiting between safepoints": (1.5, 1.0),
     "a registered thread, bytes": (3, 1),
     "dump of a process with 200 threads": (3, 2),
+    "control socket: list of 1000 threads, per thread": (2, 1),
+    **{
+        f"{call} of {size} blocked threads, per thread": (2, 1)
+        for call in scale.CALLS
+        for size in (1000, 10_000)
+    },
 }
 ALTERNATIVES = (
     "Event and counting Condition",

@@ -4,47 +4,77 @@ from __future__ import annotations
 
 import functools
 import gc
+import io
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from time import perf_counter
+from time import thread_time
+from typing import TypeVar
 
 from benchmarks.crowds import crowd
 from benchmarks.freezes import block
 from benchmarks.rows import Group, Row, Sample, Scale
 from freezethreads import Freezer
 
+T = TypeVar("T")
+
 SIZES = (100, 1000, 10_000)
 _COUNTED = 100  # threads over which bytes are averaged
-_FREEZES_OF = 10_000  # threads frozen for one sample of a small crowd, all its freezes together
+_THREADS = 10_000  # that are frozen for a sample of any size, in all its freezes together
+
+CALLS = (
+    "freeze()",
+    "world.threads",
+    "thaw()",
+    "freezer.threads()",
+    "freezer.sites()",
+    "freezer.statistics()",
+    "freezer.dump()",
+)
 
 
 @contextmanager
 def _growing(scale: Scale) -> Iterator[Sequence[Sample]]:
-    """Freeze and thaw of crowds of blocked threads, each with a freezer of its own; per thread."""
-    with ExitStack() as stack:
-        samples = []
-        for size in SIZES:
-            freezer, threads = Freezer(f"{size} threads"), scale.threads(size)
-            stack.enter_context(crowd(threads, functools.partial(block, freezer)))
-            repeats = max(1, scale.threads(_FREEZES_OF) // threads)
-            samples.append(functools.partial(_freeze_and_thaw, freezer, size, threads, repeats))
-        yield samples
+    """What each call takes for each of the threads, which are all that the process has.
+
+    It is processor time: nobody has to be waited for, and the longer a call, the more likely is
+    that something else runs meanwhile.
+    """
+
+    def sample(size: int) -> Mapping[str, float]:
+        threads = scale.threads(size)
+        freezer = Freezer(f"{size} threads")
+        with crowd(threads, functools.partial(block, freezer)):
+            freezer.freeze().thaw()  # which finds them on their way into their region
+            rounds = [time_calls(freezer) for _ in range(scale.threads(_THREADS) // threads)]
+        return {
+            f"{call} of {size}": sum(each[call] for each in rounds) / len(rounds) / threads
+            for call in CALLS
+        }
+
+    yield [functools.partial(sample, size) for size in SIZES]
 
 
-def _freeze_and_thaw(
-    freezer: Freezer, size: int, threads: int, repeats: int
-) -> Mapping[str, float]:
-    began = perf_counter()
-    for _ in range(repeats):
-        world = freezer.freeze()
-        world.thaw()
-    seconds = perf_counter() - began
-    if len(world.threads) != threads:
-        raise RuntimeError(f"{len(world.threads)} threads were frozen, and not {threads}")
-    return {f"of {size}": seconds / repeats / threads}
+def time_calls(freezer: Freezer) -> Mapping[str, float]:
+    """The processor time of each of `CALLS`, of a freezer whose threads are all blocked."""
+    taken: dict[str, float] = {}
+
+    def timed(name: str, call: Callable[[], T]) -> T:
+        began = thread_time()
+        result = call()
+        taken[name] = thread_time() - began
+        return result
+
+    world = timed("freeze()", freezer.freeze)
+    timed("world.threads", lambda: world.threads)
+    timed("thaw()", world.thaw)
+    timed("freezer.threads()", freezer.threads)
+    timed("freezer.sites()", freezer.sites)
+    timed("freezer.statistics()", freezer.statistics)
+    timed("freezer.dump()", lambda: freezer.dump(io.StringIO()))
+    return taken
 
 
 @contextmanager
@@ -99,9 +129,10 @@ def _growth(make: Callable[[], object]) -> int:
     return tracemalloc.get_traced_memory()[0] - before
 
 
-def _growth_row(size: int, must: float | None) -> Row:
-    name = f"freeze and thaw, per thread, of {size} blocked threads"
-    return Row(name, f"of {size}", f"of {SIZES[0]}", must, must)
+def _growth_row(call: str, size: int) -> Row:
+    """That a call takes no more for each of so many threads than for each of a few."""
+    name = f"{call} of {size} blocked threads, per thread"
+    return Row(name, f"{call} of {size}", f"{call} of {SIZES[0]}", 2, 1)
 
 
 GROUPS = (
@@ -110,5 +141,5 @@ GROUPS = (
         _bytes,
         share=0.5,
     ),
-    Group((_growth_row(1000, None), _growth_row(10_000, 1.0)), _growing, share=0.5),
+    Group([_growth_row(call, size) for size in SIZES[1:] for call in CALLS], _growing, share=0.5),
 )
