@@ -316,7 +316,8 @@ def _can_be_called(record: Record, freeze: Freeze) -> bool:
     """Whether a thread that counts as stopped stands, can be woken, or is on its way to stand."""
     if record.parking.word.value.stay is not None:
         return True
-    if freeze.bar is not None and kind_of(freeze.bar.stopped[record.ident]) == "call":
+    place = None if freeze.bar is None else freeze.bar.stopped.get(record.ident)
+    if place is not None and kind_of(place) == "call":
         return False
     waits_at = record.away or record.parking.away
     return waits_at is None or bell_of(waits_at) is not None

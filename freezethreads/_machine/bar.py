@@ -44,6 +44,7 @@ which is the trap again. And it is raised where the interpreter might have raise
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -53,7 +54,7 @@ from typing import Any, Final
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.foreign import ForeignThread
-from freezethreads._ground.frames import current_frames
+from freezethreads._ground.frames import HAS_GIL, current_frames
 from freezethreads._ground.original import (
     Thread,
     get_ident,
@@ -94,23 +95,24 @@ class Bar:
     """One freeze's part in the engine. `freeze` is its request, `where` its kind.
 
     `stopped` says where each thread is that has arrived, by ident; `awaited` who has not, and what
-    it is in. `strangers` are the records of threads that are not registered. `codes`, when all have
-    arrived, is the code to which those in a call of C come back: from then on the events of each
-    instruction are needed there alone, and the controller's own code is as fast as ever, but for
+    it is in. `strangers` are the records of threads that are not registered. `has_all`: all have
+    arrived. From then on the events of each instruction are needed only in `codes`, to which those
+    in a call of C come back, and newcomers; the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
     what that refers to is not to live longer), its code, and the call that it has made there; and
     `owned` a lock that it owns.
     Of a thread that has arrived `caught` tells of which kinds the atomic code is that it is in, and
     where; `locks` what it holds, and where it acquired that; and `ways_back`, if it is in a call of
-    C, the code to which it comes back.
+    C, the code to which it comes back. Of a newcomer, which has yet to arrive, that is all the code
+    that it is in.
     """
 
     __slots__ = (
         "awaited",
         "caught",
-        "codes",
         "first_seen",
         "freeze",
+        "has_all",
         "locks",
         "owned",
         "parking",
@@ -135,7 +137,7 @@ class Bar:
         self.locks: dict[int, list[tuple[object, Place | None]]] = {}
         self.ways_back: dict[int, list[CodeType]] = {}
         self.first_seen: dict[int, float] = {}
-        self.codes: frozenset[CodeType] | None = None
+        self.has_all = False
         self.parking = here.parking
 
     def put_up(self) -> None:
@@ -150,6 +152,13 @@ class Bar:
         trap.take_down(self)
         self.locks.clear()
 
+    @property
+    def codes(self) -> frozenset[CodeType] | None:
+        """Where the events of each instruction are needed; None: everywhere."""
+        if not self.has_all:
+            return None
+        return frozenset(chain.from_iterable(self.ways_back.copy().values()))
+
     # The threads' side.
 
     def concerns(self, ident: int, frame: FrameType) -> bool:
@@ -162,8 +171,8 @@ class Bar:
         """Whether it does. By a thread that no look has claimed, and that has said where it is."""
         if not self.concerns(ident, frame):
             return False
-        if ident in self.stopped:
-            if places.kind_of(self.stopped[ident]) != "anywhere":  # it was in a call of C
+        if (place := self.stopped.get(ident)) is not None:
+            if places.kind_of(place) != "anywhere":  # it was in a call of C
                 self._note_locks(ident, frame, running=False)  # it has done nothing more since
             return True
         return self._decide(ident, frame)
@@ -207,6 +216,7 @@ class Bar:
                 self.awaited[ident] = _shelter_of_lock(lock, frame)
             return False
         self._note(ident, frame, running=True)
+        self.ways_back.pop(ident, None)
         self._arrive(ident, place_at(frame.f_code, frame.f_lasti))
         return True
 
@@ -216,7 +226,9 @@ class Bar:
 
     def stand(self, ident: int) -> None:
         """In the refrigerator, until the freeze is done. By a thread that has arrived."""
-        parking, place = here.parking, self.stopped[ident]
+        parking, place = here.parking, self.stopped.get(ident)
+        if place is None:
+            return  # it has been moved out of the group
         record = self.registry.own.record
         if record is None or record.exited:
             stranger = self.strangers.get(ident) or self._make_stranger(ident)
@@ -227,6 +239,7 @@ class Bar:
         else:
             self.freeze.members[record] = None
             parking.word.ask(Status((self.freeze,)))
+            self._look_again(record)
             visit_only(self.registry, record, place)
 
     # The controller's side.
@@ -281,7 +294,7 @@ class Bar:
                     self._count(look, ident, waiting.pop(ident), "call")
             if self.awaited:
                 return False
-            self.codes = frozenset(chain.from_iterable(self.ways_back.values()))
+            self.has_all = True
             return True
         finally:
             frames.clear()
@@ -338,6 +351,14 @@ class Bar:
         record.parking.word.ask(Status((self.freeze,)))
         self.freeze.members[record] = None
         self._arrive(ident, place, look)
+        self._look_again(record)
+
+    def _look_again(self, record: Record) -> None:
+        """Whether a thread that was made to stop has been moved out meanwhile. By whoever has done
+        that, afterwards; whoever moves it looks the other way round."""
+        if self.freeze.group and not self.freeze.covers(record.group):
+            self.stopped.pop(record.ident, None)
+            self.registry.withdraw(self.freeze, record)
 
     def _note(self, ident: int, frame: Frame, running: bool) -> None:
         """What anybody may ask of a thread that has arrived there, when nobody can look any more.
@@ -383,6 +404,22 @@ class Bar:
             record = self.registry.records.get(ident) or self._make_stranger(ident)
             found[record] = shelter
         return found
+
+    def follow(self, record: Record) -> None:
+        """The thread has come into the group, or has left it. By whoever moved it, afterwards.
+
+        A newcomer that nobody waits for any more is stopped all the same. (One that another thread
+        has moved without a GIL, so that nobody may read where it is, when it next calls a function
+        of Python's.)
+        """
+        ident = record.ident
+        if not self._is_meant(ident):
+            self.stopped.pop(ident, None)
+        elif self.freeze.group and ident not in self.stopped:
+            frame = sys._getframe() if ident == get_ident() else _frame_of(ident)
+            self.ways_back[ident] = list(_codes_of_program(frame))
+            if self.has_all:  # first that, and then the look; whoever counts the other way round
+                trap.change()
 
     def late(self) -> int:
         """How many have not arrived. By its controller."""
@@ -480,6 +517,20 @@ def _codes_to_watch(frame: Frame) -> Iterator[CodeType]:
     while at is not None:
         yield at.f_code
         at = at.f_back if kind_of(at.f_code) == "own" else None
+
+
+def _codes_of_program(frame: FrameType | None) -> Iterator[CodeType]:
+    """All the code that is not the library's, from that frame on outwards."""
+    at = frame
+    while at is not None:
+        if kind_of(at.f_code) != "own":
+            yield at.f_code
+        at = at.f_back
+
+
+def _frame_of(ident: int) -> FrameType | None:
+    """The innermost frame of another thread, if anybody may read it."""
+    return current_frames().get(ident) if HAS_GIL else None
 
 
 def _is_shut(record: Record) -> bool:

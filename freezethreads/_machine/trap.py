@@ -50,11 +50,13 @@ T = TypeVar("T")
 
 
 class Stopping(Protocol):
-    """What the trap asks: a bar. `codes` is where its threads return to from calls of C, when all
-    have arrived; None before."""
+    """What the trap asks: a bar. `codes` is where it needs the events of each instruction, when all
+    have arrived; None before: everywhere."""
 
     freeze: Freeze
-    codes: frozenset[CodeType] | None
+
+    @property
+    def codes(self) -> frozenset[CodeType] | None: ...
 
     def concerns(self, ident: int, frame: FrameType) -> bool: ...
 

@@ -285,8 +285,9 @@ class Record:
         if away is not None:
             return away
         for freeze in self.parking.word.value.freezes:
-            if freeze.bar is not None and not freeze.done and self.ident in freeze.bar.stopped:
-                return freeze.bar.stopped[self.ident]
+            stopped_at = None if freeze.bar is None else freeze.bar.stopped.get(self.ident)
+            if stopped_at is not None and not freeze.done:
+                return stopped_at
         return self.last if self.stopped else None
 
     @property

@@ -183,7 +183,9 @@ class Registry:
         """
         is_own = record is self.own.record
         for freeze in list(self.active):
-            if self._is_meant(freeze, record):
+            if freeze.bar is not None:
+                freeze.bar.follow(record)
+            elif self._is_meant(freeze, record):
                 if not is_own:
                     freeze.newcomers[record] = None
                 # In this order: who is a member is frozen. If the thaw was quicker than that, it is

@@ -35,6 +35,8 @@ class Barring(Protocol):
 
     def take_down(self) -> None: ...
 
+    def follow(self, record: Record) -> None: ...
+
 
 class Asked:
     """What a controller has asked for, and who that is. Made by its thread, and never changed.
