@@ -7,8 +7,9 @@ import time
 
 from fork_helpers import check_works
 from freezethreads import Freezer
+from freezethreads._ground.arguments import Where
 from helpers import WAIT, start, wait_until
-from peers.looking import frozen_idents, take, wait_while_progress, witness
+from peers.looking import freezer_of, frozen_idents, take, wait_while_progress, witness
 
 GROUP = "bomb"
 
@@ -87,9 +88,9 @@ def check_held(freezer: Freezer, bomb: Bomb) -> None:
         assert bomb.alive() == frozen_idents(freezer)
 
 
-def fork_bomb(most: int, births: int) -> None:
+def fork_bomb(most: int, births: int, where: Where = "safepoint") -> None:
     """Hold a bomb when so many threads were born; let all end, and see that nobody is left."""
-    freezer = Freezer("forkbomb")
+    freezer = freezer_of("forkbomb", where)
     bomb = Bomb(freezer, most)
     try:
         bomb.light()
@@ -104,9 +105,9 @@ def fork_bomb(most: int, births: int) -> None:
     check_works(freezer, registered=False)
 
 
-def fork_freeze(most: int, seconds: float, held_at: float) -> None:
+def fork_freeze(most: int, seconds: float, held_at: float, where: Where = "safepoint") -> None:
     """Hold a bomb that burns for `seconds` when `held_at` have passed, and thaw it: it burns on."""
-    freezer = Freezer("fork_freeze")
+    freezer = freezer_of("fork_freeze", where)
     bomb = Bomb(freezer, most)
     try:
         bomb.light()

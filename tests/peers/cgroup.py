@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from freezethreads import Freezer
+from freezethreads._ground.arguments import Where
 from freezing import looping
 from helpers import WAIT
-from peers.looking import check_still, frozen_groups, witness
+from peers.looking import check_still, freezer_of, frozen_groups, witness
 
 
-def simple(threads: int) -> None:
+def simple(threads: int, where: Where = "safepoint") -> None:
     """Hold so many looping threads and let them go."""
-    freezer = Freezer("simple")
+    freezer = freezer_of("simple", where)
     with looping(freezer, threads, "a") as loops, witness() as others:
         assert frozen_groups(freezer) == []
         with freezer.hold(group="a", timeout=WAIT):

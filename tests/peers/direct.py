@@ -8,9 +8,9 @@ import time
 from collections import deque
 from concurrent.futures import Future
 
-from freezethreads import Freezer
+from freezethreads._ground.arguments import Where
 from helpers import WAIT, start
-from peers.looking import wait_while_progress
+from peers.looking import freezer_of, wait_while_progress
 
 _WINDOW = 100  # todos of one asker that are pending at a time
 
@@ -18,8 +18,8 @@ _WINDOW = 100  # todos of one asker that are pending at a time
 class Direct:
     """So many registered threads, each of which asks random ones for its share of the todos."""
 
-    def __init__(self, workers: int, todos: int, seed: int) -> None:
-        self.freezer = Freezer("direct")
+    def __init__(self, workers: int, todos: int, seed: int, where: Where) -> None:
+        self.freezer = freezer_of("direct", where)
         self.made = [0] * workers
         self.over = threading.Event()
         self.frozen_once = threading.Event()
@@ -77,10 +77,16 @@ class Direct:
         time.sleep(0.001)
 
 
-def direct(workers: int, todos: int, every: float = 0.001, seed: int = 1) -> int:
+def direct(
+    workers: int,
+    todos: int,
+    where: Where = "safepoint",
+    every: float = 0.001,
+    seed: int = 1,
+) -> int:
     """Have `workers` threads ask each other for `todos` todos in all, and freeze them meanwhile,
     `every` so many seconds; returns how many freezes that were."""
-    run = Direct(workers, todos, seed)
+    run = Direct(workers, todos, seed, where)
 
     def look() -> list[int]:
         return list(run.made)

@@ -7,10 +7,11 @@ import threading
 import pytest
 
 from freezethreads import Freezer, State, sync
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell
 from freezing import Puppet, before, looping, puppet
 from helpers import WAIT, start, wait_until
-from peers.looking import witness
+from peers.looking import freezer_of, witness
 
 
 class Again:
@@ -92,16 +93,16 @@ def flood_waiting(todos: int) -> None:
     assert not freezer.armed
 
 
-def register_during_freeze(threads: int) -> None:
+def register_during_freeze(threads: int, where: Where = "safepoint") -> None:
     """So many threads register while the world stands: each is in it, and runs after the thaw."""
-    freezer = Freezer("register")
+    freezer = freezer_of("register", where)
     ran = [False] * threads
 
     def run(index: int) -> None:
-        with freezer.register():
+        with freezer.register(group="a"):
             ran[index] = True
 
-    with looping(freezer, 1), freezer.freeze(timeout=WAIT) as world:
+    with looping(freezer, 1, "a"), freezer.freeze(timeout=WAIT, group="a") as world:
         newcomers = [start(run, index) for index in range(threads)]
         wait_until(lambda: len(world.threads) == threads + 1)
         assert {info.state for info in world.threads} == {State.FROZEN}

@@ -10,14 +10,23 @@ from contextlib import contextmanager
 from typing import Any
 
 from freezethreads import Freezer, State
+from freezethreads._ground.arguments import Where
 from freezing import Loops, looping
-from helpers import WAIT
+from helpers import WAIT, start_own
+
+
+def freezer_of(name: str, where: Where = "safepoint") -> Freezer:
+    """A freezer that stops threads there, unless a freeze says otherwise."""
+    freezer = Freezer(name)
+    freezer._registry.where = where
+    return freezer
 
 
 @contextmanager
 def witness() -> Iterator[Loops]:
-    """A thread of another freezer. As long as it makes progress, so could whoever is free to."""
-    with looping(Freezer("witness"), 1) as loops:
+    """A thread of another freezer, which no freeze of all threads stops. As long as it makes
+    progress, so could whoever is free to."""
+    with looping(Freezer("witness"), 1, start=start_own) as loops:
         yield loops
 
 
@@ -42,6 +51,12 @@ def frozen_groups(freezer: Freezer) -> list[str]:
 def frozen_idents(freezer: Freezer) -> set[int]:
     """Which threads are frozen."""
     return {info.ident for info in freezer.threads() if info.state is State.FROZEN}
+
+
+def stands(freezer: Freezer, thread: threading.Thread) -> bool:
+    """Whether a registered thread stands in the refrigerator. One that is frozen may have yet to
+    come there, from a call of C."""
+    return freezer._registry.find(thread).parking.word.value.stay is not None
 
 
 def take(semaphore: threading.Semaphore, count: int) -> None:

@@ -1,4 +1,8 @@
-"""The bug reports of such systems: CPython, runc, Kubernetes, and liburcu's test of fork()."""
+"""The bug reports of such systems: CPython, runc, Kubernetes, and liburcu's test of fork().
+
+Stopped between two bytecodes, a thread executes one of them from one freeze to the next, and does
+not come to its next wait; and nobody holds back half-way who waits in C.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,13 @@ import pytest
 
 from fork_helpers import Fork, check_alone, forked, waiting
 from freezethreads import Freezer, LeaseExpired, State, sync
+from freezethreads._ground.arguments import Where
 from freezing import actor, at_bell, looping, puppet, puppets
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import Request
+from machine import ANYWHERE, needs_monitoring
 from peers import cancels, exits, floods
-from peers.looking import check_still, frozen_groups, groups_of, witness
+from peers.looking import check_still, freezer_of, frozen_groups, groups_of, witness
 from sync_clock import begin
 
 
@@ -26,10 +32,11 @@ def freezer() -> Freezer:
 
 @pytest.mark.parametrize("make", [sync.Lock, sync.RLock])
 def test_cpython_144513(
-    freezer: Freezer, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any], where: Where
 ) -> None:
     """A lock was handed to a thread that the collector had parked, and nobody could go on. Here
     it goes to who is not frozen, though that came later, and then it is free."""
+    freezer = freezer_of("reports", where)
     lock = make()
 
     def use() -> None:
@@ -77,15 +84,19 @@ def test_cpython_151518(freezer: Freezer, monkeypatch: pytest.MonkeyPatch) -> No
         looping.result(WAIT)
 
 
-def test_cpython_157666() -> None:
+@pytest.mark.parametrize(
+    ("where", "threads"), [("safepoint", 200), pytest.param("anywhere", 20, marks=needs_monitoring)]
+)
+def test_cpython_157666(where: Where, threads: int) -> None:
     """Threads that register during a collection. Here they are in the freeze, however many."""
-    floods.register_during_freeze(threads=200)
+    floods.register_during_freeze(threads, where)
 
 
+@pytest.mark.parametrize("where", ["safepoint", ANYWHERE])
 @pytest.mark.parametrize("kind", ["freeze", "hold"])
-def test_cpython_137433(kind: str) -> None:
+def test_cpython_137433(kind: str, where: Where) -> None:
     """The interpreter did not end when a daemon thread was parked at its end."""
-    exits.exit_while_frozen(kind, threads=2)
+    exits.exit_while_frozen(kind, 2, where)
 
 
 def fail_by_time_out(freezer: Freezer, half_way: Callable[[], None]) -> None:
@@ -152,10 +163,20 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize("fail", FAILURES)
-def test_runc_2791(freezer: Freezer, fail: Callable[[Freezer, Callable[[], None]], None]) -> None:
+AT_ONCE = [fail_by_callback, fail_by_lease, fail_by_end_of_thread, fail_by_watchdog]
+
+
+@pytest.mark.parametrize(
+    ("where", "fail"),
+    [
+        *[("safepoint", fail) for fail in FAILURES],
+        *[pytest.param("anywhere", fail, marks=needs_monitoring) for fail in AT_ONCE],
+    ],
+)
+def test_runc_2791(where: Where, fail: Callable[[Freezer, Callable[[], None]], None]) -> None:
     """A freeze that failed left its group half-way, FREEZING, until somebody thawed it and tried
     again. Here everybody runs after any failure, and the next freeze and the next hold work."""
+    freezer = freezer_of("reports", where)
     over = threading.Event()
 
     def half_way() -> None:
@@ -221,13 +242,14 @@ THAWS = [
 
 @pytest.mark.parametrize(("kind", "thaw"), THAWS)
 def test_kubernetes_104280(
-    freezer: Freezer,
     caplog: pytest.LogCaptureFixture,
+    where: Where,
     kind: str,
     thaw: Callable[[Freezer, str], str],
 ) -> None:
     """A container was found frozen, or thawed, and no log said by whom. Here each thaw that is not
     its controller's own is a warning with the holder's name and reason: one, and no more."""
+    freezer = freezer_of("reports", where)
     with looping(freezer, 1) as loops:
         holder = thaw(freezer, kind)
         loops.progress()
@@ -243,9 +265,10 @@ def test_kubernetes_104280(
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "unregistered"])
-def test_urcu_fork(freezer: Freezer, registered: bool) -> None:
+def test_urcu_fork(registered: bool, where: Where) -> None:
     """liburcu's test_urcu_fork: a process forks while threads are parked. The child has none of
     them, nothing of theirs is asked there, and the freezer works in both."""
+    freezer = freezer_of("reports", where)
     with looping(freezer, 2, "a") as loops, waiting(freezer, todos=1):
         if registered:
             freezer.register("forker")

@@ -1,7 +1,9 @@
 """The bug reports of such systems: the todo patch for the kernel's freezer of 2005, and its heirs.
 
 As it was mailed, the patch looked at the caller's list instead of the target's, counted in the
-wrong direction, and left its request behind after a time-out.
+wrong direction, and left its request behind after a time-out. All of that is of threads that have
+yet to come to a safepoint: between two bytecodes nothing is on their lists, and each is always at
+one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State
+from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator as refrigerator_module
 from freezethreads._registry.requests import Freeze
@@ -21,8 +24,9 @@ from freezethreads._registry.todos import Todo
 from freezing import Pause, Puppet, actor, at_bell, before, puppet, puppets
 from helpers import WAIT, wait_for, wait_until
 from in_steps import Request
+from machine import needs_monitoring
 from peers import floods
-from peers.looking import frozen_groups
+from peers.looking import freezer_of, frozen_groups
 
 
 @pytest.fixture
@@ -237,13 +241,21 @@ def exhaust(freezer: Freezer, thread: Puppet, name: str) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 2])
-@pytest.mark.parametrize("name", ["pending", "active", "word"])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *[("safepoint", name) for name in ("pending", "active", "word")],
+        pytest.param("anywhere", "pending", marks=needs_monitoring),
+        pytest.param("anywhere", "active", marks=needs_monitoring),
+    ],
+)
 @pytest.mark.parametrize("kind", ["freeze", "hold"])
 def test_2005_out_of_memory_while_freezes_are_posted(
-    freezer: Freezer, kind: str, name: str, at: int
+    where: Where, kind: str, name: str, at: int
 ) -> None:
     """Some threads have been asked to stop, perhaps all but one, and then no memory is left to ask
     the next. Nobody stays asked, nobody stops, and the next freeze works."""
+    freezer = freezer_of("todos", where)
     over = threading.Event()
     with puppets(freezer, "a", "b", "c") as threads:
         exhaust(freezer, threads[at], name)

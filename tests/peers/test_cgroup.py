@@ -1,4 +1,9 @@
-"""The kernel's cgroup v2 freezer selftests: one group, and what a held one does not forget."""
+"""The kernel's cgroup v2 freezer selftests: one group, and what a held one does not forget.
+
+Stopped between two bytecodes, no thread can leave the region or the wait in which it was frozen; so
+it cannot end there, nor unregister instead of stopping. A bomb is always in a section: of the
+semaphore that its threads release at their end.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,24 @@ import pytest
 
 from fork_helpers import state_of
 from freezethreads import Freezer, Hold, State, World
+from freezethreads._ground.arguments import Where
 from freezing import Loops, actor, at_bell, looping, puppet
 from helpers import WAIT, Worker, start, wait_for, wait_until
+from machine import ANYWHERE, needs_monitoring
 from peers import bombs, cgroup
-from peers.looking import check_still, frozen_groups, groups_of, witness
+from peers.looking import (
+    check_still,
+    freezer_of,
+    frozen_groups,
+    groups_of,
+    stands,
+    witness,
+)
 
 
 @pytest.fixture
-def freezer() -> Freezer:
-    return Freezer("cgroup")
+def freezer(where: Where) -> Freezer:
+    return freezer_of("cgroup", where)
 
 
 @pytest.fixture
@@ -27,14 +41,15 @@ def others() -> Iterator[Loops]:
         yield loops
 
 
-def test_simple() -> None:
+def test_simple(where: Where) -> None:
     """test_cgfreezer_simple: 100 looping processes. A hold parks all of them, a thaw none."""
-    cgroup.simple(threads=5)
+    cgroup.simple(5, where)
 
 
-def test_forkbomb() -> None:
+@pytest.mark.parametrize("where", ["safepoint", ANYWHERE])
+def test_forkbomb(where: Where) -> None:
     """test_cgfreezer_forkbomb: a hold of a thread bomb ends, and nobody is born out of it."""
-    bombs.fork_bomb(most=12, births=40)
+    bombs.fork_bomb(12, 40, where)
 
 
 def test_mkdir(freezer: Freezer, others: Loops) -> None:
@@ -92,7 +107,16 @@ def unregister_awaited(freezer: Freezer) -> Hold:
         return holding.result(WAIT)
 
 
-@pytest.mark.parametrize("leave", [exit_held, unregister_held, unregister_awaited])
+@pytest.mark.parametrize(
+    ("where", "leave"),
+    [
+        ("safepoint", exit_held),
+        ("safepoint", unregister_held),
+        ("safepoint", unregister_awaited),
+        pytest.param("unlocked", unregister_held, marks=needs_monitoring),
+        pytest.param("anywhere", unregister_held, marks=needs_monitoring),
+    ],
+)
 def test_rmdir(freezer: Freezer, others: Loops, leave: Callable[[Freezer], Hold]) -> None:
     """test_cgfreezer_rmdir: a held group that loses its last thread holds the next one as well."""
     ran = threading.Event()
@@ -114,13 +138,14 @@ def test_rmdir(freezer: Freezer, others: Loops, leave: Callable[[Freezer], Hold]
 
 def look_at_stack(freezer: Freezer, thread: Worker[None]) -> None:
     """From outside, as a profiler does."""
-    assert "safepoint" in str(freezer.threads()[0].stack())
+    assert "_loop" in str(freezer.threads()[0].stack())
     assert thread.ident in sys._current_frames()
 
 
 def call_in_thread(freezer: Freezer, thread: Worker[None]) -> None:
     """From inside: a world within the hold has the thread look at itself."""
     with freezer.freeze(timeout=WAIT) as world:
+        wait_until(lambda: stands(freezer, thread))
         seen = world.call(thread, lambda: (threading.get_ident(), state_of(freezer, thread)))
         assert seen == (thread.ident, State.FROZEN)
         assert state_of(freezer, thread) is State.FROZEN

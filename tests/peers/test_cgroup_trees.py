@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from freezethreads import Freezer
+from freezethreads._ground.arguments import Where
 from freezing import looping
 from helpers import WAIT
-from peers.looking import check_still, frozen_groups, witness
+from peers.looking import check_still, freezer_of, frozen_groups, witness
 
 
-def test_tree() -> None:
+def test_tree(where: Where) -> None:
     """test_cgfreezer_tree: a/{b/{c,d},e/{f,g/h},i,k}, with processes in c, in h and three in k.
 
     A hold of b, f and g freezes c and h, one of a the rest; without the first three all stay
     frozen, and without that of a they run.
     """
-    freezer = Freezer("tree")
+    freezer = freezer_of("tree", where)
     with ExitStack() as stack:
         places = {"a.b.c": 1, "a.e.g.h": 1, "a.k": 3}
         c, h, k = [

@@ -1,4 +1,9 @@
-"""HotSpot's handshake tests: runtime/handshake."""
+"""HotSpot's handshake tests: runtime/handshake.
+
+A todo is made at a safepoint, wherever else a freeze stops threads. A thread that suspends others
+would be suspended itself between its `hold()` and the line that notes what that returned; then
+nobody could thaw it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,12 @@ from collections.abc import Callable
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout
+from freezethreads._ground.arguments import Where
 from freezethreads._registry.record import Record
 from freezethreads._report import ownership, stragglers
 from freezing import Pause, actor, before, looping, puppet
 from helpers import WAIT
+from machine import ANYWHERE
 from peers import direct, handshakes
 from peers.walks import Means, walk_stacks, walk_stacks_async
 
@@ -82,9 +89,10 @@ def test_handshake_suspend_exit() -> None:
     assert holds >= 3 * 2 * 10
 
 
-def test_handshake_direct() -> None:
+@pytest.mark.parametrize("where", ["safepoint", ANYWHERE])
+def test_handshake_direct(where: Where) -> None:
     """HandshakeDirectTest: 32 threads make 300,000 handshakes with each other, and safepoints."""
-    assert direct.direct(workers=4, todos=800) > 0
+    assert direct.direct(4, 800, where) > 0
 
 
 def test_handshake_timeout() -> None:

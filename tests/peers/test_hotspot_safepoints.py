@@ -1,4 +1,7 @@
-"""HotSpot's safepoint tests: runtime/Safepoint, and the verifiers of its debug builds."""
+"""HotSpot's safepoint tests: runtime/Safepoint, and the verifiers of its debug builds.
+
+What is late for a safepoint, or verified at one, makes no sense between two bytecodes.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, LeaseExpired, SafepointViolation, State, sync
+from freezethreads._ground.arguments import Where
 from freezethreads._report import ownership
 from freezing import actor, at_bell, looping, puppet
 from helpers import WAIT, wait_for, wait_until
-from peers.looking import check_still, frozen_groups, groups_of, witness
+from peers.looking import check_still, freezer_of, frozen_groups, groups_of, witness
 from sync_clock import Clock
 
 
@@ -40,10 +44,10 @@ def test_abort_vm_on_safepoint_timeout(
         loops.progress()
 
 
-def test_abort_on_vm_operation_timeout(caplog: pytest.LogCaptureFixture) -> None:
+def test_abort_on_vm_operation_timeout(caplog: pytest.LogCaptureFixture, where: Where) -> None:
     """TestAbortOnVMOperationTimeout: the operation takes longer than it may; everybody runs again,
     with the operation still under way."""
-    freezer = Freezer()
+    freezer = freezer_of("timeout", where)
     with looping(freezer, 2) as loops:
         with pytest.raises(LeaseExpired):
             freezer.run_frozen(loops.progress, timeout=WAIT, lease=0.02, reason="too long")
@@ -54,9 +58,11 @@ def test_abort_on_vm_operation_timeout(caplog: pytest.LogCaptureFixture) -> None
     assert ["too long" in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_abort_on_vm_operation_timeout_of_one_in_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_abort_on_vm_operation_timeout_of_one_in_time(
+    caplog: pytest.LogCaptureFixture, where: Where
+) -> None:
     """The same of an operation that does not: nothing happens to it."""
-    freezer = Freezer()
+    freezer = freezer_of("timeout", where)
     with looping(freezer, 2) as loops, witness() as others:
         freezer.run_frozen(check_still, loops, others, timeout=WAIT, lease=WAIT)
     assert freezer.statistics().lease_expiries == 0

@@ -1,4 +1,8 @@
-"""LTP's freezer tests: testcases/kernel/controllers/freezer."""
+"""LTP's freezer tests: testcases/kernel/controllers/freezer.
+
+Stopped between two bytecodes, nobody holds back half-way who waits in C; and a hold of its own
+group lets its thread go on.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fork_helpers import state_of
 from freezethreads import Freezer, State, sync
+from freezethreads._ground.arguments import Where
 from freezing import Loops, Puppet, at_bell, looping, puppet, puppets
 from helpers import WAIT, wait_for, wait_until
+from machine import ANYWHERE
 from peers import bombs, cancels
-from peers.looking import check_still, frozen_groups, groups_of, witness
+from peers.looking import check_still, freezer_of, frozen_groups, groups_of, stands, witness
 from sync_clock import Clock, begin, turn_over
 
 
@@ -27,8 +34,9 @@ def others() -> Iterator[Loops]:
         yield loops
 
 
-def test_freeze_thaw(freezer: Freezer, others: Loops) -> None:
+def test_freeze_thaw(others: Loops, where: Where) -> None:
     """freeze_thaw.sh: one cycle, and the process is alive and runs."""
+    freezer = freezer_of("ltp", where)
     with looping(freezer, 1, "a") as loops:
         hold = freezer.hold(group="a", timeout=WAIT)
         check_still(loops, others)
@@ -82,9 +90,10 @@ def ask_by_exception(thread: Puppet, stop: threading.Event) -> None:
 
 @pytest.mark.parametrize("ask", [ask_by_flag, ask_by_exception])
 def test_freeze_kill_thaw(
-    freezer: Freezer, others: Loops, ask: Callable[[Puppet, threading.Event], None]
+    others: Loops, where: Where, ask: Callable[[Puppet, threading.Event], None]
 ) -> None:
     """freeze_kill_thaw.sh: a stop request to a frozen process works right after the thaw."""
+    freezer = freezer_of("ltp", where)
     stop, ended = threading.Event(), threading.Event()
     work: list[int] = []
 
@@ -100,7 +109,9 @@ def test_freeze_kill_thaw(
 
     with puppet(freezer) as thread:
         looped = thread.tell(loop)
-        with freezer.freeze(timeout=WAIT) as world:
+        wait_until(lambda: bool(work))
+        with freezer.freeze(timeout=WAIT):
+            wait_until(lambda: stands(freezer, thread.worker))
             done = len(work)
             with pytest.MonkeyPatch.context() as patch:
                 back = at_bell(patch, thread.worker)
@@ -109,9 +120,10 @@ def test_freeze_kill_thaw(
                 wait_for(back)
             others.progress()
             assert not ended.is_set()
-            assert world.threads[0].state is State.FROZEN
+            assert state_of(freezer, thread.worker) is State.FROZEN
         looped.result(WAIT)
-        assert len(work) == done, "it went on for a while"
+        # (Between two bytecodes it may stand after it has looked at the flag.)
+        assert len(work) - done <= (where != "safepoint"), "it went on for a while"
 
 
 def test_freeze_self_thaw(freezer: Freezer, others: Loops) -> None:
@@ -129,8 +141,9 @@ def test_freeze_self_thaw(freezer: Freezer, others: Loops) -> None:
         loops.progress()
 
 
-def test_freeze_sleep_thaw(freezer: Freezer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_freeze_sleep_thaw(monkeypatch: pytest.MonkeyPatch, where: Where) -> None:
     """freeze_sleep_thaw.sh: a sleep that ends while frozen returns at the thaw, at once."""
+    freezer = freezer_of("ltp", where)
     clock = Clock(monkeypatch)
     with puppet(freezer) as thread:
         sleeping = begin(monkeypatch, thread, sync.sleep, 5.0)
@@ -142,6 +155,7 @@ def test_freeze_sleep_thaw(freezer: Freezer, monkeypatch: pytest.MonkeyPatch) ->
         sleeping.result(WAIT)  # and the clock stands
 
 
-def test_fork_freeze() -> None:
+@pytest.mark.parametrize("where", ["safepoint", ANYWHERE])
+def test_fork_freeze(where: Where) -> None:
     """fork_freeze.sh: processes that fork for four seconds, frozen after half a second; thawed."""
-    bombs.fork_freeze(most=12, seconds=0.1, held_at=0.02)
+    bombs.fork_freeze(12, 0.1, 0.02, where)

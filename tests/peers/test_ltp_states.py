@@ -1,4 +1,8 @@
-"""LTP's freezer tests: transitions that do not exist, and processes that are stopped already."""
+"""LTP's freezer tests: transitions that do not exist, and processes that are stopped already.
+
+Stopped between two bytecodes, a thread does not go from one wait to another within a region, nor
+make those turns in a freezable wait that a rigged clock makes here.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,16 @@ import pytest
 
 from fork_helpers import check_works
 from freezethreads import FreezeError, Freezer, State, sync
+from freezethreads._ground.arguments import Where
 from freezing import Puppet, at_bell, puppet
 from helpers import WAIT, wait_for, wait_until
+from peers.looking import freezer_of, stands
 from sync_clock import Clock, begin, turn_over
 
 
 @pytest.fixture
-def freezer() -> Freezer:
-    return Freezer("ltp")
+def freezer(where: Where) -> Freezer:
+    return freezer_of("ltp", where)
 
 
 def leave_region(own: Puppet) -> None:
@@ -84,6 +90,7 @@ def be_frozen(thread: Puppet, attempt: Callable[[], State]) -> State:
     passing = thread.pass_safepoints(over)
     try:
         with thread.freezer.freeze(timeout=WAIT) as world:
+            wait_until(lambda: stands(thread.freezer, thread.worker))
             over.set()
             state = world.call(thread.worker, attempt)
             assert not passing.done()
@@ -156,6 +163,7 @@ def test_stop_freeze_thaw_cont(
         go_on(thread, stopped, signal)
 
 
+@pytest.mark.parametrize("where", ["safepoint"])
 def test_stop_freeze_sleep_thaw_cont(freezer: Freezer) -> None:
     """stop_freeze_sleep_thaw_cont.sh: the same, and the process's own sleep ends meanwhile.
 
@@ -180,6 +188,7 @@ def test_stop_freeze_sleep_thaw_cont(freezer: Freezer) -> None:
         go_on(thread, stopped, signal)
 
 
+@pytest.mark.parametrize("where", ["safepoint"])
 def test_stop_freeze_sleep_thaw_cont_freezable(
     freezer: Freezer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

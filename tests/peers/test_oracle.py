@@ -1,4 +1,7 @@
-"""The oracle, after liburcu's rcutorture: short runs, and that it can say no."""
+"""The oracle, after liburcu's rcutorture: short runs, and that it can say no.
+
+What its threads keep whole is whole at safepoints, and seen broken between any two bytecodes.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ from queue import SimpleQueue
 
 from fork_helpers import check_works
 from freezethreads import Freezer, State
+from freezethreads._ground.arguments import Where
 from helpers import WAIT, start, wait_until
-from peers.looking import frozen_groups, take, witness
+from peers.looking import freezer_of, frozen_groups, take, witness
 
 
 def names_of(wide: int, deep: int) -> list[str]:
@@ -74,9 +75,9 @@ def stepping(freezer: Freezer, groups: list[str]) -> Iterator[Steppers]:
         steppers.finish()
 
 
-def stress_empty(wide: int, deep: int) -> None:
+def stress_empty(wide: int, deep: int, where: Where = "safepoint") -> None:
     """Nobody is in any group, each is held, and who comes at last finds that out."""
-    freezer = Freezer("fj_none")
+    freezer = freezer_of("fj_none", where)
     groups = names_of(wide, deep)
     entered = threading.Event()
 
@@ -96,9 +97,9 @@ def stress_empty(wide: int, deep: int) -> None:
     assert not freezer.armed
 
 
-def stress_one(wide: int, deep: int) -> None:
+def stress_one(wide: int, deep: int, where: Where = "safepoint") -> None:
     """One thread visits all groups, and is held in each: by a hold of it, or of one above it."""
-    freezer = Freezer("fj_one")
+    freezer = freezer_of("fj_one", where)
     groups = names_of(wide, deep)
     arrived: SimpleQueue[str] = SimpleQueue()
     leave = threading.Semaphore(0)
@@ -125,9 +126,9 @@ def stress_one(wide: int, deep: int) -> None:
     assert not freezer.armed
 
 
-def stress_each(wide: int, deep: int) -> None:
+def stress_each(wide: int, deep: int, where: Where = "safepoint") -> None:
     """A thread in each group, and each group held; they are thawed from above, and from below."""
-    freezer = Freezer("fj_each")
+    freezer = freezer_of("fj_each", where)
     groups = names_of(wide, deep)
     with stepping(freezer, groups) as steppers:
         thaw_in_order(freezer, steppers, groups)

@@ -89,12 +89,12 @@ def check_alone(freezer: Freezer, registered: bool) -> None:
 
 
 def check_works(freezer: Freezer, registered: bool) -> None:
-    """Freeze, hold and ask another thread; be frozen by it, if registered."""
+    """Freeze, hold and ask another thread; be frozen by it, if registered. At safepoints."""
     with looping(freezer, "new") as worker:
-        with freezer.freeze(timeout=WAIT) as world:
+        with freezer.freeze(timeout=WAIT, where="safepoint") as world:
             assert state_of(freezer, worker) is State.FROZEN
             assert world.call(worker, threading.get_ident) == worker.ident
-        with freezer.hold(timeout=WAIT):
+        with freezer.hold(timeout=WAIT, where="safepoint"):
             assert state_of(freezer, worker) is State.FROZEN
         assert freezer.todo(worker, threading.get_ident).result(WAIT) == worker.ident
     if registered:
@@ -105,7 +105,7 @@ def _be_frozen(freezer: Freezer) -> None:
     me = threading.current_thread()
 
     def look() -> State:
-        with freezer.freeze(timeout=WAIT):
+        with freezer.freeze(timeout=WAIT, where="safepoint"):
             return state_of(freezer, me)
 
     looking = start(look)

@@ -33,8 +33,11 @@ Region = AbstractContextManager[None]
 class Loops:
     """Registered threads that do nothing but count and pass safepoints."""
 
-    def __init__(self, freezer: Freezer, count: int) -> None:
+    def __init__(
+        self, freezer: Freezer, count: int, start: Callable[..., Worker[None]] = start
+    ) -> None:
         self.freezer = freezer
+        self._start = start
         self.counts = [0] * count
         self.threads: list[Worker[None]] = []
         self._go, self._stop = threading.Event(), threading.Event()
@@ -46,7 +49,7 @@ class Loops:
     def start(self, group: str) -> None:
         """Start them all; returns when all are registered and have run."""
         for index in range(len(self.counts)):
-            self.threads.append(start(self._loop, index, group, name=f"loop-{index}"))
+            self.threads.append(self._start(self._loop, index, group, name=f"loop-{index}"))
         self._go.set()  # not before: threads that compute let others start slowly
         self.progress()
 
@@ -88,9 +91,11 @@ def left_at_rest() -> Iterator[Freezer]:
 
 
 @contextmanager
-def looping(freezer: Freezer, count: int, group: str = "") -> Iterator[Loops]:
+def looping(
+    freezer: Freezer, count: int, group: str = "", start: Callable[..., Worker[None]] = start
+) -> Iterator[Loops]:
     """`count` threads of `group` that loop, from when all run until the block is left."""
-    loops = Loops(freezer, count)
+    loops = Loops(freezer, count, start)
     try:
         loops.start(group)
         yield loops

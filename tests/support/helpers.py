@@ -71,9 +71,9 @@ class OwnWorker(Worker[T], OwnThread):
     """One that the library takes for its own: no freezer enrols or stops it."""
 
 
-def start_own(fn: Callable[[*Ts], T], *args: *Ts) -> Worker[T]:
+def start_own(fn: Callable[[*Ts], T], *args: *Ts, name: str = "freezethreads-test") -> Worker[T]:
     """Start a thread like those of the library that calls `fn(*args)`; end it with `finish()`."""
-    worker = OwnWorker(lambda: fn(*args), name="freezethreads-test", daemon=True)
+    worker = OwnWorker(lambda: fn(*args), name=name, daemon=True)
     worker.start()
     return worker
 

@@ -24,6 +24,7 @@ needs_monitoring = pytest.mark.skipif(
 )
 
 WHERE = ("unlocked", "anywhere")
+UNLOCKED, ANYWHERE = [pytest.param(where, marks=needs_monitoring) for where in WHERE]
 
 
 class Load:
