@@ -157,7 +157,7 @@ def test_2005_other_todos_wait_for_the_thaw(
         for name, priority in (("second", 5), ("third", 5), ("first", 9)):
             freezer.todo(thread.worker, order.append, name, priority=priority)
         freezing = controller.tell(freezer.freeze, timeout=WAIT)
-        wait_until(lambda: bool(freezer._registry.active))
+        wait_until(lambda: thread.record.is_asked_to_stop)
         over.set()
         with freezing.result(WAIT):
             wait_until(lambda: parked(thread))
