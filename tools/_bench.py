@@ -8,7 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import alternatives, arrivals, dumps, freezes, micro, programs, report, scale, waits
+from benchmarks import (
+    alternatives,
+    arrivals,
+    dumps,
+    freezes,
+    marks,
+    micro,
+    programs,
+    report,
+    scale,
+    waits,
+)
 from benchmarks.rows import Group, Result, Scale, measure, select
 
 GROUPS: tuple[Group, ...] = (
@@ -16,6 +27,7 @@ GROUPS: tuple[Group, ...] = (
     *waits.GROUPS,
     *arrivals.GROUPS,
     *freezes.GROUPS,
+    *marks.GROUPS,
     *scale.GROUPS,
     *dumps.GROUPS,
     *alternatives.GROUPS,

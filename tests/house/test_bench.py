@@ -54,6 +54,12 @@ LIMITS = {
         for size in (1000, 10_000)
     },
 }
+if sys.version_info >= (3, 12):
+    LIMITS |= {
+        f"hot functions marked {kind}, {when}": (1.02, 1.01)
+        for kind in ("atomic", "freezable")
+        for when in ("before any freeze", "between freezes")
+    }
 ALTERNATIVES = (
     "Event and counting Condition",
     "threading.Barrier",

@@ -44,18 +44,18 @@ def _limit(name: str) -> float | None:
     return None if share is None else round(1 / share, 2)
 
 
-class _Program:
-    """A process that does what `workloads` can."""
+class Program:
+    """A process that does what its input asks for, and says how long that took."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *arguments, _SCRIPT],
+            [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def __enter__(self) -> _Program:
+    def __enter__(self) -> Program:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -79,12 +79,12 @@ def _programs(name: str, scale: Scale) -> Iterator[Sequence[Sample]]:
     if scale.tiny:
         count = 24
 
-    def sample(kind: str, program: _Program) -> Mapping[str, float]:
+    def sample(kind: str, program: Program) -> Mapping[str, float]:
         return {kind: program.time(name, count)}
 
     with ExitStack() as stack:
         yield [
-            functools.partial(sample, kind, stack.enter_context(_Program(arguments)))
+            functools.partial(sample, kind, stack.enter_context(Program([*arguments, _SCRIPT])))
             for kind, arguments in KINDS.items()
         ]
 
