@@ -68,7 +68,7 @@ inline trap(t) {
        awake[t] = true
 #endif
     :: up && !CLAIMED(t) && !done && !stopped[t] ->
-       if                               /* code: _machine/bar.Bar.stops: "self.concerns(" ; "in self.stopped" ; "self._decide(" */
+       if                               /* code: _machine/bar.Bar.stops: "self.concerns(" ; "self.stopped.get(" ; "self._decide(" */
        :: at[t] != OUT -> break         /* code: _machine/bar.Bar._decide: "find_shelter(" ; "self._arrive(" */
        :: at[t] == OUT -> stopped[t] = true
        fi
