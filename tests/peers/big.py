@@ -6,6 +6,7 @@ have all these words in them, one after the other.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +24,7 @@ _TREES: Final = {
     "10_3": (10, 3),
 }
 
-BIG: Final[dict[str, Callable[[], object]]] = {
+BIG: dict[str, Callable[[], object]] = {
     "cgroup simple": partial(cgroup.simple, threads=100),
     "cgroup forkbomb": partial(bombs.fork_bomb, most=200, births=2000),
     "ltp fork_freeze": partial(bombs.fork_freeze, most=200, seconds=4.0, held_at=0.5),
@@ -42,6 +43,17 @@ BIG: Final[dict[str, Callable[[], object]]] = {
     "report exit under a hold": partial(exits.exit_while_frozen, "hold", threads=100),
     "oracle": partial(oracle.run, seed=1, threads=16, freezes=5000),
 }
+if sys.version_info >= (3, 12):  # between two bytecodes
+    BIG |= {
+        "cgroup simple anywhere": partial(cgroup.simple, 100, "anywhere"),
+        "cgroup forkbomb anywhere": partial(bombs.fork_bomb, 200, 2000, "anywhere"),
+        "ltp fork_freeze anywhere": partial(bombs.fork_freeze, 200, 4.0, 0.5, "anywhere"),
+        "ltp cgroup_fj_stress 3_3 each anywhere": partial(trees.stress_each, 3, 3, "anywhere"),
+        "hotspot HandshakeDirect anywhere": partial(direct.direct, 32, 30_000, "anywhere"),
+        "report threads that register anywhere": partial(
+            floods.register_during_freeze, 200, "anywhere"
+        ),
+    }
 for _name, (_wide, _deep) in _TREES.items():
     for _stress in trees.stress_empty, trees.stress_one, trees.stress_each:
         _what = _stress.__name__.removeprefix("stress_")
