@@ -22,7 +22,7 @@ from freezethreads._ground.deadline import reset_clock
 from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 from freezethreads._machine import bar, trap
-from freezethreads._registry.registry import armed
+from freezethreads._registry.registry import armed, registries
 from freezethreads._report import ownership
 from freezethreads._report.stragglers import other_threads
 
@@ -81,6 +81,8 @@ def _before_fork() -> None:
         filters.insert(0, _FILTER)
     trap.before_fork()
     ownership.share()
+    controllers.share()
+    registries.share()
     for controller in controllers:
         controller.share()
 
@@ -91,6 +93,8 @@ def _after_fork_in_child() -> None:
     bar.reset()
     ownership.reset()
     reset_clock()
+    controllers.reset()
+    registries.reset()
     for controller in controllers:
         controller.reset()
 

@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from freezethreads._ground import inherited
+
 T = TypeVar("T")
 
 
@@ -27,6 +29,19 @@ class Living(Generic[T]):
             one = reference()
             if one is not None:
                 yield one
+
+    def share(self) -> None:
+        """Before a fork: see `inherited`."""
+        inherited.share(self._references)
+
+    def reset(self) -> None:
+        """In the child of a fork: refer to the same ones, in a dict of its own."""
+        while True:
+            try:
+                self._references = {ref: None for ref in self._references if ref() is not None}
+                return
+            except RuntimeError:  # one of them has been collected just now
+                pass
 
     def clear(self) -> None:
         """Refer to none of them any more."""

@@ -80,7 +80,7 @@ from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places, unfinished
 from freezethreads._registry.places import Kind, Place, code_of, offset_of, place_at
 from freezethreads._registry.record import Parking, Record, here
-from freezethreads._registry.registry import Registry
+from freezethreads._registry.registry import Registry, registries
 from freezethreads._registry.requests import Freeze
 from freezethreads._registry.status import Status
 from freezethreads._report.looks import is_runnable, processor_time
@@ -195,8 +195,7 @@ class Bar:
     def _decide(self, ident: int, frame: FrameType) -> bool:
         self.sheltered.pop(ident, None)
         self.owned.pop(ident, None)
-        record = self.registry.own.record
-        if here.parking.shut or (record is not None and record.shut):
+        if here.parking.shut or any([record.shut for _, record in here.parking.members]):
             return False
         if any([self.freeze.minds(region) for region in here.parking.unfinished]):
             return False
@@ -327,9 +326,10 @@ class Bar:
         """What keeps another thread from being stopped where it is."""
         if self._commands(ident):
             return Shelter("a world of its own", frame.f_code, frame.f_lasti)
-        record = self.registry.records.get(ident)
-        if record is not None and _is_shut(record):
+        enrolments = [freezer.records.get(ident) for freezer in registries]
+        if any([record is not None and _is_shut(record) for record in enrolments]):
             return Shelter("no_freeze() or a todo", frame.f_code, frame.f_lasti)
+        record = self.registry.records.get(ident)
         stranger = unfinished.strangers.get(ident)
         regions = () if stranger is None else stranger.unfinished
         for region in regions if record is None else record.unfinished:

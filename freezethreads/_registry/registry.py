@@ -16,11 +16,12 @@ the thread itself writes its entry in `records`; others mark a record as exited.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExited
 from freezethreads._ground.inherited import share
+from freezethreads._ground.living import Living
 from freezethreads._ground.original import RLock, Thread, get_native_id, local
 from freezethreads._ground.uninterruptible import call_with
 from freezethreads._registry.doors import call_shut
@@ -76,6 +77,9 @@ def warn_if_quiet(message: str) -> bool:
 
 MOST_GROUPS = 1000
 
+# Those of all freezers.
+registries: Final[Living[Registry]] = Living()
+
 
 class Registry:
     """The threads enrolled with one freezer, what is asked of them, and whose turn it is to ask."""
@@ -97,6 +101,7 @@ class Registry:
         self.settling: dict[Freeze, None] = {}
         self.warned: dict[str, None] = {}
         self._moves = RLock()
+        registries.add(self)
 
     @property
     def called(self) -> str:

@@ -10,20 +10,19 @@ their own entries: each step is one operation on a dict whose keys compare in C 
 
 from __future__ import annotations
 
-import weakref
 from typing import Any, Final
 
 from freezethreads._ground import inherited
 from freezethreads._ground.errors import SafepointViolation
+from freezethreads._ground.living import Living
 from freezethreads._ground.original import get_ident
 from freezethreads._registry.places import Place
 from freezethreads._report.statistics import site_of
 
 tracking = False
 
-# Each lock that the program has made of `freezethreads.sync`. (A weak reference hashes and compares
-# as the lock does: by its identity.)
-_made: dict[weakref.ref[Any], None] = {}
+# The locks that the program has made of `freezethreads.sync`.
+_made: Final[Living[Any]] = Living()
 # A lock, and the ident of the thread that acquired it with the place where it did.
 _acquired: dict[Any, tuple[int, Place]] = {}
 # The ident of a thread, and the lock that it waits for, with whether that has no time-out.
@@ -57,12 +56,7 @@ that begins later gets from one that has ended."""
 
 def note_made(lock: object) -> None:
     """The program has made `lock`."""
-    _made[weakref.ref(lock, _forget)] = None
-
-
-def _forget(ref: weakref.ref[Any]) -> None:
-    """That lock is gone."""
-    _made.pop(ref, None)
+    _made.add(lock)
 
 
 def owned() -> dict[int, list[Any]]:
@@ -73,9 +67,8 @@ def owned() -> dict[int, list[Any]]:
     thread acquire a lock and another one release it, as a sign. Nobody owns that for long.
     """
     found: dict[int, list[Any]] = {}
-    for ref in list(_made):
-        lock = ref()
-        owner = None if lock is None else lock.owner
+    for lock in _made:
+        owner = lock.owner
         if owner is not None:
             found.setdefault(owner, []).append(lock)
     return found
@@ -152,15 +145,15 @@ def where(place: Place) -> str:
 
 def share() -> None:
     """Before a fork: what `reset` walks over. By the thread that forks."""
-    inherited.share(_made)
+    _made.share()
     inherited.share(_acquired)
     inherited.share(_awaited)
 
 
 def reset() -> None:
     """In the child of a fork: only the calling thread acquires and waits. (See `inherited`.)"""
-    global _made, _acquired, _awaited
+    global _acquired, _awaited
     me = get_ident()
-    _made = {ref: None for ref in _made if ref() is not None}
+    _made.reset()
     _acquired = {lock: entry for lock, entry in _acquired.items() if entry[0] == me}
     _awaited = {ident: lock for ident, lock in _awaited.items() if ident == me}

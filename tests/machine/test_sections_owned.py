@@ -153,9 +153,9 @@ def test_a_lock_that_is_a_sign_under_install_is_none() -> None:
 
 def test_nothing_is_kept_of_a_lock_that_is_gone() -> None:
     gc.collect()
-    before = len(ownership._made)
+    before = len(ownership._made._references)
     lock = sync.Lock()
-    assert len(ownership._made) == before + 1
+    assert len(ownership._made._references) == before + 1
     del lock
     gc.collect()
-    assert len(ownership._made) == before
+    assert len(ownership._made._references) == before

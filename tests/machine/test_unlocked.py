@@ -414,6 +414,28 @@ def test_a_thread_in_no_freeze_is_waited_for_registered_or_not(where: Any) -> No
         over.clear()
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["computing", "waiting"])
+def test_the_no_freeze_of_another_freezer_counts_as_well(where: Any, waits: bool) -> None:
+    """Also where the code does not tell: it is entered by a variable."""
+    freezer, other, ready, over = Freezer(), Freezer(), threading.Event(), threading.Event()
+
+    def keep_going() -> None:
+        with other.register():
+            region = other.no_freeze()
+            with region:
+                ready.set()
+                while not over.wait(WAIT if waits else 0):
+                    spin()
+
+    worker = start(keep_going)
+    wait_for(ready)
+    with pytest.raises(FreezeTimeout) as raised:
+        freezer.freeze(where=where, timeout=0.5)
+    assert len(raised.value.stragglers) == 1
+    over.set()
+    worker.finish()
+
+
 def test_a_thread_that_imports_is_waited_for(tmp_path: Any, where: Any) -> None:
     (tmp_path / "slow_module.py").write_text(
         "import builtins\nbuiltins.slow_ready.set()\nbuiltins.slow_over.wait(10)\n"

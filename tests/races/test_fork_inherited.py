@@ -15,11 +15,12 @@ import pytest
 
 from fork_helpers import Fork, check_alone, forked, in_child
 from freezethreads import Freezer
+from freezethreads._controller.fork import controllers
 from freezethreads._ground import inherited
 from freezethreads._ground.completion import Bell, Completion
 from freezethreads._registry import registry as registry_module
 from freezethreads._registry.record import here
-from freezethreads._registry.registry import armed
+from freezethreads._registry.registry import armed, registries
 from freezethreads._registry.requests import Freeze
 from freezethreads._report import ownership
 from freezing import actor, left_at_rest, puppets
@@ -80,6 +81,8 @@ def leave_all(freezer: Freezer) -> None:
         leave(outstanding, "_blocks", kind=Unwalked)
     leave(armed, "registries", kind=Unwalked)
     leave(ownership, "_acquired", "_awaited")
+    for living in (ownership._made, controllers, registries):
+        leave(living, "_references")
     status, after = here.parking.word._last
     here.parking.word._last = (status, Unwalked(after))
     leave(here.parking, "calls")
@@ -146,7 +149,7 @@ def test_no_lock_of_one_that_is_walked_over_is_taken(freezer: Freezer) -> None:
         before()
         ownership.share()
     expected = [registry.pending, registry.outstanding, *queues]
-    expected += [ownership._made, ownership._acquired, ownership._awaited]
+    expected += [ownership._made._references, ownership._acquired, ownership._awaited]
     assert [id(one) for one in walked] == [id(one) for one in expected]
 
 
