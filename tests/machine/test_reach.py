@@ -161,9 +161,16 @@ def test_on_a_busy_machine_as_much_is_found(
     """The time of others does not count."""
     thing = threading.Event()
     others.append(Other([[[[thing]]] * 2]))
-    monkeypatch.setattr(reach, "_LONGEST", 0.2)
-    before(monkeypatch, reach, "_referrers", lambda *_: time.sleep(0.25))
+    slept: list[float] = []
+
+    def be_kept_waiting(*_: object) -> None:
+        slept.append(0.3)
+        time.sleep(slept[-1])
+
+    monkeypatch.setattr(reach, "_LONGEST", 1.0)
+    before(monkeypatch, reach, "_referrers", be_kept_waiting)
     assert reachers(thing, 0, [others[0].ident]) == {others[0].ident}
+    assert sum(slept) > 1.0
 
 
 def test_what_a_thread_was_begun_with_is_not_everybodys() -> None:
