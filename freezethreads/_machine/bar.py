@@ -214,6 +214,7 @@ class Bar:
             if self.awaited.get(ident) is None:
                 self.awaited[ident] = _shelter_of_lock(lock, frame)
             return False
+        self._join(ident)  # whoever finds that it has arrived finds it there
         self._note(ident, frame, running=True)
         self.ways_back.pop(ident, None)
         self._arrive(ident, place_at(frame.f_code, frame.f_lasti))
@@ -228,18 +229,24 @@ class Bar:
         parking, place = here.parking, self.stopped.get(ident)
         if place is None:
             return  # it has been moved out of the group
-        record = self.registry.own.record
-        if record is None or record.exited:
-            stranger = self.strangers.get(ident) or self._make_stranger(ident)
-            stranger.parking = parking
-            self.freeze.members[stranger] = None
-            parking.word.ask(Status((self.freeze,)))
-            come_back(parking, place, (self.registry,))
-        else:
-            self.freeze.members[record] = None
-            parking.word.ask(Status((self.freeze,)))
+        record = self._join(ident)
+        parking.word.ask(Status((self.freeze,)))
+        if record is self.registry.own.record:
             self._look_again(record)
             visit_only(self.registry, record, place)
+        else:
+            come_back(parking, place, (self.registry,))
+
+    def _join(self, ident: int) -> Record:
+        """The calling thread's record, which is among those of the world from here on."""
+        record = self.registry.own.record
+        if record is None or record.exited:
+            record = self.strangers.get(ident)
+            if record is None:
+                record = self.strangers[ident] = self._make_stranger(ident)
+            record.parking = here.parking
+        self.freeze.members[record] = None
+        return record
 
     # The controller's side.
 
