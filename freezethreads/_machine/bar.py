@@ -230,7 +230,6 @@ class Bar:
         if place is None:
             return  # it has been moved out of the group
         record = self._join(ident)
-        parking.word.ask(Status((self.freeze,)))
         if record is self.registry.own.record:
             self._look_again(record)
             visit_only(self.registry, record, place)
@@ -238,13 +237,15 @@ class Bar:
             come_back(parking, place, (self.registry,))
 
     def _join(self, ident: int) -> Record:
-        """The calling thread's record, which is among those of the world from here on."""
+        """The calling thread's record. From here on the thread is asked to stop, and then among
+        those of the world."""
         record = self.registry.own.record
         if record is None or record.exited:
             record = self.strangers.get(ident)
             if record is None:
                 record = self.strangers[ident] = self._make_stranger(ident)
             record.parking = here.parking
+        here.parking.word.ask(Status((self.freeze,)))
         self.freeze.members[record] = None
         return record
 

@@ -183,7 +183,12 @@ def test_who_is_moved_out_on_its_way_goes_on(monkeypatch: pytest.MonkeyPatch, wh
         one.go.set()
         one.goes_on()
         pause = Pause(one.worker)
-        before(monkeypatch, Word, "ask", pause)
+
+        def on_its_way(bar: Bar, ident: int) -> None:
+            if ident in bar.stopped:
+                pause()
+
+        before(monkeypatch, Bar, "_join", on_its_way)
         with one.freezer.hold(group="a", where=where, timeout=WAIT):
             pause.wait()
             one.registrations[0].move("b")
