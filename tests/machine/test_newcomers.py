@@ -1,10 +1,10 @@
-"""Threads that come into a group which stands between two bytecodes, and those that leave it."""
+"""Threads that come into a world between two bytecodes, and those that leave one."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -172,6 +172,35 @@ def test_who_comes_in_while_the_others_are_counted_is_frozen(
             one.is_held()
             assert one.count == 0
         one.goes_on()
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_who_has_arrived_is_in_the_world_before_it_stands(
+    monkeypatch: pytest.MonkeyPatch, where: Any, registered: bool
+) -> None:
+    """
+    1. a thread arrives, and has yet to come into the refrigerator
+    2. the freeze stands, and its world shows the thread with what it has pending
+    """
+    freezer, ready, over = Freezer(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with freezer.register() if registered else nullcontext(), freezer.pending("tx"):
+            ready.set()
+            while not over.is_set():
+                spin()
+
+    worker = start(work, name="arrives")
+    wait_for(ready)
+    arrived = Pause(worker)
+    before(monkeypatch, Bar, "stand", arrived)
+    with freezer.freeze(where=where, timeout=WAIT) as world:
+        arrived.wait()
+        shown = [info.name for info in world.threads], [one.kind for one in world.pending]
+        arrived.go()
+        over.set()
+    worker.finish()
+    assert shown == (["arrives"], ["tx"])
 
 
 def test_who_is_moved_out_on_its_way_goes_on(monkeypatch: pytest.MonkeyPatch, where: Any) -> None:

@@ -11,7 +11,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -19,8 +18,6 @@ import pytest
 import freezethreads
 from freezethreads import FreezeError, Freezer, LeaseExpired, ThreadBlocked
 from freezethreads._machine import trap
-from freezethreads._machine.bar import Bar
-from freezing import Pause, before
 from helpers import WAIT, run_python, start, wait_for, wait_until
 from machine import (
     STEPS,
@@ -92,35 +89,6 @@ def test_what_is_sent_to_it_waits_for_the_thaw(where: Any) -> None:
             worker.finish()
     assert before in ([], [None])  # the sleep may have been over before the world stood
     assert len(got) == 3
-
-
-@pytest.mark.parametrize("registered", [True, False])
-def test_who_has_arrived_is_in_the_world_before_it_stands(
-    monkeypatch: pytest.MonkeyPatch, where: Any, registered: bool
-) -> None:
-    """
-    1. a thread arrives, and has yet to come into the refrigerator
-    2. the freeze stands, and its world shows the thread with what it has pending
-    """
-    freezer, ready, over = Freezer(), threading.Event(), threading.Event()
-
-    def work() -> None:
-        with freezer.register() if registered else nullcontext(), freezer.pending("tx"):
-            ready.set()
-            while not over.is_set():
-                spin()
-
-    worker = start(work, name="arrives")
-    wait_for(ready)
-    arrived = Pause(worker)
-    before(monkeypatch, Bar, "stand", arrived)
-    with freezer.freeze(where=where, timeout=WAIT) as world:
-        arrived.wait()
-        shown = [info.name for info in world.threads], [one.kind for one in world.pending]
-        arrived.go()
-        over.set()
-    worker.finish()
-    assert shown == (["arrives"], ["tx"])
 
 
 def test_a_thread_in_a_call_is_shown_with_the_program_s_own_line(where: Any) -> None:
