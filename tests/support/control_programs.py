@@ -32,8 +32,8 @@ def loop(name):
 counts = {"one": 0, "two": 0}
 for name in counts:
     threading.Thread(target=loop, args=(name,), daemon=True).start()
-while not all(counts.values()):
-    time.sleep(0.001)
+    while not counts[name]:  # they register in this order
+        time.sleep(0.001)
 """
 
 SERVE = "freezethreads.serve(); print('ready', flush=True)\n"
