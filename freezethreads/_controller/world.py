@@ -34,8 +34,9 @@ Ts = TypeVarTuple("Ts")
 class HeldLock:
     """A lock that a stopped thread holds: the thread, the lock itself, and where it acquired it.
 
-    `site` is None for a lock of `freezethreads.sync` that its owner has acquired in a function to
-    which it has returned since, or by another one's call, as ``stack.enter_context(lock)``.
+    `site` is None where nobody can tell: for a lock of `freezethreads.sync` that was acquired in a
+    function that has returned since, as by ``stack.enter_context(lock)``, while nobody notes where
+    such locks are acquired (a freezer in debug mode does, and a guard of forks).
     """
 
     thread: ThreadInfo

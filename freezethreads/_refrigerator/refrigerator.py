@@ -70,7 +70,7 @@ def visit_safepoint(
             wait = partial(wait_to_be_asked, registry, freeze)
             wait_away(registry, place_of(frame, kind, label), wait)
     status, after = parking.word._last
-    if record.todo or after or status.freezes:  # perhaps one that is done, of which it takes leave
+    if record.todo or after or status.freezes:  # one that is done is dropped by the visit
         visit(registry, record, place_of(frame, kind, label))
 
 
