@@ -173,7 +173,8 @@ class Bar:
             return False
         if (place := self.stopped.get(ident)) is not None:
             if places.kind_of(place) != "anywhere":  # it was in a call of C
-                self._note_locks(ident, frame, running=False)  # it has done nothing more since
+                mine = owned().get(ident, [])
+                self._note_locks(ident, frame, False, mine)  # it has done nothing more since
             return True
         return self._decide(ident, frame)
 
@@ -204,21 +205,25 @@ class Bar:
             shelter, at = found
             if at is not frame:  # that one may be in it only for as long as it calls nobody
                 self.sheltered[ident] = id(at), at.f_code, at.f_lasti
-            if self.awaited.get(ident) is None:
-                self.awaited[ident] = shelter  # for whoever is told at the deadline
+            self._note_shelter(ident, shelter)
             return False
         if self._commands(ident) or trap.is_in_child():
             return False
-        for lock in self._owned().get(ident, ()):
-            self.owned[ident] = lock
-            if self.awaited.get(ident) is None:
-                self.awaited[ident] = _shelter_of_lock(lock, frame)
+        mine = owned().get(ident, [])
+        if mine and self.where == "unlocked":
+            self.owned[ident] = mine[0]
+            self._note_shelter(ident, _shelter_of_lock(mine[0], frame))
             return False
         self._join(ident)  # whoever finds that it has arrived finds it there
-        self._note(ident, frame, running=True)
+        self._note(ident, frame, True, mine)
         self.ways_back.pop(ident, None)
         self._arrive(ident, place_at(frame.f_code, frame.f_lasti))
         return True
+
+    def _note_shelter(self, ident: int, shelter: Shelter) -> None:
+        """For whoever is told at the deadline."""
+        if self.awaited.get(ident) is None:
+            self.awaited[ident] = shelter
 
     def holds(self, ident: int) -> bool:
         """Whether that thread has arrived, and is not let go."""
@@ -245,8 +250,7 @@ class Bar:
             if record is None:
                 record = self.strangers[ident] = self._make_stranger(ident)
             record.parking = here.parking
-        here.parking.word.ask(Status((self.freeze,)))
-        self.freeze.members[record] = None
+        self._ask(record)
         return record
 
     # The controller's side.
@@ -283,22 +287,20 @@ class Bar:
             if not trap.is_up(self) or self._glance() != quiet or _want_to_run(quiet):
                 return False
             self.awaited = dict.fromkeys(ident for ident in quiet if ident in frames)
-            locks, waiting = self._owned(), {}
+            locks, waiting = owned(), {}
             for ident in list(self.awaited):
                 frame, running = look.through(frames.pop(ident)), ident in inside
                 if not running and not self._is_known_to_wait(ident):
                     continue
-                shelter = self._shelter_of(ident, frame, running)
-                for lock in locks.get(ident, ()) if shelter is None else ():
-                    shelter = _shelter_of_lock(lock, frame)
-                self.awaited[ident] = shelter
+                mine = locks.get(ident, [])
+                self.awaited[ident] = shelter = self._shelter_of(ident, frame, running, mine)
                 if shelter is None and not running:
                     waiting[ident] = frame
                 elif shelter is None and trap.stands(ident):
-                    self._count(look, ident, frame, "anywhere")
+                    self._count(look, ident, frame, "anywhere", mine)
             if self._all_wait(waiting):
                 for ident in list(waiting):
-                    self._count(look, ident, waiting.pop(ident), "call")
+                    self._count(look, ident, waiting.pop(ident), "call", locks.get(ident, []))
             if self.awaited:
                 return False
             self.has_all = True
@@ -330,8 +332,10 @@ class Bar:
             return True
         return monotonic() - self.first_seen.setdefault(ident, monotonic()) > _UNKNOWN
 
-    def _shelter_of(self, ident: int, frame: Frame, running: bool) -> Shelter | None:
-        """What keeps another thread from being stopped where it is."""
+    def _shelter_of(
+        self, ident: int, frame: Frame, running: bool, mine: list[Any]
+    ) -> Shelter | None:
+        """What keeps another thread, whose locks are `mine`, from being stopped where it is."""
         if self._commands(ident):
             return Shelter("a world of its own", frame.f_code, frame.f_lasti)
         enrolments = [freezer.records.get(ident) for freezer in registries]
@@ -344,20 +348,24 @@ class Bar:
             if self.freeze.minds(region):
                 what = f"pending({region.kind!r})"
                 return Shelter(what, code_of(region.place), offset_of(region.place))
-        return shelter_of(frame, self.where, running, heeded_by(self.freeze.asked))
+        shelter = shelter_of(frame, self.where, running, heeded_by(self.freeze.asked))
+        if shelter is None and mine and self.where == "unlocked":
+            return _shelter_of_lock(mine[0], frame)
+        return shelter
 
-    def _count(self, look: Look, ident: int, frame: StillFrame, kind: Kind) -> None:
+    def _count(
+        self, look: Look, ident: int, frame: StillFrame, kind: Kind, mine: list[Any]
+    ) -> None:
         """Another thread has arrived: it does not run, and is in no section."""
         record = self.registry.records.get(ident)
         if record is None or record.exited:
             record = self.strangers[ident] = self._make_stranger(ident)
         at = programs_frame(frame)
         place = record.place or place_at(at.f_code, at.f_lasti, kind)
-        self._note(ident, frame, running=kind == "anywhere")
+        self._note(ident, frame, kind == "anywhere", mine)
         if kind == "call":
             self.ways_back[ident] = list(_codes_to_watch(frame))
-        record.parking.word.ask(Status((self.freeze,)))
-        self.freeze.members[record] = None
+        self._ask(record)
         self._arrive(ident, place, look)
         self._look_again(record)
 
@@ -368,25 +376,22 @@ class Bar:
             self.stopped.pop(record.ident, None)
             self.registry.withdraw(self.freeze, record)
 
-    def _note(self, ident: int, frame: Frame, running: bool) -> None:
+    def _note(self, ident: int, frame: Frame, running: bool, mine: list[Any]) -> None:
         """What anybody may ask of a thread that has arrived there, when nobody can look any more.
         By itself; or in a look."""
         self.caught[ident] = [
             (kind, place_at(at.f_code, at.f_lasti)) for kind, at in kinds_in(frame).items()
         ]
-        self._note_locks(ident, frame, running)
+        self._note_locks(ident, frame, running, mine)
 
-    def _note_locks(self, ident: int, frame: Frame, running: bool) -> None:
+    def _note_locks(self, ident: int, frame: Frame, running: bool, mine: list[Any]) -> None:
+        """What it holds: `mine`, as the locks say, and what its stack tells."""
         locks: dict[int, tuple[object, Place | None]] = {
-            id(lock): (lock, acquired_at(lock)) for lock in owned().get(ident, ())
+            id(lock): (lock, acquired_at(lock)) for lock in mine
         }
         for lock, at, offset in held_by(frame, running):
             locks[id(lock)] = lock, place_at(at.f_code, offset)
         self.locks[ident] = list(locks.values())
-
-    def _owned(self) -> dict[int, list[Any]]:
-        """By thread, the locks whose owner must not be stopped."""
-        return owned() if self.where == "unlocked" else {}
 
     def _arrive(self, ident: int, place: Place, look: Look | None = None) -> None:
         """By itself; or in a look."""
@@ -460,6 +465,11 @@ class Bar:
         return Record(self.registry, None, "", None, thread, Parking())
 
     # Both.
+
+    def _ask(self, record: Record) -> None:
+        """Whoever is among the members has been asked to stop."""
+        record.parking.word.ask(Status((self.freeze,)))
+        self.freeze.members[record] = None
 
     def _is_meant(self, ident: int) -> bool:
         """Whether it stops that thread: all, or the registered ones of its group."""

@@ -10,6 +10,7 @@ from typing import Any
 from freezethreads._machine import bar, monitoring, sections, stacks
 from freezethreads._machine.bar import Bar
 from freezethreads._machine.sections import Section
+from freezethreads._report import ownership
 from stress.mutants._mutant import breaks, put, replace
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -41,7 +42,7 @@ def waiters_counted_too_soon() -> None:
 
 @breaks_if(True, "a thread that owns a lock of freezethreads.sync is not stopped")
 def owner_forgotten() -> None:
-    put(Bar, "_owned", lambda self: {})
+    replace(ownership.owned, dict)
 
 
 # Without a GIL, who was given a lock runs before anybody looks.
