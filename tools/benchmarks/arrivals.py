@@ -101,62 +101,54 @@ def _go_round(people: Crowd) -> None:
 
 
 @contextmanager
-def flag_turns(size: int, loops: int = 0) -> Iterator[Turn]:
+def _turns(
+    size: int,
+    body: Callable[[Crowd], object],
+    stop: Callable[[], Callable[[], object]],
+    names: tuple[str, str],
+) -> Iterator[Turn]:
+    """Threads in `body`: the call has them stop once by `stop()`, and run by what that returns. The
+    seconds that these take have `names`."""
+
+    def turn() -> Mapping[str, float]:
+        people.start()
+        began = perf_counter()
+        go = stop()
+        stood = perf_counter()
+        people.lap += 1
+        going = perf_counter()
+        go()
+        gone = perf_counter()
+        people.await_all()
+        return dict(zip(names, (stood - began, gone - going), strict=True))
+
+    with runners(size, body) as people:
+        yield turn
+
+
+def flag_turns(size: int, loops: int = 0) -> AbstractContextManager[Turn]:
     """Threads that test a flag: the call stops them once, and gives the seconds as "flag"."""
     flag = _Flag(size)
 
-    def turn() -> Mapping[str, float]:
-        people.start()
-        began = perf_counter()
+    def stop() -> Callable[[], object]:
         flag.stop()
-        seconds = perf_counter() - began
-        people.lap += 1
-        flag.go()
-        people.await_all()
-        return {"flag": seconds}
+        return flag.go
 
-    with runners(size, partial(_test, flag, loops)) as people:
-        yield turn
+    return _turns(size, partial(_test, flag, loops), stop, ("flag", "go"))
 
 
-@contextmanager
-def freeze_turns(size: int, loops: int = 0) -> Iterator[Turn]:
-    """Threads that reach safepoints: the call freezes them once: "freeze"."""
+def freeze_turns(size: int, loops: int = 0) -> AbstractContextManager[Turn]:
+    """Threads that reach safepoints: the call freezes them once: "freeze" and "thaw"."""
     freezer = Freezer("running")
-
-    def turn() -> Mapping[str, float]:
-        people.start()
-        began = perf_counter()
-        world = freezer.freeze()
-        seconds = perf_counter() - began
-        people.lap += 1
-        world.thaw()
-        people.await_all()
-        return {"freeze": seconds}
-
-    with runners(size, partial(_poll, freezer, loops)) as people:
-        yield turn
+    body = partial(_poll, freezer, loops)
+    return _turns(size, body, lambda: freezer.freeze().thaw, ("freeze", "thaw"))
 
 
-@contextmanager
-def unprepared_turns(size: int) -> Iterator[Turn]:
-    """Threads that know of no freezer: "freeze" and "thaw"."""
+def unprepared_turns(size: int) -> AbstractContextManager[Turn]:
+    """Threads that know of no freezer: the same."""
     freezer = Freezer("anywhere")
-
-    def turn() -> Mapping[str, float]:
-        people.start()
-        began = perf_counter()
-        world = freezer.freeze(where="unlocked")
-        stood = perf_counter()
-        people.lap += 1
-        thawing = perf_counter()
-        world.thaw()
-        thawed = perf_counter()
-        people.await_all()
-        return {"freeze": stood - began, "thaw": thawed - thawing}
-
-    with runners(size, _go_round) as people:
-        yield turn
+    names = ("freeze", "thaw")
+    return _turns(size, _go_round, lambda: freezer.freeze(where="unlocked").thaw, names)
 
 
 def take_turns(sides: Sequence[Turn], count: int) -> Mapping[str, float]:
