@@ -64,7 +64,7 @@ def test_a_controller_that_is_not_registered_stops_for_nobody_in_between(freezer
 
 def test_who_is_held_itself_lets_all_go_when_its_time_is_over(freezer: Freezer) -> None:
     with puppets(freezer, "first", "compute", "busy", "other") as (first, compute, busy, other):
-        held = first.tell(freezer.hold, group=["compute", "io"], timeout=0.2)
+        held = first.tell(freezer.hold, group=["compute", "io"], timeout=1.5)
         wait_until_asked(compute)
         holding = other.tell(freezer.hold, group="", timeout=WAIT)
         wait_until(lambda: len(freezer._controller._hold_turns.queue) == 2)

@@ -151,13 +151,15 @@ def test_who_comes_to_stand_after_the_thaw_does_not_if_an_exception_comes_then(
     """
     freezer = Freezer()
     with puppet(freezer) as thread, actor() as controller:
-        parks = Pause(thread.worker)
+        counts, parks = Pause(controller.worker), Pause(thread.worker)
         after(monkeypatch, refrigerator, "parked", raise_once(KeyboardInterrupt))
         before(monkeypatch, refrigerator, "parked", parks)
-        asking = controller.tell(freezer.freeze, timeout=MOMENT)
-        wait_until(lambda: freezer.armed)
+        before(monkeypatch, Controller, "all_stand", counts)
+        asking = controller.tell(freezer.freeze, timeout=0)
+        counts.wait()
         passing = thread.tell(freezer.safepoint)
         parks.wait()
+        counts.go()
         assert isinstance(asking.exception(WAIT), FreezeTimeout)
         parks.go()
         assert isinstance(passing.exception(WAIT), KeyboardInterrupt)

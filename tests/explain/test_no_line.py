@@ -42,13 +42,19 @@ def running(freezer: Freezer, target: Target, end: Callable[[], object]) -> Iter
 
 
 def time_out(freezer: Freezer) -> FreezeTimeout:
-    """Of a freeze for which one thread does not stop, when that has come to its wait."""
-    while True:
-        with pytest.raises(FreezeTimeout) as caught:
-            freezer.freeze(timeout=0.05)
-        (straggler,) = caught.value.stragglers
-        if not straggler.moving and "passes no safepoint" not in str(caught.value):
-            return caught.value
+    """Of a freeze for which one thread does not stop, when that has come to its wait.
+
+    Before it, the thread stops in `register()`, or moves.
+    """
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        try:
+            freezer.freeze(timeout=0.05).thaw()
+        except FreezeTimeout as error:
+            (straggler,) = error.stragglers
+            if not straggler.moving and "passes no safepoint" not in str(error):
+                return error
+    raise AssertionError(f"within {WAIT} s no freeze was too late for a thread in its wait")
 
 
 def advice_of(error: FreezeTimeout) -> str:

@@ -156,7 +156,7 @@ def is_straight(freezer: Freezer, wait: Callable[[threading.Event], object]) -> 
     thread = start(work)
     wait_for(begun)
     try:
-        freezer.freeze(timeout=0.1).thaw()
+        freezer.freeze(timeout=0.5).thaw()
     except FreezeTimeout:
         return True
     finally:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, State
+from freezethreads._controller.controller import Controller
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Completion
 from freezethreads._refrigerator import refrigerator as refrigerator_module
@@ -119,13 +120,14 @@ def test_2005_a_stale_request_parks_nobody(
     3. the thread goes on into the refrigerator
     """
     with puppet(freezer) as thread, actor() as controller:
-        pause = Pause(thread.worker)
-        waits = at_bell(monkeypatch, controller.worker)
-        freezing = controller.tell(freezer.freeze, timeout=0.2)
-        wait_for(waits)
+        counts, pause = Pause(controller.worker), Pause(thread.worker)
+        before(monkeypatch, Controller, "all_stand", counts)
+        freezing = controller.tell(freezer.freeze, timeout=0)
+        counts.wait()
         before(monkeypatch, refrigerator_module, "_get_ready", pause)
         passing = thread.tell(freezer.safepoint)
         pause.wait()
+        counts.go()
         assert isinstance(freezing.exception(WAIT), FreezeTimeout)
         pause.go()
         passing.result(WAIT)
