@@ -43,10 +43,20 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def record_of(freezer: Freezer, thread: threading.Thread) -> Record:
-    """What the core knows of a thread that is, or will soon be, enrolled."""
-    until(lambda: thread.ident in freezer._registry.records)
-    assert thread.ident is not None
-    return freezer._registry.records[thread.ident]
+    """What the core knows of a thread that is, or will soon be, enrolled.
+
+    One look, and not two: where it enrols anew, there is no record for a moment.
+    """
+    record: Record | None = None
+
+    def is_enrolled() -> bool:
+        nonlocal record
+        record = freezer._registry.records.get(thread.ident or 0)
+        return record is not None
+
+    until(is_enrolled)
+    assert record is not None
+    return record
 
 
 def is_waiting(record: Record) -> bool:
