@@ -286,6 +286,7 @@ def test_its_group_can_be_frozen_alone(freezer: Freezer) -> None:
 
     with loaded(mine=spin) as load:
         other = start(run)
+        wait_until(lambda: steps[0] > 0)  # before, it is in the group of all
         with freezer.freeze(group="all") as world:
             assert [info.name for info in world.threads] == ["mine"]
             before = dict(load.counts)

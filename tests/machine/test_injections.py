@@ -196,12 +196,15 @@ class Subject:
         self._given: list[Injection] = []
         self._over = False
         self._go, self._done = threading.Event(), threading.Event()
-        self.thread = start(self._run, name="subject")
+        ready = threading.Event()
+        self.thread = start(self._run, ready, name="subject")
+        wait_for(ready)
 
-    def _run(self) -> None:
+    def _run(self, ready: threading.Event) -> None:
         with ExitStack() as stack:
             if self._registered:
                 stack.enter_context(self.freezer.register(group="subject"))
+            ready.set()  # it stops in register() no more
             while True:
                 self._wait()
                 if self._over:
