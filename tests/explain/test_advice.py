@@ -24,7 +24,7 @@ from freezethreads._explain import diagnose, render_diagnosis
 from freezethreads._ground.files import is_own
 from freezethreads._report.reports import Diagnosis, Finding
 from freezethreads._report.stacks import read_stacks
-from helpers import HAS_GIL, WAIT, Worker, start, wait_until
+from helpers import HAS_GIL, WAIT, Worker, start, wait_for, wait_until
 
 # `take` notes a line. What has "# here" is where the thread waits.
 PROGRAMS = {
@@ -123,6 +123,7 @@ def running(path: Path, text: str) -> Iterator[tuple[Worker[None], TextIO, list[
     """The program in a registered thread, the end of the pipe to write to, and what it noted."""
     path.write_text(text)
     reading, writing = os.pipe()
+    begun = threading.Event()
     seen: list[str] = []
     box = Box(seen)
 
@@ -138,12 +139,13 @@ def running(path: Path, text: str) -> Iterator[tuple[Worker[None], TextIO, list[
 
     def run() -> None:
         with os.fdopen(reading) as source, freezethreads.register("reader"):
+            begun.set()  # it stops in register() no more
             names["work"](source)
 
     thread = start(run)
     with os.fdopen(writing, "w", buffering=1) as sink:
         try:
-            wait_until(lambda: bool(freezethreads.threads()))
+            wait_for(begun)
             yield thread, sink, seen
         finally:
             sink.close()

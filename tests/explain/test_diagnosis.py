@@ -27,7 +27,7 @@ from freezethreads._ground.files import PACKAGE, remoteness
 from freezethreads._report.stacks import nearest
 from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping
-from helpers import WAIT, start, wait_for, wait_until
+from helpers import WAIT, start, wait_for
 from machine import needs_monitoring
 
 SOURCE = """\
@@ -248,15 +248,16 @@ def test_a_coroutine_that_blocks_its_loop_is_to_await(enrolled: bool) -> None:
 )
 def test_advice_says_what_the_program_can_write(freezer: Freezer, called: str) -> None:
     """There is a `freezer` only where the program has made one."""
-    over = threading.Event()
+    begun, over = threading.Event(), threading.Event()
 
     def compute() -> None:
         with freezer.register("computing"):
+            begun.set()  # it stops in register() no more
             while not over.is_set():
                 pass
 
     thread = start(compute)
-    wait_until(lambda: any(info.name == "computing" for info in freezer.threads()))
+    wait_for(begun)
     (finding,) = diagnose(freezer, 0.05).findings
     over.set()
     thread.finish()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from freezethreads import FreezeError, Freezer, Thread, ThreadPoolExecutor
-from helpers import WAIT, stack_of, start, wait_until
+from helpers import WAIT, stack_of, start, wait_for, wait_until
 
 
 @pytest.fixture
@@ -20,15 +20,16 @@ def freezer() -> Freezer:
 @contextmanager
 def looping(freezer: Freezer, over: threading.Event | None = None) -> Iterator[Thread]:
     """A thread of ours that passes safepoints, until `over`."""
-    over = over or threading.Event()
+    begun, over = threading.Event(), over or threading.Event()
 
     def work() -> None:
+        begun.set()  # it stops in register() no more
         while not over.wait(0.001):
             freezer.safepoint("in the loop")
 
     thread = Thread(None, work, "looping", freezer=freezer, daemon=True)
     thread.start()
-    wait_until(lambda: bool(freezer.threads()))
+    wait_for(begun)
     try:
         yield thread
     finally:

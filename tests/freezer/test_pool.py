@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from typing import Any
 
 import pytest
@@ -188,7 +189,8 @@ def test_a_thread_of_another_group_submits_to_a_frozen_pool(freezer: Freezer) ->
         ThreadPoolExecutor(2, freezer=freezer, group="pool") as pool,
         puppet(freezer, "caller") as caller,
     ):
-        pool.submit(int).result(WAIT)
+        both = threading.Barrier(2)
+        wait([pool.submit(both.wait, WAIT) for _ in range(2)], WAIT)  # now no worker is to begin
         with freezer.freeze(group="pool") as world:
             futures = [caller.do(pool.submit, int, "7") for _ in range(3)]
             turn_over(world)
