@@ -13,7 +13,7 @@ import freezethreads
 from freezethreads import Freezer, Installation, State
 from freezethreads._ground.original import OwnThread
 from helpers import WAIT, start, start_own, wait_for
-from install_waits import record_of, until, wait_in_wait
+from install_waits import until, wait_in_wait
 
 
 @pytest.fixture
@@ -91,10 +91,12 @@ Make = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def while_asked_to_stop(freezer: Freezer, installation: Installation) -> Make:
+    begun = threading.Event()
     go: list[bool] = []
     done: list[bool] = []
 
     def work(call: Callable[[], object]) -> None:
+        begun.set()  # it is enrolled, and stops there no more
         while not go:
             pass
         call()
@@ -108,7 +110,7 @@ def while_asked_to_stop(freezer: Freezer, installation: Installation) -> Make:
 
     def make(call: Callable[[], object]) -> None:
         worker = start(work, call)
-        record_of(freezer, worker)
+        wait_for(begun)
         freezing = start_own(freeze)
         until(lambda: freezer.armed)
         go.append(True)

@@ -33,7 +33,8 @@ class Direct:
         """What each of the threads does."""
         with self.freezer.register():
             self._idents[number] = threading.get_ident()
-            self._all_here.wait(WAIT)
+            with self.freezer.blocking():  # who comes later may stop in register()
+                self._all_here.wait(WAIT)
             self._ask(number, random.Random(self._seed + number))
             while not self.over.is_set():
                 self._serve()
