@@ -144,64 +144,67 @@ def test_a_thread_that_never_has_to_wait_stops_as_well(
 
 # With a time-out that ends during a freeze.
 
+SOON = 0.5
+"""Seconds: longer than it takes to see that it waits, and to freeze it."""
 
-def simple_queue(stack: ExitStack) -> object:
-    return queue.SimpleQueue[int]().get(timeout=0.1)
+
+def simple_queue(stack: ExitStack) -> Callable[[], object]:
+    return lambda: queue.SimpleQueue[int]().get(timeout=SOON)
 
 
-def full_queue(stack: ExitStack) -> None:
+def full_queue(stack: ExitStack) -> Callable[[], object]:
     jobs: queue.Queue[int] = queue.Queue(1)
     jobs.put(1)
-    jobs.put(2, timeout=0.1)
+    return lambda: jobs.put(2, timeout=SOON)
 
 
-def lock(stack: ExitStack) -> object:
+def lock(stack: ExitStack) -> Callable[[], object]:
     owned = threading.Lock()
     owned.acquire()
-    return owned.acquire(timeout=0.1)
+    return lambda: owned.acquire(timeout=SOON)
 
 
-def receive(stack: ExitStack) -> object:
+def receive(stack: ExitStack) -> Callable[[], object]:
     here, _ = pair(stack)
-    here.settimeout(0.1)
-    return here.recv(1)
+    here.settimeout(SOON)
+    return lambda: here.recv(1)
 
 
-def send(stack: ExitStack) -> object:
+def send(stack: ExitStack) -> Callable[[], object]:
     here, _ = pair(stack)
     fill(here)
-    here.settimeout(0.1)
-    return here.send(b"x")
+    here.settimeout(SOON)
+    return lambda: here.send(b"x")
 
 
-def accept(stack: ExitStack) -> object:
+def accept(stack: ExitStack) -> Callable[[], object]:
     server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    server.settimeout(0.1)
-    return server.accept()
+    server.settimeout(SOON)
+    return server.accept
 
 
-def encrypted(stack: ExitStack) -> object:
+def encrypted(stack: ExitStack) -> Callable[[], object]:
     server, _ = tls_pair(stack)
-    server.settimeout(0.1)
-    return server.recv(1)
+    server.settimeout(SOON)
+    return lambda: server.recv(1)
 
 
-def child(stack: ExitStack) -> object:
+def child(stack: ExitStack) -> Callable[[], object]:
     process = stack.enter_context(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
-    return process.wait(0.1)
+    return lambda: process.wait(SOON)
 
 
-def join(stack: ExitStack) -> None:
+def join(stack: ExitStack) -> Callable[[], object]:
     over = threading.Event()
     stack.callback(over.set)
     other = start_own(over.wait, WAIT)
-    other.join(0.1)
+    return lambda: other.join(SOON)
 
 
-TIMED: list[tuple[Callable[[ExitStack], object], object]] = [
-    (lambda stack: threading.Event().wait(0.1), False),
-    (lambda stack: threading.Semaphore(0).acquire(timeout=0.1), False),
-    (lambda stack: queue.Queue[int]().get(timeout=0.1), queue.Empty()),
+TIMED: list[tuple[Callable[[ExitStack], Callable[[], object]], object]] = [
+    (lambda stack: lambda: threading.Event().wait(SOON), False),
+    (lambda stack: lambda: threading.Semaphore(0).acquire(timeout=SOON), False),
+    (lambda stack: lambda: queue.Queue[int]().get(timeout=SOON), queue.Empty()),
     (full_queue, queue.Full()),
     (simple_queue, queue.Empty()),
     (lock, False),
@@ -210,27 +213,28 @@ TIMED: list[tuple[Callable[[ExitStack], object], object]] = [
     (send, TimeoutError("timed out")),
     (accept, TimeoutError("timed out")),
     (encrypted, TimeoutError("The read operation timed out")),
-    (child, subprocess.TimeoutExpired(["cat"], 0.1)),
-    (lambda stack: select.select([], [], [], 0.1), ([], [], [])),
-    (lambda stack: signal.sigtimedwait([], 0.1), None),
+    (child, subprocess.TimeoutExpired(["cat"], SOON)),
+    (lambda stack: lambda: select.select([], [], [], SOON), ([], [], [])),
+    (lambda stack: lambda: signal.sigtimedwait([], SOON), None),
 ]
 
 
-@pytest.mark.parametrize(("call", "wanted"), TIMED)
+@pytest.mark.parametrize(("make", "wanted"), TIMED)
 def test_its_time_runs_out_during_a_freeze(
     freezer: Freezer,
     installation: Installation,
-    call: Callable[[ExitStack], object],
+    make: Callable[[ExitStack], Callable[[], object]],
     wanted: object,
 ) -> None:
     def work() -> object:
-        with ExitStack() as stack:
-            try:
-                return call(stack)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
-                return error
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
+            return error
 
-    with waiting(freezer, work) as thread:
+    with ExitStack() as stack:
+        call = make(stack)  # here, as it may have to wait itself
+        thread = stack.enter_context(waiting(freezer, work))
         record = record_of(freezer, thread)
         with freezer.freeze(timeout=WAIT):
             until(lambda: is_back(record))
