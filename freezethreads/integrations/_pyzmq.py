@@ -87,5 +87,6 @@ TABLE: Final = (
     Row("zmq.sugar.poll", "", "zmq_poll", Wait(fork_safe=False)),
     Row("zmq", "", "zmq_poll", Wait(fork_safe=False)),
     Row("zmq", "", "proxy", Wait(fork_safe=False)),
+    Row("zmq.sugar", "", "proxy", Wait(fork_safe=False)),  # which `zmq.device` calls
     Row("zmq", "", "proxy_steerable", Wait(fork_safe=False)),
 )

@@ -42,7 +42,9 @@ def provide(tmp_path: Path) -> Iterator[Libraries]:
 
 
 def names_of(zmq: Any) -> list[object]:
-    return [zmq.Socket.recv, zmq.Socket.send, zmq.zmq_poll, zmq.proxy, zmq.sugar.poll.zmq_poll]
+    sugar = zmq.sugar
+    polls = [zmq.zmq_poll, sugar.poll.zmq_poll]
+    return [zmq.Socket.recv, zmq.Socket.send, *polls, zmq.proxy, sugar.proxy]
 
 
 @orders
@@ -114,6 +116,7 @@ def test_a_thread_that_always_finds_a_message_stops(freezer: Freezer, provide: L
     "call",
     [
         lambda zmq, sock: zmq.proxy(sock, sock),
+        lambda zmq, sock: zmq.device(1, sock, sock),
         lambda zmq, sock: zmq.zmq_poll([(sock, 1)]),
         lambda zmq, sock: sock.poll(),
     ],

@@ -22,6 +22,7 @@ Libraries: TypeAlias = Callable[[dict[str, str]], None]
 ZMQ = {
     "zmq/__init__.py": """
 from zmq.backend import Again, proxy, zmq_poll
+from zmq.sugar import device
 from zmq.sugar.socket import Socket
 NOBLOCK = 1
 """,
@@ -94,7 +95,12 @@ def zmq_poll(sockets, timeout=-1):
 def proxy(frontend, backend):
     zmq_poll([(frontend, 1)])
 """,
-    "zmq/sugar/__init__.py": "",
+    "zmq/sugar/__init__.py": """
+from zmq.backend import proxy
+
+def device(device_type, frontend, backend):
+    return proxy(frontend, backend)
+""",
     "zmq/sugar/poll.py": "from zmq.backend import zmq_poll",
     "zmq/sugar/socket.py": """
 import zmq.sugar.poll
