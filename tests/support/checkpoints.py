@@ -11,7 +11,7 @@ from typing import Any
 from freezethreads import Freezer
 from freezethreads.checkpoint import Checkpoint, Checkpointer, SQLiteStore
 from freezethreads.checkpoint._frame import unpack_frame
-from helpers import WAIT, start, wait_for
+from helpers import WAIT, start, wait_for, wait_until
 
 
 class Gate:
@@ -59,6 +59,7 @@ class Counters:
         self.pairs = [[0, 0] for _ in range(threads)]
         self.done = threading.Event()
         self.workers = [start(self.count, pair) for pair in self.pairs]
+        wait_until(lambda: all(pair[0] for pair in self.pairs))
 
     def count(self, pair: list[int]) -> None:
         with self.freezer.register():
