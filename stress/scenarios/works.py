@@ -1,4 +1,4 @@
-"""Every kind of work and of wait in threads that nobody prepared, each with a witness that moves."""
+"""Each kind of work and of wait in threads that nobody prepared, with a witness that moves."""
 
 from __future__ import annotations
 
