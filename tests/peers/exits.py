@@ -55,7 +55,7 @@ print("ends")
 def exit_while_frozen(kind: str, threads: int, where: Where = "safepoint") -> None:
     """So many daemon threads of each kind are under a "freeze" or a "hold" when the main thread
     ends. The interpreter ends as well, and says that it has let them go."""
-    result = run_python(PROGRAM, kind, str(threads), where, timeout=WAIT + threads / 10)
+    result = run_python(PROGRAM, kind, str(threads), where, timeout=4 * WAIT + threads / 10)
     assert result.stdout == "ends\n"
     thaws = [line for line in result.stderr.splitlines() if "was thawed" in line]
     frozen = f"<{kind} of group 'a' by MainThread>"
