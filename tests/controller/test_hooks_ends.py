@@ -276,7 +276,7 @@ for name in "abc":
 
 
 def run(code: str) -> str:
-    return run_python(PRELUDE + textwrap.dedent(code), timeout=WAIT).stdout
+    return run_python(PRELUDE + textwrap.dedent(code)).stdout
 
 
 def test_the_end_of_the_main_thread_undoes_what_stands() -> None:
