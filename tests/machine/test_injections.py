@@ -20,6 +20,7 @@ import pytest
 from freezethreads import Freezer
 from freezethreads._ground.arguments import Where
 from freezethreads._machine import looks, marks, trap
+from freezethreads._registry.doors import call_shut
 from helpers import WAIT, start, wait_for, wait_until
 from injection import Boom, Injection, injections, watching
 from machine import needs_monitoring, nothing_is_left
@@ -220,11 +221,21 @@ class Subject:
                 self._done.set()
 
     def _wait(self) -> None:
-        """Nobody counts it as stopped here."""
-        with self.freezer.no_freeze():
-            wait_for(self._go)
-            self._go.clear()
-            wait_until(lambda: bool(self._over or trap.bars or trap._doors))
+        """Nobody counts it as stopped here, and it stops nowhere before it comes to the trap."""
+        if self.where == "safepoint":
+            call_shut(self._wait_until_asked)
+        else:
+            with self.freezer.no_freeze():
+                self._wait_until_asked()
+
+    def _wait_until_asked(self) -> None:
+        wait_for(self._go)
+        self._go.clear()
+        record = self.freezer._registry.own.record
+        if self.where == "safepoint" and record is not None:
+            wait_until(lambda: self._over or record.is_asked)
+        else:
+            wait_until(lambda: bool(self._over or trap.bars))
 
     def freeze_with(self, injection: Injection) -> None:
         """It stands, as long as the world does; then the exception is there, and nothing else."""
