@@ -26,9 +26,12 @@ others are about to decide.
 A look first sees to it that nobody runs: two glances, at the processor time of each thread and at
 whether it wants a processor, have to be the same, with a pause in between in which the GIL is free;
 and so has a third one, with all of them claimed. Only then is "it has not come to the trap" the
-same as "it is in a call that waits". In particular nobody has just been given a lock and has yet to
-say so: he would have woken, and moved his clock. While somebody runs, in a section say, nobody is
-claimed.
+same as "it is in a call that waits". While somebody runs, in a section say, nobody is claimed.
+
+A thread that has just been given a lock, and has yet to say so, owns it. It has woken, and waits
+for the GIL. Of those who do the system wakes one at a time, so that it may sleep on in a short
+pause; but it wakes by itself once in each switch interval, and moves its clock. So where somebody
+waits for a lock that is held, although nobody is left in a section, the pause is as long as that.
 
 Why nobody waits for ever. A thread in a section is not stopped, and needs nobody who has arrived,
 but what it waits for itself: if that is one of them, the freeze fails at its deadline and says so.
@@ -72,6 +75,7 @@ from freezethreads._machine.stacks import (
     find_shelter,
     held_by,
     kind_of,
+    may_own,
     programs_frame,
     shelter_of,
 )
@@ -88,6 +92,8 @@ from freezethreads._report.ownership import acquired_at, owned
 
 _PAUSE: Final = 0.0002  # seconds between two glances
 _GLANCES: Final = 16  # in one look, at most
+_INTERVALS: Final = 2  # of the switch interval, between two glances at somebody who may own a lock
+_LONGEST: Final = 0.1  # seconds of such a pause, however long the switch interval is
 _UNKNOWN: Final = 0.01  # seconds for which a thread without a clock has not to come to the trap
 
 
@@ -100,7 +106,7 @@ class Bar:
     in a call of C come back, and newcomers; the controller's own code is as fast as ever, but for
     its calls. `sheltered` tells of a thread in a section the frame that is in it (its id, since
     what that refers to is not to live longer), its code, and the call that it has made there; and
-    `owned` a lock that it owns.
+    `owned` a lock that it owns. `pause` is how long a look waits between two glances, in seconds.
     Of a thread that has arrived `caught` tells of which kinds the atomic code is that it is in, and
     where; `locks` what it holds, and where it acquired that; and `ways_back`, if it is in a call of
     C, the code to which it comes back. Of a newcomer, which has yet to arrive, that is all the code
@@ -116,6 +122,7 @@ class Bar:
         "locks",
         "owned",
         "parking",
+        "pause",
         "registry",
         "sheltered",
         "stopped",
@@ -139,6 +146,7 @@ class Bar:
         self.first_seen: dict[int, float] = {}
         self.has_all = False
         self.parking = here.parking
+        self.pause = _PAUSE
 
     def put_up(self) -> None:
         """From here on each thread meets it. By its controller; may be repeated.
@@ -261,8 +269,8 @@ class Bar:
 
     def _look(self) -> bool:
         before = self._glance()
-        for _ in range(_GLANCES):
-            sleep(_PAUSE)
+        for _ in range(_GLANCES if self.pause == _PAUSE else 1):
+            sleep(self.pause)
             now = self._glance()
             if now == before and not _want_to_run(now):
                 return self._look_at(now)
@@ -298,7 +306,7 @@ class Bar:
                     waiting[ident] = frame
                 elif shelter is None and trap.stands(ident):
                     self._count(look, ident, frame, "anywhere", mine)
-            if self._all_wait(waiting):
+            if self._all_wait(waiting) and not self._is_in_doubt(waiting.values()):
                 for ident in list(waiting):
                     self._count(look, ident, waiting.pop(ident), "call", locks.get(ident, []))
             if self.awaited:
@@ -324,6 +332,14 @@ class Bar:
         """Whether those that wait in C may be counted: whoever is in a section may yet give a lock
         to one of them, who would own it and have arrived."""
         return len(waiting) == len(self.awaited) or self.where == "anywhere"
+
+    def _is_in_doubt(self, frames: Iterable[Frame]) -> bool:
+        """Whether one of those that wait in C may own a lock, for all that so short a look tells.
+        The next one is longer."""
+        if self.where != "unlocked" or self.pause != _PAUSE or not any(map(may_own, frames)):
+            return False
+        self.pause = min(_INTERVALS * sys.getswitchinterval() + _PAUSE, _LONGEST)
+        return True
 
     def _is_known_to_wait(self, ident: int) -> bool:
         """Whether a thread that has not come to the trap is in a call of C: if it is slow to."""

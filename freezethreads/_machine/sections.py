@@ -61,7 +61,11 @@ class Section(NamedTuple):
         """Whether a frame at that offset is in it."""
         if not self.start <= offset < self.end:
             return False
-        return running or not (self.entering or offset in self.waits)
+        return running or not self.is_entered_at(offset)
+
+    def is_entered_at(self, offset: int) -> bool:
+        """Whether the call at that offset, which is in it, acquires the lock."""
+        return self.entering or offset in self.waits
 
 
 _LOADS: Final = {

@@ -16,6 +16,8 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import thread as pool
+from functools import cache
+from inspect import unwrap
 from types import CodeType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -24,7 +26,7 @@ from freezethreads._ground.files import is_own, remoteness
 from freezethreads._ground.frames import HAS_GIL, current_frames, uncollected
 from freezethreads._machine.contexts import lock_in
 from freezethreads._machine.marks import Marks, atomic
-from freezethreads._machine.sections import Section, sections_of
+from freezethreads._machine.sections import Section, calls_of, sections_of
 from freezethreads._machine.values import UNKNOWN, Frame, attribute_of, is_lock
 from freezethreads._registry.places import Place, place_at
 from freezethreads._report.ownership import where
@@ -88,6 +90,7 @@ _PASSING: Final = frozenset(
     )
 )
 _RUN: Final = threading.Thread.run.__code__
+_WAIT: Final = unwrap(threading.Condition.wait).__code__  # without what may be installed
 _TIMER_RUN: Final = threading.Timer.run.__code__
 _files: dict[str, _Kind] = {}
 
@@ -219,6 +222,40 @@ def _same(lock: object) -> list[object]:
     """A lock, and what it stands for: a condition has one."""
     inner = attribute_of(lock, "_lock")
     return [lock] if inner is UNKNOWN else [lock, inner]
+
+
+def may_own(frame: Frame) -> bool:
+    """Whether a thread with this innermost frame waits for a lock, in a call of C that acquires it.
+
+    It may have been given that by now, and wait for the GIL to say so: until then (on CPython 3.12
+    and 3.13) the lock itself says that it is free. While the thread cannot go on.
+    """
+    if _restores(frame):
+        return True
+    at: Frame | None = frame
+    while at is not None:
+        for section in sections_of(at.f_code):
+            offset = at.f_lasti
+            is_there = section.start <= offset < section.end and section.is_entered_at(offset)
+            if is_there and lock_in(section._replace(guessed=False), at) is not None:
+                return True
+        at = at.f_back
+    return False
+
+
+def _restores(frame: Frame) -> bool:
+    """Whether it is about to have the lock again that it gave back in the `wait` of a condition."""
+    code = frame.f_code
+    if kind_of(code) != "threading":
+        return False
+    is_back = code is _WAIT and frame.f_lasti not in _calls_that_wait()
+    return is_back or code.co_name == "_acquire_restore"
+
+
+@cache
+def _calls_that_wait() -> frozenset[int]:
+    """Where a condition's `wait` waits for the sign, by offset."""
+    return frozenset(calls_of(_WAIT).acquire)
 
 
 def held_by(frame: Frame, running: bool) -> Iterator[tuple[object, Frame, int]]:

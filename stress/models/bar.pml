@@ -10,7 +10,8 @@
    claimed; and all come to their end.
 
    A thread is `awake` if it has a processor or wants one, also in a call of C, and `moved` is what its clock
-   tells since the first glance. Who waits for the lock is awake from the step on in which it is released. */
+   tells since the first glance. Who waits for the lock is awake from the step on in which it is released. Once
+   it has the lock it may sleep again, until it has the GIL to say so (`gil`); a long pause sees it wake. */
 
 /* run "nobody runs, nobody holds the lock" */
 /* run "who is looked at does not run" -DWATCHDOG -DROUNDS=1 */
@@ -31,6 +32,7 @@
 byte at[2];
 bool awake[2], moved[2];
 bool held;                              /* the lock */
+bool gil[2], slept[2], patient;         /* who sleeps for the GIL; who did at the first glance; Bar.pause */
 bool listed, up, stands, done;          /* in trap.bars; the events are on; Freeze.stands; Freeze.done */
 bool stopped[2];                        /* Bar.stopped */
 bool under_way;                         /* a look: not Look.ended */
@@ -93,6 +95,11 @@ proctype Thread(byte t) {
        :: atomic { held -> awake[t] = false };
           awake[t]                      /* whoever releases it wakes this one, in the same step */
        od;
+       if
+       :: true
+       :: d_step { awake[t] = false; moved[t] = true; gil[t] = true };
+          d_step { awake[t] = true; moved[t] = true; gil[t] = false }
+       fi;
        at[t] = IN;                      /* the call has returned */
        trap(t); execute(t);
        if
@@ -133,6 +140,14 @@ proctype Thread(byte t) {
 #define ENDED      (!under_way)
 #endif
 
+#define COUNTS     ((stopped[0] || at[0] < IN) && (stopped[1] || at[1] < IN))
+#define WAITS(t)   (!stopped[t] && at[t] == WANT)
+#ifdef MUTANT_not_in_doubt
+#define DOUBT      false
+#else
+#define DOUBT      (!patient && (WAITS(0) || WAITS(1)))
+#endif
+
 /* One reading, or the count: it ends with a look that has been ended, with no step in between. */
 #define READ(t)    assert(stopped[t] || !ran[t])
 
@@ -149,7 +164,11 @@ proctype Controller() {
     listed = true;
     up = true;                          /* code: _machine/bar.Bar.put_up */
     do
-    :: moved[0] = false; moved[1] = false;       /* code: _machine/bar.Bar._look: "self._glance()" ; "sleep(" ; "self._glance()" ; "_want_to_run(" ; "self._look_at" */
+    :: d_step { moved[0] = false; moved[1] = false; slept[0] = gil[0]; slept[1] = gil[1] };
+       if                               /* code: _machine/bar.Bar._look: "self._glance()" ; "sleep(" ; "self._glance()" ; "_want_to_run(" ; "self._look_at" */
+       :: patient -> (!slept[0] || moved[0]) && (!slept[1] || moved[1])
+       :: else
+       fi;
        if
        :: QUIET(0);
           if
@@ -177,7 +196,8 @@ proctype Controller() {
                       if :: at[0] < IN -> stopped[0] = true :: else fi;
                       if :: at[1] < IN -> stopped[1] = true :: else fi
 #else
-                   :: (stopped[0] || at[0] < IN) && (stopped[1] || at[1] < IN) ->
+                   :: atomic { COUNTS && DOUBT -> patient = true; goto looked }    /* code: _machine/bar.Bar._is_in_doubt: "may_own" ; "self.pause = " */
+                   :: atomic { COUNTS && !DOUBT -> skip };  /* (one instruction each, whatever comes) */
                       if                /* code: _machine/bar.Bar._arrive: "look.ended" ; "self.stopped[ident] = place" */
                       :: atomic { ENDED -> goto looked }
                       :: atomic { !ENDED -> READ(0); stopped[0] = true }
