@@ -264,7 +264,7 @@ class Bar:
     # The controller's side.
 
     def look(self) -> bool:
-        """Whether all have arrived. By its controller; takes some milliseconds at most."""
+        """Whether all have arrived. By its controller; takes some milliseconds, 0.1 s at most."""
         return trap.call_in_trap(self._look)
 
     def _look(self) -> bool:
