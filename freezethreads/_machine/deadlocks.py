@@ -485,7 +485,8 @@ def _owner_of(lock: Any, holders: list[int]) -> tuple[int | None, bool]:
 def _knows_all() -> bool:
     """Whether each thread of the process is known to Python: one that is not is not seen to live,
     and may come back to release what it has."""
-    known = {*map(str, own_idents.values()), *(str(one.native_id) for one in enumerate_threads())}
+    ours = list(own_idents.values())  # in one operation: a thread may come meanwhile
+    known = {*map(str, ours), *(str(one.native_id) for one in enumerate_threads())}
     try:
         return known.issuperset(os.listdir("/proc/self/task"))
     except OSError:
