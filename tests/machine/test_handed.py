@@ -6,7 +6,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -99,7 +99,8 @@ def test_it_is_waited_for(
     """
     lock = make()
     released: list[None] = []
-    original = Bar._glance
+    pauses: list[float] = []
+    original, is_wanted = Bar._glance, bar._want_to_run
 
     def glance(self: Bar) -> dict[int, float | None]:
         if not released:
@@ -107,6 +108,14 @@ def test_it_is_waited_for(
             lock.release()
             keep_gil(INTERVAL / 10)
         return original(self)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        keep_gil(seconds)
+
+    def want_to_run(idents: Iterable[int]) -> bool:
+        """In a short look nobody who may have had no processor yet; to ask gives the GIL away."""
+        return max(pauses) >= INTERVAL and is_wanted(idents)
 
     def is_at_rest() -> bool:
         frame = sys._current_frames().get(thread.ident or 0)
@@ -122,8 +131,8 @@ def test_it_is_waited_for(
     wait_until(is_at_rest)
     with monkeypatch.context() as patch:
         patch.setattr(Bar, "_glance", glance)
-        patch.setattr(bar, "sleep", keep_gil)
-        patch.setattr(bar, "_want_to_run", lambda idents: False)
+        patch.setattr(bar, "sleep", pause)
+        patch.setattr(bar, "_want_to_run", want_to_run)
         with Freezer().freeze(where="unlocked", timeout=WAIT):
             assert released
             assert lock.acquire(blocking=False)
