@@ -15,8 +15,8 @@ import pytest
 from fork_helpers import state_of
 from freezethreads import Freezer, State, sync
 from freezethreads._ground.arguments import Where
-from freezing import Loops, Puppet, at_bell, looping, puppet, puppets
-from helpers import WAIT, wait_for, wait_until
+from freezing import Loops, Puppet, looping, puppet, puppets
+from helpers import WAIT, wait_until
 from machine import ANYWHERE
 from peers import bombs, cancels
 from peers.looking import check_still, freezer_of, frozen_groups, groups_of, stands, witness
@@ -112,12 +112,11 @@ def test_freeze_kill_thaw(
         wait_until(lambda: bool(work))
         with freezer.freeze(timeout=WAIT):
             wait_until(lambda: stands(freezer, thread.worker))
-            done = len(work)
-            with pytest.MonkeyPatch.context() as patch:
-                back = at_bell(patch, thread.worker)
-                ask(thread, stop)
-                thread.record.parking.bell.ring()  # it wakes, and hears of the exception
-                wait_for(back)
+            done, bell = len(work), thread.record.parking.bell
+            wait_until(bell._lock.locked)  # it waits
+            ask(thread, stop)
+            bell.ring()  # it wakes, and hears of the exception
+            wait_until(bell._lock.locked)
             others.progress()
             assert not ended.is_set()
             assert state_of(freezer, thread.worker) is State.FROZEN
