@@ -236,7 +236,7 @@ def may_own(frame: Frame) -> bool:
     while at is not None:
         for section in sections_of(at.f_code):
             offset = at.f_lasti
-            is_there = section.start <= offset < section.end and section.is_entered_at(offset)
+            is_there = section.covers(offset, running=True) and section.is_entered_at(offset)
             if is_there and lock_in(section._replace(guessed=False), at) is not None:
                 return True
         at = at.f_back
