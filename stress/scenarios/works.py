@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 from freezethreads import World
 from freezethreads.testing import Actor, Role, Scenario, Violation
+from stress.scenarios.engine import PATIENT
 
-PATIENT = 6
-"""Times a freeze's usual time-out: who is in a section has to leave it, bytecode by bytecode."""
 ROUNDS = 40
 """Turns of the loop of one piece of work."""
 ACCOUNTS = 8

@@ -55,7 +55,7 @@ def acquire_that_of_a_condition(lock: Any) -> None:
 
 def put_into_a_queue(lock: Any) -> None:
     jobs: queue.Queue[int] = queue.Queue()
-    jobs.mutex = jobs.not_empty._lock = lock  # type: ignore[attr-defined]
+    jobs.mutex = lock
     jobs.not_full = threading.Condition(lock)
     jobs.not_empty = threading.Condition(lock)
     jobs.put(1)
