@@ -79,13 +79,15 @@ def wait_flat(parking: Parking, place: Place) -> None:
         except BaseException as error:  # noqa: BLE001 - raised below
             kept = kept or error
     parking.away = before
-    entered, parking.entered = parking.entered, None
+    bells, entered = [parking.bell], parking.entered  # its own: for a call that this one interrupts
     if entered is not None:
         entered._waiting.pop(parking.bell, None)
-        for bell in list(entered._waiting) if entered.done else ():
-            try:
-                bell._lock.release()
-            except RuntimeError:
-                pass
+        bells += list(entered._waiting) if entered.done else ()
+    for bell in bells:
+        try:
+            bell._lock.release()
+        except RuntimeError:
+            pass
+    parking.entered = None
     if kept is not None:
         raise kept

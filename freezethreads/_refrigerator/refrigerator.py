@@ -264,7 +264,8 @@ def _stand(
     (Before, everything that it was called for is in place: the thread is not away.)
     """
     word = parking.word
-    if parking.entered is not None:
+    if parking.entered is not None:  # by an earlier try; or by a call that this one interrupts
+        stay.interrupts = True
         _step_out(parking)
     if kept is not None:  # it may have kept this thread from waking the next in turn
         for registry, _ in parking.members:
@@ -296,6 +297,8 @@ def _stand(
         status = word.change(settled)
     if parking.entered is not None:
         _step_out(parking)
+    if stay.interrupts:
+        parking.bell.ring()  # nobody else wakes that call any more
 
 
 def _get_ready(parking: Parking, freeze: Freeze) -> None:

@@ -51,12 +51,13 @@ class Stay:
     """One stay in the refrigerator. `closed` is what it happens in, that some freezes do not stop
     a thread in: they do not count it as stopped, and do not hold it (see `Freeze.spares`)."""
 
-    __slots__ = ("begun", "closed", "place")
+    __slots__ = ("begun", "closed", "interrupts", "place")
 
     def __init__(self, place: Place, closed: tuple[object, ...]) -> None:
         self.place = place
         self.closed = closed
         self.begun = False  # for the thread itself, which may come here twice
+        self.interrupts = False  # whether it came as the thread was about to wait, or waited
 
     def is_held_by(self, freeze: Freeze) -> bool:
         """Whether it lasts until that freeze is done."""
