@@ -26,6 +26,7 @@ from freezethreads._controller.settling import (
     ask_again,
     check_not_given_up,
     is_settled,
+    seconds_to_wait,
 )
 from freezethreads._controller.world import Hold, World
 from freezethreads._ground.arguments import (
@@ -129,10 +130,11 @@ class FreezeRequest:
     def poll(self) -> World | None:
         """Go on as far as can be done without waiting; the world when all stand, None until then.
 
-        By the thread that asked: first at once, then after each `notify` and at the deadline, until
-        it returns a world or raises. If a freeze asks that thread to stop before it has its turn,
-        it stops here. Raises `FreezeTimeout`, which takes some 10 ms; `FreezeError` in a blocking
-        region, or once it was given up. Whatever it raises, nobody is kept stopped then.
+        By the thread that asked: first at once, then after each `notify`, and when `seconds` have
+        passed, until it returns a world or raises. If a freeze asks that thread to stop before it
+        has its turn, it stops here. Raises `FreezeTimeout`, which takes some 10 ms; `FreezeError`
+        in a blocking region, or once it was given up. Whatever it raises, nobody is kept stopped
+        then.
         """
         while True:
             try:
@@ -140,6 +142,13 @@ class FreezeRequest:
             except Unsettled:
                 self._freeze = ask_again(self._registry, self._freeze)
                 self._commands = self._tied = False
+
+    @property
+    def seconds(self) -> float | None:
+        """After how many seconds to `poll`, though nobody has notified; None: never. By its thread,
+        after each `poll`."""
+        seconds = seconds_to_wait(self._freeze, self._deadline.remaining())
+        return None if seconds < 0 else seconds
 
     def _poll(self) -> World | None:
         if not self._commands and not self._freeze.done and self._may_queue():
@@ -247,7 +256,8 @@ class HoldRequest:
         while (part := self._go_on(until)) is not None:
             if until.passed():
                 return None
-            part.bell.wait(self._deadline.within(until.remaining()))
+            seconds = self._deadline.within(until.remaining())
+            part.bell.wait(seconds_to_wait(self._freeze, seconds))
         hold = Hold(
             self._freezer._registry,
             self._freezer._controller,

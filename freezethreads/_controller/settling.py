@@ -11,7 +11,9 @@ more waits at a safepoint (`_refrigerator.gathering`). ::
 
 Of a freeze that has let everybody go nothing is left, and the next try is another one (`Unsettled`
 says so to whoever makes it): so a thread that was stopped for the first can finish what it has, and
-there is one way alone in which a freeze ends. It queues for its turn anew.
+there is one way alone in which a freeze ends. It queues for its turn anew. And it asks nobody for a
+while, each time twice as long as before: whoever is about to add, and would wait at its next
+safepoint, could otherwise be late for that each time.
 
 A freeze that waits here is listed as `settling`, and its bell rings when a count changes. It stays
 listed until it stands, or is over.
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Final
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.completion import Bell
@@ -35,6 +38,9 @@ from freezethreads._refrigerator.refrigerator import wait_away
 from freezethreads._registry.places import Place, place_of
 from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze
+
+_SHORTEST: Final = 0.002  # seconds for which the second try asks nobody
+_LONGEST: Final = 0.1  # seconds for which any try does
 
 
 class Unsettled(FreezeError):
@@ -57,7 +63,9 @@ def ask(
 
 def ask_again(registry: Registry, freeze: Freeze) -> Freeze:
     """The next try of one that was `Unsettled`."""
-    return ask(registry, freeze.asked, freeze.where, freeze.tries + 1, freeze.bell)
+    again = ask(registry, freeze.asked, freeze.where, freeze.tries + 1, freeze.bell)
+    again.not_before = monotonic() + min(_SHORTEST * 2**freeze.tries, _LONGEST)
+    return again
 
 
 def check_not_own(registry: Registry, freeze: Freeze) -> None:
@@ -98,7 +106,14 @@ def settle_away(
 def settle(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
     """The same, as a thread that does not count as stopped."""
     while not is_settled(registry, freeze, deadline):
-        freeze.bell.wait(deadline.remaining())
+        freeze.bell.wait(seconds_to_wait(freeze, deadline.remaining()))
+
+
+def seconds_to_wait(freeze: Freeze, seconds: float) -> float:
+    """For how long its controller may wait for a ring, if it is for so many seconds at most (-1:
+    for ever). By its controller."""
+    early = freeze.not_before - monotonic() if freeze.tries else 0.0
+    return seconds if early <= 0 else early if seconds < 0 else min(early, seconds)
 
 
 def check_not_given_up(freeze: Freeze, registry: Registry) -> None:
@@ -122,7 +137,8 @@ def wait_for_the_end() -> None:
 
 
 def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
-    """Whether nothing of its kinds is outstanding; if not, its bell rings when that may be so.
+    """Whether nothing of its kinds is outstanding, and it may ask. If not, its bell rings when that
+    may be so, or `seconds_to_wait` tells when.
 
     By its controller. Raises `FreezeTimeout` at the deadline; `FreezeError` if somebody else has
     ended it.
@@ -136,7 +152,7 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
     left = registry.outstanding_for(freeze.asked)
     if left and deadline.passed():
         raise unsettled(registry, freeze)
-    return not left
+    return not left and (monotonic() >= freeze.not_before or deadline.passed())
 
 
 def check_settled_still(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:

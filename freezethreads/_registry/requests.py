@@ -131,6 +131,7 @@ class Freeze:
         "leases",
         "members",
         "newcomers",
+        "not_before",
         "part_of",
         "registry",
         "stood_at",
@@ -162,6 +163,7 @@ class Freeze:
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
         self.gathered: dict[int, Bell] = {}
+        self.not_before = 0.0
         self.stood_at: float | None = None
         self.users: dict[object, Place | None] = {}
         self.leases: dict[Lease, None] = {}

@@ -286,17 +286,16 @@ class _Block(AbstractAsyncContextManager[World, None]):
         )
         self._forget = _at_close(loop, self.close)
         self._request = request
-        timer = None
-        if self._timeout is not None:
-            timer = loop.call_later(self._timeout + _LATE, news.set)
-        try:
-            while (world := request.poll()) is None:
+        while (world := request.poll()) is None:
+            seconds = request.seconds
+            timer = None if seconds is None else loop.call_later(seconds + _LATE, news.set)
+            try:
                 await news.wait()
                 news.clear()
-            return world
-        finally:
-            if timer is not None:
-                timer.cancel()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        return world
 
 
 _blocks: contextvars.ContextVar[tuple[_Block, ...]] = contextvars.ContextVar("blocks", default=())

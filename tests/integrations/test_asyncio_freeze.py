@@ -119,11 +119,13 @@ def test_a_block_leaves_nothing_behind(freezer: Freezer, loop: LoopThread) -> No
 
     def note(*args: Any) -> asyncio.TimerHandle:
         timers.append(later(*args))
+        if len(timers) == 2:  # it waits for the thread
+            thread.tell(freezer.safepoint)
         return timers[-1]
 
     timers: list[asyncio.TimerHandle] = []
     later = loop.loop.call_later
-    with pytest.MonkeyPatch.context() as patch:
+    with puppet(freezer) as thread, pytest.MonkeyPatch.context() as patch:
         loop.run(main())
     assert [timer.cancelled() for timer in timers] == [True, True]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Outstanding, State
+from freezethreads._controller.nowait import HoldRequest
 from freezethreads._refrigerator import gathering
+from freezethreads.integrations import asyncio_loop
 from freezing import Actor, actor, left_at_rest, puppet
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import Request, passing
@@ -210,7 +213,36 @@ def test_those_who_always_begin_something_stand(
         worker.finish()
 
 
-def test_those_who_add_before_their_safepoint_stand(freezer: Freezer, rpc: Outstanding) -> None:
+def freeze(freezer: Freezer, seen: Callable[[], None]) -> None:
+    with freezer.freeze(settled="rpc", timeout=WAIT):
+        seen()
+
+
+def hold(freezer: Freezer, seen: Callable[[], None]) -> None:
+    with freezer.hold(settled="rpc", timeout=WAIT):
+        seen()
+
+
+def hold_in_steps(freezer: Freezer, seen: Callable[[], None]) -> None:
+    request = HoldRequest(freezer, settled="rpc", timeout=WAIT)
+    while (held := request.wait(WAIT)) is None:
+        pass
+    with held:
+        seen()
+
+
+def freeze_in_a_loop(freezer: Freezer, seen: Callable[[], None]) -> None:
+    async def stop_them() -> None:
+        async with asyncio_loop.freeze(freezer, settled="rpc", timeout=WAIT):
+            seen()
+
+    asyncio.run(stop_them())
+
+
+@pytest.mark.parametrize("stop", [freeze, hold, hold_in_steps, freeze_in_a_loop])
+def test_those_who_add_before_their_safepoint_stand(
+    freezer: Freezer, rpc: Outstanding, stop: Callable[[Freezer, Callable[[], None]], None]
+) -> None:
     over, ready = threading.Event(), threading.Event()
 
     def produce() -> None:
@@ -219,7 +251,7 @@ def test_those_who_add_before_their_safepoint_stand(freezer: Freezer, rpc: Outst
                 rpc.add()
                 ready.set()
                 freezer.safepoint()
-                time.sleep(0.0005)
+                time.sleep(0.0005)  # where it is asked to stop, and adds before it comes to that
 
     def finish() -> None:
         with freezer.register():
@@ -228,11 +260,15 @@ def test_those_who_add_before_their_safepoint_stand(freezer: Freezer, rpc: Outst
                 if rpc.count:
                     rpc.done()
 
+    def seen() -> None:
+        assert rpc.count == 0
+
     workers = [start(produce), start(finish)]
-    wait_for(ready)
-    for _ in range(10):
-        with freezer.freeze(settled="rpc", timeout=WAIT):
-            assert rpc.count == 0
-    over.set()
-    for worker in workers:
-        worker.finish()
+    try:
+        wait_for(ready)
+        for _ in range(10):
+            stop(freezer, seen)
+    finally:
+        over.set()
+        for worker in workers:
+            worker.finish()

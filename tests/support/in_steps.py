@@ -10,7 +10,7 @@ from typing import Any
 from freezethreads import Freezer, World
 from freezethreads._controller.nowait import FreezeRequest
 from freezing import Puppet
-from helpers import WAIT, wait_for, wait_until
+from helpers import WAIT, wait_until
 
 
 class Request(FreezeRequest):
@@ -23,7 +23,7 @@ class Request(FreezeRequest):
     def take(self) -> World:
         """Poll until there is a world."""
         while (world := self.poll()) is None:
-            wait_for(self.news)
+            self.news.wait(self.seconds)
             self.news.clear()
         return world
 
