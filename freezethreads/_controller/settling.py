@@ -40,7 +40,7 @@ from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze
 
 _SHORTEST: Final = 0.002  # seconds for which the second try asks nobody
-_LONGEST: Final = 0.1  # seconds for which any try does
+_LONGEST: Final = 0.05  # seconds for which any try does
 
 
 class Unsettled(FreezeError):
@@ -64,7 +64,8 @@ def ask(
 def ask_again(registry: Registry, freeze: Freeze) -> Freeze:
     """The next try of one that was `Unsettled`."""
     again = ask(registry, freeze.asked, freeze.where, freeze.tries + 1, freeze.bell)
-    again.not_before = monotonic() + min(_SHORTEST * 2**freeze.tries, _LONGEST)
+    if freeze.where == "safepoint":  # else nobody gathers
+        again.not_before = monotonic() + min(_SHORTEST * 2**freeze.tries, _LONGEST)
     return again
 
 
