@@ -189,7 +189,7 @@ class Controller:
         lease = Lease(seconds, freeze, user, self.expire)
         lease.start()
         if freeze.done or user not in freeze.users:
-            lease.cancel()  # the thaw was quicker, and may not have seen it
+            lease.drop()  # the thaw was quicker, and may not have seen it
 
     def expire(self, freeze: Freeze) -> None:
         """The lease has run out. In the watchdog's thread.
@@ -247,7 +247,7 @@ class Controller:
         if freeze.users or freeze.unwinding is None:  # else it lasts until they are undone
             for lease in list(freeze.leases):
                 if lease.user is user:
-                    lease.cancel()
+                    lease.drop()
         if not freeze.users:
             self.thaw(freeze)
 

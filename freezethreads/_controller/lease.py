@@ -60,6 +60,11 @@ class Lease(OwnThread):
         self._is_cancelled = True
         self._bell.ring()
 
+    def drop(self) -> None:
+        """The same, and it is no lease of the freeze any more, which goes on."""
+        self.cancel()
+        self._freeze.leases.pop(self, None)
+
     def call_off(self) -> bool:
         """See to it that this one does not thaw. Returns False, and leaves it on the freeze's list,
         if it is too late for that. From any thread."""

@@ -300,3 +300,12 @@ def test_another_thread_waits_until_the_thaw(freezer: Freezer) -> None:
             wait_until(lambda: awaited_by(waiter.ident or 0) is lock)
         owner.over.set()
         waiter.finish()
+
+
+def test_the_lease_of_an_inner_world_that_is_over_ends_no_wait(freezer: Freezer) -> None:
+    lock = sync.Lock()
+    with owned(freezer, lock), freezer.freeze(timeout=WAIT):
+        with freezer.freeze(lease=WAIT):
+            pass
+        with pytest.raises(FreezeError, match="would wait for the lock for ever"):
+            lock.acquire()
