@@ -186,6 +186,7 @@ class _Stopped(Given):
     @covered
     def __enter__(self) -> Self:
         try:
+            self._check_that_it_stands()
             return self
         except BaseException:
             self.thaw()  # nobody else would
@@ -214,6 +215,16 @@ class _Stopped(Given):
 
         def __aexit__(self, *_: object) -> None:
             """Never called: nobody enters it so."""
+
+    def _check_that_it_stands(self) -> None:
+        """Before a block: nobody would notice that all run in it."""
+        freeze = self._freeze
+        self._check_that_it_stood()
+        if self._user not in freeze.users or (freeze.done and freeze.ended_by == "thaw"):
+            raise FreezeError(
+                f"{freeze!r} was thawed before this block, and holds nobody any more: ask for "
+                f"another one with `with {self._registry.called}.{freeze.asked.kind}():`"
+            )
 
     def _check_that_it_stood(self) -> None:
         freeze = self._freeze

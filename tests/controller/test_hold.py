@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import as_completed
+from typing import Any
 
 import pytest
 
-from freezethreads import Freezer, FreezeTimeout, Registration, State
+from freezethreads import FreezeError, Freezer, FreezeTimeout, Registration, State
 from freezing import Pause, actor, after, at_bell, looping, puppet, puppets
 from helpers import WAIT, start, wait_for, wait_until
 from rigging import rig_mark
@@ -223,3 +225,25 @@ def test_a_waker_that_passes_a_safepoint_does_not_park_the_controller() -> None:
             hold = holder.do(freezer.hold)
         hold.thaw()
         thread.do(lambda: freezer.blocking().__exit__(None, None, None))
+
+
+@pytest.mark.parametrize("ask", [Freezer.freeze, Freezer.hold])
+def test_what_was_thawed_is_entered_no_more(ask: Callable[..., Any]) -> None:
+    freezer = Freezer()
+    with puppet(freezer):
+        stopped = ask(freezer, group="nobody")
+        with stopped:
+            pass
+        with pytest.raises(FreezeError, match="was thawed before this block"), stopped:
+            pytest.fail("entered")
+
+
+def test_an_inner_world_that_was_thawed_is_entered_no_more() -> None:
+    freezer = Freezer()
+    with freezer.freeze():
+        inner = freezer.freeze()
+        inner.thaw()
+        with pytest.raises(FreezeError, match="was thawed before this block"), inner:
+            pytest.fail("entered")
+        with freezer.freeze():  # the outer one stands
+            pass

@@ -10,7 +10,7 @@ import pytest
 
 from freezethreads import Freezer, LeaseExpired
 from freezing import actor, looping
-from helpers import WAIT, Worker, wait_for
+from helpers import WAIT, Worker, wait_for, wait_until
 
 
 def leases_over(loops_freezer: Freezer) -> None:
@@ -97,3 +97,12 @@ def test_the_watchdog_is_not_among_the_threads_that_a_world_does_not_cover() -> 
         (lease,) = world._freeze.leases
         assert lease.is_alive()
         assert lease not in world.unregistered
+
+
+def test_a_block_is_not_entered_when_the_lease_has_run_out() -> None:
+    freezer = Freezer()
+    with looping(freezer, 1):
+        hold = freezer.hold(timeout=WAIT, lease=0.05)
+        wait_until(lambda: hold.expired)
+        with pytest.raises(LeaseExpired), hold:
+            pytest.fail("entered")
