@@ -26,6 +26,8 @@ Place: TypeAlias = tuple[
 
 def place_of(frame: FrameType, kind: Kind, label: str | None) -> Place:
     """Where `frame` is now."""
+    if label is not None and label.__class__ is not str:
+        label = str(label)  # nobody has looked at it while nothing was asked
     return (kind, label, frame.f_code, frame.f_lasti, monotonic(), True, None, ())
 
 

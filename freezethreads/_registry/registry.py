@@ -15,11 +15,13 @@ the thread itself writes its entry in `records`; others mark a record as exited.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, NotRegistered, ThreadExited
+from freezethreads._ground.frames import current_frames
 from freezethreads._ground.inherited import share
 from freezethreads._ground.living import Living
 from freezethreads._ground.original import RLock, Thread, get_native_id, local
@@ -62,6 +64,13 @@ class _Armed:
 
 
 armed = _Armed()
+
+
+def _is_there(info: Any) -> bool:
+    """Whether a thread that is not registered has not ended. Its ident may be another one's now."""
+    other = threading._active.get(info.ident)  # type: ignore[attr-defined]
+    is_reused = other is not None and info.native_id and other.native_id != info.native_id
+    return info.ident in current_frames() and not is_reused
 
 
 def warn_if_quiet(message: str) -> bool:
@@ -375,6 +384,11 @@ class Registry:
         if isinstance(thread, Thread) and (thread.is_alive() or ident is None):
             raise NotRegistered(
                 f"{thread!r} is not registered with this freezer: {self.how_to_register}"
+            )
+        if record is None and not isinstance(thread, (int, Thread)) and _is_there(thread):
+            raise NotRegistered(
+                f"thread {thread.name!r} is not registered with this freezer: "
+                f"{self.how_to_register}"
             )
         if isinstance(thread, int):
             raise NotRegistered(f"no registered thread has the ident {thread}")

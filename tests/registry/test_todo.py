@@ -126,6 +126,16 @@ def test_nobody_who_exits_keeps_a_todo() -> None:
         freezer.todo(threading.main_thread(), int)
 
 
+def test_who_is_not_registered_has_not_exited() -> None:
+    freezer, another = Freezer(), Freezer()
+    with puppet(another):
+        (info,) = another.threads()
+        with pytest.raises(NotRegistered, match="is not registered with this freezer"):
+            freezer.todo(info, int)
+    with pytest.raises(ThreadExited):
+        freezer.todo(info, int)
+
+
 def test_posted_after_the_target_has_looked_for_the_last_time() -> None:
     """
     1. the thread exits: it says so, and has copied its list

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,14 @@ def test_a_region_is_as_unsafe_for_a_fork_as_what_is_in_it() -> None:
     assert before.site.fork_safe
     assert not inside.site.fork_safe
     assert inside.site.label == "outer"
+
+
+@pytest.mark.parametrize("label", [5, b"poll"])
+def test_a_label_that_is_no_string_is_shown_as_one(label: Any) -> None:
+    freezer = Freezer()
+    with puppet(freezer) as thread:
+        thread.tell(freezer.safepoint, label)
+        with freezer.freeze(timeout=WAIT) as world:
+            (info,) = world.threads
+            assert info.site is not None
+            assert info.site.label == str(label)
