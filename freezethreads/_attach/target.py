@@ -38,6 +38,11 @@ class Target:
         self.was_written_to = False
         if sys.platform != "linux":
             raise AttachError(f"attaching works on Linux alone: {_INSTEAD}")
+        process = status_of(pid).get("Tgid", str(pid))
+        if process != str(pid):
+            raise AttachError(
+                f"{pid} is the number of a thread of process {process}: say {process}"
+            )
         if status_of(pid).get("State", "").startswith("T"):
             raise AttachError(
                 f"process {pid} was stopped by a signal, and nothing runs in it: `kill -CONT "

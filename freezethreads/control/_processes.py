@@ -17,7 +17,7 @@ from freezethreads.control._errors import (
     ProcessKilled,
 )
 
-__all__ = ["ends", "exists", "explain", "is_suspended", "owner_of"]
+__all__ = ["ends", "exists", "explain", "is_suspended", "owner_of", "process_of"]
 
 
 def exists(pid: int) -> bool:
@@ -55,12 +55,15 @@ def is_suspended(pid: int) -> bool:
 
 def owner_of(pid: int) -> int:
     """The user whose process it is; this one where that cannot be told."""
-    try:  # whose the directory in /proc is would not do: of who has changed its user it is root's
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except OSError:
-        return os.geteuid()
-    (line,) = [line for line in status.splitlines() if line.startswith("Uid:")]
-    return int(line.split()[2])  # real, effective, saved, that for files
+    # Whose the directory in /proc is would not do: of who has changed its user it is root's.
+    uids = _status_of(pid, "Uid")
+    return int(uids[1]) if uids else os.geteuid()  # real, effective, saved, that for files
+
+
+def process_of(pid: int) -> int:
+    """The process that has a thread of that number, as `top -H` shows it; else the same number."""
+    process = _status_of(pid, "Tgid")
+    return int(process[0]) if process else pid
 
 
 def explain(pid: int, *, left_a_socket: bool) -> ControlError:
@@ -72,6 +75,10 @@ def explain(pid: int, *, left_a_socket: bool) -> ControlError:
                 "whatever stood frozen in it has ended with it"
             )
         return NoSuchProcess(f"there is no process {pid}")
+    if process_of(pid) != pid:
+        return NoSuchProcess(
+            f"{pid} is the number of a thread of process {process_of(pid)}: say {process_of(pid)}"
+        )
     if not _is_own(pid):
         return NotPermitted(
             f"process {pid} belongs to another user: only that user and root may talk to it"
@@ -93,6 +100,16 @@ def _is_own(pid: int) -> bool:
     except OSError:
         pass
     return os.geteuid() in (0, owner_of(pid))
+
+
+def _status_of(pid: int, key: str) -> list[str]:
+    """What the system says of it under that key, word by word; nothing where it has no /proc."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return []
+    (line,) = [line for line in status.splitlines() if line.startswith(f"{key}:")]
+    return line.split()[1:]
 
 
 def _state_of(pid: int) -> str:

@@ -19,6 +19,7 @@ from freezethreads._attach.layout import LAYOUTS, Offsets
 from freezethreads._attach.outside import attach
 from freezethreads._attach.target import tasks_of
 from freezethreads.cli import main
+from freezing import actor
 from helpers import wait_until
 
 __all__ = ["no_file_left"]
@@ -65,6 +66,13 @@ def test_no_process(capsys: pytest.CaptureFixture[str]) -> None:
     with running("true") as pid:
         pass
     assert f"there is no process {pid}" in refused(pid, capsys)
+
+
+def test_a_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    with actor() as other:
+        number = other.worker.native_id or 0
+        said = f"{number} is the number of a thread of process {os.getpid()}: say {os.getpid()}"
+        assert said in refused(number, capsys)
 
 
 def test_nothing_to_detach(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,7 @@ from freezethreads.control import (
 )
 from freezethreads.control._channel import Channel, Socket
 from freezethreads.control._protocol import encode
+from freezing import actor
 from helpers import start, wait_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("runtime")
@@ -222,6 +223,16 @@ def test_a_number_that_is_no_process() -> None:
     for pid in (-1, 0, 2**22 + 1, 2**31 - 1, 2**99):
         with pytest.raises(NoSuchProcess):
             connect(pid)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere threads have no numbers of that kind"
+)
+def test_a_number_of_a_thread() -> None:
+    with actor() as other:
+        said = f"{other.worker.native_id} is the number of a thread of process {os.getpid()}: say "
+        with pytest.raises(NoSuchProcess, match=said):
+            connect(other.worker.native_id or 0)
 
 
 def test_a_process_that_is_no_python() -> None:
