@@ -173,7 +173,10 @@ class Bar:
         """Whether the calling thread may have to stand before the next instruction of `frame`."""
         if self.freeze.done or not self._is_meant(ident) or kind_of(frame.f_code) == "own":
             return False
-        return ident in self.stopped or not self._is_as_before(ident, frame)
+        if ident in self.stopped:
+            # (One that stands at a door makes what a world calls in it outside the trap.)
+            return not here.parking.word.unsettled.calling
+        return not self._is_as_before(ident, frame)
 
     def stops(self, ident: int, frame: FrameType) -> bool:
         """Whether it does. By a thread that no look has claimed, and that has said where it is."""
@@ -569,7 +572,8 @@ def _frame_of(ident: int) -> FrameType | None:
 
 def _is_shut(record: Record) -> bool:
     """Whether a thread that does not move keeps its doors shut, and does not stand behind them."""
-    return bool(record.shut or (record.parking.shut and record.parking.word.value.stay is None))
+    status = record.parking.word.value
+    return bool(record.shut or (record.parking.shut and (status.stay is None or status.calling)))
 
 
 def known_threads() -> dict[int, Thread]:
