@@ -13,9 +13,8 @@ from pathlib import Path
 from freezethreads.testing import Violation
 
 GROWTH = 150_000
-"""Blocks of memory that Python may have more in the end, for what a scenario notes itself (the last
-10,000 requests of `socket`), and for modules and caches. A leak in each of 250,000
-messages is more."""
+"""Blocks of memory that Python may have more in the end, for modules and caches. A leak in each of
+250,000 messages is more."""
 EVERY = 0.5
 """Seconds between two looks at the memory."""
 _MIB = 1024 * 1024
