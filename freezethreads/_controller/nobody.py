@@ -11,7 +11,7 @@ nothing of any kind was pending: a program may freeze before its first transacti
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from freezethreads._ground.arguments import covers
@@ -61,19 +61,28 @@ def _warn_of_nobody(registry: Registry, freeze: Freeze, place: Place) -> None:
 def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
     """For each kind that it is to find settled and of which nothing was ever pending or counted, if
     something was of others."""
-    seen = [*registry.kinds.copy(), *of_kinds.copy()] if freeze.asked.settled else []
+    seen = kinds_seen(registry) if freeze.asked.settled else ()
     if not seen or len(seen) >= MOST_GROUPS:
         return
-    for kind in sorted(freeze.asked.settled):
+    for kind in unknown_kinds(registry, freeze.asked.settled):
         key = f"pending({kind!r})"  # no group is named so
-        if any(covers(kind, other) for other in seen):
-            continue
         if key in registry.warned or len(registry.warned) == _MOST:
             continue
-        names = ", ".join(map(repr, sorted(set(seen))))
+        names = ", ".join(map(repr, seen))
         was = f"nothing of {kind!r} was ever pending or outstanding; there is {names}"
         if warn_if_quiet(f"{freeze!r} at {where(place)} waits for nothing to be settled: {was}"):
             registry.warned[key] = None
+
+
+def kinds_seen(registry: Registry) -> tuple[str, ...]:
+    """The kinds of which something was ever pending or counted, or that code is atomic of."""
+    return tuple(sorted({*registry.kinds.copy(), *of_kinds.copy()}))
+
+
+def unknown_kinds(registry: Registry, settled: Iterable[str]) -> tuple[str, ...]:
+    """Which of these are none, nor include any."""
+    seen = kinds_seen(registry)
+    return tuple(kind for kind in sorted(settled) if not any(covers(kind, one) for one in seen))
 
 
 def _name_groups(registry: Registry, group: str, seen: list[str]) -> str:

@@ -157,6 +157,8 @@ def _tell(client: Client, arguments: argparse.Namespace, answer: dict[str, Any])
     end = "until Ctrl-C" if arguments.wait else f"for {answer['lease']:g} s, or until a thaw"
     who = _who_stands(arguments, answer) + where_in_words(answer)
     say(clean_lines(f"process {client.pid}: {who} {end}{_who_goes_on(arguments, answer)}"))
+    if answer.get("unknown"):
+        say(clean_lines(f"  {_what_is_unknown(answer)}"))
     caught = sorted(answer.get("caught") or (), key=lambda one: str(one["kind"]))  # sections first
     for one in shown(caught[:_MOST_CAUGHT], arguments):
         where = "a " * (one["kind"] == "wait") + one["what"]
@@ -180,6 +182,14 @@ def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     named = " or ".join(map(repr, arguments.group))
     who = f"no thread is registered in group {named}{there if groups else ''}"
     return f"{who}; who comes stands"
+
+
+def _what_is_unknown(answer: dict[str, Any]) -> str:
+    """That it waited for nothing: a name that is misspelled, perhaps."""
+    kinds = ", ".join(map(repr, answer.get("kinds") or []))
+    there = f"; there {'are' if ',' in kinds else 'is'} {kinds}" if kinds else ""
+    unknown = " or ".join(map(repr, answer["unknown"]))
+    return f"nothing of {unknown} was ever pending or outstanding, so it waited for nothing{there}"
 
 
 def _who_goes_on(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:

@@ -60,8 +60,10 @@ class Caught:
 class Frozen(Renewed):
     """So many threads stand, ``waited`` seconds after they were asked to, and ``where``. So many
     ``others`` go on, which are not registered with it; and if nobody stands, these are the
-    ``groups`` of those that are. These were ``caught`` in the middle of something, perhaps. An
-    older version does not say these, and means a safepoint."""
+    ``groups`` of those that are. These were ``caught`` in the middle of something, perhaps. Of the
+    kinds that were to be settled these are ``unknown``: nothing of them was ever pending or
+    outstanding, while something of these ``kinds`` was. An older version does not say these, and
+    means a safepoint."""
 
     freezer: str
     threads: int
@@ -70,6 +72,8 @@ class Frozen(Renewed):
     others: int | None = None
     groups: tuple[str, ...] | None = None
     caught: tuple[Caught, ...] | None = None
+    unknown: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
