@@ -356,6 +356,8 @@ class Controller:
         for turns in (self._turns, self._hold_turns):
             for freeze in turns.waiting():
                 freeze.bell.ring()
+        for freeze in list(self._registry.settling):
+            freeze.bell.ring()
         for record in list(self._registry.records.values()):
             record.rouse()
 

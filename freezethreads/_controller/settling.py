@@ -12,8 +12,9 @@ more waits at a safepoint (`_refrigerator.gathering`). ::
 Of a freeze that has let everybody go nothing is left, and the next try is another one (`Unsettled`
 says so to whoever makes it): so a thread that was stopped for the first can finish what it has, and
 there is one way alone in which a freeze ends. It queues for its turn anew. And it asks nobody for a
-while, each time twice as long as before: whoever is about to add, and would wait at its next
-safepoint, could otherwise be late for that each time.
+while: whoever is about to add, and would wait at its next safepoint, could otherwise be late for
+that each time. Where nobody waits so that is time lost. So for as long again each try asks at once,
+and the next pause is twice as long.
 
 A freeze that waits here is listed as `settling`, and its bell rings when a count changes. It stays
 listed until it stands, or is over.
@@ -40,7 +41,7 @@ from freezethreads._registry.registry import Registry
 from freezethreads._registry.requests import Asked, Freeze
 
 _SHORTEST: Final = 0.002  # seconds for which the second try asks nobody
-_LONGEST: Final = 0.05  # seconds for which any try does
+_LONGEST: Final = 1.0  # seconds for which any try does
 
 
 class Unsettled(FreezeError):
@@ -65,7 +66,11 @@ def ask_again(registry: Registry, freeze: Freeze) -> Freeze:
     """The next try of one that was `Unsettled`."""
     again = ask(registry, freeze.asked, freeze.where, freeze.tries + 1, freeze.bell)
     if freeze.where == "safepoint":  # else nobody gathers
-        again.not_before = monotonic() + min(_SHORTEST * 2**freeze.tries, _LONGEST)
+        length, over = freeze.pace or (0.0, None)
+        if over is None or over.passed():
+            length = min(2 * length, _LONGEST) or _SHORTEST
+            again.not_before, over = Deadline(length), Deadline(2 * length)
+        again.pace = length, over
     return again
 
 
@@ -113,7 +118,7 @@ def settle(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:
 def seconds_to_wait(freeze: Freeze, seconds: float) -> float:
     """For how long its controller may wait for a ring, if it is for so many seconds at most (-1:
     for ever). By its controller."""
-    early = freeze.not_before - monotonic() if freeze.tries else 0.0
+    early = 0.0 if freeze.not_before is None else freeze.not_before.remaining()
     return seconds if early <= 0 else early if seconds < 0 else min(early, seconds)
 
 
@@ -153,7 +158,8 @@ def is_settled(registry: Registry, freeze: Freeze, deadline: Deadline) -> bool:
     left = registry.outstanding_for(freeze.asked)
     if left and deadline.passed():
         raise unsettled(registry, freeze)
-    return not left and (monotonic() >= freeze.not_before or deadline.passed())
+    may_ask = freeze.not_before is None or freeze.not_before.passed() or deadline.passed()
+    return not left and may_ask
 
 
 def check_settled_still(registry: Registry, freeze: Freeze, deadline: Deadline) -> None:

@@ -11,7 +11,8 @@ begun; and anybody while nothing is outstanding, since it is about to be asked::
            +-----------------------------------------+----> goes on
                  finishes, or nothing happens
 
-That is a wait like any other. No promise rests on it: it only helps.
+Who has a world does not wait so, nor anybody while another one has the turn: that may last for
+long, and need the thread. It is a wait like any other. No promise rests on it: it only helps.
 
 It lists its bell with the freeze, and then looks; whoever changes a count, asks, or ends the freeze
 does so, and then rings the bells that are listed. So it is rung after what it has not seen. It does
@@ -38,7 +39,8 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
     return [
         freeze
         for freeze in list(registry.settling)
-        if freeze.covers(record.group)
+        if not record.commands
+        and freeze.covers(record.group)
         and not freeze.asked.is_by(record)
         and _is_patient(freeze)
         and _is_to_wait(registry, freeze)
@@ -65,4 +67,6 @@ def _is_to_wait(registry: Registry, freeze: Freeze) -> bool:
     is_on_its_way = freeze in registry.settling and freeze.bar is None
     if freeze.done or not is_on_its_way or freeze in registry.active:
         return False
+    if registry.turns[freeze.asked.kind].current not in (None, freeze):
+        return False  # another world may last for long, and may need the calling thread
     return all([each._only_begins() for each in registry.outstanding_for(freeze.asked)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from freezethreads._ground.arguments import Where, covers
 from freezethreads._ground.completion import Bell, Completion
+from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import current_thread, get_ident, get_native_id, monotonic
 from freezethreads._registry.todos import ABSENT, Todo
 from freezethreads._registry.unfinished import Unfinished, with_all_above
@@ -132,6 +133,7 @@ class Freeze:
         "members",
         "newcomers",
         "not_before",
+        "pace",
         "part_of",
         "registry",
         "stood_at",
@@ -163,7 +165,8 @@ class Freeze:
         self.awaited: dict[Record, None] = {}
         self.newcomers: dict[Record, None] = {}
         self.gathered: dict[int, Bell] = {}
-        self.not_before = 0.0
+        self.not_before: Deadline | None = None
+        self.pace: tuple[float, Deadline] | None = None
         self.stood_at: float | None = None
         self.users: dict[object, Place | None] = {}
         self.leases: dict[Lease, None] = {}

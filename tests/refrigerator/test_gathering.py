@@ -12,9 +12,12 @@ import pytest
 
 from freezethreads import Freezer, FreezeTimeout, Outstanding, State
 from freezethreads._controller.nowait import HoldRequest
+from freezethreads._controller.settling import ask_again, seconds_to_wait
+from freezethreads._ground import deadline
+from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator import gathering
 from freezethreads.integrations import asyncio_loop
-from freezing import Actor, actor, left_at_rest, puppet
+from freezing import Actor, actor, left_at_rest, puppet, puppets
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import Request, passing
 
@@ -100,19 +103,38 @@ def test_who_is_in_a_block_goes_on_to_its_end(freezer: Freezer, rpc: Outstanding
 @pytest.mark.usefixtures("patient")
 def test_what_another_adds_lets_it_go_if_it_finishes(freezer: Freezer, rpc: Outstanding) -> None:
     """It waits since nothing is outstanding, and that has changed."""
-    with puppet(freezer) as worker, actor() as other, actor() as holder:
+    with puppet(freezer) as worker, actor() as other:
         rpc.add()
-        world = holder.do(freezer.freeze, group="others", timeout=WAIT)  # has the turn
         with freezing(freezer, other):
+            (freeze,) = freezer._registry.settling
+            freeze.not_before = Deadline(WAIT)
             worker.do(rpc.done)
             passed = worker.tell(freezer.safepoint)
             wait_until(lambda: worker.record.state is State.BLOCKED)
             rpc.add()
             passed.result(WAIT)
+            freeze.not_before = None
             worker.do(rpc.done)
             passed = worker.tell(freezer.safepoint)
-            holder.do(world.thaw)
         passed.result(WAIT)
+
+
+@pytest.mark.usefixtures("patient")
+def test_nobody_waits_for_a_freeze_that_waits_for_a_world(
+    freezer: Freezer, rpc: Outstanding
+) -> None:
+    """Neither who has it, nor whom it lets go on."""
+    with puppets(freezer, "a", "b") as (controller, goes_on), actor() as other:
+        world = controller.do(freezer.freeze, group="others", timeout=WAIT)
+        frozen = other.tell(lambda: freezer.freeze(settled="rpc", timeout=WAIT).thaw())
+        wait_until(lambda: bool(freezer._registry.settling))
+        for thread in (controller, goes_on):
+            rpc.add()
+            rpc.done()
+            thread.do(freezer.safepoint)
+        controller.do(world.thaw)
+        with passing(freezer, controller), passing(freezer, goes_on):
+            frozen.result(WAIT)
 
 
 @pytest.mark.parametrize("how", ["given up", "time-out"])
@@ -272,3 +294,21 @@ def test_those_who_add_before_their_safepoint_stand(
         over.set()
         for worker in workers:
             worker.finish()
+
+
+def test_the_pauses_between_tries_grow_and_end(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are followed by tries that ask at once, for as long."""
+    now = [0.0]
+    monkeypatch.setattr(deadline, "monotonic", lambda: now[0])
+    freeze = Request(freezer, settled="rpc")._freeze
+    pauses = []
+    for _ in range(3000):
+        freeze = ask_again(freezer._registry, freeze)
+        pause = seconds_to_wait(freeze, 100)
+        now[0] += 0.001 if pause == 100 else pause
+        pauses += [] if pause == 100 else [pause]
+    assert pauses[:4] == pytest.approx([0.002, 0.004, 0.008, 0.016])
+    assert pauses[-2:] == pytest.approx([1.0, 1.0])
+    assert 2 * sum(pauses) == pytest.approx(now[0], rel=0.5)
