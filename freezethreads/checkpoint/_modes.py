@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from freezethreads import Freezer, ThreadInfo, World
+from freezethreads import Freezer, FreezeTimeout, ThreadInfo, World
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import monotonic, sleep
 from freezethreads.checkpoint._child import start_child
@@ -115,14 +115,19 @@ class ForkMode(Mode):
         A thread in a blocking region may hold a lock of a C library that the child would wait for.
         If it only passes through, it will be elsewhere the next time.
         """
-        pause = 0.001
+        pause, refused = 0.001, None
         while True:
             try:
                 return self._fork(turn, deadline, at_end)
-            except ForkUnsafe:
+            except ForkUnsafe as error:
                 turn.give()
+                refused = error
                 if 0 <= deadline.remaining() <= pause:
                     raise
+            except FreezeTimeout as error:
+                if refused is None:
+                    raise
+                raise refused from error  # for the last try there was no time left
             # Fork-safe: it sleeps.
             with self._freezer.blocking("checkpoint: waiting to fork", fork_safe=True):
                 sleep(pause)

@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checkpoints import Counters, Gate
-from freezethreads import Freezer
+from freezethreads import Freezer, FreezeTimeout
 from freezethreads._controller.fork import looked_at
 from freezethreads.checkpoint import Checkpointer, FileStore, ForkUnsafe, _modes
 from helpers import WAIT, start, wait_for
@@ -72,6 +73,26 @@ def test_a_region_that_may_hold_a_lock_is_refused(
     for part in ("standing", "'zlib'", f"{__file__}:{line}", "fork_safe=True", 'mode="inline"'):
         assert part in str(caught.value)
     assert "idle" not in str(caught.value)
+
+
+def test_a_last_try_that_has_no_time_left_does_not_hide_that(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freezer = Freezer("fork safe")
+    standing = Standing(freezer, fork_safe=False)
+
+    def sleep(_: float) -> None:
+        monkeypatch.setattr(Freezer, "freeze", late)
+
+    def late(_: Freezer, **arguments: Any) -> Any:
+        raise FreezeTimeout("1 of 2 threads did not stop")
+
+    monkeypatch.setattr(_modes, "sleep", sleep)
+    try:
+        with pytest.raises(ForkUnsafe, match="'zlib'"):
+            Checkpointer(freezer, store, lambda: 1, mode="fork", timeout=WAIT).checkpoint()
+    finally:
+        standing.finish()
 
 
 def test_a_thread_that_only_passes_through_such_a_region(
