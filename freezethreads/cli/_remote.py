@@ -94,6 +94,10 @@ def next_step(arguments: argparse.Namespace) -> str:
     """What to do where not all have stopped."""
     where = getattr(arguments, "where", None)
     options = "" if where is None else f" --where {where}"
+    if getattr(arguments, "attach", False):
+        options += " --attach"
+    if getattr(arguments, "settled", None):  # of what is unfinished that knows nothing
+        return f"`freezethreads dump {arguments.pid}{options}` shows where its threads are"
     return f"`freezethreads stuck {arguments.pid}{options}` tells why, and what would help"
 
 
