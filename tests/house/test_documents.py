@@ -108,9 +108,10 @@ def test_a_file_that_is_not_run_by_itself_is_used_on_its_page() -> None:
 
 
 def for_newer_ones(program: Block) -> Any:
-    """Those of the second engine's page, and of guards of what nobody has prepared, want an
-    interpreter that has it."""
-    is_its = program.page.name == "engines.md" or "guard_forks()" in program.text
+    """Those of the second engine's page, and of guards and programs of what nobody has prepared,
+    want an interpreter that has it."""
+    text = program.text
+    is_its = program.page.name == "engines.md" or "guard_forks()" in text or "patch=False" in text
     return pytest.param(program, marks=needs_monitoring) if is_its else program
 
 
