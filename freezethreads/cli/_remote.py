@@ -68,8 +68,8 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         "--where",
         choices=get_args(Where),
         help="at a safepoint; or every thread between two bytecodes, unlocked, which is outside of "
-        "sections with a lock, or anywhere (default: what the program's installation says, or else "
-        "safepoint)",
+        "sections with a lock, or anywhere (default: anywhere in a process that was attached to; "
+        "else what the program's installation says, or safepoint)",
     )
 
 
