@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from freezethreads._controller.nobody import name_threads
+from freezethreads._controller.nobody import kinds_seen, name_threads, unknown_kinds
 from freezethreads._controller.world import Hold, remedy
 from freezethreads._ground.arguments import Where
 from freezethreads._ground.errors import FreezeError, LeaseExpired
@@ -47,6 +47,13 @@ def remedy_for(freezer: Freezer, freeze: Freeze) -> str:
     """What its controller is to write where it was asked for; nothing where that is not known."""
     thaw = "call thaw() on what it returns in a `finally`"
     return remedy(freezer._registry, freeze, freeze.made_at, thaw)
+
+
+def kinds_of(hold: Hold) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the kinds that it was to find settled those of which nothing ever was; and all those of
+    which something was. From any thread."""
+    registry = hold._registry
+    return unknown_kinds(registry, hold._freeze.asked.settled), kinds_seen(registry)
 
 
 def renew(hold: Hold, seconds: float) -> None:

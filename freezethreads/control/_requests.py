@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from freezethreads import FreezeError, FreezeTimeout
-from freezethreads._controller.nobody import kinds_seen, unknown_kinds
+from freezethreads._controller.standing import kinds_of
 from freezethreads._ground.jsonable import to_json
 from freezethreads._report.reports import (
     Description,
@@ -83,7 +83,6 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
     """Hold a group; with `keep` also when the connection has ended."""
     freezer = session.freezer(arguments)
     lease = seconds(arguments, "lease", LEASE)
-    settled = kinds(arguments)
     hold = session.freeze(
         freezer,
         group=groups(arguments),
@@ -91,12 +90,12 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         lease=lease,
         reason=text(arguments, "reason"),
         where=where_of(arguments),
-        settled=settled,
+        settled=kinds(arguments),
         hooks=flag(arguments, "hooks", False),
         keep=flag(arguments, "keep", False),
     )
     stand = len(hold.threads)
-    unknown = unknown_kinds(freezer._registry, settled)
+    unknown, known = kinds_of(hold)
     registered = freezer.threads()
     idents = {info.ident for info in registered}
     return Frozen(
@@ -109,7 +108,7 @@ def _freeze(session: Session, arguments: Mapping[str, object]) -> Frozen:
         groups=None if stand else tuple(sorted({info.group for info in registered})),
         caught=caught_by(hold),
         unknown=unknown or None,
-        kinds=kinds_seen(freezer._registry) if unknown else None,
+        kinds=known if unknown else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from commands import Captured, fail, say
 from control_programs import PREAMBLE, SERVE, STAY, Program, program
 from control_programs import runtime as runtime
 from control_programs import served as served
@@ -25,8 +26,6 @@ from freezethreads.control import Client, Serving, connect
 from helpers import ROOT, wait_until
 from machine import needs_monitoring
 
-Captured = pytest.CaptureFixture[str]
-
 VERBS = ("ps", "threads", "freeze", "thaw", "sites")
 
 
@@ -35,23 +34,6 @@ def own(runtime: Path) -> Iterator[Program]:
     """A program of a test's own, which may end it and knows all that was done with it."""
     with program() as own:
         yield own
-
-
-def say(capsys: Captured, *arguments: object) -> str:
-    """Give a command that does what it is asked, and return what it prints."""
-    assert main([str(argument) for argument in arguments]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
-
-
-def fail(capsys: Captured, *arguments: object) -> tuple[int, str]:
-    """Give one that does not, and return its status and what it prints as errors."""
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as ended:
-        status = int(ended.code or 0)
-    return status, capsys.readouterr().err
 
 
 def test_ps(capsys: Captured, served: Program) -> None:
@@ -318,34 +300,6 @@ def test_a_freeze_that_fails(capsys: Captured, runtime: Path) -> None:
         assert main([str(one) for one in (*arguments, "--json")]) == 1
         error = json.loads(capsys.readouterr().out)["error"]
         assert (error["kind"], error["stragglers"][0]["name"]) == ("timeout", "la\x1bte")
-
-
-UNSETTLED = PREAMBLE + """
-begun = threading.Event()
-def work():
-    with freezethreads.register("works"), freezethreads.pending("tx"):
-        begun.set()
-        while True: freezethreads.safepoint(); time.sleep(0.001)
-threading.Thread(target=work, daemon=True).start()
-begun.wait()
-""" + SERVE + "sys.stdin.read()"  # fmt: skip
-
-
-def test_what_is_to_be_settled(capsys: Captured, runtime: Path) -> None:
-    """Stuck knows nothing of that; and a kind that is misspelled is told."""
-    with program(UNSETTLED) as served:
-        arguments = ("freeze", served.pid, "--timeout", 0.2, "--settled")
-        _, err = fail(capsys, *arguments, "tx")
-        assert err.endswith(f"`freezethreads dump {served.pid}` shows where its threads are\n")
-        told = say(capsys, *arguments, "txx")
-        assert told.splitlines()[1:] == [
-            "  nothing of 'txx' was ever pending or outstanding, so it waited for nothing; "
-            "there is 'tx'"
-        ]
-        assert main([*map(str, arguments), "txx", "--json"]) == 0
-        answer = json.loads(capsys.readouterr().out)
-        assert (answer["unknown"], answer["kinds"]) == (["txx"], ["tx"])
-        say(capsys, "thaw", served.pid)
         assert say(capsys, "threads", served.pid).splitlines()[0].endswith("running")
 
 

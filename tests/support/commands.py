@@ -1,4 +1,4 @@
-"""The command `freezethreads` as a process: with a place to print to, or on a terminal."""
+"""The command `freezethreads` in this process, or as one: with a place to print, or a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from control_programs import Program
+from freezethreads.cli import main
 from helpers import ROOT, WAIT
+
+Captured = pytest.CaptureFixture[str]
+
+
+def say(capsys: Captured, *arguments: object) -> str:
+    """Give a command that does what it is asked, and return what it prints."""
+    assert main([str(argument) for argument in arguments]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def fail(capsys: Captured, *arguments: object) -> tuple[int, str]:
+    """Give one that does not, and return its status and what it prints as errors."""
+    try:
+        status = main([str(argument) for argument in arguments])
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    return status, capsys.readouterr().err
 
 
 def print_to(stdout: int, *arguments: object, **env: str) -> tuple[int, str]:
