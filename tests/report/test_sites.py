@@ -242,10 +242,17 @@ def test_a_region_is_as_unsafe_for_a_fork_as_what_is_in_it() -> None:
 
 @pytest.mark.parametrize("label", [5, b"poll"])
 def test_a_label_that_is_no_string_is_shown_as_one(label: Any) -> None:
-    freezer = Freezer()
+    freezer, over = Freezer(), threading.Event()
+
+    def loop() -> None:
+        while not over.is_set():
+            freezer.safepoint(label)
+
     with puppet(freezer) as thread:
-        thread.tell(freezer.safepoint, label)
+        passing = thread.tell(loop)
         with freezer.freeze(timeout=WAIT) as world:
             (info,) = world.threads
             assert info.site is not None
             assert info.site.label == str(label)
+        over.set()
+        passing.result(WAIT)
