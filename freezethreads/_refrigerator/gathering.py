@@ -18,7 +18,8 @@ It lists its bell with the freeze, and then looks; whoever changes a count, asks
 does so, and then rings the bells that are listed. So it is rung after what it has not seen. It does
 not wait for ever for what does not happen: somebody may be waiting for this thread all the same, or
 the controller be stopped itself. After a while it goes on, and leaves its bell listed. It waits no
-more for that freeze before that has rung.
+more for that freeze before that has rung. Nor does it wait with a todo to make, which may be what
+somebody waits for; of one that comes meanwhile it learns as of all that happens.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def about_to_ask(registry: Registry, record: Record) -> list[Freeze]:
 def wait_to_be_asked(registry: Registry, freeze: Freeze) -> None:
     """Wait for that, as a thread that counts as stopped. Not for more: it has yet to look."""
     here.parking.gathering = bell = freeze.gathered.setdefault(get_ident(), Bell())
-    while _is_to_wait(registry, freeze):
+    record = registry.own.record
+    while _is_to_wait(registry, freeze) and not (record and record.todo):
         if not bell.wait(_PATIENCE):
             return
     freeze.gathered.pop(get_ident(), None)

@@ -156,6 +156,23 @@ def test_a_freeze_that_is_over_lets_it_go(freezer: Freezer, rpc: Outstanding, ho
         passed.result(WAIT)
 
 
+@pytest.mark.usefixtures("patient")
+def test_it_makes_a_todo_that_comes_meanwhile(freezer: Freezer, rpc: Outstanding) -> None:
+    """Which may be what has to be done before the count is 0."""
+    with puppet(freezer) as producer, actor() as other:
+        producer.do(rpc.add)
+        with freezing(freezer, other):
+            passed = producer.tell(freezer.safepoint)
+            wait_until(lambda: producer.record.state is State.BLOCKED)
+            made = freezer.todo(producer.record.ident, rpc.done)
+            rpc.add()
+            made.result(WAIT)
+            passed.result(WAIT)
+            rpc.done()
+            passed = producer.tell(freezer.safepoint)
+        passed.result(WAIT)
+
+
 def test_it_goes_on_when_nothing_happens(
     freezer: Freezer, rpc: Outstanding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
