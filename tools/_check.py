@@ -302,7 +302,7 @@ def begin_linters(spare: ThreadPoolExecutor, python: str) -> list[Step]:
     commands = {
         # Of a folder it takes the files that end in .py; a script in tools/ has to be named.
         "mypy": ["mypy", ".", *sorted(path for path in scripts if not path.endswith(".py"))],
-        "pyright": ["pyright"],
+        "pyright": ["pyright", "--pythonpath", python],  # else it asks the first one on PATH
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
     }
