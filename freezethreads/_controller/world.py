@@ -269,8 +269,9 @@ class World(_Stopped):
 
     Got from `Freezer.freeze`. A context manager: leaving the block thaws, and raises
     `LeaseExpired` if the lease had run out before (an exception that is already on its way becomes
-    its context). Should it be dropped without a thaw, or its thread end, the freezer thaws
-    and logs a warning; a block that somebody is still in then ends in `FreezeError`.
+    its context). A block over one that was thawed is not entered: FreezeError. Should it be dropped
+    without a thaw, or its thread end, the freezer thaws and logs a warning; a block that somebody
+    is still in then ends in `FreezeError`.
     """
 
     _WRITE = "with freezethreads.freeze() as world:"
@@ -339,8 +340,9 @@ class Hold(_Stopped):
     """A group of threads that stays stopped until `thaw()`, whoever has stopped it besides.
 
     Got from `Freezer.hold`; any thread may thaw it. A context manager as well: leaving the block
-    thaws, and raises `LeaseExpired` if the lease had run out before. Should nobody refer to it any
-    more, the freezer thaws and logs a warning.
+    thaws, and raises `LeaseExpired` if the lease had run out before. A block over what was thawed
+    is not entered: FreezeError. Should nobody refer to it any more, the freezer thaws and logs a
+    warning.
     """
 
     _WRITE = "with freezethreads.hold() as hold:"
