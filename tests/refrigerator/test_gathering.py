@@ -73,7 +73,9 @@ def test_who_finishes_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
             worker.do(freezer.safepoint)
             both.do(freezer.safepoint)
             worker.do(lambda: rpc.done(3))
-            passed = [each.tell(freezer.safepoint) for each in (worker, both)]
+            over = threading.Event()
+            passed = [each.pass_safepoints(over) for each in (worker, both)]
+        over.set()
         for each in passed:
             each.result(WAIT)
 
@@ -85,7 +87,9 @@ def test_who_has_yet_to_begin_goes_on(freezer: Freezer, rpc: Outstanding) -> Non
         with freezing(freezer, other):
             stranger.do(freezer.safepoint)
             rpc.done()
-            passed = stranger.tell(freezer.safepoint)
+            over = threading.Event()
+            passed = stranger.pass_safepoints(over)
+        over.set()
         passed.result(WAIT)
 
 
@@ -96,7 +100,9 @@ def test_who_is_in_a_block_goes_on_to_its_end(freezer: Freezer, rpc: Outstanding
         with freezing(freezer, other):
             worker.do(freezer.safepoint)
             worker.do(rpc.__exit__, None, None, None)
-            passed = worker.tell(freezer.safepoint)
+            over = threading.Event()
+            passed = worker.pass_safepoints(over)
+        over.set()
         passed.result(WAIT)
 
 
@@ -115,7 +121,9 @@ def test_what_another_adds_lets_it_go_if_it_finishes(freezer: Freezer, rpc: Outs
             passed.result(WAIT)
             freeze.not_before = None
             worker.do(rpc.done)
-            passed = worker.tell(freezer.safepoint)
+            over = threading.Event()
+            passed = worker.pass_safepoints(over)
+        over.set()
         passed.result(WAIT)
 
 
@@ -169,7 +177,9 @@ def test_it_makes_a_todo_that_comes_meanwhile(freezer: Freezer, rpc: Outstanding
             made.result(WAIT)
             passed.result(WAIT)
             rpc.done()
-            passed = producer.tell(freezer.safepoint)
+            over = threading.Event()
+            passed = producer.pass_safepoints(over)
+        over.set()
         passed.result(WAIT)
 
 
