@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -17,7 +17,7 @@ from freezethreads._ground import deadline
 from freezethreads._ground.deadline import Deadline
 from freezethreads._refrigerator import gathering
 from freezethreads.integrations import asyncio_loop
-from freezing import Actor, actor, left_at_rest, puppet, puppets
+from freezing import Actor, Puppet, actor, left_at_rest, puppet, puppets
 from helpers import WAIT, start, wait_for, wait_until
 from in_steps import Request, passing
 
@@ -40,13 +40,17 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def freezing(freezer: Freezer, other: Actor) -> Iterator[None]:
-    """A freeze waits in the block for what is outstanding; it stands, and is over, after that."""
+def freezing(freezer: Freezer, other: Actor, *stand: Puppet) -> Iterator[None]:
+    """A freeze waits in the block for what is outstanding; it stands, and is over, after that, when
+    these pass safepoints."""
     frozen = other.tell(lambda: freezer.freeze(settled="rpc", timeout=WAIT).thaw())
     wait_until(lambda: bool(freezer._registry.settling))
     assert not frozen.done()
     yield
-    frozen.result(WAIT)
+    with ExitStack() as stack:
+        for thread in stand:
+            stack.enter_context(passing(freezer, thread))
+        frozen.result(WAIT)
 
 
 @pytest.mark.usefixtures("patient")
@@ -69,41 +73,28 @@ def test_who_finishes_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
         worker.do(rpc.done)
         both.do(rpc.add)
         both.do(rpc.done)
-        with freezing(freezer, other):
+        with freezing(freezer, other, worker, both):
             worker.do(freezer.safepoint)
             both.do(freezer.safepoint)
             worker.do(lambda: rpc.done(3))
-            over = threading.Event()
-            passed = [each.pass_safepoints(over) for each in (worker, both)]
-        over.set()
-        for each in passed:
-            each.result(WAIT)
 
 
 @pytest.mark.usefixtures("patient")
 def test_who_has_yet_to_begin_goes_on(freezer: Freezer, rpc: Outstanding) -> None:
     with puppet(freezer) as stranger, actor() as other:
         rpc.add()
-        with freezing(freezer, other):
+        with freezing(freezer, other, stranger):
             stranger.do(freezer.safepoint)
             rpc.done()
-            over = threading.Event()
-            passed = stranger.pass_safepoints(over)
-        over.set()
-        passed.result(WAIT)
 
 
 @pytest.mark.usefixtures("patient")
 def test_who_is_in_a_block_goes_on_to_its_end(freezer: Freezer, rpc: Outstanding) -> None:
     with puppet(freezer) as worker, actor() as other:
         worker.do(rpc.__enter__)
-        with freezing(freezer, other):
+        with freezing(freezer, other, worker):
             worker.do(freezer.safepoint)
             worker.do(rpc.__exit__, None, None, None)
-            over = threading.Event()
-            passed = worker.pass_safepoints(over)
-        over.set()
-        passed.result(WAIT)
 
 
 @pytest.mark.usefixtures("patient")
@@ -111,7 +102,7 @@ def test_what_another_adds_lets_it_go_if_it_finishes(freezer: Freezer, rpc: Outs
     """It waits since nothing is outstanding, and that has changed."""
     with puppet(freezer) as worker, actor() as other:
         rpc.add()
-        with freezing(freezer, other):
+        with freezing(freezer, other, worker):
             (freeze,) = freezer._registry.settling
             freeze.not_before = Deadline(WAIT)
             worker.do(rpc.done)
@@ -121,10 +112,6 @@ def test_what_another_adds_lets_it_go_if_it_finishes(freezer: Freezer, rpc: Outs
             passed.result(WAIT)
             freeze.not_before = None
             worker.do(rpc.done)
-            over = threading.Event()
-            passed = worker.pass_safepoints(over)
-        over.set()
-        passed.result(WAIT)
 
 
 @pytest.mark.usefixtures("patient")
@@ -169,7 +156,7 @@ def test_it_makes_a_todo_that_comes_meanwhile(freezer: Freezer, rpc: Outstanding
     """Which may be what has to be done before the count is 0."""
     with puppet(freezer) as producer, actor() as other:
         producer.do(rpc.add)
-        with freezing(freezer, other):
+        with freezing(freezer, other, producer):
             passed = producer.tell(freezer.safepoint)
             wait_until(lambda: producer.record.state is State.BLOCKED)
             made = freezer.todo(producer.record.ident, rpc.done)
@@ -177,10 +164,6 @@ def test_it_makes_a_todo_that_comes_meanwhile(freezer: Freezer, rpc: Outstanding
             made.result(WAIT)
             passed.result(WAIT)
             rpc.done()
-            over = threading.Event()
-            passed = producer.pass_safepoints(over)
-        over.set()
-        passed.result(WAIT)
 
 
 def test_it_goes_on_when_nothing_happens(
