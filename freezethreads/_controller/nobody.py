@@ -64,7 +64,7 @@ def _warn_of_kinds(registry: Registry, freeze: Freeze, place: Place) -> None:
     seen = kinds_seen(registry) if freeze.asked.settled else ()
     if not seen or len(seen) >= MOST_GROUPS:
         return
-    for kind in unknown_kinds(registry, freeze.asked.settled):
+    for kind in unknown_kinds(freeze.asked.settled, seen):
         key = f"pending({kind!r})"  # no group is named so
         if key in registry.warned or len(registry.warned) == _MOST:
             continue
@@ -79,9 +79,8 @@ def kinds_seen(registry: Registry) -> tuple[str, ...]:
     return tuple(sorted({*registry.kinds.copy(), *of_kinds.copy()}))
 
 
-def unknown_kinds(registry: Registry, settled: Iterable[str]) -> tuple[str, ...]:
-    """Which of these are none, nor include any."""
-    seen = kinds_seen(registry)
+def unknown_kinds(settled: Iterable[str], seen: Collection[str]) -> tuple[str, ...]:
+    """Which of these are none of the kinds that were seen, nor include any."""
     return tuple(kind for kind in sorted(settled) if not any(covers(kind, one) for one in seen))
 
 

@@ -52,8 +52,8 @@ def remedy_for(freezer: Freezer, freeze: Freeze) -> str:
 def kinds_of(hold: Hold) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the kinds that it was to find settled those of which nothing ever was; and all those of
     which something was. From any thread."""
-    registry = hold._registry
-    return unknown_kinds(registry, hold._freeze.asked.settled), kinds_seen(registry)
+    seen = kinds_seen(hold._registry)
+    return unknown_kinds(hold._freeze.asked.settled, seen), seen
 
 
 def renew(hold: Hold, seconds: float) -> None:

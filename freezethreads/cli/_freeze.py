@@ -176,7 +176,7 @@ def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     if not any(arguments.group):
         return "no thread is registered; who comes stands"
     groups = answer.get("groups") or []
-    there = f"; there {'is' if len(groups) == 1 else 'are'} {', '.join(map(repr, groups))}"
+    there = _there_are(groups)
     if groups == [""]:
         there = "; all threads are in the group ''"
     named = " or ".join(map(repr, arguments.group))
@@ -184,10 +184,14 @@ def _who_stands(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     return f"{who}; who comes stands"
 
 
+def _there_are(names: list[str]) -> str:
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(map(repr, names))}"
+
+
 def _what_is_unknown(answer: dict[str, Any]) -> str:
     """That it waited for nothing: a name that is misspelled, perhaps."""
-    kinds = ", ".join(map(repr, answer.get("kinds") or []))
-    there = f"; there {'are' if ',' in kinds else 'is'} {kinds}" if kinds else ""
+    kinds = answer.get("kinds") or []
+    there = _there_are(kinds) if kinds else ""
     unknown = " or ".join(map(repr, answer["unknown"]))
     return f"nothing of {unknown} was ever pending or outstanding, so it waited for nothing{there}"
 

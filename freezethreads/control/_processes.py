@@ -17,7 +17,7 @@ from freezethreads.control._errors import (
     ProcessKilled,
 )
 
-__all__ = ["ends", "exists", "explain", "is_suspended", "owner_of", "process_of"]
+__all__ = ["ends", "exists", "explain", "is_suspended", "owner_of"]
 
 
 def exists(pid: int) -> bool:
@@ -60,7 +60,7 @@ def owner_of(pid: int) -> int:
     return int(uids[1]) if uids else os.geteuid()  # real, effective, saved, that for files
 
 
-def process_of(pid: int) -> int:
+def _process_of(pid: int) -> int:
     """The process that has a thread of that number, as `top -H` shows it; else the same number."""
     process = _status_of(pid, "Tgid")
     return int(process[0]) if process else pid
@@ -75,10 +75,9 @@ def explain(pid: int, *, left_a_socket: bool) -> ControlError:
                 "whatever stood frozen in it has ended with it"
             )
         return NoSuchProcess(f"there is no process {pid}")
-    if process_of(pid) != pid:
-        return NoSuchProcess(
-            f"{pid} is the number of a thread of process {process_of(pid)}: say {process_of(pid)}"
-        )
+    process = _process_of(pid)
+    if process != pid:
+        return NoSuchProcess(f"{pid} is the number of a thread of process {process}: say {process}")
     if not _is_own(pid):
         return NotPermitted(
             f"process {pid} belongs to another user: only that user and root may talk to it"
