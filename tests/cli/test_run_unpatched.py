@@ -142,6 +142,7 @@ def move():
 
 class Counter:
     def count(self):
+        self.begun = True
         while not over:
             pass
 
@@ -186,11 +187,14 @@ def test_freezable_code_is_stopped_at_its_loops(folder: Path) -> None:
     (folder / "package").mkdir()
     (folder / "package" / "moves.py").write_text(MOVES)
     (folder / "script.py").write_text("""
-import threading
+import threading, time
 import freezethreads
 from package import moves
-thread = threading.Thread(target=moves.Counter().count)
+counter = moves.Counter()
+thread = threading.Thread(target=counter.count)
 thread.start()
+while not hasattr(counter, "begun"):
+    time.sleep(0.001)
 with freezethreads.freeze(timeout=10) as world:
     print(*[f"{info.site.kind} in {info.site.function}" for info in world.threads])
 moves.over.append(None)

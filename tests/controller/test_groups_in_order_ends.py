@@ -13,6 +13,7 @@ from fork_helpers import Fork, forked
 from freezethreads import Freezer, FreezeTimeout, State, sync
 from freezethreads._controller.controller import Controller
 from freezethreads._controller.nowait import HoldRequest
+from freezethreads._ground import deadline, original
 from freezethreads._registry.requests import Freeze
 from freezing import actor, before, left_at_rest, looping, puppets
 from helpers import WAIT, wait_for, wait_until
@@ -62,14 +63,18 @@ def test_a_controller_that_is_not_registered_stops_for_nobody_in_between(freezer
             stopped.result(WAIT)
 
 
-def test_who_is_held_itself_lets_all_go_when_its_time_is_over(freezer: Freezer) -> None:
+def test_who_is_held_itself_lets_all_go_when_its_time_is_over(
+    freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with puppets(freezer, "first", "compute", "busy", "other") as (first, compute, busy, other):
-        held = first.tell(freezer.hold, group=["compute", "io"], timeout=1.5)
+        held = first.tell(freezer.hold, group=["compute", "io"], timeout=WAIT)
         wait_until_asked(compute)
-        holding = other.tell(freezer.hold, group="", timeout=WAIT)
+        holding = other.tell(freezer.hold, group="", timeout=None)
         wait_until(lambda: len(freezer._controller._hold_turns.queue) == 2)
         with passing(freezer, compute):
             wait_until_asked(busy)
+            monkeypatch.setattr(deadline, "monotonic", lambda: original.monotonic() + 2 * WAIT)
+            freezer._controller.ring_all()
             wait_until(lambda: [one.group for one in freezer._registry.active] == [""])
             assert not held.done()  # it stands for the other one
             with passing(freezer, busy):
