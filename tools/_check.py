@@ -282,7 +282,7 @@ def begin_once(lanes: ThreadPoolExecutor, spare: ThreadPoolExecutor, python: str
     stress = [python, "-m", "stress", "--at-once", "1"]
     steps = [
         Step(lanes, "stress --mutants", [*stress, "--mutants"]),
-        Step.spare(spare, "stress --explore", *stress, "--explore", "--seconds", "5"),
+        Step.spare(spare, "stress --explore", *stress, "--explore", "--seconds", "3"),
         Step.spare(spare, "stress --explore --mutants", *stress, "--explore", "--mutants"),
     ]
     missing = [name for name in ("spin", "cc") if shutil.which(name) is None]
