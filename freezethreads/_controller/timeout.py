@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -14,9 +14,10 @@ from freezethreads._registry.places import place_at
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.statistics import site_of
-from freezethreads._report.stragglers import report_stragglers, told_of_section
+from freezethreads._report.stragglers import Straggler, report_stragglers, told_of_section
 
 _NOBODY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
+_NAMED: Final = 5  # of those that are not to blame
 
 
 def timeout_of(
@@ -36,13 +37,35 @@ def timeout_of(
             site = site_of(place_at(shelter.code, shelter.offset))
             inside.setdefault(record.ident, (str(shelter), site))
     stopped = [*freeze.whole.all_members(), *shelters]
-    found = tuple(
+    late_ones = [
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
         for straggler in report_stragglers(list(freeze.awaited), stopped)
-    )
-    lines = "".join(f"\n  {one}" for one in (*found, *find_deadlocks()))
+    ]
+    found = tuple(sorted(late_ones, key=_stops_after_others))
+    lines = "".join(f"\n  {one}" for one in (*_lines_of(found), *find_deadlocks()))
     return FreezeTimeout(
         f"{len(found)} of {len(freeze.members) + late} threads did not stop within "
         f"{waited:.3g} s for {freeze!r}; everybody was let go, and nothing stays armed:{lines}",
         found,
     )
+
+
+def _stops_after_others(straggler: Straggler) -> bool:
+    """Whether it waits in a call of C in no section: a freeze between two bytecodes stops it there
+    as soon as nobody runs."""
+    evidence = straggler.evidence
+    if evidence is None or evidence.where == "safepoint" or straggler.moving or evidence.busy:
+        return False
+    return evidence.section is None and evidence.calling is not False
+
+
+def _lines_of(found: Sequence[Straggler]) -> Iterator[str]:
+    """A line for each of them; but one for all of those that stop when the others do."""
+    others = [one.name for one in found if _stops_after_others(one)]
+    if len(others) in (0, 1, len(found)):
+        yield from map(str, found)
+        return
+    yield from map(str, found[: -len(others)])
+    named, more = ", ".join(others[:_NAMED]), len(others) - _NAMED
+    rest = f", and {more} more" if more > 0 else ""
+    yield f"{len(others)} wait in calls, in which they stop once the others do: {named}{rest}"

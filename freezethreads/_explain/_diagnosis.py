@@ -23,7 +23,7 @@ from freezethreads._explain._waits import Stays, called_by, long_waits
 from freezethreads._ground.errors import FreezeTimeout
 from freezethreads._ground.files import PACKAGE
 from freezethreads._ground.frames import HAS_GIL
-from freezethreads._ground.original import Thread, getpid, monotonic
+from freezethreads._ground.original import Thread, get_ident, getpid, monotonic
 from freezethreads._machine.awaited import held_now
 from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._machine.marks import all_marks
@@ -71,6 +71,7 @@ def diagnose(
     warnings: list[Finding] = []
     threads = len(freezer.threads())
     strangers: tuple[Thread, ...] = ()
+    late: Sequence[Straggler] = ()
     try:
         with hold_all(timeout=timeout, reason="a diagnosis") as hold:
             threads, waited = len(hold.threads), hold.waited
@@ -86,7 +87,8 @@ def diagnose(
         others = freezer._registry.freezes()
         late = to_blame(error.stragglers)
         if any(_is_at_bar(one) for one in late):
-            threads += len(other_threads({info.ident for info in freezer.threads()}))
+            covered = {get_ident(), *(info.ident for info in freezer.threads())}
+            threads += len(other_threads(covered))
         written = freezer._registry.called
         findings = [_reach(find(straggler, written), straggler) for straggler in late]
         # Who has waited since before this freeze may hang for ever, whoever else was late.
@@ -113,6 +115,7 @@ def diagnose(
         warnings=(*warnings, *_marks()),
         waits=(*long_waits(records, began, told), *stays.unknown_waits(called, told)),
         unregistered=tuple(thread.name for thread in strangers),
+        late=len(late),
     )
 
 

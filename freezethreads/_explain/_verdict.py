@@ -63,14 +63,14 @@ def _head(diagnosis: Diagnosis) -> str:
         where += f": {', '.join(filter(None, counts))}"
     if dead and not others and diagnosis.freezes:
         return f"{where}."  # of whoever froze the others, or of these: nobody else was late
-    if not others:
+    if not others and not diagnosis.late:
         return f"{where}. {one} within {duration(diagnosis.waited)}."
-    if others[0].thread is None:
+    if others and others[0].thread is None:
         return f"{where}: nobody could be stopped."
-    return (
-        f"{where}: {len(others)} of {threads} threads did not stop. All were let go after "
-        f"{duration(diagnosis.waited)}."
+    where += (
+        f"{':' if others else '.'} {len(others) or diagnosis.late} of {threads} threads did not"
     )
+    return f"{where} stop. All were let go after {duration(diagnosis.waited)}."
 
 
 def _unregistered(diagnosis: Diagnosis) -> Iterator[str]:

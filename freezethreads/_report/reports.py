@@ -449,7 +449,8 @@ class Diagnosis:
     to say; none if somebody else has stopped threads. Of one whose site is a "call" nobody knows
     how long it lasts: it did for ``seconds`` at least. ``unregistered`` are the names of those that
     no freeze at safepoints waits for, if all others stopped: whether they were seen to move or not.
-    An older version does not say these two.
+    ``late`` is how many did not stop, but for those that only waited for these. An older version
+    does not say these three.
     """
 
     healthy: bool
@@ -463,6 +464,7 @@ class Diagnosis:
     warnings: tuple[Finding, ...]
     waits: tuple[WaitReport, ...] = ()
     unregistered: tuple[str, ...] = ()
+    late: int = 0
 
     def __post_init__(self) -> None:
         if self.healthy == bool(self.findings):

@@ -106,11 +106,13 @@ class Straggler:
         at = "" if line is None else f" at {line.filename}:{line.lineno} in {line.name}"
         inside = "inside no_freeze(), a todo or a world of its own"
         how = inside if self.in_no_freeze else self._doing()
-        seen = "no request has met it at a safepoint yet"
+        seen = "; no request has met it at a safepoint yet"
         if self.last_seen is not None:
-            seen = f"last seen {self.last_seen:.3g} s before at its {self.last_site}"
+            seen = f"; last seen {self.last_seen:.3g} s before at its {self.last_site}"
+        elif self.evidence is not None and self.evidence.where != "safepoint":
+            seen = ""  # it was to stop wherever it was
         waits = "" if self.waits_for is None else f"; waits for {self.waits_for}"
-        whole = f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{waits}; {seen}"
+        whole = f"{self.name} ({self.ident}) {self.state.name}, {how}{at}{waits}{seen}"
         section = None if self.evidence is None else self.evidence.section
         return whole if section is None else f"{whole}; it is in {section}"
 

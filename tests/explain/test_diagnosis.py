@@ -7,6 +7,8 @@ import asyncio
 import linecache
 import threading
 from concurrent.futures import _base as futures
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from traceback import FrameSummary
 from typing import NoReturn
@@ -24,10 +26,11 @@ from freezethreads._explain._source import (
     loop_around,
 )
 from freezethreads._ground.files import PACKAGE, remoteness
+from freezethreads._machine.deadlocks import find_deadlocks
 from freezethreads._report.stacks import nearest
 from freezethreads.integrations import asyncio_loop
 from freezing import actor, looping
-from helpers import WAIT, start, wait_for
+from helpers import HAS_GIL, WAIT, start, wait_for, wait_until
 from machine import needs_monitoring
 
 SOURCE = """\
@@ -337,3 +340,28 @@ def test_a_mark_of_nothing_is_a_warning() -> None:
     assert diagnosis.healthy
     text = render_diagnosis(diagnosis)
     assert "\nwarning: mark\n  'nowhere:move' is marked as atomic, but there is no module" in text
+
+
+@needs_monitoring
+@pytest.mark.skipif(not HAS_GIL, reason="nobody may read the frames of a thread that runs")
+def test_that_those_in_it_are_in_a_section_is_told() -> None:
+    """They are waited for, and do not stop. Nobody else did not."""
+    freezer, barrier, locks = Freezer(), threading.Barrier(3), (threading.Lock(), threading.Lock())
+
+    def embrace(first: threading.Lock, second: threading.Lock) -> None:
+        with suppress(RuntimeError), first:  # which the test has released
+            barrier.wait(WAIT)
+            second.acquire()
+            second.release()
+
+    threads = [start(embrace, *order) for order in (locks, locks[::-1])]
+    barrier.wait(WAIT)
+    wait_until(lambda: len(find_deadlocks(reach=True)) == 1)
+    diagnosis = diagnose(freezer, 0.3, partial(freezer.hold, where="unlocked"))
+    for lock in locks:
+        lock.release()
+    for thread in threads:
+        thread.finish()
+    assert diagnosis.late == 2
+    text = render_diagnosis(diagnosis)
+    assert ": 2 threads caught in a deadlock. 2 of 2 threads did not stop. All were let go" in text

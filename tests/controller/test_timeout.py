@@ -1,0 +1,45 @@
+"""What a controller is told whose time ran out."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import freezethreads
+from freezethreads import FreezeTimeout
+from helpers import start, wait_for
+from machine import Blocked, needs_monitoring, spin
+
+
+@needs_monitoring
+def test_those_who_only_wait_are_told_of_after_one_that_runs() -> None:
+    """As long as somebody runs no look tells where they are. It takes a line, and not one each."""
+    lock, ready, over = threading.Lock(), threading.Event(), False
+    blocked = [Blocked() for _ in range(7)]
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            while not over:
+                spin()
+
+    worker = start(hold_it, name="computes")
+    wait_for(ready)
+    try:
+        with pytest.raises(FreezeTimeout) as caught:
+            freezethreads.freeze(where="unlocked", timeout=0.2)
+    finally:
+        over = True
+        worker.finish()
+        for each in blocked:
+            each.finish()
+    first, *others = caught.value.stragglers
+    assert first.name == "computes"
+    assert len(others) == 7
+    _, first_line, rest, *_ = str(caught.value).splitlines()
+    assert first_line.startswith("  computes (")
+    names = ", ".join(one.name for one in others[:5])
+    expected = f"  7 wait in calls, in which they stop once the others do: {names}, and 2 more"
+    assert rest == expected
+    assert "safepoint" not in str(caught.value)
