@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import NoReturn
 
 from freezethreads.cli import (
     _attach,
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complete(parser)
     words = sys.argv[1:] if argv is None else list(argv)
     _check_verb(parser, words)
-    arguments = parser.parse_args(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        _refuse(arguments.parser, unknown)
     try:
         status: int = arguments.run(arguments)
     except WrongUse as error:
@@ -90,6 +93,14 @@ def _check_verb(parser: Parser, words: Sequence[str]) -> None:
     close = get_close_matches(words[0], names, 1)
     meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
     parser.error(f"no such verb: {words[0]!r}; {meant}")
+
+
+def _refuse(parser: Parser, unknown: Sequence[str]) -> NoReturn:
+    """Refuse what the verb's parser does not know, in the verb's name."""
+    options = [option for action in parser._actions for option in action.option_strings]
+    close = get_close_matches(unknown[0].partition("=")[0], options, 1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
 
 
 def _complete(parser: Parser) -> None:

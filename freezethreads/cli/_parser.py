@@ -29,7 +29,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process, as the standard parser does, but without the usage."""
         if message.endswith("required: PID"):
-            message += "; `freezethreads ps` lists the processes"
+            attaches = self.prog.endswith(" attach")
+            serving = "`freezethreads ps` lists those that serve"
+            message += "; `ps` lists the processes" if attaches else f"; {serving}"
         self.exit(2, f"{self.prog}: {message} (try --help)\n")
 
 
