@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from freezethreads import Freezer
-from freezethreads._ground.arguments import check_groups, check_settled
+from freezethreads._ground.arguments import check_groups, check_settled, check_where
 from freezethreads._ground.deadline import Deadline, check_seconds
 from freezethreads._ground.original import allocate_lock, monotonic
 from freezethreads._ground.unique import Unique
@@ -45,7 +45,7 @@ class Checkpoint:
 class Checkpointer(Unique):
     """Makes consistent checkpoints of a running program: stop, take, let go, save.
 
-    `take()` is called while all registered threads of `freezer` stand still, and returns what
+    `take()` is called while all threads that `freezer` stops stand still, and returns what
     `store` is to save, anything but None. It runs in the thread that makes the checkpoint (in mode
     ``"fork"``, in a child process) and must not wait for a lock that a stopped thread may own, nor
     forget what it has returned before that is known to be saved: see `last`.
@@ -64,6 +64,11 @@ class Checkpointer(Unique):
     stand, waiting for another checkpoint to end included. `lease`, `settled` and `group` are those
     of `Freezer.freeze`: with ``group=("makers", "")`` and a kind that is settled nothing is on its
     way in what is taken. In mode ``"fork"`` one of the groups has to be ``""``.
+
+    `where` is that of `Freezer.freeze` as well (None: what that takes for None), but not
+    ``"anywhere"``: what is half done there would be saved. With ``"unlocked"``, which needs CPython
+    3.12, nobody has to be registered, and `take()` may acquire any lock that is taken in `with`
+    blocks; a thread in a call of C counts as in a region that is not fork-safe.
 
     As a context manager it runs the background thread, if `every` is given; its end does what
     `stop` does, but raises nothing if an exception is on its way already. No final checkpoint is
@@ -89,6 +94,7 @@ class Checkpointer(Unique):
         save_timeout: float | None = 300.0,
         settled: str | Iterable[str] = (),
         group: str | Sequence[str] = "",
+        where: Literal["safepoint", "unlocked"] | None = None,
     ) -> None:
         if not isinstance(freezer, Freezer):
             raise TypeError(f"freezer must be a Freezer, not {freezer!r}")
@@ -103,7 +109,14 @@ class Checkpointer(Unique):
         lease = check_seconds("lease", lease, positive=True)
         save_timeout = check_seconds("save_timeout", save_timeout, positive=True)
         groups = check_groups(group)
-        what = {"lease": lease, "settled": check_settled(settled), "group": groups}
+        if check_where(where, "safepoint") == "anywhere":
+            raise ValueError("where must be 'safepoint' or 'unlocked': anywhere work is half done")
+        what = {
+            "lease": lease,
+            "settled": check_settled(settled),
+            "group": groups,
+            "where": where,
+        }
         self._mode: Mode
         if mode == "inline":
             self._mode = InlineMode(freezer, store, take, what)

@@ -320,6 +320,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"group": ["io", "io.disk"]}, ValueError, "group 'io.disk' stops with 'io'"),
     ({"mode": "fork", "group": "io"}, ValueError, "write group=.*, not 'io'"),
     ({"save_timeout": -1}, ValueError, "save_timeout"),
+    ({"where": "anywhere"}, ValueError, "where must be 'safepoint' or 'unlocked'"),
+    ({"where": "nowhere"}, ValueError, "where must be one of"),
 ]
 
 
