@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from freezethreads._attach.errors import AttachError
-from freezethreads._attach.target import number_of, status_of
+from freezethreads._attach.target import status_of
 from freezethreads._ground.deadline import Deadline
+from freezethreads._ground.proc import number_of
 
 __all__ = ["PREFIX", "Drop"]
 

@@ -19,9 +19,10 @@ from freezethreads._attach import TIMEOUT
 from freezethreads._attach.drop import Drop
 from freezethreads._attach.errors import AttachError, ServesAlready, Unreached, Wait
 from freezethreads._attach.poke import poke, take_back
-from freezethreads._attach.target import Target, number_of, status_of, tasks_of
+from freezethreads._attach.target import Target, status_of, tasks_of
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
+from freezethreads._ground.proc import number_of
 from freezethreads.control import ControlError, NotServing, RequestRefused, connect
 
 __all__ = ["Attached", "attach", "attached", "detach"]

@@ -16,8 +16,9 @@ from typing import Final, Self
 
 from freezethreads._attach.errors import AttachError
 from freezethreads._attach.layout import COOKIE, FREE_THREADED, LAYOUTS, VERSION, Offsets
+from freezethreads._ground import proc
 
-__all__ = ["Target", "no_right", "number_of", "status_of", "tasks_of", "traced"]
+__all__ = ["Target", "no_right", "status_of", "tasks_of", "traced"]
 
 _NEWEST: Final = max(LAYOUTS)
 _OLDEST: Final = min(LAYOUTS)
@@ -144,7 +145,7 @@ class Target:
     def _own_ids(self, tasks: list[int]) -> set[int]:
         """What the process itself calls its tasks: in a container other numbers than here."""
         if status_of(self.pid).get("NSpid", "").split()[1:]:
-            return {number_of(self.pid, task) for task in tasks}
+            return {proc.number_of(self.pid, task) for task in tasks}
         return set(tasks)
 
     def close(self) -> None:
@@ -168,22 +169,8 @@ def tasks_of(pid: int) -> list[int]:
 
 def status_of(pid: int, task: int | None = None) -> dict[str, str]:
     """What the system says of a process or one of its threads; nothing if it has ended."""
-    path = f"/proc/{pid}/status" if task is None else f"/proc/{pid}/task/{task}/status"
-    try:
-        lines = Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return {}
-    status = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    status = proc.status_of(pid, task)
     return {} if status.get("State", "Z")[:1] in "ZX" else status
-
-
-def number_of(pid: int, task: int | None = None) -> int:
-    """What a process calls itself, or one of its threads: in a container another number than here.
-
-    It is the same where the system does not say.
-    """
-    here = pid if task is None else task
-    return int(status_of(pid, task).get("NSpid", str(here)).split()[-1])
 
 
 def traced(pid: int, task: int) -> AttachError:

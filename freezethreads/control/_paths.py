@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from freezethreads import FreezeError
+from freezethreads._ground.proc import number_of
 
 __all__ = ["find_sockets", "make_directory", "sockets_of"]
 
@@ -79,7 +80,7 @@ def _check_length(directory: Path) -> None:
 def sockets_of(pid: int, uid: int) -> list[Path]:
     """Return the sockets of a process of that user, which may be stale; usually one or none."""
     paths = [directory / f"{pid}.sock" for directory in _trusted_directories(uid)]
-    number = _own_number_of(pid)
+    number = number_of(pid)
     paths += [
         directory / f"{number}.sock" for directory in _trusted(_own_directories(pid, uid), uid)
     ]
@@ -111,16 +112,6 @@ def _root_of(process: int | str) -> object:
     """What tells the file system of one process from another's. Raises OSError."""
     root = os.stat(f"/proc/{process}/root")
     return os.readlink(f"/proc/{process}/ns/mnt"), root.st_dev, root.st_ino
-
-
-def _own_number_of(pid: int) -> str:
-    """What a process calls itself: in a container another number than here."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except OSError:
-        return str(pid)
-    numbers = [line.split()[-1] for line in status.splitlines() if line.startswith("NSpid:")]
-    return numbers[0] if numbers else str(pid)
 
 
 def find_sockets(uid: int) -> Iterator[tuple[int, Path]]:

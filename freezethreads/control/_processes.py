@@ -8,6 +8,7 @@ from pathlib import Path
 
 from freezethreads._ground.deadline import Deadline
 from freezethreads._ground.original import sleep
+from freezethreads._ground.proc import state_of, status_of
 from freezethreads.control._errors import (
     ControlError,
     NoSuchProcess,
@@ -32,7 +33,7 @@ def exists(pid: int) -> bool:
         return True
     except OverflowError:
         return False
-    return _state_of(pid) not in ("Z", "X")
+    return state_of(pid) not in ("Z", "X")
 
 
 def ends(pid: int) -> bool:
@@ -50,20 +51,19 @@ def ends(pid: int) -> bool:
 
 def is_suspended(pid: int) -> bool:
     """Whether a signal or a debugger has stopped it; False where the system does not say."""
-    return _state_of(pid) in ("T", "t")
+    return state_of(pid) in ("T", "t")
 
 
 def owner_of(pid: int) -> int:
     """The user whose process it is; this one where that cannot be told."""
     # Whose the directory in /proc is would not do: of who has changed its user it is root's.
-    uids = _status_of(pid, "Uid")
+    uids = status_of(pid).get("Uid", "").split()
     return int(uids[1]) if uids else os.geteuid()  # real, effective, saved, that for files
 
 
 def _process_of(pid: int) -> int:
     """The process that has a thread of that number, as `top -H` shows it; else the same number."""
-    process = _status_of(pid, "Tgid")
-    return int(process[0]) if process else pid
+    return int(status_of(pid).get("Tgid", pid))
 
 
 def explain(pid: int, *, left_a_socket: bool) -> ControlError:
@@ -99,25 +99,6 @@ def _is_own(pid: int) -> bool:
     except OSError:
         pass
     return os.geteuid() in (0, owner_of(pid))
-
-
-def _status_of(pid: int, key: str) -> list[str]:
-    """What the system says of it under that key, word by word; nothing where it has no /proc."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except OSError:
-        return []
-    (line,) = [line for line in status.splitlines() if line.startswith(f"{key}:")]
-    return line.split()[1:]
-
-
-def _state_of(pid: int) -> str:
-    """A letter, as `ps` shows it, or "" where the system has no /proc."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return ""
-    return status.rpartition(")")[2].split()[0]
 
 
 def _name_of(pid: int) -> str:
