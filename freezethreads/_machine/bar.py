@@ -79,7 +79,7 @@ from freezethreads._machine.stacks import (
     programs_frame,
     shelter_of,
 )
-from freezethreads._machine.values import Frame, is_free
+from freezethreads._machine.values import UNKNOWN, Frame, is_free
 from freezethreads._refrigerator.refrigerator import come_back, visit_only
 from freezethreads._registry import places, unfinished
 from freezethreads._registry.places import Kind, Place, code_of, offset_of, place_at
@@ -232,8 +232,10 @@ class Bar:
         return True
 
     def _note_shelter(self, ident: int, shelter: Shelter) -> None:
-        """For whoever is told at the deadline."""
-        if self.awaited.get(ident) is None:
+        """For whoever is told at the deadline. A lock that it has tells more than the shared code
+        that it happens to call meanwhile (the `is_set` of an event, say)."""
+        noted = self.awaited.get(ident)
+        if noted is None or (noted.lock is UNKNOWN and shelter.lock is not UNKNOWN):
             self.awaited[ident] = shelter
 
     def holds(self, ident: int) -> bool:

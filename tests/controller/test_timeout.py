@@ -43,3 +43,25 @@ def test_those_who_only_wait_are_told_of_after_one_that_runs() -> None:
     expected = f"  7 wait in calls, in which they stop once the others do: {names}, and 2 more"
     assert rest == expected
     assert "safepoint" not in str(caught.value)
+
+
+@needs_monitoring
+def test_the_lock_is_named_and_not_the_shared_code_that_is_called_with_it() -> None:
+    lock, ready, over = threading.Lock(), threading.Event(), threading.Event()
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            while not over.is_set():
+                pass
+
+    worker = start(hold_it)
+    wait_for(ready)
+    told = []
+    for _ in range(4):  # it is in there when the freeze begins, or is not
+        with pytest.raises(FreezeTimeout) as caught:
+            freezethreads.freeze(where="unlocked", timeout=0.4)
+        told.append("it is in a section of lock, at " in str(caught.value))
+    over.set()
+    worker.finish()
+    assert all(told)
