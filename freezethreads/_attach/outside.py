@@ -66,14 +66,14 @@ def attach(
 
 
 @contextmanager
-def attached(pid: int, *, lasting: bool = False) -> Iterator[Attached]:
+def attached(pid: int, *, lasting: bool = False, timeout: float = TIMEOUT) -> Iterator[Attached]:
     """The process serves in here, and no longer than this process lives.
 
     At the end what was frozen for good is still waited for by the process itself; with `lasting`
-    this does not wait for that. Raises what `attach()` does.
+    this does not wait for that. `timeout` and what it raises are those of `attach()`.
     """
     wanted = {"atomic": [], "freezable": [], "bound": True}
-    with _begun(pid, wanted, TIMEOUT) as (found, last):
+    with _begun(pid, wanted, timeout) as (found, last):
         yield found
     if not lasting:
         with suppress(AttachError):  # somebody else has come meanwhile, and the process waits

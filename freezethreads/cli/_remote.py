@@ -142,6 +142,7 @@ def _served(arguments: argparse.Namespace) -> Iterator[None]:
     if not getattr(arguments, "attach", False):
         yield
         return
+    from freezethreads._attach import TIMEOUT
     from freezethreads._attach.errors import ServesAlready
     from freezethreads._attach.outside import attached
 
@@ -149,7 +150,8 @@ def _served(arguments: argparse.Namespace) -> Iterator[None]:
         with suppress(ServesAlready):
             # What `freeze` leaves standing keeps it served.
             lasting = arguments.parser.prog.endswith(" freeze") and not arguments.wait
-            stack.enter_context(attached(arguments.pid, lasting=lasting))
+            timeout = getattr(arguments, "timeout", TIMEOUT)
+            stack.enter_context(attached(arguments.pid, lasting=lasting, timeout=timeout))
         yield
 
 

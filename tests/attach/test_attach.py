@@ -276,11 +276,11 @@ def test_nobody_will_ever_run_python(
     verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not told to wait for longer; and where py-spy is missing, to install it."""
-    monkeypatch.setattr(outside, "TIMEOUT", 0.5)
-    options = ["--timeout", "0.5"] if verb == "attach" else ["--attach"]
+    options = ["--timeout", "0.5", *([] if verb == "attach" else ["--attach"])]
     with locked("pass") as pid:
         assert main([verb, str(pid), *options]) == 1
         error = capsys.readouterr().err
+        assert "has run Python within 0.5 s" in error
         assert "longer" not in error
         assert "a signal" not in error
         monkeypatch.setattr(_pyspy, "_path", lambda: "/nowhere")
