@@ -72,8 +72,11 @@ class Client(Given):
         and as much longer as an argument ``timeout`` says. Raises `FreezeFailed`; `RequestRefused`;
         `ProcessEnded`; `NoAnswer`, or `ControlError` for an answer that is none to this request,
         and the connection is of no use any more then; `ControlError` in the child of a fork, or
-        after `close()`; TypeError or ValueError for what is not JSON.
+        after `close()`; TypeError for a `name` that is no string, and TypeError or ValueError for
+        what is not JSON: then nothing was sent.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be that of a request, such as 'threads', not {name!r}")
         if self._closed:
             raise ControlError(
                 f"this connection to process {self.pid} is closed: connect() again, and ask inside "

@@ -97,6 +97,14 @@ def test_what_is_no_request_is_told_so_and_dropped(serving: Serving, name: str) 
         assert client.hello["state"] == "running"
 
 
+@pytest.mark.usefixtures("serving")
+def test_a_name_that_is_none_is_not_sent() -> None:
+    with connect(ME) as client:
+        with pytest.raises(TypeError, match=r"^name must be that of a request, .* not 5$"):
+            client.request(5)  # type: ignore[arg-type]
+        assert client.request("hello")["pid"] == ME
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_random_bytes_change_nothing(serving: Serving, waits: bool) -> None:
     """The client waits for what is said to it, or does not."""
