@@ -87,7 +87,7 @@ class Patch:
         places = {(self._owner, self._row.name), *self._copies}
         if isinstance(made, type):
             places |= _home_of(original)
-        else:
+        elif callable(original):
             _disguise(made, original, self._row)
         self._places = [(owner, name, vars(owner).get(name, ABSENT)) for owner, name in places]
         self._made = made

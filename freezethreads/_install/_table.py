@@ -15,6 +15,7 @@ from freezethreads import sync
 from freezethreads._install._descriptors import Epoll, Poll, Read, find_connection, find_pipe
 from freezethreads._install._members import start_enrolled
 from freezethreads._install._patches import Row
+from freezethreads._install._pipes import open_freezable
 from freezethreads._install._raw import start_raw
 from freezethreads._install._stand_ins import Around, StandIn
 from freezethreads._install._wrappers import (
@@ -95,6 +96,7 @@ TABLE: Final = (
     Row("os", "", "wait4", Wait()),
     Row("os", "", "waitid", Wait()),
     Row("os", "", "waitpid", Wait()),
+    Row("subprocess", "", "io", open_freezable),
     Row("signal", "", "pause", Wait()),
     Row("signal", "", "sigwait", Wait()),
     Row("signal", "", "sigwaitinfo", Wait()),

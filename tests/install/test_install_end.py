@@ -21,11 +21,12 @@ from freezethreads import (
     ThreadExited,
     ThreadInfo,
 )
-from freezethreads._install import _members, _table, _wrappers
+from freezethreads._install import _members, _wrappers
 from freezethreads._install._members import Members
 from freezethreads._install._patches import Row
 from freezing import Pause, before
 from helpers import WAIT, start, start_own, wait_for
+from install_rows import CALLED
 from install_waits import is_back, record_of, until, waiting
 
 
@@ -227,7 +228,7 @@ def test_a_name_that_was_copied_meanwhile_is_straight_afterwards(freezer: Freeze
     assert is_straight(freezer, sleep_until)
 
 
-@pytest.mark.parametrize("row", _table.TABLE, ids=[row.label for row in _table.TABLE])
+@pytest.mark.parametrize("row", CALLED, ids=[row.label for row in CALLED])
 def test_what_is_left_of_any_name_is_a_straight_call(
     freezer: Freezer, monkeypatch: pytest.MonkeyPatch, row: Row
 ) -> None:

@@ -12,6 +12,7 @@ from freezethreads._install._patches import Row
 from freezethreads._install._table import TABLE
 
 ROWS = [row for row in TABLE if row.find_owner() is not None]
+CALLED = [row for row in TABLE if row.name != "io"]  # which is a module
 
 Names = dict[tuple[str, str, str], object]
 

@@ -53,6 +53,33 @@ def os_read(stack: ExitStack) -> Wait:
     )
 
 
+# The file objects of `subprocess`. (`cat` hands on what it gets as it comes.)
+
+
+def reading(call: Callable[[Any], object], result: object, **options: Any) -> Maker:
+    """What a child says to a thread that is frozen while it reads stays in the pipe."""
+
+    def make(stack: ExitStack) -> Wait:
+        process, end = child(stack, stdout=subprocess.PIPE, **options)
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        return Wait(lambda: call(process.stdout), end, result, lambda: is_readable(descriptor))
+
+    return make
+
+
+FD_WAITS["popen_lines"] = reading(list, [b"xy"])
+FD_WAITS["popen_text_lines"] = reading(list, ["xy"], text=True)
+FD_WAITS["popen_readline"] = reading(lambda file: file.readline(), b"xy")
+FD_WAITS["popen_read"] = reading(lambda file: file.read(), b"xy")
+FD_WAITS["popen_read_some"] = reading(lambda file: file.read(2), b"xy")
+FD_WAITS["popen_read1"] = reading(lambda file: file.read1(), b"xy")
+FD_WAITS["popen_readinto"] = reading(lambda file: file.readinto(bytearray(2)), 2)
+FD_WAITS["popen_unbuffered"] = reading(lambda file: file.read(), b"xy", bufsize=0)
+FD_WAITS["popen_unbuffered_some"] = reading(lambda file: file.read(3), b"xy", bufsize=0)
+FD_WAITS["popen_small_buffer"] = reading(lambda file: file.read(2), b"xy", bufsize=16)
+
+
 def polling(poller: Callable[[], Any], result: Callable[[int], object]) -> Maker:
     def make(stack: ExitStack) -> Wait:
         here, there = pair(stack)

@@ -1,0 +1,85 @@
+"""The file objects of `subprocess.Popen`: who reads one waits in C, and so nothing stops it there.
+
+`Popen` opens each pipe by `io.open`, which it finds in its own module. There it finds this one's,
+which puts a raw file of ours below the buffer. Everything above that is as it was: the buffer asks
+the raw file for more when it is empty, and that is where the thread waits.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from types import ModuleType
+from typing import Any, Final
+
+from freezethreads._install._patches import Function, Switch
+from freezethreads._install._wrappers import wait_readable
+from freezethreads._refrigerator.waits import Waiting, plumbing, waits_count
+
+plumbing.add(__file__)
+
+_LABEL: Final = "Popen.read"
+_PIECE: Final = 64 * 1024  # bytes that a pipe has room for, usually
+
+
+class Pipes(ModuleType):
+    """The module `io` as `subprocess` sees it. What it has not, it takes from there."""
+
+    def __init__(self, original: Any, switch: Switch) -> None:
+        super().__init__(original.__name__, original.__doc__)
+        self._original = original
+        self._pipe = _make_pipe(switch)
+        self._switch = switch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def open(self, file: Any, mode: str = "r", buffering: int = -1, **more: Any) -> Any:
+        """As the original; and if that is to read from a pipe, the waits for what comes are
+        freezable."""
+        if not self._switch.on or mode != "rb" or not isinstance(file, int) or more:
+            return self._original.open(file, mode, buffering, **more)
+        raw = self._pipe(file, mode)
+        if buffering == 0:
+            return raw
+        return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE if buffering < 2 else buffering)
+
+
+def open_freezable(original: Function, switch: Switch, label: str) -> Any:
+    """What the table puts in the place of that module."""
+    return Pipes(original, switch)
+
+
+def _make_pipe(switch: Switch) -> type[io.FileIO]:
+    class Pipe(io.FileIO):
+        """The end of a pipe at which one reads. What comes during a freeze is left in there."""
+
+        def readinto(self, buffer: Any, /) -> Any:
+            self._wait()
+            return super().readinto(buffer)
+
+        def read(self, size: int | None = -1, /) -> Any:
+            if size is None or size < 0:
+                return self.readall()
+            self._wait()
+            return super().read(size)
+
+        def readall(self) -> Any:
+            if not self._waits():
+                return super().readall()
+            pieces = []
+            while piece := self.read(_PIECE):
+                pieces.append(piece)
+            return b"".join(pieces)
+
+        def _waits(self) -> bool:
+            return switch.on and waits_count() and os.get_blocking(self.fileno())
+
+        def _wait(self) -> None:
+            if self._waits():
+                with Waiting(_LABEL, fork_safe=True):
+                    wait_readable(self.fileno(), None)
+
+    Pipe.__name__ = Pipe.__qualname__ = io.FileIO.__name__
+    Pipe.__module__ = io.FileIO.__module__
+    return Pipe

@@ -1,0 +1,88 @@
+"""The file objects of `subprocess`: where nobody is frozen they are what they are without us."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import freezethreads
+from freezethreads import Freezer, Installation
+from freezethreads._install import _pipes
+
+SAYS = [sys.executable, "-c", "print('ab'); print('cd' * 100_000)"]
+SAID = b"ab\n" + b"cd" * 100_000 + b"\n"
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    with freezethreads.install(Freezer("under test")) as installation:
+        installation.enrol()
+        yield installation
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize("size", [-1, 0, 7, 100_000])
+def test_all_of_it_arrives(size: int) -> None:
+    with subprocess.Popen(SAYS, stdout=subprocess.PIPE, bufsize=size) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() + process.stdout.read() == SAID
+    assert subprocess.check_output(SAYS, bufsize=size) == SAID
+    assert subprocess.run(SAYS, capture_output=True, text=True, check=True).stdout == SAID.decode()
+
+
+def test_it_shows_what_the_original_shows(installation: Installation) -> None:
+    def seen() -> list[object]:
+        with subprocess.Popen(SAYS, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            raw: Any = process.stdout.raw  # type: ignore[attr-defined]
+            read, written = type(raw), process.stdin.raw  # type: ignore[attr-defined]
+            process.communicate()
+            with pytest.raises(ValueError, match="closed file"):
+                raw.read()
+            kinds = [type(process.stdout), type(process.stdin), type(written)]
+            return [*kinds, read.__name__, read.__module__, read.__qualname__, raw.mode]
+
+    ours = seen()
+    installation.uninstall()
+    assert ours == seen()
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_pipe_that_never_waits_is_no_place_to_stop_at(
+    monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    monkeypatch.delattr(_pipes, "Waiting")
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        assert process.stdout.read(*[] if size is None else [size]) is None
+        process.communicate()
+
+
+def test_one_that_is_older_than_the_end_is_read_as_ever(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(SAYS, stdout=subprocess.PIPE) as process:
+        installation.uninstall()
+        monkeypatch.delattr(_pipes, "Waiting")
+        assert process.stdout is not None
+        assert process.stdout.read() == SAID
+
+
+@pytest.mark.usefixtures("installation")
+def test_what_is_no_pipe_to_read_from_is_opened_as_ever(tmp_path: Any) -> None:
+    module: Any = vars(subprocess)["io"]
+    (tmp_path / "file").write_text("xy")
+    with module.open(tmp_path / "file", encoding="utf-8") as file:
+        assert file.read() == "xy"
+    with pytest.raises(FileNotFoundError):
+        module.open(tmp_path / "nowhere", "rb")
