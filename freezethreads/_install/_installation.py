@@ -56,7 +56,7 @@ def install(freezer: Freezer | None = None, *, group: str = "", patch: bool = Tr
       callbacks, if the program imports these, now or later. A record that is logged is a place to
       stop at, except inside a handler: no lock of `logging` is held there. What waits anywhere else
       is not: the read or write of a file object that is a pipe or a terminal (`sys.stdin`; the
-      read of `process.stdout` is), `os.write`, a lock of `multiprocessing` or of a file, the
+      read of ``process.stdout`` is), `os.write`, a lock of `multiprocessing` or of a file, the
       look-up of a host's name, any other database.
 
     From any thread, which is not enrolled by this; nor are those that run already: see

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freezethreads.control._arguments import Arguments, seconds
+from freezethreads.control._arguments import Arguments, seconds, text
 from freezethreads.control._channel import Channel
 from freezethreads.control._protocol import Message, check_extent
 from freezethreads.control._server import Server
@@ -33,6 +33,7 @@ def arguments_believed() -> None:
         return arguments.get(name, default)
 
     replace(seconds, believed)
+    replace(text, lambda arguments, name, default="": arguments.get(name, default))
 
 
 @breaks("what is nested too deeply is refused before it is decoded", "socket")
