@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import io
 import os
+from fcntl import ioctl
+from sys import byteorder
+from termios import FIONREAD
 from types import ModuleType
 from typing import Any, Final
 
 from freezethreads._install._patches import Function, Switch
 from freezethreads._install._wrappers import wait_readable
 from freezethreads._refrigerator.waits import Waiting, plumbing, waits_count
+from freezethreads._registry.registry import armed
 
 plumbing.add(__file__)
 
 _LABEL: Final = "Popen.read"
+_NOTHING: Final = bytes(4)  # the number 0, as the system writes it
 _PIECE: Final = 64 * 1024  # bytes that a pipe has room for, usually
 
 
@@ -50,23 +55,40 @@ def open_freezable(original: Function, switch: Switch, label: str) -> Any:
     return Pipes(original, switch)
 
 
+def _bytes_in(descriptor: int) -> int:
+    """How many are there to be read now; 0 also where nobody can tell."""
+    try:
+        return int.from_bytes(ioctl(descriptor, FIONREAD, _NOTHING), byteorder)
+    except OSError:
+        return 0  # it is no pipe, or as the call itself will say
+
+
 def _make_pipe(switch: Switch) -> type[io.FileIO]:
+    read, read_into, read_all = io.FileIO.read, io.FileIO.readinto, io.FileIO.readall
+
     class Pipe(io.FileIO):
-        """The end of a pipe at which one reads. What comes during a freeze is left in there."""
+        """The end of a pipe at which one reads. What comes during a freeze is left in there.
+
+        Without a buffer a line is read byte by byte, and a wait for each would take most of the
+        time. So as long as nobody freezes there is none for what is there: `_seen` is how many
+        bytes that were.
+        """
+
+        _seen = 0
 
         def readinto(self, buffer: Any, /) -> Any:
-            self._wait()
-            return super().readinto(buffer)
+            self._wait(memoryview(buffer).nbytes)
+            return read_into(self, buffer)
 
         def read(self, size: int | None = -1, /) -> Any:
             if size is None or size < 0:
                 return self.readall()
-            self._wait()
-            return super().read(size)
+            self._wait(size)
+            return read(self, size)
 
         def readall(self) -> Any:
             if not self._waits():
-                return super().readall()
+                return read_all(self)
             pieces = []
             while piece := self.read(_PIECE):
                 pieces.append(piece)
@@ -75,7 +97,13 @@ def _make_pipe(switch: Switch) -> type[io.FileIO]:
         def _waits(self) -> bool:
             return switch.on and waits_count() and os.get_blocking(self.fileno())
 
-        def _wait(self) -> None:
+        def _wait(self, size: int) -> None:
+            if not armed.registries:
+                seen = self._seen or _bytes_in(self.fileno())
+                if seen:
+                    self._seen = max(seen - size, 0)
+                    return
+            self._seen = 0
             if self._waits():
                 with Waiting(_LABEL, fork_safe=True):
                     wait_readable(self.fileno(), None)
