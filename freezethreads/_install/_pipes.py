@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from fcntl import ioctl
 from sys import byteorder
 from termios import FIONREAD
@@ -24,6 +25,10 @@ plumbing.add(__file__)
 
 _LABEL: Final = "Popen.read"
 _NOTHING: Final = bytes(4)  # the number 0, as the system writes it
+_NO_LINES: Final = (  # as the original says it
+    "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be "
+    "used"
+)
 _PIECE: Final = 64 * 1024  # bytes that a pipe has room for, usually
 
 
@@ -47,6 +52,8 @@ class Pipes(ModuleType):
         raw = self._pipe(file, mode)
         if buffering == 0:
             return raw
+        if buffering == 1:
+            warnings.warn(_NO_LINES, RuntimeWarning, stacklevel=2)
         return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE if buffering < 2 else buffering)
 
 
@@ -98,7 +105,7 @@ def _make_pipe(switch: Switch) -> type[io.FileIO]:
             return switch.on and waits_count() and os.get_blocking(self.fileno())
 
         def _wait(self, size: int) -> None:
-            if not armed.registries:
+            if switch.on and not armed.registries:
                 seen = self._seen or _bytes_in(self.fileno())
                 if seen:
                     self._seen = max(seen - size, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,20 @@ def test_it_shows_what_the_original_shows(installation: Installation) -> None:
     ours = seen()
     installation.uninstall()
     assert ours == seen()
+
+
+def test_it_warns_as_the_original_warns(installation: Installation) -> None:
+    def warned() -> list[tuple[str, type[Warning], str]]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with subprocess.Popen(SAYS, stdout=subprocess.PIPE, bufsize=1) as process:
+                process.communicate()
+        return [(str(one.message), one.category, one.filename) for one in caught]
+
+    ours = warned()
+    installation.uninstall()
+    assert ours == warned()
+    assert [kind for _, kind, _ in ours] == [RuntimeWarning]
 
 
 @pytest.mark.usefixtures("installation")
