@@ -14,7 +14,13 @@ from freezethreads._registry.places import place_at
 from freezethreads._registry.record import Record
 from freezethreads._registry.requests import Freeze
 from freezethreads._report.statistics import site_of
-from freezethreads._report.stragglers import Straggler, report_stragglers, told_of_section
+from freezethreads._report.stragglers import (
+    Straggler,
+    merely_waits,
+    report_stragglers,
+    to_blame,
+    told_of_section,
+)
 
 _NOBODY: Final[Mapping[Record, Shelter | None]] = MappingProxyType({})
 _NAMED: Final = 5  # of those that are not to blame
@@ -41,7 +47,7 @@ def timeout_of(
         told_of_section(straggler, freeze.where, *inside.get(straggler.ident, (None, None)))
         for straggler in report_stragglers(list(freeze.awaited), stopped)
     ]
-    found = tuple(sorted(late_ones, key=_stops_after_others))
+    found = tuple(sorted(late_ones, key=merely_waits))
     lines = "".join(f"\n  {one}" for one in (*_lines_of(found), *find_deadlocks()))
     return FreezeTimeout(
         f"{len(found)} of {len(freeze.members) + late} threads did not stop within "
@@ -50,22 +56,14 @@ def timeout_of(
     )
 
 
-def _stops_after_others(straggler: Straggler) -> bool:
-    """Whether it waits in a call of C in no section: a freeze between two bytecodes stops it there
-    as soon as nobody runs."""
-    evidence = straggler.evidence
-    if evidence is None or evidence.where == "safepoint" or straggler.moving or evidence.busy:
-        return False
-    return evidence.section is None and evidence.calling is not False
-
-
 def _lines_of(found: Sequence[Straggler]) -> Iterator[str]:
-    """A line for each of them; but one for all of those that stop when the others do."""
-    others = [one.name for one in found if _stops_after_others(one)]
-    if len(others) in (0, 1, len(found)):
+    """A line for each of them; but one for all of those that merely wait, who come last."""
+    blamed = to_blame(found)
+    others = [one.name for one in found[len(blamed) :]]
+    if len(others) < 2:
         yield from map(str, found)
         return
-    yield from map(str, found[: -len(others)])
+    yield from map(str, blamed)
     named, more = ", ".join(others[:_NAMED]), len(others) - _NAMED
     rest = f", and {more} more" if more > 0 else ""
     yield f"{len(others)} wait in calls, in which they stop once the others do: {named}{rest}"

@@ -47,7 +47,7 @@ from freezethreads._report.reports import (
     ended_reports,
 )
 from freezethreads._report.stacks import nearest
-from freezethreads._report.stragglers import Straggler, other_threads
+from freezethreads._report.stragglers import Straggler, other_threads, to_blame
 
 if TYPE_CHECKING:
     from freezethreads._controller.world import Hold
@@ -200,18 +200,6 @@ def _reach(finding: Finding, straggler: Straggler) -> Finding:
 _COMES_TO_NO_DOOR: Final = {
     cause.value for cause in (Cause.COMPUTING, Cause.WAITING, Cause.JOIN, Cause.WAKER)
 }
-
-
-def to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
-    """Without those who would stop as soon as the others do; all, if there are no others."""
-    return [one for one in stragglers if not _merely_waits(one)] or stragglers
-
-
-def _merely_waits(straggler: Straggler) -> bool:
-    """Whether it waits in a call of C, where a freeze between two bytecodes has it."""
-    waits = (Cause.WAITING, Cause.WAKER, Cause.JOIN, Cause.LOCK)
-    evidence = straggler.evidence
-    return evidence is not None and _is_at_bar(straggler) and cause_of(straggler, evidence) in waits
 
 
 def _is_at_bar(straggler: Straggler) -> bool:

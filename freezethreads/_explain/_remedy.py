@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from freezethreads._explain._diagnosis import find, to_blame
+from freezethreads._explain._diagnosis import find
 from freezethreads._ground.text import HELPS, MOST_HELPS, helped
+from freezethreads._report.stragglers import to_blame
 
 if TYPE_CHECKING:
     from freezethreads._ground.errors import FreezeTimeout

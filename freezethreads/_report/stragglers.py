@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Final
@@ -193,6 +193,24 @@ def told_of_section(
         evidence = evidence._replace(inside_at=entered)
     evidence = evidence._replace(where=where, section=section)
     return replace(straggler, evidence=evidence)
+
+
+def merely_waits(straggler: Straggler) -> bool:
+    """Whether it waits in a call of C, and in nothing where nobody is stopped: there a freeze
+    between two bytecodes has it as soon as nobody runs."""
+    evidence = straggler.evidence
+    if evidence is None or evidence.where == "safepoint" or straggler.state is not State.RUNNING:
+        return False
+    if evidence.section is not None or evidence.inside is not None or straggler.in_no_freeze:
+        return False
+    if straggler.moving or evidence.busy or not (evidence.later or evidence.calling is None):
+        return False
+    return evidence.busy is False if evidence.calling is None else evidence.calling
+
+
+def to_blame(stragglers: Sequence[Straggler]) -> Sequence[Straggler]:
+    """Without those who would stop as soon as the others do; all, if there are no others."""
+    return [one for one in stragglers if not merely_waits(one)] or stragglers
 
 
 def _may_move(evidence: Evidence, record: Record, looks: list[dict[Record, Glance]]) -> bool:

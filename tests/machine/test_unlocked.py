@@ -19,7 +19,15 @@ from freezethreads._controller import controller
 from freezethreads._machine import bar, trap, values
 from freezing import before
 from helpers import WAIT, Worker, start, wait_for, wait_until
-from machine import Blocked, loaded, needs_monitoring, nothing_is_left, recurse, spin
+from machine import (
+    Blocked,
+    computing_with,
+    loaded,
+    needs_monitoring,
+    nothing_is_left,
+    recurse,
+    spin,
+)
 
 pytestmark = needs_monitoring
 
@@ -213,23 +221,10 @@ def test_a_thread_that_waits_with_a_lock_is_waited_for_and_named() -> None:
 
 def test_a_thread_that_computes_with_a_lock_is_named() -> None:
     """No look comes to read where it is, as long as it runs."""
-    lock, ready, over = threading.Lock(), threading.Event(), False
-
-    def hold_it() -> None:
-        with lock:
-            ready.set()
-            while not over:
-                spin()
-
-    worker = start(hold_it, name="computes")
-    wait_for(ready)
-    try:
+    with computing_with(threading.Lock()):
         with pytest.raises(FreezeTimeout, match="a section of lock") as caught:
             freezethreads.freeze(where="unlocked", timeout=0.2)
         assert [straggler.name for straggler in caught.value.stragglers] == ["computes"]
-    finally:
-        over = True
-        worker.finish()
 
 
 def test_who_leaves_a_section_and_stays_in_the_function_is_stopped() -> None:

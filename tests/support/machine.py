@@ -113,6 +113,26 @@ def site_of(world: freezethreads.World, name: str) -> freezethreads.Site:
     return found.site
 
 
+@contextmanager
+def computing_with(lock: threading.Lock) -> Iterator[None]:
+    """A thread named "computes", which computes in a section of the lock until the block ends."""
+    ready, over = threading.Event(), False
+
+    def hold_it() -> None:
+        with lock:
+            ready.set()
+            while not over:
+                spin()
+
+    worker = start(hold_it, name="computes")
+    assert ready.wait(WAIT)
+    try:
+        yield
+    finally:
+        over = True
+        worker.finish()
+
+
 def spin() -> None:
     """Go round in a loop."""
     for _ in range(50):
