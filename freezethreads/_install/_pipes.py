@@ -47,7 +47,7 @@ class Pipes(ModuleType):
     def open(self, file: Any, mode: str = "r", buffering: int = -1, **more: Any) -> Any:
         """As the original; and if that is to read from a pipe, the waits for what comes are
         freezable."""
-        if not self._switch.on or mode != "rb" or not isinstance(file, int) or more:
+        if not self._switch.on or mode != "rb" or more:
             return self._original.open(file, mode, buffering, **more)
         raw = self._pipe(file, mode)
         if buffering == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -14,14 +15,20 @@ import pytest
 import freezethreads
 from freezethreads import Freezer, Installation
 from freezethreads._install import _pipes
+from helpers import WAIT, start
 
 SAYS = [sys.executable, "-c", "print('ab'); print('cd' * 100_000)"]
 SAID = b"ab\n" + b"cd" * 100_000 + b"\n"
 
 
 @pytest.fixture
-def installation() -> Iterator[Installation]:
-    with freezethreads.install(Freezer("under test")) as installation:
+def freezer() -> Freezer:
+    return Freezer("under test")
+
+
+@pytest.fixture
+def installation(freezer: Freezer) -> Iterator[Installation]:
+    with freezethreads.install(freezer) as installation:
         installation.enrol()
         yield installation
 
@@ -69,6 +76,28 @@ def test_it_warns_as_the_original_warns(installation: Installation) -> None:
 
 
 @pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize("size", [-1, 0])
+def test_who_always_finds_something_there_stops(freezer: Freezer, size: int) -> None:
+    over = False
+    with subprocess.Popen(["yes"], stdout=subprocess.PIPE, bufsize=size) as process:
+
+        def take() -> None:
+            while not over:
+                assert process.stdout is not None
+                process.stdout.read(2)
+
+        reader = start(take)
+        try:
+            for _ in range(10):
+                with freezer.freeze(timeout=WAIT) as world:
+                    assert [info.name for info in world.threads] == [reader.name]
+        finally:
+            over = True
+            reader.finish()
+            process.kill()
+
+
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("size", [None, 3])
 def test_a_pipe_that_never_waits_is_no_place_to_stop_at(
     monkeypatch: pytest.MonkeyPatch, size: int | None
@@ -83,14 +112,19 @@ def test_a_pipe_that_never_waits_is_no_place_to_stop_at(
         process.communicate()
 
 
-def test_one_that_is_older_than_the_end_is_read_as_ever(
+def test_after_the_end_it_is_read_as_ever(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also by a thread that registers by itself, and what somebody has kept makes no more."""
+    module: Any = vars(subprocess)["io"]
     with subprocess.Popen(SAYS, stdout=subprocess.PIPE) as process:
         installation.uninstall()
         monkeypatch.delattr(_pipes, "Waiting")
         assert process.stdout is not None
-        assert process.stdout.read() == SAID
+        with Freezer("another").register():
+            assert process.stdout.read() == SAID
+        with module.open(os.dup(process.stdout.fileno()), "rb") as file:
+            assert type(file.raw) is io.FileIO
 
 
 @pytest.mark.usefixtures("installation")
@@ -101,3 +135,6 @@ def test_what_is_no_pipe_to_read_from_is_opened_as_ever(tmp_path: Any) -> None:
         assert file.read() == "xy"
     with pytest.raises(FileNotFoundError):
         module.open(tmp_path / "nowhere", "rb")
+    with open(tmp_path / "file", "rb") as file:
+        module.open(file.fileno(), "rb", closefd=False).close()
+        assert file.read() == b"xy"
