@@ -67,8 +67,8 @@ class Checkpointer(Unique):
 
     `where` is that of `Freezer.freeze` as well (None: what that takes for None), but not
     ``"anywhere"``: what is half done there would be saved. With ``"unlocked"``, which needs CPython
-    3.12, nobody has to be registered, and `take()` may acquire any lock that is taken in ``with``
-    blocks; a thread in a call of C counts as in a region that is not fork-safe.
+    3.12, nobody has to be registered, and `take()` may acquire the locks for which that looks; a
+    thread in a call of C counts as in a region that is not fork-safe.
 
     As a context manager it runs the background thread, if `every` is given; its end does what
     `stop` does, but raises nothing if an exception is on its way already. No final checkpoint is

@@ -193,7 +193,7 @@ from package import moves
 counter = moves.Counter()
 thread = threading.Thread(target=counter.count)
 thread.start()
-while not hasattr(counter, "begun"):
+while not hasattr(counter, "begun"):  # an event would be one more place to stop at
     time.sleep(0.001)
 with freezethreads.freeze(timeout=10) as world:
     print(*[f"{info.site.kind} in {info.site.function}" for info in world.threads])
